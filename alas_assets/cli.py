@@ -1,0 +1,518 @@
+"""The `alas` command: the same Dagster instance and assets as the UI, from a terminal (O1, U2).
+
+Arguments, progress and exit codes live here (0 done, 1 the work failed, 2 wrong usage); every step is an asset or a
+function of a plain package. Dagster and the model are imported only by the commands that need them.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from alas_assets.defs.resources import Alas
+    from alas_assets.provenance.store import Cell
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Keep a small language model current: the same instance and assets as the Dagster UI.",
+)
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+DEMO_DOMAIN = "python-releases"
+DEMO_ITERATIONS = 2
+
+Home = Annotated[Path | None, typer.Option("--home", help="The store; outranks ALAS_HOME (default: data/store in the clone).")]
+DomainKey = Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain's key: the name of its file without .toml.")]
+
+
+class TableFormat(StrEnum):
+    """How tables are printed."""
+
+    table = "table"
+    json = "json"
+
+
+class TextFormat(StrEnum):
+    """How a trace is printed."""
+
+    text = "text"
+    json = "json"
+
+
+class AskSystem(StrEnum):
+    """Who answers."""
+
+    base = "base"
+    rag = "rag"
+    current = "current"
+    all = "all"
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    on = "on"
+    off = "off"
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    err.print(f"[bold red]error[/] {_plain(message)}")
+    raise typer.Exit(code)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _settings(home: Path | None) -> Settings:
+    try:
+        return load_settings(home)
+    except SettingError as error:
+        _fail(str(error), 2)
+
+
+def _alas(settings: Settings, domain: str | None = None) -> "Alas":
+    """Return the resource, after checking the domain so that a wrong key is wrong usage."""
+    from alas_assets.domains.catalog import load_domain
+    from alas_assets.domains.config import DomainError
+
+    if domain is not None:
+        try:
+            load_domain(settings, domain)
+        except DomainError as error:
+            _fail(str(error), 2)
+    from alas_assets.defs.resources import Alas
+
+    return Alas(home=str(settings.home))
+
+
+class _Progress:
+    """Prints a line per finished step, and a live line for the one at work."""
+
+    def __init__(self) -> None:
+        self.status = out.status("starting") if out.is_terminal else None
+
+    def __enter__(self) -> "_Progress":
+        if self.status:
+            self.status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.status:
+            self.status.stop()
+
+    def __call__(self, kind: str, line: str) -> None:
+        if kind == "done":
+            out.print(f"  [green]done[/]    {_plain(line)}")
+        elif kind == "failed":
+            out.print(f"  [red]failed[/]  {_plain(line)}")
+        elif kind == "check":
+            out.print(f"  [yellow]note[/]    {_plain(line)}")
+        elif kind == "log" and not self.status:
+            out.print(f"          {_plain(line)}")
+        if self.status and kind in ("start", "log"):
+            self.status.update(_plain(line[:150]))
+
+
+@contextlib.contextmanager
+def _site(settings: Settings, live: bool) -> Iterator[None]:
+    """Serve the sample site while a domain that studies it is at work."""
+    from alas_assets.viewer.serve import ServeError, running
+
+    if live:
+        yield
+        return
+    try:
+        with running(settings):
+            yield
+    except ServeError as error:
+        _fail(str(error))
+
+
+def _run_one(instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, dry_run: bool = False) -> None:
+    from alas_assets.defs.running import run_cell
+
+    out.print(f"[bold]iteration {cell.iteration}[/] of {cell.domain}: {_plain(cause)}")
+    with _Progress() as progress:
+        outcome = run_cell(instance, settings, cell, cause=cause, on_event=progress, dry_run=dry_run)
+    if not outcome.success:
+        _fail("\n".join(outcome.failures) or f"run {outcome.run_id} did not finish; see it in the UI (`make ui`)")
+
+
+def _score(instance: "dg.DagsterInstance", settings: Settings, domain: str) -> None:
+    from alas_assets.defs.running import run_scoreboard
+
+    with _Progress() as progress:
+        outcome = run_scoreboard(instance, settings, domain, on_event=progress)
+    if not outcome.success:
+        _fail("\n".join(outcome.failures))
+
+
+@app.command()
+def demo(home: Home = None) -> None:
+    """Teach the embedded student what is new in Python 3.15, twice round the loop, and show what it learned."""
+    from alas_assets.defs.running import open_instance
+    from alas_assets.provenance.store import Cell
+
+    settings = _settings(home)
+    alas = _alas(settings, DEMO_DOMAIN)
+    instance = open_instance(settings)
+    started = time.monotonic()
+    with _site(settings, live=False):
+        for number in range(DEMO_ITERATIONS):
+            _run_one(instance, settings, Cell.of(DEMO_DOMAIN, number), "alas demo")
+        _score(instance, settings, DEMO_DOMAIN)
+    _print_scoreboard(alas, DEMO_DOMAIN)
+    _print_example(alas, DEMO_DOMAIN)
+    minutes, seconds = divmod(int(time.monotonic() - started), 60)
+    out.print(f"\n{minutes} min {seconds:02d} s. Look at it in Dagster: [bold]make ui[/]; trace any answer: [bold]alas trace ANSWER_ID[/]")
+
+
+@app.command()
+def run(
+    domain: DomainKey,
+    iterations: Annotated[int, typer.Option(min=1, help="Go round at most so many times.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and write pairs only; nothing is trained.")] = False,
+    home: Home = None,
+) -> None:
+    """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
+    from alas_assets.defs.births import last_opened, next_opening
+    from alas_assets.defs.running import open_instance
+    from alas_assets.provenance.store import Cell
+
+    settings = _settings(home)
+    alas = _alas(settings, domain)
+    instance = open_instance(settings)
+    with _site(settings, live=alas.domain(domain).sources.live):
+        cell = last_opened(alas, domain) or Cell.of(domain, 0)
+        cause = "alas run"
+        for turn in range(iterations):
+            _run_one(instance, settings, cell, cause, dry_run)
+            if dry_run:
+                _print_pairs(alas, cell)
+                return
+            opening = next_opening(alas, instance, domain)
+            if opening.cell is None:
+                out.print(_plain(opening.reason))
+                break
+            if turn + 1 < iterations:
+                cell, cause = opening.cell, opening.reason
+        _score(instance, settings, domain)
+    _print_scoreboard(alas, domain)
+
+
+@app.command("open")
+def open_(domain: DomainKey, home: Home = None) -> None:
+    """Open the next iteration: add its keys, materialise its seed, print the cell."""
+    from alas_assets.defs.births import next_opening
+    from alas_assets.defs.running import open_cell, open_instance
+
+    settings = _settings(home)
+    alas = _alas(settings, domain)
+    instance = open_instance(settings)
+    opening = next_opening(alas, instance, domain)
+    if opening.cell is None:
+        _fail(opening.reason)
+    outcome = open_cell(instance, settings, opening.cell, cause=opening.reason, on_event=lambda *_: None)
+    if not outcome.success:
+        _fail("\n".join(outcome.failures))
+    out.print(str(opening.cell))
+
+
+@app.command()
+def status(home: Home = None) -> None:
+    """Show every domain: how far it is, what is current, what comes next."""
+    from rich.table import Table
+
+    from alas_assets.defs.births import last_opened
+    from alas_assets.domains.catalog import domain_files, load_domain
+    from alas_assets.domains.config import DomainError
+    from alas_assets.provenance.watching import watched_domains
+    from alas_assets.records import RevisedCurriculum
+
+    settings = _settings(home)
+    alas = _alas(settings)
+    watched = watched_domains(settings.home)
+    table = Table("domain", "newest", "current adapter", "accuracy", "next", "watched")
+    broken = []
+    for key in domain_files(settings):
+        try:
+            load_domain(settings, key)
+        except DomainError as error:
+            broken.append(str(error))
+            continue
+        newest = last_opened(alas, key)
+        pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
+        revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
+        table.add_row(
+            key,
+            newest.iteration if newest else "-",
+            (alas.registry.current(key) or "base student")[:12],
+            f"{100 * revised.accuracy:.1f} %" if revised else "-",
+            f"{revised.decision}: {revised.reason}" if revised else ("unfinished" if newest else "never run"),
+            "yes" if key in watched else "no",
+        )
+    out.print(table)
+    out.print(f"store {settings.home}, Dagster {settings.dagster_home}")
+    for line in broken:
+        err.print(f"[red]broken[/] {_plain(line)}")
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def scoreboard(domain: DomainKey, format: Annotated[TableFormat, typer.Option("--format")] = TableFormat.table, home: Home = None) -> None:
+    """Show every iteration of a domain side by side, with intervals."""
+    from alas_assets.defs.revision import domain_scoreboard
+
+    alas = _alas(_settings(home), domain)
+    if format is TableFormat.json:
+        print(json.dumps(domain_scoreboard(alas, domain).to_dicts(), indent=1))
+    else:
+        _print_scoreboard(alas, domain)
+
+
+@app.command()
+def trace(
+    answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="An id from the scoreboard or judge_scores, or its beginning.")],
+    format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
+    home: Home = None,
+) -> None:
+    """Walk from an answer through probe, pair, quote and stored page to the URL it came from."""
+    from alas_assets.provenance.render import trace_text
+    from alas_assets.provenance.store import ArtifactStore, StoreError
+    from alas_assets.provenance.trace import TraceError, trace_answer
+
+    settings = _settings(home)
+    try:
+        found = trace_answer(ArtifactStore(settings.home), answer_id)
+    except (TraceError, StoreError) as error:
+        _fail(str(error))
+    print(found.model_dump_json(indent=1) if format is TextFormat.json else trace_text(found))
+
+
+@app.command()
+def exam(
+    domain: DomainKey,
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Lines of id, question, answer, aliases, optional paraphrase.")],
+    format: Annotated[TableFormat, typer.Option("--format")] = TableFormat.table,
+    home: Home = None,
+) -> None:
+    """Ask base and current the questions of a file that the loop never reads."""
+    from alas_assets.defs.serving import sit_exam
+    from alas_assets.evaluation.exam import ExamError
+    from alas_assets.evaluation.scoreboard import render_table
+    from alas_assets.provenance.store import StoreError
+
+    alas = _alas(_settings(home), domain)
+    try:
+        with err.status("the student sits the exam"):
+            rows, taught = sit_exam(alas, domain, file)
+    except ExamError as error:
+        _fail(str(error), 2)
+    except StoreError as error:
+        _fail(str(error))
+    if format is TableFormat.json:
+        print(json.dumps(rows.to_dicts(), indent=1))
+    else:
+        out.print(render_table(rows))
+        out.print("Only the questions whose fact has an accepted pair:")
+        out.print(render_table(taught))
+
+
+@app.command()
+def estimate(domain: DomainKey, home: Home = None) -> None:
+    """Say what the next iteration would read, write and train, before anything is spent."""
+    from alas_assets.defs.serving import estimate_iteration
+
+    settings = _settings(home)
+    alas = _alas(settings, domain)
+    with _site(settings, live=alas.domain(domain).sources.live):
+        for name, value in estimate_iteration(alas, domain).items():
+            out.print(f"{name:22} {_plain(str(value))}")
+
+
+@app.command()
+def ask(
+    domain: DomainKey,
+    question: Annotated[str, typer.Argument(help="Anything about the domain.")],
+    system: Annotated[AskSystem, typer.Option("--system")] = AskSystem.current,
+    home: Home = None,
+) -> None:
+    """Ask the student, and see the facts, quotes and URLs the answer rests on, or that nothing taught it."""
+    from alas_assets.defs.serving import ask_student
+    from alas_assets.provenance.store import StoreError
+
+    alas = _alas(_settings(home), domain)
+    systems = ["base", "rag", "current"] if system is AskSystem.all else [system.value]
+    try:
+        with err.status("loading the student"):
+            replies = ask_student(alas, domain, question, systems)
+    except StoreError as error:
+        _fail(str(error))
+    for reply in replies:
+        out.print(f"[bold]{reply.system}[/]  {_plain(reply.answer or '(nothing)')}")
+        for source in reply.sources:
+            out.print(f'    {_plain(source.question)} -> {_plain(source.answer)}\n    "{_plain(source.quote)}"\n    {_plain(source.url)}')
+        if reply.note:
+            out.print(f"    {_plain(reply.note)}")
+
+
+@app.command()
+def new(
+    domain: DomainKey,
+    describe: Annotated[str, typer.Option("--describe", help="What the student should stay current in, in a sentence or two.")],
+    url: Annotated[list[str], typer.Option("--url", help="An index page; the pages it links to are studied. Repeatable.")],
+    home: Home = None,
+) -> None:
+    """Write a domain file into the store's domains folder and validate it."""
+    from alas_assets.domains.config import DomainError
+    from alas_assets.domains.writing import new_domain
+
+    try:
+        path = new_domain(_settings(home), domain, describe, url)
+    except DomainError as error:
+        _fail(str(error), 2)
+    out.print(f"wrote {path}\nnext: alas run {domain} --dry-run")
+
+
+@app.command()
+def rollback(domain: DomainKey, home: Home = None) -> None:
+    """Make the adapter before the current one current again."""
+    from alas_assets.release.registry import RegistryError
+
+    alas = _alas(_settings(home), domain)
+    try:
+        now = alas.registry.rollback(domain)
+    except RegistryError as error:
+        _fail(str(error))
+    out.print(f"current is now {now or 'the base student'}")
+
+
+@app.command()
+def gc(domain: DomainKey, home: Home = None) -> None:
+    """Free working folders and artifacts that no cell and no registry entry names."""
+    from alas_assets.provenance.collect import collect_garbage
+
+    settings = _settings(home)
+    _alas(settings, domain)
+    freed = collect_garbage(settings.home, domain)
+    out.print(f"freed {freed.files} files, {freed.bytes / 1e6:.1f} MB")
+
+
+@app.command()
+def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
+    """Let the sensors open this domain's iterations by themselves, or stop them."""
+    from alas_assets.defs.running import open_instance
+    from alas_assets.provenance.watching import set_watched
+
+    settings = _settings(home)
+    _alas(settings, domain)
+    watched = set_watched(settings.home, domain, switch is Switch.on)
+    open_instance(settings)
+    for sensor in ("next_iteration", "automation"):
+        command = "start" if watched else "stop"
+        done = subprocess.run(
+            [sys.executable, "-m", "dagster", "sensor", command, sensor, "-w", str(PROJECT_ROOT / "workspace.yaml")],
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            _fail(f"Dagster could not {command} sensor {sensor}: {(done.stderr or done.stdout).strip()[-500:]}")
+    out.print(f"watched: {', '.join(watched) or 'none'}. The daemon of `make ui` does the work.")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: Home = None) -> None:
+    """Open the results in Dagster, with the sample site, stored pages and reports behind its links."""
+    from alas_assets.defs.running import open_instance
+    from alas_assets.viewer.serve import ServeError, ensure_port_free, running
+
+    settings = _settings(home)
+    try:
+        ensure_port_free(port, "--port")
+    except ServeError as error:
+        _fail(str(error))
+    open_instance(settings)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    with running(settings):
+        out.print(f"Dagster on http://127.0.0.1:{port}, sample site on {settings.site_url}; Ctrl-C ends both")
+        child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=os.environ | {"DAGSTER_HOME": str(settings.dagster_home)})
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        with contextlib.suppress(KeyboardInterrupt):
+            code = child.wait()
+            if code:
+                _fail(f"Dagster ended with exit code {code}")
+        child.wait()
+
+
+def _print_scoreboard(alas: "Alas", domain: str) -> None:
+    from alas_assets.defs.revision import domain_scoreboard
+    from alas_assets.evaluation.scoreboard import render_table
+
+    rows = domain_scoreboard(alas, domain)
+    if rows.is_empty():
+        _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
+    out.print(render_table(rows))
+
+
+def _print_pairs(alas: "Alas", cell: "Cell") -> None:
+    import polars as pl
+
+    pointer = alas.store.pointer(cell, "qa_pairs")
+    if pointer is None:
+        return
+    pairs = alas.store.read_table(pointer)
+    accepted = pairs.filter("accepted")
+    out.print(f"{accepted['fact_id'].n_unique()} facts, {accepted.height} pairs; nothing was trained. Some of them:")
+    for row in accepted.filter(pl.col("role") == "train").unique("fact_id", maintain_order=True).head(8).to_dicts():
+        out.print(f"  {_plain(row['question'])} -> {_plain(row['answer'])}\n    {_plain(row['url'])}")
+
+
+def _print_example(alas: "Alas", domain: str) -> None:
+    """Trace one wrong answer of the current model; if none is left, one right answer."""
+    from alas_assets.defs.serving import example_answer
+    from alas_assets.provenance.render import trace_text
+    from alas_assets.provenance.trace import trace_answer
+
+    example: dict[str, Any] | None = example_answer(alas, domain)
+    if example is None:
+        return
+    kind = "A right answer (none is wrong)" if example["label"] == "correct" else "A wrong answer"
+    out.print(f"\n[bold]{kind}, traced to its source[/]")
+    print(trace_text(trace_answer(alas.store, example["answer_id"])))
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends with exit code 1 and one line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        err.print("interrupted; finished steps are kept, the next run goes on from there")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Assets `curriculum_seed` (the feedback port) and `curriculum` (P1-P3, V1). Planning itself is in `planning`."""
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import Made, StageError, Step, loop_asset
+from alas_assets.partitions import cell_key
+from alas_assets.planning.seed import first_seed, next_seed
+from alas_assets.planning.syllabus import plan_curriculum, shortage
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed
+from alas_assets.retrieval.study import survey
+
+CAUSE_TAG = "alas/because"
+
+
+def inherited(alas: Alas, cell: Cell) -> Inherited:
+    """Collect what the cell takes over from the domain's earlier iterations, by content hash."""
+    store = alas.store
+    earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
+    plans = [store.read_record(Curriculum, p) for c in earlier if (p := store.pointer(c, "curriculum"))]
+    revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
+    planned = [topic for plan in plans for topic in plan.topics]
+    return Inherited(
+        current_adapter=alas.registry.current(cell.domain),
+        qa_hashes=_hashes(store, earlier, "qa_pairs"),
+        probe_hashes=_hashes(store, earlier, "probes"),
+        mastered=sorted({name for revision in revisions for name in revision.mastered}),
+        covered_urls=sorted({url for topic in planned for url in topic.urls}),
+        covered_topics=sorted({topic.topic_id for topic in planned}),
+        accuracy_history=[revision.accuracy for revision in revisions],
+    )
+
+
+def _hashes(store: ArtifactStore, cells: list[Cell], asset: str) -> list[str]:
+    return [pointer.hash for cell in cells if (pointer := store.pointer(cell, asset))]
+
+
+@loop_asset("1", automated=False, kinds={"json"})
+def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult[Seed]:
+    """Where the iteration starts: the domain file at 000, the previous revision later.
+
+    This is the one place that steps outside the graph: an asset cycle cannot be expressed in Dagster. The revision it
+    read, and the run that made it, are in the metadata.
+    """
+    step = Step(context, alas)
+    cell, domain, store = step.cell, step.domain, step.store
+    cause = context.run.tags.get(CAUSE_TAG, "materialised by hand")
+    previous = Cell.of(cell.domain, cell.number - 1) if cell.number else None
+    revision = store.pointer(previous, "revised_curriculum") if previous else None
+
+    def make(_: str) -> Made[Seed]:
+        if previous is None:
+            return Made(first_seed(domain, cause), volatile=("cause",))
+        if revision is None:
+            raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
+        revised = store.read_record(RevisedCurriculum, revision)
+        return Made(next_seed(domain, revised, revision.hash, inherited(alas, cell), cause), volatile=("cause",))
+
+    def describe(seed: Seed) -> dict[str, object]:
+        shown: dict[str, object] = {
+            "cause": seed.cause,
+            "seed_urls": dg.MetadataValue.json(seed.seed_urls),
+            "weak_topics": len(seed.weak_topics),
+            "next_topics": len(seed.next_topics),
+            "current_adapter": seed.inherited.current_adapter or "none yet",
+            "earlier_iterations": len(seed.inherited.qa_hashes),
+        }
+        if previous and revision:
+            shown |= {
+                "revised_from": f"revised_curriculum {cell_key(previous)} {revision.hash[:12]}",
+                "revision_run": dg.MetadataValue.dagster_run(revision.run_id),
+            }
+        return shown
+
+    settings = {
+        "description": domain.description,
+        "seed_topics": domain.seed_topics,
+        "seed_urls": domain.sources.seed_urls,
+        "revision": revision.hash if revision else None,
+    }
+    return step.run(Seed, make, describe, settings=settings)
+
+
+@loop_asset("1", kinds={"json"})
+def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed) -> dg.MaterializeResult[Curriculum]:
+    """The ordered syllabus of this iteration: topics from the surveyed pages, weak ones first, within the budget."""
+    step = Step(context, alas)
+    domain, budget = step.domain, step.domain.budget
+
+    def make(_: str) -> Made[Curriculum]:
+        outlines, failures = survey(domain, step.store)
+        if not outlines:
+            reasons = "; ".join(f"{url}: {reason}" for url, reason in failures[:3])
+            raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check sources.seed_urls in the domain file")
+        proposed = alas.teacher(domain).plan(domain.description, curriculum_seed.seed_topics, outlines)
+        plan = plan_curriculum(
+            curriculum_seed,
+            proposed,
+            embed=lambda texts: alas.embed(domain, texts),
+            min_topics=budget.min_topics,
+            max_topics=budget.max_topics,
+        )
+        return Made(
+            plan.model_copy(update={"failed_urls": failures, "teacher": alas.teacher(domain).name}),
+            final=not failures,
+        )
+
+    def describe(plan: Curriculum) -> dict[str, object]:
+        rows = pl.DataFrame(
+            [
+                {"topic": t.name, "difficulty": t.difficulty, "origin": t.origin, "prerequisites": t.prerequisites, "url": " ".join(t.urls)}
+                for t in plan.topics
+            ],
+            schema={
+                "topic": pl.String,
+                "difficulty": pl.String,
+                "origin": pl.String,
+                "prerequisites": pl.List(pl.String),
+                "url": pl.String,
+            },
+        )
+        return {
+            "topics": len(plan.topics),
+            "deferred": len(plan.deferred),
+            "merged": dg.MetadataValue.json([list(pair) for pair in plan.merged]),
+            "broken_cycles": dg.MetadataValue.json(plan.broken_cycles),
+            "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
+            "syllabus": show.table(rows, rows=20),
+            "teacher": plan.teacher,
+        }
+
+    settings = {
+        "sources": domain.sources.model_dump(mode="json"),
+        "budget": budget.model_dump(mode="json"),
+        "teacher": domain.teacher.model_dump(mode="json"),
+        "context": domain.context,
+        "embedder": domain.student.embedder,
+    }
+    return step.run(Curriculum, make, describe, settings=settings)
+
+
+@dg.asset_check(asset=curriculum, partitions_def=curriculum.partitions_def, description="The plan has at least min_topics topics (P1).")
+def enough_topics(context: dg.AssetCheckExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.AssetCheckResult:
+    """Say in words when the plan is shorter than the domain asks for."""
+    wanted = alas.domain(curriculum.domain).budget.min_topics
+    problem = shortage(curriculum, wanted)
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=problem or f"{len(curriculum.topics)} topics, at least {wanted} wanted",
+    )

@@ -1,0 +1,99 @@
+"""Asset `documents`: pages fetched, read and stored as chunks in LanceDB (R3, R6). The work is in `retrieval`."""
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import Made, StageError, Step, loop_asset
+from alas_assets.partitions import cells
+from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.records import FETCH_SCHEMA, Curriculum
+from alas_assets.retrieval.store import ChunkStore
+from alas_assets.retrieval.study import study, yield_problem
+from alas_assets.viewer.links import page_link
+
+VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status")
+
+
+def cell_tag(cell: Cell) -> str:
+    """Return the LanceDB tag that pins what this cell's training read (A1)."""
+    return f"cell-{cell.iteration}"
+
+
+def cell_tags(alas: Alas, cell: Cell) -> list[str]:
+    """Return the tags of all that the domain has read up to this cell."""
+    cells_so_far = [Cell.of(cell.domain, number) for number in range(cell.number + 1)]
+    return [cell_tag(earlier) for earlier in cells_so_far if alas.store.pointer(earlier, "documents")]
+
+
+def chunk_store(alas: Alas, domain: str) -> ChunkStore:
+    """Return the domain's passages."""
+    return ChunkStore(alas.store.lance, domain, alas.domain(domain).student.embedder)
+
+
+def chunks_of(alas: Alas, cell: Cell) -> pl.DataFrame:
+    """Read the cell's passages as they were when `documents` was made."""
+    return chunk_store(alas, cell.domain).read_cell(cell_tag(cell))
+
+
+@loop_asset("1", kinds={"lancedb", "parquet"}, pool="lancedb")
+def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
+    """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag."""
+    step = Step(context, alas)
+    domain, store, cell = step.domain, step.store, step.cell
+
+    def make(_: str) -> Made[pl.DataFrame]:
+        studied = study(
+            curriculum.topics,
+            domain,
+            store,
+            embed=lambda texts: alas.embed(domain, texts),
+            embedder=domain.student.embedder,
+            tag=cell_tag(cell),
+        )
+        fetched = studied.fetches.filter("ok")
+        if fetched.is_empty() or studied.chunks.is_empty():
+            raise StageError(yield_problem(studied.fetches, studied.chunks) or f"no page of {cell} gave any text")
+        blobs = tuple(sorted({f"pages/{sha}" for sha in fetched["body_sha256"]} | {f"texts/{sha}" for sha in fetched["text_sha256"]}))
+        return Made(studied.fetches, blobs=blobs, volatile=VOLATILE, final=fetched.height == studied.fetches.height)
+
+    def describe(fetches: pl.DataFrame) -> dict[str, object]:
+        linked = fetches.with_columns(
+            pl.col("body_sha256").map_elements(page_link, return_dtype=pl.String).alias("stored_page"),
+        )
+        failed = fetches.filter(~pl.col("ok"))
+        return {
+            "pages": fetches.filter("ok").height,
+            "failed": failed.height,
+            "chunks": int(fetches["chunks"].sum() or 0),
+            "hosts": show.counts(fetches, "host"),
+            "dagster/row_count": fetches.height,
+            "dagster/column_schema": show.column_schema(FETCH_SCHEMA),
+            "fetches": show.table(linked, ["final_url", "title", "status", "reason", "chunks", "retrieved_at", "stored_page"], rows=20),
+        }
+
+    def still_good(fetches: pl.DataFrame) -> bool:
+        try:
+            return chunks_of(alas, cell).height == int(fetches["chunks"].sum() or 0)
+        except StoreError:
+            return False
+
+    settings = {
+        "sources": domain.sources.model_dump(mode="json"),
+        "embedder": domain.student.embedder,
+    }
+    return step.run(pl.DataFrame, make, describe, settings=settings, still_good=still_good)
+
+
+@dg.asset_check(asset=documents, partitions_def=cells, description="Enough pages could be read; if not, the likely cause (R6).")
+def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: pl.DataFrame) -> dg.AssetCheckResult:
+    """Name the likely cause when too few pages gave text."""
+    from alas_assets.partitions import cell_of
+
+    problem = yield_problem(documents, chunks_of(alas, cell_of(context.partition_key)))
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=problem or f"{documents.filter('ok').height} of {documents.height} pages read",
+    )

@@ -1,0 +1,113 @@
+"""Asset `promotion`: the gate's decision, and the registry entry where it promotes (G1-G4). The rule is `release.gate`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import Made, Step, loop_asset
+from alas_assets.partitions import cells
+from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.store import Cell
+from alas_assets.records import AdapterRef, GateDecision, Seed
+from alas_assets.release.gate import decide
+
+
+def current_for(alas: Alas, cell: Cell, seed: Seed, candidates: set[str]) -> str | None:
+    """Return what is current, seen from this cell: its own earlier promotion does not count as somebody else's change."""
+    newest = alas.registry.newest(cell.domain)
+    if (
+        newest
+        and newest.iteration == cell.number
+        and newest.adapter_hash in candidates
+        and newest.previous == seed.inherited.current_adapter
+    ):
+        return seed.inherited.current_adapter
+    return alas.registry.current(cell.domain)
+
+
+def is_newest(alas: Alas, cell: Cell) -> bool:
+    """Tell whether no later iteration of the domain was opened."""
+    return alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
+
+
+@loop_asset("1", kinds={"json"})
+def promotion(
+    context: dg.AssetExecutionContext,
+    alas: Alas,
+    curriculum_seed: Seed,
+    probes: pl.DataFrame,
+    baseline_scores: pl.DataFrame,
+    sft_adapter: AdapterRef,
+    dpo_adapter: AdapterRef,
+    judge_scores: pl.DataFrame,
+    dpo_judge_scores: pl.DataFrame,
+) -> dg.MaterializeResult[GateDecision]:
+    """Promote the better candidate if it beats the current model and no guard falls; otherwise keep what is there."""
+    step = Step(context, alas)
+    cell, domain = step.cell, step.domain
+
+    def make(key: str) -> Made[GateDecision]:
+        hashes = {ref.adapter_hash for ref in (sft_adapter, dpo_adapter) if ref.trained}
+        before = current_for(alas, cell, curriculum_seed, hashes)
+        decision = decide(
+            domain=cell.domain,
+            iteration=cell.number,
+            probes=probes,
+            probes_hash=step.inputs()["probes"],
+            sft=sft_adapter,
+            dpo=dpo_adapter,
+            sft_answers=judge_scores,
+            dpo_answers=dpo_judge_scores,
+            reference=baseline_scores,
+            current_before=before,
+            seed_current=curriculum_seed.inherited.current_adapter,
+            newest_cell=is_newest(alas, cell),
+            gamma=domain.thresholds.gamma,
+            rho=domain.thresholds.rho,
+            seed=domain.seed,
+        )
+        if decision.verdict == "promote" and decision.candidate:
+            alas.registry.promote(
+                cell.domain,
+                decision.candidate,
+                iteration=cell.number,
+                decision_hash=content_hash(decision.model_dump(mode="json")),
+                run_id=context.run_id,
+                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                previous=before,
+            )
+        return Made(decision)
+
+    def describe(decision: GateDecision) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "verdict": decision.verdict,
+            "reason": decision.reason,
+            "candidate": f"{decision.candidate_system} {(decision.candidate or '')[:16]}" if decision.candidate else "none",
+            "current_before": (decision.current_before or "base student")[:16],
+            "current_after": (decision.current_after or "base student")[:16],
+        }
+        if test := decision.test:
+            shown |= {
+                "gain": f"{100 * test.gain:+.1f} points [{100 * test.ci_low:.1f}, {100 * test.ci_high:.1f}], n = {test.n}",
+                "better_and_worse": f"{test.wins} better, {test.losses} worse, p = {test.p_value:.2g}",
+            }
+        if decision.guards:
+            shown["guards"] = show.table(pl.DataFrame([guard.model_dump() for guard in decision.guards]))
+        return shown
+
+    settings = {"gamma": domain.thresholds.gamma, "rho": domain.thresholds.rho, "seed": domain.seed}
+    return step.run(GateDecision, make, describe, settings=settings)
+
+
+@dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate was promoted; if not, why (G1, G3).")
+def candidate_promoted(context: dg.AssetCheckExecutionContext, promotion: GateDecision) -> dg.AssetCheckResult:
+    """Turn the gate's reason into a check that a reader understands."""
+    return dg.AssetCheckResult(
+        passed=promotion.verdict == "promote",
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{promotion.verdict}: {promotion.reason}",
+    )

@@ -1,0 +1,189 @@
+"""Assets `qa_pairs` and `probes`, and the check that keeps them apart (S1-S10, E1, S8). The work is in `synthesis`."""
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.documents import chunks_of
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import Made, StageError, Step, loop_asset
+from alas_assets.domains.config import Domain
+from alas_assets.partitions import cell_of, cells
+from alas_assets.provenance.ids import file_hash
+from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed
+from alas_assets.students.tokens import TokenCounter
+from alas_assets.synthesis.curate import Limits, coverage, curate
+from alas_assets.synthesis.leaks import find_leaks
+from alas_assets.synthesis.probes import build_probes, median_overlap
+from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_replay
+from alas_assets.synthesis.training_rows import at_risk
+from alas_assets.synthesis.writing import write_drafts
+
+MAX_MEDIAN_OVERLAP = 0.6
+
+
+def guards_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
+    """Read the domain's general guard questions."""
+    return read_guards(alas.settings.data / "guards" / domain.guard_file)
+
+
+def neighbours_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
+    """Read the domain's neighbouring questions; none where the domain names no file."""
+    return read_guards(alas.settings.data / "guards" / domain.neighbour_file) if domain.neighbour_file else []
+
+
+def _file_version(alas: Alas, name: str) -> str:
+    return file_hash(alas.settings.data / "guards" / name) if name else ""
+
+
+def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
+    """Read inherited tables by the content hashes that the seed carries."""
+    return [alas.store.read_table(digest, asset) for digest in hashes]
+
+
+@loop_asset("1", kinds={"parquet"})
+def qa_pairs(
+    context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Cited question-answer pairs, a row per phrasing; rejected ones stay beside the accepted, with their reason."""
+    step = Step(context, alas)
+    domain, budget = step.domain, step.domain.budget
+
+    def make(_: str) -> Made[pl.DataFrame]:
+        chunks = chunks_of(alas, step.cell)
+        teacher = alas.teacher(domain)
+        drafts, rejected = write_drafts(
+            teacher, curriculum.topics, chunks, max_pairs=budget.pairs_per_topic, phrasings=domain.thresholds.phrasings
+        )
+        earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+        taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+        pairs = curate(
+            drafts,
+            rejected,
+            chunks,
+            curriculum.topics,
+            [*guards_of(alas, domain), *neighbours_of(alas, domain)],
+            count_tokens=TokenCounter(alas.student(domain).folder).count,
+            teacher=f"{teacher.name} {teacher.version}",
+            iteration=step.cell.number,
+            earlier_fact_ids=taught,
+            limits=Limits(facts_per_topic=budget.pairs_per_topic),
+            earlier_qa=earlier,
+        )
+        return Made(pairs, volatile=("retrieved_at",))
+
+    def describe(pairs: pl.DataFrame) -> dict[str, object]:
+        accepted = pairs.filter("accepted")
+        rejected = pairs.filter(~pl.col("accepted"))
+        columns = ["question", "answer", "role", "quote", "url"]
+        return {
+            "facts": accepted["fact_id"].n_unique(),
+            "pairs": accepted.height,
+            "rejected": rejected.height,
+            "rejected_by_reason": show.counts(rejected, "reason"),
+            "pairs_by_role": show.counts(accepted, "role"),
+            "pairs_by_category": show.counts(accepted, "category"),
+            "dagster/row_count": pairs.height,
+            "dagster/column_schema": show.column_schema(QA_SCHEMA),
+            "sample": show.table(accepted.unique("fact_id", maintain_order=True), columns),
+            "sample_rejected": show.table(rejected, ["question", "answer", "quote", "reason"]),
+            "coverage": show.table(coverage(pairs, chunks_of(alas, step.cell)), rows=20),
+        }
+
+    settings = {
+        "teacher": domain.teacher.model_dump(mode="json"),
+        "context": domain.context,
+        "seed": domain.seed,
+        "pairs_per_topic": budget.pairs_per_topic,
+        "phrasings": domain.thresholds.phrasings,
+        "student": domain.student.model,
+        "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
+    }
+    return step.run(pl.DataFrame, make, describe, settings=settings)
+
+
+@loop_asset("1", kinds={"parquet"})
+def probes(
+    context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, qa_pairs: pl.DataFrame
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Questions that are never trained on: held-out phrasings, earlier iterations, guards and neighbours (E1, G2)."""
+    step = Step(context, alas)
+    domain = step.domain
+
+    def make(_: str) -> Made[pl.DataFrame]:
+        guards, neighbours = guards_of(alas, domain), neighbours_of(alas, domain)
+        if not guards:
+            raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
+        earlier = earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes")
+        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number))
+
+    def describe(table: pl.DataFrame) -> dict[str, object]:
+        own = table.filter(pl.col("split") == "probe")
+        overlap = median_overlap(table)
+        return {
+            "probes": own.height,
+            "facts": own["fact_id"].n_unique(),
+            "by_split": show.counts(table, "split"),
+            "median_word_overlap": overlap if overlap is not None else "no probe",
+            "dagster/row_count": table.height,
+            "dagster/column_schema": show.column_schema(PROBE_SCHEMA),
+            "sample": show.table(own, ["question", "answer", "template", "overlap", "url"]),
+        }
+
+    settings = {"guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]}
+    return step.run(pl.DataFrame, make, describe, settings=settings)
+
+
+@dg.asset_check(
+    asset=probes,
+    additional_ins={"qa_pairs": dg.AssetIn("qa_pairs"), "curriculum_seed": dg.AssetIn("curriculum_seed")},
+    partitions_def=cells,
+    blocking=True,
+    description="No probe and no guard question is among the training rows, in these or nearly these words (S8).",
+)
+def no_leaks(
+    context: dg.AssetCheckExecutionContext, alas: Alas, probes: pl.DataFrame, qa_pairs: pl.DataFrame, curriculum_seed: Seed
+) -> dg.AssetCheckResult:
+    """Stop the cell before it trains on what it is going to be asked."""
+    domain = alas.domain(cell_of(context.partition_key).domain)
+    earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+    replay = read_replay(alas.settings.data / "replay" / domain.replay_file)
+    rows = at_risk(qa_pairs, earlier, replay, [*guards_of(alas, domain), *neighbours_of(alas, domain)])
+    leaks = find_leaks(probes, rows)
+    words = "; ".join(f"{leak.question!r} {leak.kind}: {leak.prompt!r}" for leak in leaks[:3])
+    return dg.AssetCheckResult(
+        passed=not leaks,
+        description=f"{len(leaks)} leaks: {words}" if leaks else f"{probes.height} questions, none is among {rows.height} rows to train on",
+        metadata={"leaks": len(leaks)},
+    )
+
+
+@dg.asset_check(
+    asset=probes, partitions_def=cells, description="Probes are worded differently from what is trained: median overlap at most 0.6."
+)
+def probes_reworded(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame) -> dg.AssetCheckResult:
+    """Show how far the held-out wordings are from the nearest training row."""
+    overlap = median_overlap(probes)
+    if overlap is None:
+        return dg.AssetCheckResult(passed=True, description=f"{context.partition_key} has no new fact to probe")
+    return dg.AssetCheckResult(
+        passed=overlap <= MAX_MEDIAN_OVERLAP,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"median word overlap with the nearest training row {overlap:.2f}, at most {MAX_MEDIAN_OVERLAP} wanted",
+        metadata={"median_word_overlap": overlap},
+    )
+
+
+@dg.asset_check(asset=qa_pairs, partitions_def=cells, description="The pages gave facts to teach (S10).")
+def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Say when an iteration found nothing to teach, and why rows were rejected."""
+    facts = qa_pairs.filter("accepted")["fact_id"].n_unique()
+    rejected = qa_pairs.filter(~pl.col("accepted"))["reason"].value_counts(sort=True).head(1).to_dicts()
+    common = f"; most rejected rows: {rejected[0]['reason']} ({rejected[0]['count']})" if rejected else ""
+    cell = cell_of(context.partition_key)
+    return dg.AssetCheckResult(
+        passed=facts > 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{facts} facts to teach in {cell}{common}",
+        metadata={"facts": facts},
+    )

@@ -1,0 +1,127 @@
+"""What assets are handed: the store, the domain, the teacher, the model worker and the trainer.
+
+Short and typed; the work is in the plain packages, and nothing here imports torch.
+"""
+
+import atexit
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from alas_assets.domains.catalog import load_domain
+from alas_assets.domains.config import Domain
+from alas_assets.evaluation.answers import AnswerStore
+from alas_assets.provenance.store import ArtifactStore
+from alas_assets.release.registry import Registry
+from alas_assets.settings import Settings, load_settings
+from alas_assets.students.catalog import StudentRef, known_student
+from alas_assets.students.client import ModelWorker
+from alas_assets.teachers.protocol import Teacher
+
+if TYPE_CHECKING:
+    from alas_assets.training.spec import TrainingSpec
+
+
+@cache
+def _worker(home: Path) -> ModelWorker:
+    """Return this process's model worker: one import of torch serves every step that runs in the process."""
+    worker = ModelWorker(home / "models", home / "logs" / f"worker-{os.getpid()}.log")
+    atexit.register(worker.close)
+    return worker
+
+
+class Alas(dg.ConfigurableResource):
+    """The project's one resource: places, domain files, store, teacher and student."""
+
+    home: str = ""
+    """The store's folder; empty: ALAS_HOME, then data/store in the clone."""
+
+    @property
+    def settings(self) -> Settings:
+        """Places and ports."""
+        return load_settings(self.home or None)
+
+    @property
+    def store(self) -> ArtifactStore:
+        """Artifacts, pointers, pages."""
+        return ArtifactStore(self.settings.home)
+
+    @property
+    def registry(self) -> Registry:
+        """Promoted adapters."""
+        return Registry(self.settings.home / "registry")
+
+    @property
+    def answers(self) -> AnswerStore:
+        """Every answer a model ever gave, by its content key."""
+        return AnswerStore(self.settings.home / "answers.sqlite")
+
+    @property
+    def worker(self) -> ModelWorker:
+        """The child process that holds the student and the embedder."""
+        return _worker(self.settings.home)
+
+    def domain(self, key: str) -> Domain:
+        """Read a domain file."""
+        return load_domain(self.settings, key)
+
+    def teacher(self, domain: Domain) -> Teacher:
+        """Return the domain's teacher."""
+        from alas_assets.teachers.extractive import ExtractiveTeacher
+
+        return ExtractiveTeacher(context=domain.context, seed=domain.seed)
+
+    def student(self, domain: Domain) -> StudentRef:
+        """Return the domain's student, prepared once and found again without importing torch."""
+        models = self.store.models
+        return known_student(domain.student.model, domain.student.revision, models) or self.worker.prepare(
+            domain.student.model, domain.student.revision
+        )
+
+    def embed(self, domain: Domain, texts: list[str]) -> list[list[float]]:
+        """Embed texts with the domain's embedder."""
+        return self.worker.embed(texts, domain.student.embedder) if texts else []
+
+
+class Trainer(dg.ConfigurableResource):
+    """Launches a training child through Dagster Pipes and hands its closing report back (T4)."""
+
+    def train(self, context: dg.AssetExecutionContext, module: str, spec: "TrainingSpec", spec_file: Path) -> dict[str, Any]:
+        """Run `python -m module spec_file` behind the wrapper that leaves no orphan.
+
+        Raises:
+            dg.Failure: The child failed or ended without its report; the message holds the last lines it wrote.
+        """
+        spec_file.parent.mkdir(parents=True, exist_ok=True)
+        spec_file.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+        log = spec_file.with_suffix(".log")
+        command = [
+            sys.executable,
+            "-m",
+            "alas_assets.training.launch",
+            "--log",
+            str(log),
+            "--",
+            sys.executable,
+            "-m",
+            module,
+            str(spec_file),
+        ]
+        client = dg.PipesSubprocessClient(termination_timeout_seconds=30)
+        try:
+            finished = client.run(context=context.op_execution_context, command=command, env={"HF_HUB_DISABLE_TELEMETRY": "1"})
+        except dg.DagsterPipesExecutionError as error:
+            tail = log.read_text(encoding="utf-8", errors="replace")[-1500:] if log.exists() else str(error)
+            raise dg.Failure(
+                description=f"{module.rsplit('.', 1)[-1]} training of {spec.cell} failed; its checkpoints are kept in {spec.checkpoint_dir} "
+                f"and the next run continues from them. The child's last words:\n{tail}",
+                allow_retries=False,
+            ) from error
+        reports = finished.get_custom_messages()
+        if not reports:
+            raise dg.Failure(description=f"{module} ended without a report; see {log}", allow_retries=False)
+        return dict(reports[-1])

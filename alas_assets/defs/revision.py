@@ -1,0 +1,164 @@
+"""Assets `revised_curriculum` (per cell) and `scoreboard` (per domain), and the domain's heartbeat (V1, V2, E4, O3)."""
+
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.freshness import heartbeat
+from alas_assets.defs.judging import exam_scores, exam_taught
+from alas_assets.defs.promotion import promotion as promotion_asset
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
+from alas_assets.evaluation.plots import accuracy_png, topics_png
+from alas_assets.evaluation.scoreboard import current_answers, iteration_rows
+from alas_assets.partitions import domains
+from alas_assets.planning.convergence import revise
+from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.store import Cell, table_hash
+from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed
+
+
+@loop_asset("1", kinds={"json"})
+def revised_curriculum(
+    context: dg.AssetExecutionContext,
+    alas: Alas,
+    curriculum_seed: Seed,
+    curriculum: Curriculum,
+    qa_pairs: pl.DataFrame,
+    baseline_scores: pl.DataFrame,
+    judge_scores: pl.DataFrame,
+    dpo_judge_scores: pl.DataFrame,
+    promotion: GateDecision,
+) -> dg.MaterializeResult[RevisedCurriculum]:
+    """What comes next, and why: weak topics again, new ones while there are any, or a stop (V1, V2)."""
+    step = Step(context, alas)
+    domain = step.domain
+
+    def make(_: str) -> Made[RevisedCurriculum]:
+        answers = current_answers(promotion, baseline_scores, judge_scores, dpo_judge_scores)
+        return Made(
+            revise(
+                seed=curriculum_seed,
+                curriculum=curriculum,
+                answers=answers,
+                qa=qa_pairs,
+                teacher=alas.teacher(domain),
+                tau=domain.thresholds.tau,
+                delta=domain.thresholds.delta,
+                max_iterations=domain.budget.max_iterations,
+            )
+        )
+
+    def describe(revised: RevisedCurriculum) -> dict[str, Any]:
+        topics = pl.DataFrame([score.model_dump() for score in revised.topic_scores]) if revised.topic_scores else None
+        shown: dict[str, Any] = {
+            "decision": revised.decision,
+            "reason": revised.reason,
+            "accuracy": revised.accuracy,
+            "mastered": len(revised.mastered),
+            "remediation": dg.MetadataValue.json([topic.name for topic in revised.remediation]),
+            "next_topics": len(revised.next_topics),
+            "novel_facts": revised.novel_facts,
+        }
+        if topics is not None:
+            shown |= {
+                "topic_scores": show.table(topics, ["name", "n", "correct", "accuracy"], rows=40),
+                "accuracy_per_topic": show.picture(topics_png(revised.topic_scores), f"accuracy per topic, {step.cell}"),
+            }
+        return shown
+
+    settings = {
+        "tau": domain.thresholds.tau,
+        "delta": domain.thresholds.delta,
+        "max_iterations": domain.budget.max_iterations,
+        "teacher": domain.teacher.model_dump(mode="json"),
+    }
+    result = step.run(RevisedCurriculum, make, describe, settings=settings)
+    context.log_event(heartbeat(step.cell))
+    return result
+
+
+SCORED = ("promotion", "probes", "baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores", "sft_adapter", "dpo_adapter")
+
+
+def scored_cells(alas: Alas, domain: str) -> list[Cell]:
+    """Return the domain's cells whose iteration was judged to the end, in order."""
+    folder = alas.store.root / "cells" / domain
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = [Cell(domain, name) for name in names]
+    return [cell for cell in found if all(alas.store.pointer(cell, asset) for asset in SCORED)]
+
+
+def cell_rows(alas: Alas, cell: Cell) -> pl.DataFrame:
+    """Return the scoreboard rows of one iteration, from its stored tables alone."""
+    store = alas.store
+    pointers = {asset: store.pointer(cell, asset) for asset in SCORED}
+    missing = [asset for asset, pointer in pointers.items() if pointer is None]
+    if missing:
+        raise StageError(f"{', '.join(missing)} of {cell} is not there; materialise it first")
+    found = {asset: pointer for asset, pointer in pointers.items() if pointer is not None}
+    return iteration_rows(
+        cell.domain,
+        cell.number,
+        decision=store.read_record(GateDecision, found["promotion"]),
+        probes_hash=found["probes"].hash,
+        sft=store.read_record(AdapterRef, found["sft_adapter"]),
+        dpo=store.read_record(AdapterRef, found["dpo_adapter"]),
+        baseline=store.read_table(found["baseline_scores"]),
+        sft_answers=store.read_table(found["judge_scores"]),
+        dpo_answers=store.read_table(found["dpo_judge_scores"]),
+        exam=store.read_table(found["exam_scores"]),
+    )
+
+
+def domain_scoreboard(alas: Alas, domain: str) -> pl.DataFrame:
+    """Return every iteration of a domain side by side (`SCOREBOARD_SCHEMA`)."""
+    tables = [cell_rows(alas, cell) for cell in scored_cells(alas, domain)]
+    return pl.concat(tables) if tables else SCOREBOARD_SCHEMA.to_frame()
+
+
+@dg.asset(
+    partitions_def=domains,
+    group_name="loop",
+    code_version="1",
+    kinds={"parquet"},
+    automation_condition=dg.AutomationCondition.any_deps_updated().since(
+        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.initial_evaluation()
+    )
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress(),
+    deps=[
+        dg.AssetDep(asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("domain"))
+        for asset in (promotion_asset, exam_scores)
+    ],
+)
+def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult:
+    """All iterations of a domain side by side: base, retrieval, previous, SFT, DPO, current; with intervals (E4, E5)."""
+    with clear_failures():
+        domain = alas.domain(context.partition_key)
+        rows = domain_scoreboard(alas, domain.key)
+        if rows.is_empty():
+            raise StageError(f"no iteration of {domain.key} has been judged yet; run `alas run {domain.key}` first")
+        inputs = {
+            str(cell): (pointer.hash if (pointer := alas.store.pointer(cell, "promotion")) else "")
+            for cell in scored_cells(alas, domain.key)
+        }
+        pointer = alas.store.put(
+            Cell(domain.key, "000"), "scoreboard", rows, input_key=content_hash(inputs), inputs=inputs, run_id=context.run_id
+        )
+    newest = int(str(rows["iteration"].max()))
+    taught = exam_taught(alas, domain.key, newest)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(table_hash(rows)),
+        metadata={
+            "iterations": rows["iteration"].n_unique(),
+            "scores": show.table(rows, rows=80),
+            "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
+            "exam_questions_with_a_pair": len(taught),
+            "dagster/row_count": rows.height,
+            "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
+            "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),
+        },
+    )

@@ -1,0 +1,164 @@
+"""Running cells from the command line on the same Dagster instance and assets as the UI (O1)."""
+
+import os
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import psutil
+
+from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.definitions import build_defs
+from alas_assets.partitions import cell_key, register_cell
+from alas_assets.provenance.store import Cell
+from alas_assets.settings import Settings
+
+PID_TAG = "alas/pid"
+DRY_RUN = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+OnEvent = Callable[[str, str], None]
+"""Called with a kind (start, done, failed, check, log) and a line for a person."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    run_id: str
+    success: bool
+    failures: tuple[str, ...] = ()
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """Open (and on first use make) the Dagster instance that the UI shows too."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / "dagster.yaml"
+    if not target.exists():
+        shutil.copyfile(Path(__file__).resolve().parent.parent / "dagster.yaml", target)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["ALAS_HOME"] = str(settings.home)
+    instance = dg.DagsterInstance.get()
+    close_dead_runs(instance)
+    return instance
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of killed `alas` processes as failed; otherwise they would count as in progress for ever."""
+    live = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(live):
+        pid = run.tags.get(PID_TAG, "")
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            instance.report_run_failed(run, message=f"process {pid} that ran this is gone (killed?); finished steps are kept")
+
+
+class _Follower(threading.Thread):
+    """Reads a run's events while it runs and hands the telling ones on."""
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str, on_event: OnEvent) -> None:
+        super().__init__(daemon=True)
+        self.instance, self.run_id, self.on_event = instance, run_id, on_event
+        self.stop = threading.Event()
+        self.started: dict[str, float] = {}
+
+    def run(self) -> None:
+        cursor: str | None = None
+        while True:
+            ended = self.stop.is_set()
+            connection = self.instance.get_records_for_run(self.run_id, cursor=cursor)
+            cursor = connection.cursor
+            for record in connection.records:
+                self._tell(record.event_log_entry)
+            if ended:
+                return
+            self.stop.wait(0.3)
+
+    def _tell(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            if entry.user_message and entry.step_key:
+                self.on_event("log", f"{entry.step_key}: {entry.user_message}")
+            return
+        step = event.step_key or ""
+        if event.event_type_value == "STEP_START":
+            self.started[step] = entry.timestamp
+            self.on_event("start", step)
+        elif event.event_type_value == "STEP_FAILURE":
+            error = event.step_failure_data.error
+            self.on_event("failed", f"{step}: {error.message.strip() if error else ''}")
+        elif event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key and event.asset_key.path[0] != "currency":
+            data = event.step_materialization_data.materialization.metadata
+            seconds = data["seconds"].value if "seconds" in data else entry.timestamp - self.started.get(step, entry.timestamp)
+            same = " (unchanged)" if "unchanged" in data and data["unchanged"].value else ""
+            self.on_event("done", f"{event.asset_key.to_user_string()} {float(str(seconds)):.1f} s{same}")
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                self.on_event("check", f"{check.check_name}: {check.description}")
+
+
+def _run(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    job: str,
+    partition: str,
+    tags: dict[str, str],
+    selection: Sequence[str] | None,
+    on_event: OnEvent,
+) -> Outcome:
+    run_id = str(uuid.uuid4())
+    follower = _Follower(instance, run_id, on_event)
+    follower.start()
+    try:
+        result = (
+            build_defs(home=str(settings.home))
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                partition_key=partition,
+                run_id=run_id,
+                tags={**tags, PID_TAG: str(os.getpid())},
+                asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+                raise_on_error=False,
+                run_config=QUIET,
+            )
+        )
+    finally:
+        time.sleep(0.05)
+        follower.stop.set()
+        follower.join(timeout=10)
+    failures = tuple(_failure_words(event) for event in result.all_events if event.is_step_failure)
+    return Outcome(run_id, result.success, failures)
+
+
+def _failure_words(event: dg.DagsterEvent) -> str:
+    data = event.step_failure_data
+    told = data.user_failure_data.description if data.user_failure_data else None
+    return f"{event.step_key}: {told or (data.error.message.strip() if data.error else 'failed')}"
+
+
+def run_cell(
+    instance: dg.DagsterInstance, settings: Settings, cell: Cell, *, cause: str, on_event: OnEvent, dry_run: bool = False
+) -> Outcome:
+    """Materialise one iteration in this process as one Dagster run; what is already done is skipped."""
+    register_cell(instance, cell)
+    tags = {CAUSE_TAG: cause} | ({"alas/dry_run": "true"} if dry_run else {})
+    return _run(instance, settings, "iteration", cell_key(cell), tags, DRY_RUN if dry_run else None, on_event)
+
+
+def run_scoreboard(instance: dg.DagsterInstance, settings: Settings, domain: str, *, on_event: OnEvent) -> Outcome:
+    """Bring the domain's scoreboard up to date."""
+    instance.add_dynamic_partitions("domain", [domain])
+    return _run(instance, settings, "scores", domain, {}, None, on_event)
+
+
+def open_cell(instance: dg.DagsterInstance, settings: Settings, cell: Cell, *, cause: str, on_event: OnEvent) -> Outcome:
+    """Add a cell's keys and materialise its seed only; the UI can do the rest."""
+    register_cell(instance, cell)
+    return _run(instance, settings, "start_iteration", cell_key(cell), {CAUSE_TAG: cause}, None, on_event)

@@ -1,0 +1,38 @@
+"""Sensors: the automation sensor and `next_iteration` (O2). All are off until somebody turns them on (`alas watch`)."""
+
+import dagster as dg
+
+from alas_assets.defs.births import START_JOB, births, next_opening
+from alas_assets.defs.resources import Alas
+from alas_assets.partitions import cells
+from alas_assets.provenance.watching import watched_domains
+
+start_iteration = dg.define_asset_job(
+    START_JOB, selection=["curriculum_seed"], partitions_def=cells, description="Open an iteration: materialise its seed."
+)
+iteration = dg.define_asset_job(
+    "iteration",
+    selection=dg.AssetSelection.groups("loop") - dg.AssetSelection.assets("scoreboard"),
+    partitions_def=cells,
+    description="One whole iteration of one domain; steps that are already done are skipped.",
+)
+scoreboard_job = dg.define_asset_job("scores", selection=["scoreboard"], description="Bring a domain's scoreboard up to date.")
+
+automation = dg.AutomationConditionSensorDefinition(
+    "automation",
+    target=dg.AssetSelection.groups("loop"),
+    emit_backfills=False,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    minimum_interval_seconds=30,
+)
+
+
+@dg.sensor(job=start_iteration, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED)
+def next_iteration(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
+    """Open the next iteration of every watched domain whose newest revision says continue, exactly once."""
+    watched = watched_domains(alas.settings.home)
+    openings = [next_opening(alas, context.instance, domain) for domain in watched]
+    wanted = [opening for opening in openings if opening.cell is not None]
+    if wanted:
+        return births(wanted)
+    return dg.SkipReason("; ".join(o.reason for o in openings) or "no domain is watched; `alas watch on DOMAIN` adds one")

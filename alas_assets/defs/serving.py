@@ -1,0 +1,220 @@
+"""Questions put to a domain's student outside the loop: `alas ask`, `alas exam`, `alas estimate` and the demo's example.
+
+Read-only towards the loop: nothing here changes a cell or the registry.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from alas_assets.defs.documents import cell_tags, chunk_store
+from alas_assets.defs.judging import DECODING
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.revision import scored_cells
+from alas_assets.evaluation.answers import ask_all, grade_answers
+from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
+from alas_assets.evaluation.scoreboard import current_answers, score_rows
+from alas_assets.planning.seed import first_seed
+from alas_assets.planning.syllabus import plan_curriculum
+from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.provenance.trace import learned_by
+from alas_assets.records import PROBE_SCHEMA, GateDecision, Record
+from alas_assets.retrieval.open_book import find_contexts
+from alas_assets.retrieval.study import survey
+from alas_assets.training.spec import load_recipe
+
+NEAREST_FACTS = 3
+SAME_SUBJECT = 0.55
+"""Cosine between an asked question and a trained one from which on the pair is shown as what the answer rests on."""
+
+
+class Support(Record):
+    """A pair that an answer rests on."""
+
+    question: str
+    answer: str
+    quote: str
+    url: str
+    fact_id: str
+
+
+class Reply(Record):
+    """One system's answer and what it rests on."""
+
+    system: str
+    answer: str
+    sources: list[Support]
+    note: str = ""
+
+
+def newest_scored(alas: Alas, domain: str) -> Cell:
+    """Return the domain's newest judged cell.
+
+    Raises:
+        StoreError: None was judged yet; the message names the command.
+    """
+    cells = scored_cells(alas, domain)
+    if not cells:
+        raise StoreError(f"no iteration of {domain} has been judged yet; run `alas run {domain}` first")
+    return cells[-1]
+
+
+def accepted_pairs(alas: Alas, domain: str) -> pl.DataFrame:
+    """Return the accepted training pairs of every iteration of a domain, one row a phrasing."""
+    pointers = [alas.store.pointer(cell, "qa_pairs") for cell in scored_cells(alas, domain)]
+    tables = [alas.store.read_table(pointer) for pointer in pointers if pointer]
+    if not tables:
+        raise StoreError(f"{domain} has no pairs yet; run `alas run {domain}` first")
+    return pl.concat(tables).filter(pl.col("accepted") & (pl.col("role") == "train"))
+
+
+def _one_question(question: str) -> pl.DataFrame:
+    return pl.DataFrame([{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": "asked", "question": question}], schema=PROBE_SCHEMA)
+
+
+def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) -> list[Reply]:
+    """Ask the student one question and say what each answer rests on.
+
+    Args:
+        alas: The resource.
+        domain_key: The domain.
+        question: In free words.
+        systems: Any of base, rag, current.
+
+    Raises:
+        StoreError: The domain has not been through an iteration, or its adapter is gone.
+    """
+    domain, student = alas.domain(domain_key), alas.student(alas.domain(domain_key))
+    cell = newest_scored(alas, domain_key)
+    asked = _one_question(question)
+    current = alas.registry.current(domain_key)
+    folder = alas.store.adapters / current if current else None
+    if folder is not None and not folder.is_dir():
+        raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
+    replies = []
+    for system in systems:
+        contexts = None
+        if system == "rag":
+            contexts = find_contexts(
+                asked, chunk_store(alas, domain_key), cell_tags(alas, cell), embed=lambda texts: alas.embed(domain, texts)
+            )
+        text, chunks = contexts["asked"] if contexts and "asked" in contexts else (None, [])
+        from alas_assets.students.client import AskItem
+
+        said = alas.worker.answer(student, [AskItem(question=question, context=text)], folder if system == "current" else None, DECODING)[0]
+        sources, note = _support(alas, domain_key, question, system, current, chunks)
+        replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note))
+    return replies
+
+
+def _support(alas: Alas, domain_key: str, question: str, system: str, current: str | None, chunks: list[str]) -> tuple[list[Support], str]:
+    if system == "base":
+        return [], "the base student: nothing of this domain was taught to it"
+    if system == "current" and current is None:
+        return [], "no adapter is current: this is the base student"
+    pairs = accepted_pairs(alas, domain_key)
+    if system == "rag":
+        shown = pairs.filter(pl.col("chunk_id").is_in(chunks)).unique("fact_id", maintain_order=True)
+        return _rows(shown), f"it was shown {len(chunks)} passages: {', '.join(chunks) or 'none'}"
+    domain = alas.domain(domain_key)
+    questions = pairs["question"].to_list()
+    vectors = np.asarray(alas.embed(domain, [question, *questions]))
+    near = (
+        pairs.with_columns(pl.Series("score", vectors[1:] @ vectors[0]))
+        .sort("score", descending=True)
+        .filter(pl.col("score") >= SAME_SUBJECT)
+    )
+    best = near.unique("fact_id", maintain_order=True).head(NEAREST_FACTS * 2).to_dicts()
+    taught = [row for row in best if any(by.adapter_hash == current for by in learned_by(alas.store, domain_key, row["fact_id"]))]
+    before = [row for row in best if row not in taught and learned_by(alas.store, domain_key, row["fact_id"])]
+    kept = (taught + before)[:NEAREST_FACTS]
+    if not kept:
+        return [], "nothing that was taught is about this; the answer is the model's own"
+    return _rows(pl.DataFrame(kept, schema=near.schema)), ""
+
+
+def _rows(frame: pl.DataFrame) -> list[Support]:
+    return [Support(**{name: row[name] for name in Support.model_fields}) for row in frame.head(NEAREST_FACTS).to_dicts()]
+
+
+def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Ask base and current the questions of an exam file.
+
+    Returns:
+        Scoreboard rows over all questions, and over those whose fact has an accepted pair; the systems are `base` and
+        `current`, the splits `exam` and `exam_paraphrase`.
+
+    Raises:
+        ExamError: The file is wrong; the message names line and key.
+        StoreError: The domain has not been through an iteration.
+    """
+    questions = read_exam(file)
+    domain = alas.domain(domain_key)
+    cell = newest_scored(alas, domain_key)
+    student, teacher, asked = alas.student(domain), alas.teacher(domain), exam_probes(questions)
+    current = alas.registry.current(domain_key)
+    tables = []
+    for system, adapter in (("base", None), ("current", current)):
+        folder = alas.store.adapters / adapter if adapter else None
+
+        def ask(items: Any, folder: Path | None = folder) -> Any:
+            return alas.worker.answer(student, items, folder, DECODING)
+
+        raw = ask_all(
+            asked,
+            system,
+            ask,
+            alas.answers,
+            base_hash=student.base_hash,
+            adapter_hash=adapter or "",
+            contexts=None,
+            decoding=DECODING.model_dump(mode="json"),
+        )
+        tables.append(grade_answers(asked, raw, teacher, teacher.name))
+    answers = pl.concat(tables)
+    covered = sorted(covered_by(questions, accepted_pairs(alas, domain_key)))
+    taught = answers.filter(pl.col("fact_id").is_in(covered))
+    return score_rows(domain_key, cell.number, answers), score_rows(domain_key, cell.number, taught)
+
+
+def estimate_iteration(alas: Alas, domain_key: str) -> dict[str, object]:
+    """Say what the next iteration would read, write and train; fetches the index and page outlines, nothing else."""
+    domain = alas.domain(domain_key)
+    outlines, failures = survey(domain, alas.store)
+    teacher = alas.teacher(domain)
+    plan = plan_curriculum(
+        first_seed(domain, "estimate"),
+        teacher.plan(domain.description, domain.seed_topics, outlines),
+        embed=None,
+        min_topics=domain.budget.min_topics,
+        max_topics=domain.budget.max_topics,
+    )
+    recipe, pairs = load_recipe(domain.student.recipe), len(plan.topics) * domain.budget.pairs_per_topic
+    rows = pairs * domain.thresholds.phrasings
+    return {
+        "pages surveyed": len(outlines),
+        "pages not readable": f"{len(failures)}" + (f", such as {failures[0][0]}: {failures[0][1]}" if failures else ""),
+        "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
+        "pages to study": len({url for topic in plan.topics for url in topic.urls}),
+        "facts, at most": pairs,
+        "training rows, at most": f"{rows} and {round(rows * recipe.replay_share / (1 - recipe.replay_share))} of replay, {recipe.epochs} epochs",
+        "teacher": f"{teacher.name}: no model, no key, costs nothing",
+    }
+
+
+def example_answer(alas: Alas, domain_key: str) -> dict[str, Any] | None:
+    """Return one wrong answer of the current model on a fact, or a right one if none is wrong, or None without answers."""
+    cell = newest_scored(alas, domain_key)
+    tables = {}
+    for asset in ("promotion", "baseline_scores", "judge_scores", "dpo_judge_scores"):
+        pointer = alas.store.pointer(cell, asset)
+        if pointer is None:
+            return None
+        tables[asset] = alas.store.read_record(GateDecision, pointer) if asset == "promotion" else alas.store.read_table(pointer)
+    answers = current_answers(tables["promotion"], tables["baseline_scores"], tables["judge_scores"], tables["dpo_judge_scores"])
+    facts = answers.filter(pl.col("split").is_in(["probe", "earlier"]))
+    wrong = facts.filter(pl.col("label") != "correct")
+    chosen = wrong if wrong.height else facts
+    return chosen.sort("answer_id").row(0, named=True) if chosen.height else None

@@ -1,0 +1,203 @@
+"""The frame every asset of the loop stands in: refuse bad cells, skip what is known, make, store, describe (O4).
+
+An asset says what it depends on beyond its inputs (`settings`), how to make its value and how to describe it; the rest
+is here, once.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+import polars as pl
+from pydantic import BaseModel
+
+from alas_assets.automation import on_new_content
+from alas_assets.defs.resources import Alas
+from alas_assets.domains.config import Domain, DomainError
+from alas_assets.partitions import cell_of, cells
+from alas_assets.evaluation.answers import AnswerError
+from alas_assets.evaluation.exam import ExamError
+from alas_assets.evaluation.scoreboard import ScoreError
+from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
+from alas_assets.release.registry import RegistryError
+from alas_assets.settings import SettingError
+from alas_assets.students.answering import AdapterError
+from alas_assets.students.catalog import StudentError
+from alas_assets.students.client import WorkerError
+from alas_assets.synthesis.questions import QuestionFileError
+from alas_assets.synthesis.training_rows import ReplayError
+from alas_assets.training.spec import RecipeError
+
+V = TypeVar("V", pl.DataFrame, BaseModel)
+Describe = Callable[[Any], Mapping[str, Any]]
+
+FRAME_KEYS = ("cell", "input_key", "unchanged", "seconds", "artifact")
+
+
+class StageError(RuntimeError):
+    """A stage cannot give a usable result; the message names the cause and what to do."""
+
+
+TOLD = (
+    StageError,
+    AdapterError,
+    AnswerError,
+    BadKeyError,
+    CellBusyError,
+    DomainError,
+    ExamError,
+    QuestionFileError,
+    RecipeError,
+    RegistryError,
+    ReplayError,
+    ScoreError,
+    SettingError,
+    StoreError,
+    StudentError,
+    WorkerError,
+)
+"""Errors whose message already names the cause and the remedy; people see just that."""
+
+
+@dataclass(frozen=True)
+class Made(Generic[V]):
+    """What a step made.
+
+    Attributes:
+        value: The table or record.
+        blobs: Store-relative files and folders without which it is not whole.
+        volatile: Columns or fields that are no content, such as times.
+        final: False where something failed that a later run may get right; the step is then not skipped next time.
+    """
+
+    value: V
+    blobs: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ()
+    final: bool = True
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def loop_asset(code_version: str, *, automated: bool = True, **options: Any) -> Callable[..., dg.AssetsDefinition]:
+    """Declare an asset of the loop: the shared partitions, group, store and automation in one place."""
+    return dg.asset(
+        partitions_def=cells,
+        group_name="loop",
+        io_manager_key="store_io",
+        code_version=code_version,
+        automation_condition=on_new_content() if automated else None,
+        **options,
+    )
+
+
+@contextmanager
+def clear_failures():
+    """Turn the errors that carry their own remedy into a Dagster failure with just that message."""
+    try:
+        yield
+    except TOLD as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = error.filename or "the store"
+        raise dg.Failure(
+            description=f"{where}: {error.strerror}; free space or fix the permission, then run again: earlier results are untouched",
+            allow_retries=False,
+        ) from error
+
+
+class Step:
+    """One asset of one cell being materialised."""
+
+    def __init__(self, context: dg.AssetExecutionContext, alas: Alas) -> None:
+        self.context = context
+        self.alas = alas
+        with clear_failures():
+            self.cell: Cell = cell_of(context.partition_key)
+            self.domain: Domain = alas.domain(self.cell.domain)
+        self.store: ArtifactStore = alas.store
+        self.asset = context.asset_key.to_user_string()
+
+    def inputs(self) -> dict[str, str]:
+        """Return the data version of every input of the same cell, and refuse a cell whose inputs are not there."""
+        found: dict[str, str] = {}
+        for key in sorted(self.context.assets_def.asset_deps[self.context.asset_key]):
+            name = key.to_user_string()
+            pointer = self.store.pointer(self.cell, name)
+            if pointer is None:
+                raise StageError(f"{name} of {self.cell} is not there; materialise it first")
+            if not self.store.whole(pointer):
+                raise StoreError(f"{name} of {self.cell} is damaged or gone from the store; materialise it again first")
+            found[name] = pointer.hash
+        return found
+
+    def run(
+        self,
+        kind: type[V],
+        make: Callable[[str], Made[V]],
+        describe: Describe,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        still_good: Callable[[V], bool] | None = None,
+    ) -> dg.MaterializeResult:
+        """Skip or make the value, store it and report it.
+
+        Args:
+            kind: `pl.DataFrame` or the record's class.
+            make: Makes the value; gets the input key, which names working folders.
+            describe: Metadata of a value, made again also when the step is skipped, so that the UI always shows it.
+            settings: Everything but the inputs and the code version that the value depends on.
+            still_good: A further condition for skipping, where the artifact leans on something outside its file.
+
+        Raises:
+            dg.Failure: With a message that names the cause and the remedy.
+        """
+        started = time.monotonic()
+        with clear_failures():
+            inputs = self.inputs()
+            version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
+            key = content_hash({"asset": self.asset, "code": version, "settings": dict(settings or {}), "inputs": inputs})
+            with self.store.exclusive(self.cell, self.asset, f"run {self.context.run_id}"):
+                notes: Mapping[str, Any] = {}
+                pointer = self.store.known(self.asset, key)
+                if pointer is not None:
+                    value = self._read(kind, pointer)
+                    if still_good is not None and not still_good(value):
+                        pointer = None
+                unchanged = pointer is not None
+                if pointer is not None:
+                    if self.store.pointer(self.cell, self.asset) != pointer:
+                        self.store.point(self.cell, pointer)
+                else:
+                    made = make(key)
+                    value, notes = made.value, made.notes
+                    pointer = self.store.put(
+                        self.cell,
+                        self.asset,
+                        made.value,
+                        input_key=key,
+                        inputs=inputs,
+                        run_id=self.context.run_id,
+                        volatile=made.volatile,
+                        blobs=made.blobs,
+                        remember=made.final,
+                    )
+        frame = {
+            "cell": str(self.cell),
+            "unchanged": unchanged,
+            "input_key": key,
+            "artifact": dg.MetadataValue.path(str(self.store.artifact_path(self.asset, pointer.hash, pointer.kind))),
+            "seconds": round(time.monotonic() - started, 2),
+        }
+        return dg.MaterializeResult(
+            value=value,
+            data_version=dg.DataVersion(pointer.hash),
+            metadata={**describe(value), **notes, **frame},
+        )
+
+    def _read(self, kind: type[Any], pointer: Pointer) -> Any:
+        return self.store.read_record(kind, pointer) if issubclass(kind, BaseModel) else self.store.read_table(pointer)

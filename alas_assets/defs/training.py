@@ -1,0 +1,247 @@
+"""Assets `sft_adapter`, `preference_pairs` and `dpo_adapter` (T1-T5, D1-D3). The child that trains is `training`."""
+
+import io
+import random
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+import polars as pl
+
+from alas_assets.defs import show
+from alas_assets.defs.judging import answers_of
+from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
+from alas_assets.defs.resources import Alas, Trainer
+from alas_assets.defs.steps import Made, Step, loop_asset
+from alas_assets.provenance.ids import file_hash
+from alas_assets.provenance.store import write_atomic
+from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, AdapterRef, Seed
+from alas_assets.synthesis.preferences import enough, mine_pairs
+from alas_assets.synthesis.probes import mining_questions
+from alas_assets.synthesis.questions import ReplayPrompt, read_replay
+from alas_assets.synthesis.leaks import usable_replay
+from alas_assets.synthesis.training_rows import build_rows, rows_hash
+from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
+
+
+def replayed(step: Step, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
+    """Return replay prompts with the base student's own answers; each answer is generated once and kept (T2)."""
+    alas, domain = step.alas, step.domain
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    usable = usable_replay(read_replay(alas.settings.data / "replay" / domain.replay_file), guards)
+    spare = 8  # some answers come out empty and are left out
+    chosen = random.Random(seed).sample(usable, min(needed + spare, len(usable)))
+    asked = pl.DataFrame(
+        [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": p.id, "split": "replay", "question": p.prompt} for p in chosen],
+        schema=PROBE_SCHEMA,
+    )
+    raw = answers_of(step, asked, "base", adapter=None)
+    said = dict(zip(raw["probe_id"], raw["text"], strict=True))
+    return [(prompt, said[prompt.id]) for prompt in chosen]
+
+
+def write_rows(step: Step, name: str, rows: pl.DataFrame) -> tuple[str, Path]:
+    """Store the exact training rows under their content hash, for the manifest and the audit (T5)."""
+    digest = rows_hash(rows)
+    path = step.store.root / "rows" / f"{name}-{digest}.parquet"
+    if not path.exists():
+        buffer = io.BytesIO()
+        rows.write_parquet(buffer)
+        write_atomic(path, buffer.getvalue())
+    return digest, path
+
+
+def run_training(
+    step: Step,
+    trainer: Trainer,
+    *,
+    kind: Literal["sft", "dpo"],
+    key: str,
+    rows: pl.DataFrame,
+    recipe: Recipe,
+    init_adapter: str | None,
+    probes_hash: str,
+) -> Made[AdapterRef]:
+    """Train in a child process and store the adapter folder under its hash."""
+    alas, domain, store = step.alas, step.domain, step.store
+    student = alas.student(domain)
+    digest, rows_path = write_rows(step, kind, rows)
+    work = store.work(step.asset, key)
+    spec = TrainingSpec(
+        kind=kind,
+        cell=str(step.cell),
+        student_folder=student.folder,
+        student_name=student.name,
+        student_revision=student.revision,
+        base_hash=student.base_hash,
+        init_adapter=str(store.adapters / init_adapter) if init_adapter else None,
+        rows_file=str(rows_path),
+        rows_hash=digest,
+        probes_hash=probes_hash,
+        output_dir=str(work / "adapter"),
+        checkpoint_dir=str(work / "checkpoints"),
+        recipe=recipe,
+        beta=domain.thresholds.beta,
+        seed=domain.seed,
+        extra={"input_key": key, "domain": domain.key, "iteration": step.cell.number, "init_adapter": init_adapter},
+    )
+    report = trainer.train(step.context, f"alas_assets.training.{kind}", spec, work / "spec.json")
+    adapter_hash = store.put_folder(store.adapters, Path(spec.output_dir))
+    ref = AdapterRef(
+        adapter_hash=adapter_hash,
+        kind=kind,
+        trained=True,
+        base_hash=student.base_hash,
+        rows_hash=digest,
+        probes_hash=probes_hash,
+        manifest_hash=file_hash(store.adapters / adapter_hash / "manifest.json"),
+        steps=int(report["steps"]),
+        tokens=int(report["tokens"]),
+        seconds=float(report["seconds"]),
+        loss_history=[(int(s), float(v)) for s, v in report["loss_history"]],
+    )
+    blobs = (f"artifacts/adapters/{adapter_hash}", f"rows/{rows_path.name}")
+    phases = {f"seconds_{name}": round(float(value), 1) for name, value in dict(report.get("phases", {})).items()}
+    return Made(ref, blobs=blobs, volatile=("seconds",), notes=phases)
+
+
+def untrained(kind: Literal["sft", "dpo"], adapter_hash: str, base_hash: str, probes_hash: str, reason: str) -> Made[AdapterRef]:
+    """Return the reference of a step that was skipped for a stated reason; the adapter before it goes on."""
+    return Made(
+        AdapterRef(
+            adapter_hash=adapter_hash, kind=kind, trained=False, reason=reason, base_hash=base_hash, rows_hash="", probes_hash=probes_hash
+        )
+    )
+
+
+def describe_adapter(step: Step) -> Any:
+    """Return how an adapter is shown: what it learned from, how the loss went, where it lies."""
+
+    def describe(ref: AdapterRef) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "adapter": ref.adapter_hash[:16] or "none",
+            "trained": ref.trained,
+            "reason": ref.reason or "trained",
+            "base_hash": ref.base_hash[:16],
+            "rows_hash": ref.rows_hash[:16],
+            "probes_hash": ref.probes_hash[:16],
+        }
+        if ref.trained:
+            from alas_assets.training.plots import loss_png
+            from alas_assets.viewer.links import manifest_link
+
+            shown |= {
+                "steps": ref.steps,
+                "tokens": ref.tokens,
+                "training_seconds": ref.seconds,
+                "final_loss": ref.loss_history[-1][1] if ref.loss_history else float("nan"),
+                "loss": show.picture(loss_png(ref.loss_history), f"training loss of {step.cell}"),
+                "manifest": dg.MetadataValue.url(manifest_link(ref.adapter_hash)),
+                "folder": dg.MetadataValue.path(str(step.store.adapters / ref.adapter_hash)),
+            }
+        return shown
+
+    return describe
+
+
+@loop_asset("1", kinds={"python", "huggingface"}, pool="gpu")
+def sft_adapter(
+    context: dg.AssetExecutionContext, alas: Alas, trainer: Trainer, curriculum_seed: Seed, qa_pairs: pl.DataFrame, probes: pl.DataFrame
+) -> dg.MaterializeResult[AdapterRef]:
+    """A LoRA adapter trained on the accepted pairs, earlier facts and the student's own general answers (T1, T2)."""
+    step = Step(context, alas)
+    domain = step.domain
+    recipe = load_recipe(domain.student.recipe)
+    heir = curriculum_seed.inherited
+
+    def make(key: str) -> Made[AdapterRef]:
+        probes_hash = step.inputs()["probes"]
+        facts = qa_pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))
+        if facts.is_empty():
+            base = alas.student(domain).base_hash
+            return untrained("sft", heir.current_adapter or "", base, probes_hash, "no new fact was found: nothing is trained")
+        fresh = domain.student.accumulate == "fresh"
+        rehearsal = None if fresh else recipe.rehearsal_per_fact
+        earlier = earlier_tables(alas, heir.qa_hashes, "qa_pairs")
+        taught = build_rows(qa_pairs, earlier, [], replay_share=0.0, rehearsal_per_fact=rehearsal, seed=domain.seed)
+        needed = round(taught.height * recipe.replay_share / (1 - recipe.replay_share))
+        replay = replayed(step, needed, domain.seed + step.cell.number)
+        rows = build_rows(qa_pairs, earlier, replay, replay_share=recipe.replay_share, rehearsal_per_fact=rehearsal, seed=domain.seed)
+        return run_training(
+            step,
+            trainer,
+            kind="sft",
+            key=key,
+            rows=rows,
+            recipe=recipe,
+            init_adapter=None if fresh else heir.current_adapter,
+            probes_hash=probes_hash,
+        )
+
+    settings = {
+        "student": domain.student.model_dump(mode="json"),
+        "recipe": recipe.model_dump(mode="json"),
+        "replay": file_hash(alas.settings.data / "replay" / domain.replay_file),
+        "seed": domain.seed,
+    }
+    return step.run(AdapterRef, make, describe_adapter(step), settings=settings)
+
+
+@loop_asset("1", kinds={"parquet"})
+def preference_pairs(
+    context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, sft_adapter: AdapterRef
+) -> dg.MaterializeResult[pl.DataFrame]:
+    """Chosen and rejected answers, mined where the SFT candidate is wrong on questions that decide no promotion (D1, D2)."""
+    step = Step(context, alas)
+
+    def make(_: str) -> Made[pl.DataFrame]:
+        from alas_assets.evaluation.answers import grade_answers
+
+        if not sft_adapter.trained:
+            return Made(PREFERENCE_SCHEMA.to_frame())
+        asked = mining_questions(qa_pairs, step.cell.number)
+        raw = answers_of(step, asked, "sft", adapter=sft_adapter.adapter_hash)
+        teacher = alas.teacher(step.domain)
+        return Made(mine_pairs(grade_answers(asked, raw, teacher, teacher.name), qa_pairs))
+
+    def describe(pairs: pl.DataFrame) -> dict[str, Any]:
+        accepted = pairs.filter("accepted")
+        return {
+            "pairs": accepted.height,
+            "filtered": pairs.height - accepted.height,
+            "by_reason": show.counts(pairs, "reason"),
+            "dagster/row_count": pairs.height,
+            "dagster/column_schema": show.column_schema(PREFERENCE_SCHEMA),
+            "sample": show.table(pairs, ["question", "chosen", "rejected", "accepted", "reason"]),
+        }
+
+    return step.run(pl.DataFrame, make, describe)
+
+
+@loop_asset("1", kinds={"python", "huggingface"}, pool="gpu")
+def dpo_adapter(
+    context: dg.AssetExecutionContext, alas: Alas, trainer: Trainer, sft_adapter: AdapterRef, preference_pairs: pl.DataFrame
+) -> dg.MaterializeResult[AdapterRef]:
+    """The SFT candidate corrected by DPO on its own errors; with too few errors it goes on as it is (D3)."""
+    step = Step(context, alas)
+    domain = step.domain
+    recipe = load_recipe(domain.student.recipe)
+
+    def make(key: str) -> Made[AdapterRef]:
+        pairs = preference_pairs.filter("accepted")
+        reason = sft_adapter.reason if not sft_adapter.trained else enough(preference_pairs, recipe.dpo.min_pairs)
+        if reason is not None:
+            return untrained("dpo", sft_adapter.adapter_hash, sft_adapter.base_hash, sft_adapter.probes_hash, reason)
+        return run_training(
+            step,
+            trainer,
+            kind="dpo",
+            key=key,
+            rows=pairs,
+            recipe=recipe,
+            init_adapter=sft_adapter.adapter_hash,
+            probes_hash=sft_adapter.probes_hash,
+        )
+
+    settings = {"recipe": recipe.dpo.model_dump(mode="json"), "beta": domain.thresholds.beta, "seed": domain.seed}
+    return step.run(AdapterRef, make, describe_adapter(step), settings=settings)

@@ -1,0 +1,48 @@
+"""Finding domain files: the tracked folder first, then the user's own, which wins.
+
+Validation is `domains.config`; nothing here fetches anything.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alas_assets.domains.config import Domain, DomainError, read_domain
+from alas_assets.provenance.ids import CELL_NAME
+from alas_assets.settings import Settings
+
+SITE_PLACEHOLDER = "http://sample-site.invalid"
+"""What a domain file writes for the sample site; the configured loopback port takes its place when it is read."""
+
+
+def domain_files(settings: Settings) -> dict[str, Path]:
+    """Return the file of each domain key; the user's folder outranks the tracked one."""
+    found: dict[str, Path] = {}
+    for folder in settings.domain_folders:
+        for path in sorted(folder.glob("*.toml")):
+            found[path.stem] = path
+    return dict(sorted(found.items()))
+
+
+def load_domain(settings: Settings, key: str) -> Domain:
+    """Read one domain by key.
+
+    Raises:
+        DomainError: There is no such file, or it is wrong; the message names the places looked at or the key at fault.
+    """
+    path = domain_files(settings).get(key) if CELL_NAME.match(key) else None
+    if path is None:
+        known = ", ".join(domain_files(settings)) or "none"
+        places = " or ".join(str(folder) for folder in settings.domain_folders)
+        raise DomainError(f"no domain {key[:80]!r} (known: {known}); add {key[:80]}.toml to {places}, or run `alas new`")
+    return _on_site(read_domain(path), settings)
+
+
+def _on_site(domain: Domain, settings: Settings) -> Domain:
+    """Put the sample site's real address into a domain that studies it, and let the guard pass exactly that address."""
+    if not any(url.startswith(SITE_PLACEHOLDER) for url in domain.sources.seed_urls):
+        return domain
+    urls = tuple(url.replace(SITE_PLACEHOLDER, settings.site_url) for url in domain.sources.seed_urls)
+    private = (*domain.sources.private_hosts, f"127.0.0.1:{settings.site_port}")
+    sources = domain.sources.model_copy(update={"seed_urls": urls, "private_hosts": private})
+    return domain.model_copy(update={"sources": sources})

@@ -1,0 +1,1 @@
+"""Grading, statistics and the exam; nothing here trains or decides (spec E)."""

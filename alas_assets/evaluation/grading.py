@@ -1,0 +1,489 @@
+# ruff: noqa: SIM905 - word lists read better as text
+"""Deterministic grading of one answer against its gold answer: whole tokens, aliases, rivals, negation (E2, E3).
+
+Pure text in, a grade out: no model, no table, no state. Who asks and who stores is `evaluation.answers`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from alas_assets.teachers.protocol import Grade, GradeRequest
+
+SPARE_WORDS = 40
+"""Words an answer may have beyond the question's and the gold answer's.
+
+A full sentence that repeats the question and gives the answer needs about their sum; forty more leave room for a
+clause or two of explanation. What is longer is a list that happens to hold the answer, and reading it out of the list
+is work that the student did not do.
+"""
+
+_ARTICLES = frozenset({"a", "an", "the"})
+_STOP = _ARTICLES | frozenset(
+    "in is of to and or for as it on at by with be was were are this that which what from its into has have had does do did "
+    "who whom whose when where why how can will would should may now new there their than then if so such".split()
+)
+_GENERIC = _STOP | frozenset("python cpython version versions release pep peps cve issue issues gh bpo bug number since".split())
+_NEGATORS = frozenset(
+    "not no never neither nor isn't wasn't aren't weren't doesn't didn't don't won't cannot can't except excluding".split()
+)
+_NEGATING_PAIRS = frozenset({("instead", "of"), ("rather", "than"), ("other", "than")})
+_NOT_REALLY_NEGATED = frozenset({"only", "just", "merely", "until", "before"})  # "not only X", "not until X" affirm X
+_NO_ANSWER = re.compile(
+    r"^(?:(?:i am|i'm|sorry)[ ,]*)*"
+    r"(?:i (?:do not|don't|cannot|can't) (?:know|say|tell|answer)|unknown|not sure|unsure|no idea|no answer|n/a)\b"
+)
+_NUMBER_WORDS = {
+    word: str(number)
+    for number, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen twenty".split()
+    )
+}
+_FILE_SUFFIXES = frozenset(
+    "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
+)
+_MONTHS = {
+    month: number
+    for number, names in enumerate(
+        (
+            ("january", "jan"), ("february", "feb"), ("march", "mar"), ("april", "apr"), ("may",), ("june", "jun"), ("july", "jul"),
+            ("august", "aug"), ("september", "sep", "sept"), ("october", "oct"), ("november", "nov"), ("december", "dec"),
+        ),
+        start=1,
+    )
+    for month in names
+}  # fmt: skip
+
+_TOKEN = re.compile(
+    r"""
+      \b[a-z](?:\+\+|\#)(?!\w)                                             # C++, C#
+    | (?<![\w.])\d{4}-\d\d?(?:-\d\d?)?(?![\w-])                            # 2026-10-07
+    | (?:(?:(?<!\S)|(?<=[(\[="'`]))-)?\d\w*(?:[.:]\d\w*)*(?:\.x\b)?        # 3.15.0a1, -1, 10:30, 3.x
+    | [^\W\d]\w*(?:\.[^\W\d]\w*)*(?:-\d\w*(?:\.\d\w*)*)*(?:'(?:t|s|re|ve|ll|d|m)\b)?   # words, a.b.c, utf-8, isn't
+    """,
+    re.VERBOSE,
+)
+_CLAUSE_END = re.compile(r"[.,;:!?\n]")
+_CLAUSE_WORDS = frozenset({"but", "however"})
+
+_VERSION = re.compile(
+    r"(?<![\w.])\d+(?:\.\d+)*(?:\.\d+(?:(?:a|b|rc|\.?dev|\.?post)\d+)?|\.x)(?!\w)(?!\s*(?:percent|seconds?|times|ms|kb|mb|gb)\b)"
+)
+_INTEGER = re.compile(r"(?<![\w.-])\d+(?![\w-]|\.\d)")
+_PEP = re.compile(r"\bpep (\d+)")
+_CVE = re.compile(r"(?<![\w-])(?:cve-)?(\d{4}-\d{4,})(?![\w-])")
+_ISSUE = re.compile(r"(?:\b(?:gh|bpo|issues?|bugs?|pr|ticket)[\s#:-]{0,3}|#)(\d+)\b")
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_DATE = re.compile(
+    rf"""
+      (?<![\w.-])(?P<iy>\d{{4}})-(?P<im>\d\d?)(?:-(?P<id>\d\d?))?(?![\w-])
+    | (?<![\w.])(?:(?P<d1>\d\d?)(?:st|nd|rd|th)?\s+(?:of\s+)?)?\b(?P<m1>{_MONTH})\b\.?
+      (?:\s+(?P<d2>\d\d?)(?:st|nd|rd|th)?(?![\w.]))?(?:\s*,?\s*(?P<y1>\d{{4}}))?(?!\w)
+    | (?<![\w.-])(?P<y2>(?:19|20)\d\d)(?![\w-]|\.\d)
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    start: int
+    end: int
+    new_clause: bool  # punctuation or "but" lies between it and the token before
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Where something was found: character offsets into the normalised answer."""
+
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=20_000)
+def normalise(text: str) -> str:
+    """Return the form in which texts are compared: NFKC, lower case, one spelling of PEPs, CVEs, versions and percent."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = re.sub("[\u2018\u2019\u02bc]", "'", re.sub("[\u201c\u201d]", '"', text))
+    text = re.sub("[\u2013\u2014]", " ; ", re.sub("[\u2010\u2011\u2212]", "-", text))
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"\bpeps?[\s\-_:#]{0,3}0*(\d+)", r"pep \1", text)
+    text = re.sub(r"\bcve[\s\-_:]{0,3}(\d{4})[\s\-_](\d{4,})", r"cve-\1-\2", text)
+    text = re.sub(r"\b(c?python|py)-?(?=\d+\.\d)", r"\1 ", text)
+    text = re.sub(r"\bv(?=\d+\.\d)", "", text)
+    text = re.sub(r"(?<=\d)[\s-]?(alpha|beta|release candidate|rc)[\s-]?(?=\d)", _pre_release, text)
+    return re.sub(r"(?<=\d)\s?(?:%|per cent\b)", " percent", text)
+
+
+def _pre_release(match: re.Match[str]) -> str:
+    return {"alpha": "a", "beta": "b"}.get(match[1], "rc")
+
+
+@lru_cache(maxsize=20_000)
+def _tokens(text: str) -> tuple[_Token, ...]:
+    """Tokenise a normalised text; punctuation is dropped, whole numbers, versions and dotted names stay whole."""
+    found: list[_Token] = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        word = match[0].removesuffix("'s")
+        new_clause = bool(found) and (_CLAUSE_END.search(text, end, match.start()) is not None or found[-1].text in _CLAUSE_WORDS)
+        found.append(_Token(word, match.start(), match.end(), new_clause))
+        end = match.end()
+    return tuple(found)
+
+
+def words(text: str) -> list[str]:
+    """Return the whole tokens of a text, normalised, in order."""
+    return [token.text for token in _tokens(normalise(text))]
+
+
+def content_words(text: str) -> set[str]:
+    """Return the tokens of a text that carry meaning (no articles, prepositions, auxiliaries)."""
+    return {word for word in words(text) if word not in _STOP}
+
+
+def token_f1(answer: str, gold: str) -> float:
+    """Return the F1 of the two bags of tokens, articles left out, 0..1 (E3)."""
+    ours = Counter(word for word in words(answer) if word not in _ARTICLES)
+    theirs = Counter(word for word in words(gold) if word not in _ARTICLES)
+    common = (ours & theirs).total()
+    return 2 * common / (ours.total() + theirs.total()) if common else 0.0
+
+
+def kind_of(answer: str) -> str:
+    """Return the answer kind that a bare answer shows by its form, "phrase" where it shows none (for exams, E8)."""
+    text = normalise(answer)
+    core = [word for word in words(answer) if word not in _GENERIC]
+    if re.search(r"\bpep \d+", text) and len(core) == 1:
+        return "pep"
+    if _CVE.search(text) and len(core) == 1:
+        return "cve"
+    if len(core) == 1 and _ISSUE.search(text):
+        return "issue"
+    if len(core) == 1 and _VERSION.fullmatch(core[0]):
+        return "version"
+    date = _DATE.search(text)
+    if date and date.end() - date.start() >= len(text.strip(" .`'\"")) and (date["y1"] or date["iy"] or date["y2"]):
+        return "date"
+    return "phrase"
+
+
+# ------------------------------------------------------------------------------------------------ finding things
+
+
+def _same_token(one: str, other: str) -> bool:
+    """Tell whether two tokens name the same thing: equal, or one is the other with module names in front."""
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    if "." not in long or not long.endswith("." + short) or not (short[0].isalpha() or short[0] == "_"):
+        return False
+    return short not in _FILE_SUFFIXES and not long[0].isdigit()
+
+
+def _sequence(form: str, kind: str) -> list[str]:
+    sequence = [_canonical(word, kind) for word in words(form)]
+    return [word for word in sequence if word not in _ARTICLES] or sequence
+
+
+def _canonical(word: str, kind: str) -> str:
+    return _NUMBER_WORDS.get(word, word) if kind == "quantity" else word
+
+
+def _occurrences(form: str, kind: str, answer: str) -> list[_Found]:
+    """Find a form in a normalised answer as a sequence of whole tokens."""
+    sequence = _sequence(form, kind)
+    if _is_symbolic(form, sequence):
+        return _symbol_occurrences(form, answer)
+    only_articles = all(word in _ARTICLES for word in sequence)
+    tokens = [token for token in _tokens(answer) if only_articles or token.text not in _ARTICLES]
+    found: list[_Found] = []
+    for i in range(len(tokens) - len(sequence) + 1):
+        if all(_same_token(word, _canonical(tokens[i + j].text, kind)) for j, word in enumerate(sequence)):
+            found.append(_Found(tokens[i].start, tokens[i + len(sequence) - 1].end))
+    return found
+
+
+def _is_symbolic(form: str, sequence: list[str]) -> bool:
+    """Tell whether a form is made of its symbols ("|=", "* and **", "%d"), so that its words alone would match anything."""
+    if not sequence:
+        return True
+    bare = form.strip(" \t\n`'\".,;:!?()")
+    return (
+        all(len(word) == 1 or word in _STOP for word in sequence)
+        and re.search(r"[^\w\s'+#-]|[+-](?!\d)", bare) is not None
+        and not (_TOKEN.fullmatch(normalise(bare)))
+    )
+
+
+def _symbol_occurrences(form: str, answer: str) -> list[_Found]:
+    """Find a form by its characters ("|=", "...") between white space, quotes and back quotes allowed."""
+    wanted = " ".join(normalise(form).split())
+    if not wanted:
+        return []
+    pattern = r"(?<![^\s`'\"(])" + re.escape(wanted).replace(r"\ ", r"\s+") + r"(?![^\s`'\".,;)])"
+    return [_Found(match.start(), match.end()) for match in re.finditer(pattern, answer)]
+
+
+def _values(kind: str, text: str, integers: bool = False) -> list[tuple[Any, _Found]]:
+    """Find the values of a typed kind in a normalised text: versions, PEP, CVE and issue numbers, dates.
+
+    Args:
+        kind: The answer kind; other kinds have no values.
+        text: A normalised text.
+        integers: Whether bare integers count as versions (where the gold answer is one).
+    """
+    lone = _lone_integer(text)
+    if kind == "version":
+        matches = [(m[0], m.span()) for m in _VERSION.finditer(text)]
+        if integers:
+            matches += [(m[0], m.span()) for m in _INTEGER.finditer(text)]
+    elif kind == "pep":
+        matches = [(m[1], m.span()) for m in _PEP.finditer(text)]
+        taken = {span[1] for _, span in matches}
+        for m in _INTEGER.finditer(text):  # "PEP 810 and 790": a bare number beside it is a PEP too, a year is not
+            if m.end() not in taken and (m is lone or lone or (len(m[0]) in (3, 4) and not 1990 <= int(m[0]) < 2100)):
+                matches.append((m[0].lstrip("0") or "0", m.span()))
+    elif kind == "cve":
+        matches = [(m[1], m.span()) for m in _CVE.finditer(text)]
+    elif kind == "issue":
+        matches = [(m[1], m.span()) for m in _ISSUE.finditer(text)]
+        taken = {span[1] for _, span in matches}
+        matches += [(m[0], m.span()) for m in _INTEGER.finditer(text) if m.end() not in taken and (lone or len(m[0]) in (5, 6))]
+    elif kind == "date":
+        matches = [(_date(m), m.span()) for m in _DATE.finditer(text)]
+        matches = [(value, span) for value, span in matches if value != (None, None, None)]
+    else:
+        matches = []
+    return [(value, _Found(*span)) for value, span in sorted(matches, key=lambda match: match[1])]
+
+
+def _lone_integer(text: str) -> bool:
+    tokens = _tokens(text)
+    return len(tokens) == 1 and tokens[0].text.isdecimal()
+
+
+def _date(match: re.Match[str]) -> tuple[int | None, int | None, int | None]:
+    if match["iy"]:
+        return int(match["iy"]), int(match["im"]), int(match["id"]) if match["id"] else None
+    if match["y2"]:
+        return int(match["y2"]), None, None
+    day, year = match["d1"] or match["d2"], match["y1"]
+    if match["m1"] == "may" and not (day or year):
+        return None, None, None  # far more often the verb
+    return int(year) if year else None, _MONTHS[match["m1"]], int(day) if day else None
+
+
+def _agrees(kind: str, said: Any, gold: Any) -> bool:
+    """Tell whether a value says at least what the gold value says; a date may be finer, never coarser."""
+    if kind != "date":
+        return said == gold
+    return all(g is None or s == g for s, g in zip(said, gold, strict=True))
+
+
+def _compatible(kind: str, one: Any, other: Any) -> bool:
+    if kind != "date":
+        return one == other
+    return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
+
+
+def _is_only_values(form: str, values: list[tuple[Any, _Found]]) -> bool:
+    spans = [found for _, found in values]
+    rest = [t for t in _tokens(normalise(form)) if not any(f.start <= t.start and t.end <= f.end for f in spans)]
+    return bool(values) and all(token.text in _GENERIC for token in rest)
+
+
+def _negated(found: _Found, answer: str, question_words: frozenset[str]) -> bool:
+    """Tell whether the words just before or after a hit deny it ("not PEP 810", "3.14 is not it")."""
+    tokens = _tokens(answer)
+    first = next((i for i, token in enumerate(tokens) if token.end > found.start), len(tokens))
+    before: list[str] = []
+    for i in range(first, max(first - 4, -1), -1):
+        if i < first:
+            before.insert(0, tokens[i].text)
+        if len(before) == 3 or (i < len(tokens) and tokens[i].new_clause):
+            break
+    deny = any(word in _NEGATORS and word not in question_words for word in before)
+    deny = deny or any(pair in _NEGATING_PAIRS and not question_words.issuperset(pair) for pair in pairwise(before))
+    if deny and not _NOT_REALLY_NEGATED.intersection(before):
+        return True
+    if question_words & _NEGATORS:
+        return False
+    after = [token for token in tokens if token.start >= found.end][:2]
+    if not after or after[0].new_clause:
+        return False
+    if after[0].text in {"isn't", "wasn't", "aren't", "weren't"}:
+        return True
+    return (
+        len(after) == 2 and after[0].text in {"is", "was", "are", "were"} and after[1].text in {"not", "never"} and not after[1].new_clause
+    )
+
+
+# ------------------------------------------------------------------------------------------------ the grade
+
+
+def grade(request: GradeRequest) -> Grade:
+    """Grade one answer on whole tokens (E3); never raises on any text.
+
+    An answer is *correct* when the gold answer or an alias occurs in it as whole tokens, is not denied, and nothing of
+    the same kind is named beside it: no rival, and for versions, PEPs, CVEs, issues and dates no other value that the
+    question does not hold. It is *partial* with a token F1 of at least 0.5, or when it is a part of a gold answer of
+    several words and names no other number. A probe without a gold answer is *failed*, never right or wrong.
+    """
+    kind = request.answer_kind
+    forms = [form for form in dict.fromkeys([request.gold, *request.aliases]) if _sequence(form, kind) or normalise(form).split()]
+    if not forms:
+        return Grade(label="failed", explanation="the probe has no gold answer to compare with")
+    answer = normalise(request.answer)
+    if not answer.split():
+        return Grade(label="incorrect", error_type="omission", explanation="the answer is empty")
+
+    integers = kind == "version" and not any(_values(kind, normalise(form)) for form in forms)
+    said = _values(kind, answer, integers)
+    gold_values: list[Any] = []
+    hits: list[_Found] = []
+    for form in forms:
+        values = _values(kind, normalise(form), integers)
+        gold_values += [value for value, _ in values]
+        hits += _occurrences(form, kind, answer)
+        if _is_only_values(form, values):
+            matches = [[found for value, found in said if _agrees(kind, value, gold)] for gold, _ in values]
+            if all(matches):
+                hits += [found for group in matches for found in group]
+
+    question = normalise(request.question)
+    asked = [value for value, _ in _values(kind, question, integers)]
+    known = gold_values + asked
+    others = [str_value(value) for value, _ in said if not any(_compatible(kind, value, other) for other in known)]
+    rivals = others or _named_rivals(request, forms=forms, kind=kind, answer=answer, question=question, hits=hits)
+    if not hits:
+        return _not_found(request, forms=forms, kind=kind, answer=answer, rivals=rivals, said=said, gold_values=gold_values)
+    if rivals:
+        error = "wrong version" if kind == "version" else "misinterpretation"
+        return Grade(label="incorrect", error_type=error, explanation=f"names {rivals[0]!r} beside the gold answer")
+    question_words = frozenset(token.text for token in _tokens(question))
+    if any(_negated(found, answer, question_words) for found in _widest(hits)):
+        return Grade(label="incorrect", error_type="misinterpretation", explanation="denies the gold answer")
+    allowed = len(question_words) + max(len(words(form)) for form in forms) + SPARE_WORDS
+    length = len(_tokens(answer))
+    if length > allowed:
+        return Grade(
+            label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
+        )
+    return Grade(label="correct", explanation="holds the gold answer")
+
+
+def _widest(hits: list[_Found]) -> list[_Found]:
+    """Leave out hits inside wider ones: the "not" of a gold answer "not allowed" denies nothing, whatever its aliases are."""
+    return [hit for hit in hits if not any(other != hit and other.start <= hit.start and hit.end <= other.end for other in hits)]
+
+
+def str_value(value: Any) -> str:
+    """Return a typed value as people write it; dates as YYYY-MM-DD with what is known."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return "-".join("??" if part is None else f"{part:02d}" for part in value)
+
+
+def _named_rivals(request: GradeRequest, *, forms: list[str], kind: str, answer: str, question: str, hits: list[_Found]) -> list[str]:
+    """Return the rivals that the answer names outside the gold answer; what the question itself names is no rival."""
+    gold_sequences = [_sequence(form, kind) for form in forms]
+    named: list[str] = []
+    for rival in request.rivals:
+        sequence = _sequence(rival, kind)
+        if not sequence or all(word in _STOP for word in sequence):
+            continue
+        if any(_same_sequence(sequence, gold) for gold in gold_sequences) or _occurrences(rival, kind, question):
+            continue
+        for found in _occurrences(rival, kind, answer):
+            if not any(hit.start <= found.start and found.end <= hit.end for hit in hits):
+                named.append(rival)
+                break
+    return named
+
+
+def _same_sequence(one: list[str], other: list[str]) -> bool:
+    return len(one) == len(other) and all(_same_token(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _not_found(
+    request: GradeRequest,
+    *,
+    forms: list[str],
+    kind: str,
+    answer: str,
+    rivals: list[str],
+    said: list[tuple[Any, _Found]],
+    gold_values: list[Any],
+) -> Grade:
+    """Grade an answer that does not hold the gold answer."""
+    if _NO_ANSWER.match(answer.strip(" .`'\"")):
+        return Grade(label="incorrect", error_type="omission", explanation="says that it does not know")
+    if rivals:
+        error = "wrong version" if kind == "version" else "misinterpretation"
+        return Grade(label="incorrect", error_type=error, explanation=f"names {rivals[0]!r} instead")
+    if any(_is_part(answer, form, request.question, kind) for form in forms):
+        return Grade(label="partial", error_type="omission", explanation="gives a part of the gold answer")
+    if kind == "date" and any(_compatible(kind, value, gold) for value, _ in said for gold in gold_values):
+        return Grade(label="partial", error_type="omission", explanation="gives the date less exactly than the gold answer")
+    tokens = {token.text for token in _tokens(answer)} - _GENERIC
+    context = content_words(request.question).union(*(content_words(form) for form in forms))
+    if said or (request.answer_kind != "phrase" and tokens & context):
+        return Grade(label="incorrect", error_type="misinterpretation", explanation="speaks of the matter and does not give the answer")
+    if not tokens & context:
+        return Grade(label="incorrect", error_type="off topic", explanation="shares no word with the question or the gold answer")
+    return Grade(label="incorrect", error_type="other", explanation="does not hold the gold answer")
+
+
+def _is_part(answer: str, form: str, question: str, kind: str) -> bool:
+    """Tell whether an answer gives half of a form: F1 of 0.5, or a strict part of it, and no other number."""
+    gold = _sequence(form, kind)
+    if len(gold) < 2:
+        return False
+    given = [_canonical(t.text, kind) for t in _tokens(answer) if t.text not in _ARTICLES]
+    numbers = {word for word in given if any(c.isdigit() for c in word)}
+    if numbers - set(gold) - {_canonical(word, kind) for word in words(question)}:
+        return False
+    if not any(word not in _GENERIC for word in set(given) & set(gold)):
+        return False
+    if token_f1(answer, form) >= 0.5:
+        return True
+    return len(given) < len(gold) and any(gold[i : i + len(given)] == given for i in range(len(gold) - len(given) + 1))
+
+
+def validate_grader(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Grade every gold answer and alias against its own probe; return a line for each that is not correct (E3).
+
+    Args:
+        rows: Probes (`PROBE_SCHEMA`) as dictionaries, e.g. `frame.iter_rows(named=True)`.
+
+    Returns:
+        One message per gold answer or alias that would be refused, naming the probe; empty when all is well.
+    """
+    problems: list[str] = []
+    for row in rows:
+        request = GradeRequest(
+            question=row["question"],
+            gold=row["answer"],
+            aliases=list(row.get("aliases") or []),
+            answer_kind=row.get("answer_kind") or "phrase",
+            rivals=list(row.get("rivals") or []),
+            answer="",
+        )
+        for text in dict.fromkeys([request.gold, *request.aliases]):
+            verdict = grade(request.model_copy(update={"answer": text}))
+            if verdict.label != "correct":
+                problems.append(
+                    f"probe {row.get('probe_id', '?')} ({request.question[:80]!r}): its own answer {text[:80]!r} is graded "
+                    f"{verdict.label}: {verdict.explanation}"
+                )
+    return problems

@@ -1,0 +1,132 @@
+"""The statistics behind scores and the gate: Wilson intervals, exact McNemar, a bootstrap over facts (E4, G1).
+
+Numbers in, numbers out. What is decided with them is `release.gate`; scipy and numpy are loaded on first use only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+from alas_assets.records import PairedTest
+
+RESAMPLES = 2000
+
+
+class StatisticsError(ValueError):
+    """A test was asked of no data, or of data that cannot be paired; the message says which."""
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """Return the Wilson 95 % interval of a share, as fractions; (0, 1) where nothing was asked (E4).
+
+    Raises:
+        StatisticsError: The counts are impossible.
+    """
+    if not 0 <= correct <= n:
+        raise StatisticsError(f"{correct} right of {n} is not a share")
+    if n == 0:
+        return 0.0, 1.0
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(wins: int, losses: int) -> float:
+    """Return the exact one-sided McNemar p-value that the candidate is better; 1 where nothing differs.
+
+    Raises:
+        StatisticsError: A count is negative.
+    """
+    if wins < 0 or losses < 0:
+        raise StatisticsError(f"{wins} wins and {losses} losses are not counts")
+    if wins + losses == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue)
+
+
+def paired_test(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str], seed: int) -> PairedTest:
+    """Compare two systems on the same probes.
+
+    The interval resamples facts, not probes: wordings of one fact are right or wrong together, and counting them as
+    independent would make it too narrow.
+
+    Args:
+        candidate_ok: Whether the candidate was right, a value a probe.
+        other_ok: The same of the other system, in the same order.
+        groups: The fact group of each probe.
+        seed: Fixes the bootstrap; equal inputs give equal intervals.
+
+    Raises:
+        StatisticsError: There is no probe, or the three lists differ in length.
+    """
+    n = len(candidate_ok)
+    if n != len(other_ok) or n != len(groups):
+        raise StatisticsError(f"{n} and {len(other_ok)} answers with {len(groups)} fact groups cannot be paired")
+    if n == 0:
+        raise StatisticsError("two systems cannot be compared on no probe")
+    wins = sum(1 for ours, theirs in zip(candidate_ok, other_ok, strict=True) if ours and not theirs)
+    losses = sum(1 for ours, theirs in zip(candidate_ok, other_ok, strict=True) if theirs and not ours)
+    low, high = _bootstrap([int(a) - int(b) for a, b in zip(candidate_ok, other_ok, strict=True)], groups, seed)
+    return PairedTest(
+        n=n,
+        wins=wins,
+        losses=losses,
+        candidate_correct=sum(map(bool, candidate_ok)),
+        other_correct=sum(map(bool, other_ok)),
+        gain=(wins - losses) / n,
+        p_value=mcnemar(wins, losses),
+        ci_low=low,
+        ci_high=high,
+    )
+
+
+def fact_counts(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str]) -> tuple[int, int]:
+    """Return on how many facts the candidate is better and worse, over all wordings of each fact.
+
+    `mcnemar` of these two is exact although wordings of one fact are not independent.
+    """
+    net: dict[str, int] = {}
+    for ours, theirs, group in zip(candidate_ok, other_ok, groups, strict=True):
+        net[group] = net.get(group, 0) + int(ours) - int(theirs)
+    return sum(1 for difference in net.values() if difference > 0), sum(1 for difference in net.values() if difference < 0)
+
+
+def _bootstrap(differences: list[int], groups: Sequence[str], seed: int) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean difference, whole groups resampled."""
+    import numpy as np
+
+    names = sorted(set(groups))
+    index = {name: i for i, name in enumerate(names)}
+    sums, sizes = np.zeros(len(names)), np.zeros(len(names))
+    for difference, group in zip(differences, groups, strict=True):
+        sums[index[group]] += difference
+        sizes[index[group]] += 1
+    draws = np.random.default_rng(seed).integers(0, len(names), size=(RESAMPLES, len(names)))
+    gains = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.percentile(gains, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def probes_to_decide(gain: float, changed: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """Return how many probes a paired one-sided test needs to find a gain (normal approximation).
+
+    Args:
+        gain: The true difference of the two accuracies to be found, a fraction.
+        changed: The share of probes on which the two systems differ; at least the gain itself.
+        alpha: One-sided error of the test.
+        power: Chance of finding the gain where it is real.
+
+    Returns:
+        The number of probes, or None where the gain is not positive: no number of probes finds that.
+    """
+    if gain <= 0:
+        return None
+    changed = min(1.0, max(changed, gain))
+    z_alpha, z_power = NormalDist().inv_cdf(1 - alpha), NormalDist().inv_cdf(power)
+    root = z_alpha * math.sqrt(changed) + z_power * math.sqrt(max(0.0, changed - gain**2))
+    return math.ceil(root**2 / gain**2)

@@ -1,0 +1,1 @@
+"""From a domain description to an ordered syllabus, and from scores to the next one (spec P, V)."""

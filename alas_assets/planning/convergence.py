@@ -1,0 +1,186 @@
+"""After the gate: which topics are weak, which mastered, what comes next, and whether to go on at all (V1, V2, G3).
+
+Pure but for the teacher's proposals. Opening the next iteration is the sensor's and the command line's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from alas_assets.planning.syllabus import plain_name
+from alas_assets.records import Curriculum, RevisedCurriculum, Seed, Topic, TopicScore
+from alas_assets.teachers.protocol import Teacher
+
+STILL_VALID = ("probe", "earlier")
+
+
+def revise(
+    *,
+    seed: Seed,
+    curriculum: Curriculum,
+    answers: pl.DataFrame,
+    qa: pl.DataFrame,
+    teacher: Teacher,
+    tau: float,
+    delta: float,
+    max_iterations: int,
+    since_cause: int | None = None,
+) -> RevisedCurriculum:
+    """Revise the plan from what the current model knows (V1, V2).
+
+    The loop goes on while there is something to do - new topics, or weak ones that an iteration can still help - and
+    accuracy rises by more than `delta`, or a topic is under `tau`, or topics are left. It stops at `max_iterations`,
+    when everything is mastered, and when an iteration brought neither a new fact nor a gain.
+
+    Args:
+        seed: Where this iteration started.
+        curriculum: What it studied.
+        answers: The current model's graded answers (`ANSWER_SCHEMA`); `probe` and `earlier` count.
+        qa: This iteration's pairs (`QA_SCHEMA`).
+        teacher: Proposes remediation and advanced topics.
+        tau: Accuracy under which a topic is weak.
+        delta: Gain that keeps the loop going.
+        max_iterations: Iterations at most since the last outside cause.
+        since_cause: How many iterations that is, this one included; None counts from iteration 0.
+    """
+    counted = answers.filter(pl.col("split").is_in(STILL_VALID))
+    correct = counted.filter(pl.col("label") == "correct").height
+    history = seed.inherited.accuracy_history
+    previous = history[-1] if history else None
+    accuracy = correct / counted.height if counted.height else (previous or 0.0)
+    scores = topic_scores(counted, curriculum)
+    known = _known_topics(curriculum, seed, counted, qa)
+    weak = [known[score.topic_id] for score in scores if score.accuracy < tau and score.topic_id in known]
+    strong = [known[score.topic_id] for score in scores if score.accuracy >= tau and score.topic_id in known]
+    proposals = teacher.revise(weak, strong, scores)
+    remediation = _remediation(weak, proposals)
+    leftover = [topic for topic in curriculum.deferred if topic.topic_id not in {t.topic_id for t in remediation}]
+    advanced = _advanced(proposals, [*known.values(), *leftover], seed)
+    weak_names = {plain_name(topic.name) for topic in weak}
+    mastered = [name for name in seed.inherited.mastered if plain_name(name) not in weak_names] + [topic.name for topic in strong]
+    novel = _novel_facts(qa, answers)
+    done = since_cause if since_cause is not None else seed.iteration + 1
+    next_topics = [*leftover, *advanced]
+    go_on, reason = _decide(
+        n=counted.height,
+        accuracy=accuracy,
+        previous=previous,
+        weak=len(remediation),
+        fresh=len(next_topics),
+        novel=novel,
+        tau=tau,
+        delta=delta,
+        done=done,
+        max_iterations=max_iterations,
+    )
+    return RevisedCurriculum(
+        domain=seed.domain,
+        iteration=seed.iteration,
+        decision="continue" if go_on else "stop",
+        reason=reason,
+        accuracy=accuracy,
+        previous_accuracy=previous,
+        topic_scores=scores,
+        mastered=sorted(dict.fromkeys(mastered)),
+        remediation=remediation,
+        next_topics=next_topics,
+        novel_facts=novel,
+    )
+
+
+def topic_scores(answers: pl.DataFrame, curriculum: Curriculum) -> list[TopicScore]:
+    """Return every asked topic's accuracy, this iteration's first and in its order, then earlier ones by id (E4)."""
+    order = {topic.topic_id: i for i, topic in enumerate(curriculum.topics)}
+    grouped = answers.group_by("topic_id").agg(
+        pl.col("topic").sort().first(), pl.len().alias("n"), (pl.col("label") == "correct").sum().alias("correct")
+    )
+    rows = sorted(grouped.iter_rows(named=True), key=lambda row: (order.get(row["topic_id"], len(order)), row["topic_id"]))
+    return [
+        TopicScore(
+            topic_id=row["topic_id"], name=row["topic"] or "", n=row["n"], correct=row["correct"], accuracy=row["correct"] / row["n"]
+        )
+        for row in rows
+    ]
+
+
+def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, qa: pl.DataFrame) -> dict[str, Topic]:
+    """Return every topic that was asked about, by id; those of earlier iterations as far as this one knows them."""
+    known = {topic.topic_id: topic for topic in (*seed.next_topics, *seed.weak_topics, *curriculum.topics)}
+    pages = dict(qa.group_by("topic_id").agg(pl.col("url").unique().sort()).iter_rows())
+    for row in answers.select("topic_id", "topic").unique().sort("topic_id", "topic").iter_rows(named=True):
+        if row["topic_id"] and row["topic_id"] not in known:
+            known[row["topic_id"]] = Topic(
+                topic_id=row["topic_id"], name=row["topic"] or row["topic_id"], urls=pages.get(row["topic_id"], [])
+            )
+    asked = set(answers["topic_id"]) | {topic.topic_id for topic in curriculum.topics}
+    return {topic_id: topic for topic_id, topic in known.items() if topic_id in asked}
+
+
+def _remediation(weak: Sequence[Topic], proposals: Iterable[Topic]) -> list[Topic]:
+    """Return one remediation for each weak topic: the teacher's, else the topic itself once more (V1, G3)."""
+    proposed: dict[str, Topic] = {}
+    for topic in proposals:
+        if topic.origin == "remediation" and topic.parent:
+            proposed.setdefault(topic.parent, topic)
+    return [proposed.get(t.topic_id) or t.model_copy(update={"origin": "remediation", "parent": t.topic_id}) for t in weak]
+
+
+def _advanced(proposals: Iterable[Topic], taken: Iterable[Topic], seed: Seed) -> list[Topic]:
+    """Return the proposed advanced topics that are new by id and by name (V1, novelty)."""
+    ids = set(seed.inherited.covered_topics)
+    names = {plain_name(name) for name in seed.inherited.mastered}
+    for topic in taken:
+        ids.add(topic.topic_id)
+        names.add(plain_name(topic.name))
+    fresh: list[Topic] = []
+    for topic in proposals:
+        if topic.origin == "advanced" and topic.topic_id not in ids and plain_name(topic.name) not in names:
+            fresh.append(topic)
+            ids.add(topic.topic_id)
+            names.add(plain_name(topic.name))
+    return fresh
+
+
+def _novel_facts(qa: pl.DataFrame, answers: pl.DataFrame) -> int:
+    """Count the facts that were taught now and asked about in no earlier iteration."""
+    known = set(answers.filter(pl.col("split") == "earlier")["fact_id"])
+    taught = qa.filter(pl.col("accepted") & (pl.col("role") == "train"))
+    return len(set(taught["fact_id"]) - known)
+
+
+def _decide(
+    *,
+    n: int,
+    accuracy: float,
+    previous: float | None,
+    weak: int,
+    fresh: int,
+    novel: int,
+    tau: float,
+    delta: float,
+    done: int,
+    max_iterations: int,
+) -> tuple[bool, str]:
+    gain = accuracy - (previous or 0.0)
+    rise = f"{100 * accuracy:.1f} % of {n} probes right"
+    rise += f", {100 * gain:+.1f} points since the iteration before" if previous is not None else ""
+    if n == 0:
+        rise = "no probe was asked, so nothing was measured"
+    if novel == 0:
+        rise += "; this iteration found no new fact"
+    if done >= max_iterations:
+        return False, f"budget.max_iterations = {max_iterations} is reached; {rise}; {weak} topics under tau and {fresh} new ones are left"
+    if not weak and not fresh:
+        return False, f"nothing is left to teach: no topic is under tau = {tau:g} and no topic is left over; {rise}"
+    if not fresh and novel == 0 and gain <= delta:
+        return False, f"{weak} topics are under tau = {tau:g}, and teaching them again brought no more than delta = {delta:g}; {rise}"
+    grounds = []
+    if gain > delta:
+        grounds.append(f"accuracy rose by more than delta = {delta:g}")
+    if weak:
+        grounds.append(f"{weak} topics are under tau = {tau:g}")
+    if fresh:
+        grounds.append(f"{fresh} topics are left")
+    return True, f"{', '.join(grounds)}; {rise}"

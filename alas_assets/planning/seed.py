@@ -1,0 +1,47 @@
+"""Where an iteration starts: the domain's description at first, the previous revision later (P3, V1).
+
+Builds the record only; what is inherited is collected, and the seed stored, by the asset `curriculum_seed`.
+"""
+
+from __future__ import annotations
+
+from alas_assets.domains.config import Domain
+from alas_assets.records import Inherited, RevisedCurriculum, Seed
+
+
+def first_seed(domain: Domain, cause: str) -> Seed:
+    """Return the seed of iteration 0: nothing is inherited."""
+    return Seed(
+        domain=domain.key,
+        iteration=0,
+        description=domain.description,
+        seed_topics=list(domain.seed_topics),
+        seed_urls=list(domain.sources.seed_urls),
+        cause=cause,
+    )
+
+
+def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, inherited: Inherited, cause: str) -> Seed:
+    """Return the seed of the iteration after a revision, weak topics first (V1).
+
+    Args:
+        domain: The domain as its file states it now.
+        revised: The previous iteration's revision; also one that said stop, where an outside cause opens the next.
+        revision_hash: Its content hash.
+        inherited: What earlier iterations hand over.
+        cause: Why the iteration was opened.
+
+    Raises:
+        ValueError: The revision is another domain's.
+    """
+    if revised.domain != domain.key:
+        raise ValueError(f"a revision of {revised.domain} cannot seed {domain.key}")
+    return first_seed(domain, cause).model_copy(
+        update={
+            "iteration": revised.iteration + 1,
+            "weak_topics": revised.remediation,
+            "next_topics": revised.next_topics,
+            "inherited": inherited,
+            "revised_from": revision_hash,
+        }
+    )

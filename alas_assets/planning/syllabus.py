@@ -1,0 +1,239 @@
+"""From proposed topics to an ordered syllabus: merging, memory, prerequisites, budget (P1-P3, O5).
+
+Pure: the teacher proposes, the embedder is handed in. What comes after an iteration is `planning.convergence`.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+from alas_assets.records import Curriculum, Seed, Topic
+
+MERGE_COSINE = 0.92
+"""Similarity of two names from which they mean the same; lower values join neighbours such as two modules."""
+
+Embed = Callable[[list[str]], list[list[float]]]
+
+_NAME = re.compile(r"[^\W_]+(?:[.\-_][^\W_]+)*|\w+")
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def plan_curriculum(
+    seed: Seed,
+    proposed: Sequence[Topic],
+    embed: Embed | None,
+    *,
+    min_topics: int,
+    max_topics: int,
+    threshold: float = MERGE_COSINE,
+) -> Curriculum:
+    """Order what is to be learned and cut it to the budget.
+
+    Weak topics come first, then what the revision left over, then what is proposed now; mastered and covered topics are
+    left out (P3). Topics that mean the same are merged (P2). Prerequisites come before what needs them; the rest keeps
+    the order of proposal. The budget takes whole pages, in that order, until the next page would exceed it, and at least
+    one; a page cut in two would be fetched twice and leave facts behind that nobody asks for.
+
+    Args:
+        seed: Where the iteration starts.
+        proposed: The teacher's topics.
+        embed: Embeds topic names; None merges equal names only.
+        min_topics: The least the domain asks for; a smaller `max_topics` is raised to it.
+        max_topics: New topics at most; remediation comes on top.
+        threshold: Cosine from which two names mean the same.
+
+    Returns:
+        The curriculum; `deferred` holds what is beyond the budget, `merged` and `broken_cycles` what was changed.
+    """
+    candidates = _remembered(seed, proposed)
+    topics, merged = _merge(candidates, embed, threshold)
+    renamed = {plain_name(dropped): kept for dropped, kept in merged}
+    ordered, cycles = _order(topics, renamed)
+    taken, deferred = _budget(ordered, max(min_topics, max_topics))
+    return Curriculum(domain=seed.domain, iteration=seed.iteration, topics=taken, deferred=deferred, merged=merged, broken_cycles=cycles)
+
+
+def shortage(curriculum: Curriculum, min_topics: int) -> str | None:
+    """Say in words that a plan is shorter than the domain asks for (P1); None where it is not."""
+    found = len(curriculum.topics)
+    if found >= min_topics:
+        return None
+    said = f"{found} topics planned, the domain asks for at least {min_topics} (budget.min_topics)"
+    if curriculum.deferred:
+        return f"{said}: the next page alone has more topics than budget.max_topics leaves, {len(curriculum.deferred)} are deferred"
+    if curriculum.iteration:
+        return f"{said}: the rest was covered or mastered in earlier iterations; add pages to sources.seed_urls if more is wanted"
+    if curriculum.failed_urls:
+        return f"{said}: {len(curriculum.failed_urls)} pages could not be surveyed, the first is {curriculum.failed_urls[0][0]}"
+    return f"{said}: the pages give no more; add pages to sources.seed_urls or lower budget.min_topics"
+
+
+# ------------------------------------------------------------------------------------------------ names
+
+
+def plain_name(name: str) -> str:
+    """Return a name without case, code marks and differences in white space."""
+    return " ".join(unicodedata.normalize("NFKC", name).replace("`", "").casefold().split()).rstrip(".")
+
+
+def _particulars(name: str) -> frozenset[str]:
+    """Return what makes a name particular: numbers, versions, identifiers, words in code style (P2).
+
+    Names that differ in one of these mean different things, however alike they look.
+    """
+    text = unicodedata.normalize("NFKC", name)
+    coded = {word.casefold() for span in _CODE.findall(text) for word in _NAME.findall(span)}
+    marked = {
+        word.casefold() for word in _NAME.findall(text) if any(c.isdigit() or c in "._" for c in word) or any(c.isupper() for c in word[1:])
+    }
+    return frozenset(coded | marked)
+
+
+# ------------------------------------------------------------------------------------------------ memory
+
+
+def _remembered(seed: Seed, proposed: Sequence[Topic]) -> list[Topic]:
+    """Return weak, left-over and new topics, each once, without what is mastered or covered (P3)."""
+    mastered = {plain_name(name) for name in seed.inherited.mastered}
+    covered = set(seed.inherited.covered_topics)
+    chosen: dict[str, Topic] = {}
+    for topic in (*(t.model_copy(update={"origin": "remediation"}) for t in seed.weak_topics), *seed.next_topics, *proposed):
+        if topic.topic_id in chosen:
+            continue
+        fresh = topic.topic_id not in covered and plain_name(topic.name) not in mastered
+        if topic.origin == "remediation" or fresh or (topic.origin == "advanced" and topic.parent):
+            chosen[topic.topic_id] = topic
+    return list(chosen.values())
+
+
+# ------------------------------------------------------------------------------------------------ merging
+
+
+def _merge(topics: list[Topic], embed: Embed | None, threshold: float) -> tuple[list[Topic], list[tuple[str, str]]]:
+    """Merge topics that mean the same into the first of them (P2).
+
+    A topic studies one section at most, so topics on different sections stay apart: one of the two sections would be lost.
+    """
+    vectors = _unit(embed([topic.name for topic in topics])) if embed and len(topics) > 1 else None
+    kept: list[int] = []
+    result: dict[int, Topic] = {}
+    merged: list[tuple[str, str]] = []
+    for i, topic in enumerate(topics):
+        twin = next((k for k in kept if _same_meaning(i, k, topics, vectors, threshold) and _one_material(topic, result[k])), None)
+        if twin is None:
+            kept.append(i)
+            result[i] = topic
+            continue
+        merged.append((topic.name, topics[twin].name))
+        result[twin] = _joined(result[twin], topic)
+    return [result[k] for k in kept], merged
+
+
+def _unit(vectors: list[list[float]]) -> list[list[float]]:
+    unit = []
+    for vector in vectors:
+        length = math.sqrt(math.fsum(value * value for value in vector)) or 1.0
+        unit.append([value / length for value in vector])
+    return unit
+
+
+def _same_meaning(one: int, other: int, topics: list[Topic], vectors: list[list[float]] | None, threshold: float) -> bool:
+    first, second = topics[one], topics[other]
+    if plain_name(first.name) == plain_name(second.name):
+        return True
+    if vectors is None or _particulars(first.name) != _particulars(second.name):
+        return False
+    return math.fsum(a * b for a, b in zip(vectors[one], vectors[other], strict=True)) >= threshold
+
+
+def _one_material(one: Topic, other: Topic) -> bool:
+    return one.heading == other.heading
+
+
+def _joined(kept: Topic, dropped: Topic) -> Topic:
+    def union(ours: list[str], theirs: list[str]) -> list[str]:
+        return list(dict.fromkeys([*ours, *theirs]))
+
+    return kept.model_copy(
+        update={
+            "urls": union(kept.urls, dropped.urls),
+            "objectives": union(kept.objectives, dropped.objectives),
+            "prerequisites": union(kept.prerequisites, dropped.prerequisites),
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------------------ order
+
+
+def _order(topics: list[Topic], renamed: dict[str, str]) -> tuple[list[Topic], list[list[str]]]:
+    """Order by prerequisites, remediation first, else as proposed; cycles are broken at their earliest topic (P2)."""
+    by_name: dict[str, int] = {}
+    for i, topic in enumerate(topics):
+        by_name.setdefault(plain_name(topic.name), i)
+    needs: list[set[int]] = []
+    cycles: list[list[str]] = []
+    for i, topic in enumerate(topics):
+        wanted = {by_name[name] for raw in topic.prerequisites if (name := plain_name(renamed.get(plain_name(raw), raw))) in by_name}
+        if i in wanted:
+            cycles.append([topic.name])
+        needs.append(wanted - {i})
+    rank = [(topic.origin != "remediation", i) for i, topic in enumerate(topics)]
+    ready = [rank[i] for i in range(len(topics)) if not needs[i]]
+    heapq.heapify(ready)
+    waiting = {i for i in range(len(topics)) if needs[i]}
+    ordered: list[Topic] = []
+    while ready or waiting:
+        if not ready:
+            cycle = _cycle(waiting, needs, rank)
+            cycles.append([topics[i].name for i in cycle])
+            first = min(cycle, key=lambda i: rank[i])
+            needs[first].discard(cycle[(cycle.index(first) + 1) % len(cycle)])
+            if not needs[first]:
+                waiting.discard(first)
+                heapq.heappush(ready, rank[first])
+            continue
+        _, done = heapq.heappop(ready)
+        ordered.append(topics[done])
+        for i in sorted(waiting):
+            needs[i].discard(done)
+            if not needs[i]:
+                waiting.discard(i)
+                heapq.heappush(ready, rank[i])
+    return ordered, cycles
+
+
+def _cycle(waiting: set[int], needs: list[set[int]], rank: list[tuple[bool, int]]) -> list[int]:
+    """Return one cycle among topics that all wait: each needs the next, the last needs the first."""
+    path: list[int] = [min(waiting, key=lambda i: rank[i])]
+    while True:
+        step = min(needs[path[-1]], key=lambda i: rank[i])
+        if step in path:
+            return path[path.index(step) :]
+        path.append(step)
+
+
+# ------------------------------------------------------------------------------------------------ budget
+
+
+def _budget(ordered: list[Topic], limit: int) -> tuple[list[Topic], list[Topic]]:
+    """Take all remediation, then whole pages in order of their first topic until the next would exceed the limit; at least one.
+
+    Remediation is on top: its pages are known and unchanged, and it must not starve an iteration of new facts.
+    """
+    pages: dict[str, list[str]] = {}
+    taken = {topic.topic_id for topic in ordered if topic.origin == "remediation"}
+    for topic in ordered:
+        if topic.topic_id not in taken:
+            pages.setdefault(topic.urls[0] if topic.urls else topic.topic_id, []).append(topic.topic_id)
+    new = 0
+    for topic_ids in pages.values():
+        if new and new + len(topic_ids) > limit:
+            break
+        taken.update(topic_ids)
+        new += len(topic_ids)
+    return [t for t in ordered if t.topic_id in taken], [t for t in ordered if t.topic_id not in taken]

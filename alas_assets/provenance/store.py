@@ -1,0 +1,323 @@
+"""The artifact store: everything produced lies under its content hash, a cell's path is a pointer to one.
+
+Writes are atomic (temporary file in the same folder, synced, replaced), so a killed process leaves the old file or
+the new one. What an artifact means is not known here; tables are Parquet, records are JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+from filelock import FileLock, Timeout
+from pydantic import BaseModel
+
+from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, folder_hash, safe_name, sha256_hex
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class StoreError(RuntimeError):
+    """Something the store should hold is missing or damaged; the message says what to do."""
+
+
+class BadKeyError(ValueError):
+    """A domain or iteration cannot be part of a cell."""
+
+
+class CellBusyError(RuntimeError):
+    """Another process is materialising the same asset of the same cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One domain and iteration; refuses names that cannot be a path (facts 10)."""
+
+    domain: str
+    iteration: str
+
+    def __post_init__(self) -> None:
+        if not CELL_NAME.match(self.domain):
+            raise BadKeyError(
+                f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64 characters, starting with a letter or digit"
+            )
+        if not (len(self.iteration) == 3 and self.iteration.isascii() and self.iteration.isdigit()):
+            raise BadKeyError(f'iteration {self.iteration[:80]!r} cannot be a cell: three digits, such as "000"')
+
+    @classmethod
+    def of(cls, domain: str, number: int) -> Cell:
+        """Return the cell of an iteration number."""
+        return cls(domain, f"{number:03d}")
+
+    @property
+    def number(self) -> int:
+        """The iteration as an integer."""
+        return int(self.iteration)
+
+    def __str__(self) -> str:
+        return f"{self.domain}|{self.iteration}"
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What a cell's asset currently is, and what it was made from."""
+
+    asset: str
+    kind: str  # parquet | json
+    hash: str  # semantic content hash, the Dagster data version
+    file_sha256: str
+    input_key: str  # hash of inputs, settings and code version (O4)
+    inputs: dict[str, str]
+    run_id: str
+    made_at: str
+    blobs: tuple[str, ...] = ()  # store-relative files and folders the artifact needs
+
+
+def write_atomic(target: Path, data: bytes) -> None:
+    """Write a file so that a kill leaves the old content or the new, never a torn one.
+
+    Raises:
+        OSError: The disk is full or not writable; the target is then unchanged.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:60]}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
+    """Return a table's content hash: schema and rows, in order, without the `volatile` columns (times of fetching)."""
+    kept = frame.drop([c for c in volatile if c in frame.columns])
+    rows = kept.write_ndjson()
+    return sha256_hex(json.dumps([(n, str(t)) for n, t in kept.schema.items()]) + rows)
+
+
+class ArtifactStore:
+    """Reads and writes artifacts, pointers and blobs under one root (`ALAS_HOME`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    # -- places -------------------------------------------------------------------------------------------------
+    @property
+    def pages(self) -> Path:
+        """Raw bodies by SHA-256."""
+        return self.root / "pages"
+
+    @property
+    def texts(self) -> Path:
+        """Extracted texts by SHA-256."""
+        return self.root / "texts"
+
+    @property
+    def lance(self) -> Path:
+        """The LanceDB folder."""
+        return self.root / "lance"
+
+    @property
+    def models(self) -> Path:
+        """Prepared students."""
+        return self.root / "models"
+
+    @property
+    def adapters(self) -> Path:
+        """Adapter folders by hash."""
+        return self.root / "artifacts" / "adapters"
+
+    def work(self, asset: str, input_key: str) -> Path:
+        """Return a working folder (checkpoints) that belongs to one input key and survives a kill."""
+        return self.root / "work" / safe_name(asset) / input_key[:20]
+
+    # -- blobs --------------------------------------------------------------------------------------------------
+    def put_bytes(self, folder: Path, data: bytes, suffix: str = "") -> str:
+        """Store bytes under their hash and return it; equal content is stored once."""
+        digest = sha256_hex(data)
+        target = folder / f"{digest}{suffix}"
+        if not target.exists():
+            write_atomic(target, data)
+        return digest
+
+    def put_folder(self, folder: Path, made: Path) -> str:
+        """Move a finished folder to its hash and return the hash; an equal one that exists is kept."""
+        digest = folder_hash(made)
+        target = folder / digest
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists() and folder_hash(target) == digest:
+            shutil.rmtree(made)
+        else:
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(made, target)
+        return digest
+
+    # -- artifacts ----------------------------------------------------------------------------------------------
+    def _pointer_path(self, cell: Cell, asset: str) -> Path:
+        return self.root / "cells" / cell.domain / cell.iteration / f"{safe_name(asset)}.json"
+
+    def _memo_path(self, asset: str, input_key: str) -> Path:
+        return self.root / "memo" / safe_name(asset) / f"{input_key}.json"
+
+    def artifact_path(self, asset: str, digest: str, kind: str) -> Path:
+        """Return where an artifact of this hash lies."""
+        return self.root / "artifacts" / safe_name(asset) / f"{digest}.{kind}"
+
+    def put(
+        self,
+        cell: Cell,
+        asset: str,
+        value: pl.DataFrame | BaseModel,
+        *,
+        input_key: str,
+        inputs: dict[str, str],
+        run_id: str,
+        volatile: tuple[str, ...] = (),
+        blobs: tuple[str, ...] = (),
+        remember: bool = True,
+    ) -> Pointer:
+        """Store a value under its content hash and point the cell at it.
+
+        Args:
+            cell: The cell it belongs to.
+            asset: The asset's name.
+            value: A table or a record.
+            input_key: Hash of everything the value was made from.
+            inputs: Data version of each input, by asset.
+            run_id: The Dagster run that made it.
+            volatile: Columns or fields that do not count as content (times).
+            blobs: Store-relative paths that must exist for the artifact to be whole.
+            remember: False: the same inputs will be worked on again (something failed that may get right).
+        """
+        if isinstance(value, pl.DataFrame):
+            kind, digest = "parquet", table_hash(value, volatile)
+        else:
+            kind = "json"
+            digest = content_hash(value.model_dump(mode="json", exclude=set(volatile)))
+        path = self.artifact_path(asset, digest, kind)
+        if not path.exists():
+            if isinstance(value, pl.DataFrame):
+                with tempfile.SpooledTemporaryFile() as buffer:
+                    value.write_parquet(buffer)  # pyright: ignore[reportArgumentType]
+                    buffer.seek(0)
+                    write_atomic(path, buffer.read())
+            else:
+                write_atomic(path, value.model_dump_json(indent=1).encode())
+        pointer = Pointer(
+            asset=asset,
+            kind=kind,
+            hash=digest,
+            file_sha256=file_hash(path),
+            input_key=input_key,
+            inputs=inputs,
+            run_id=run_id,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            blobs=blobs,
+        )
+        data = json.dumps(pointer.__dict__, indent=1).encode()
+        if remember:
+            write_atomic(self._memo_path(asset, input_key), data)
+        else:
+            self._memo_path(asset, input_key).unlink(missing_ok=True)
+        write_atomic(self._pointer_path(cell, asset), data)
+        return pointer
+
+    def pointer(self, cell: Cell, asset: str) -> Pointer | None:
+        """Return the cell's pointer, or None where the asset was never made."""
+        return _read_pointer(self._pointer_path(cell, asset))
+
+    def point(self, cell: Cell, pointer: Pointer) -> None:
+        """Point a cell at an artifact that exists (the same inputs were seen before)."""
+        write_atomic(self._pointer_path(cell, pointer.asset), json.dumps(pointer.__dict__, indent=1).encode())
+
+    def known(self, asset: str, input_key: str) -> Pointer | None:
+        """Return what these inputs gave before, if it is still whole; None means: make it (again)."""
+        pointer = _read_pointer(self._memo_path(asset, input_key))
+        return pointer if pointer is not None and self.whole(pointer) else None
+
+    def whole(self, pointer: Pointer) -> bool:
+        """Tell whether the artifact's file has the bytes it was written with and its blobs are there."""
+        path = self.artifact_path(pointer.asset, pointer.hash, pointer.kind)
+        return path.is_file() and file_hash(path) == pointer.file_sha256 and all(self._blob_whole(b) for b in pointer.blobs)
+
+    def _blob_whole(self, relative: str) -> bool:
+        path = self.root / relative
+        return folder_hash(path) == path.name if path.is_dir() else path.is_file()
+
+    def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None) -> pl.DataFrame:
+        """Read a table by pointer, or by hash and asset name.
+
+        Raises:
+            StoreError: The file is gone or unreadable; the message says what to materialise again.
+        """
+        path = self._locate(pointer_or_hash, asset, "parquet")
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
+
+    def read_record(self, model: type[R], pointer_or_hash: Pointer | str, asset: str | None = None) -> R:
+        """Read a record by pointer, or by hash and asset name.
+
+        Raises:
+            StoreError: The file is gone or unreadable; the message says what to materialise again.
+        """
+        path = self._locate(pointer_or_hash, asset, "json")
+        try:
+            return model.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
+
+    def _locate(self, pointer_or_hash: Pointer | str, asset: str | None, kind: str) -> Path:
+        if isinstance(pointer_or_hash, Pointer):
+            return self.artifact_path(pointer_or_hash.asset, pointer_or_hash.hash, kind)
+        if asset is None:
+            raise ValueError("a hash needs the asset's name")
+        return self.artifact_path(asset, pointer_or_hash, kind)
+
+    # -- locks --------------------------------------------------------------------------------------------------
+    @contextmanager
+    def exclusive(self, cell: Cell, asset: str, owner: str) -> Iterator[None]:
+        """Hold the asset of a cell for this process; the kernel lets go when the process dies.
+
+        Raises:
+            CellBusyError: Somebody else holds it; the message names who.
+        """
+        path = self.root / "locks" / cell.domain / cell.iteration / f"{safe_name(asset)}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        note = path.with_suffix(".owner")
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            holder = note.read_text(encoding="utf-8") if note.exists() else "another process"
+            raise CellBusyError(f"{asset} of {cell} is being materialised by {holder}; wait for it, then run again") from error
+        try:
+            write_atomic(note, owner.encode())
+            yield
+        finally:
+            lock.release()
+
+
+def _read_pointer(path: Path) -> Pointer | None:
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Pointer(**{**raw, "blobs": tuple(raw.get("blobs", ()))})
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        return None  # a damaged pointer counts as never made: the asset is materialised again

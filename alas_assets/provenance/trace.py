@@ -1,0 +1,239 @@
+"""From a judged answer back to its source: a join over ids in the stored tables, never a guess (spec A1).
+
+Reading only. The command line and the reports render the records; which Dagster run made a step is in each pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from alas_assets.provenance.ids import fold
+from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
+from alas_assets.records import AdapterRef, Record
+
+ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
+STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
+
+
+class TraceError(LookupError):
+    """There is nothing under this id; the message says where ids are shown."""
+
+
+class PairTrace(Record):
+    """One accepted or rejected pair of the fact that an answer is about."""
+
+    qa_id: str
+    role: str
+    question: str
+    answer: str
+    accepted: bool
+    reason: str
+
+
+class SourceTrace(Record):
+    """Where a fact stands: the quote, the stored page it was read from, and the URL."""
+
+    url: str
+    quote: str
+    chunk_id: str
+    text_sha256: str
+    body_sha256: str
+    quote_start: int
+    quote_end: int
+    quote_stands: bool = Field(description="the stored text has exactly this quote at these offsets")
+    retrieved_at: str
+    http_status: int | None = None
+    page_title: str = ""
+
+
+class LearnedBy(Record):
+    """An adapter whose training rows hold the fact, and the run that trained it."""
+
+    adapter_hash: str
+    kind: str
+    cell: str
+    rows: int
+    rows_hash: str
+    run_id: str
+
+
+class RunTrace(Record):
+    """The run that made one step of the cell."""
+
+    step: str
+    run_id: str
+    made_at: str
+    data_version: str
+
+
+class Trace(Record):
+    """Everything between one answer and its source."""
+
+    answer_id: str
+    cell: str
+    system: str
+    split: str
+    question: str
+    answer: str
+    gold: str
+    label: str
+    error_type: str
+    explanation: str
+    adapter_hash: str
+    context_chunks: list[str]
+    probe_id: str
+    fact_id: str
+    topic: str
+    pairs: list[PairTrace]
+    source: SourceTrace | None = Field(description="None for guard and exam questions: nothing was read to write them")
+    learned_by: list[LearnedBy]
+    runs: list[RunTrace]
+    note: str = ""
+
+
+def cells_of(store: ArtifactStore) -> Iterator[Cell]:
+    """Yield every cell that the store knows, newest iteration first within a domain."""
+    root = store.root / "cells"
+    for domain in sorted(root.iterdir()) if root.is_dir() else []:
+        for iteration in sorted(domain.iterdir(), reverse=True):
+            yield Cell(domain.name, iteration.name)
+
+
+def _table(store: ArtifactStore, cell: Cell, asset: str) -> pl.DataFrame | None:
+    pointer = store.pointer(cell, asset)
+    return store.read_table(pointer) if pointer else None
+
+
+def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, Any]]:
+    """Return the cell and row of a graded answer; a unique beginning of the id is enough.
+
+    Raises:
+        TraceError: No answer, or more than one, has this id.
+    """
+    hits: dict[str, tuple[Cell, dict[str, Any]]] = {}
+    for cell in cells_of(store):
+        for asset in ANSWER_TABLES:
+            table = _table(store, cell, asset)
+            if table is None:
+                continue
+            for row in table.filter(pl.col("answer_id").str.starts_with(answer_id)).to_dicts():
+                hits.setdefault(row["answer_id"], (cell, row))
+    if not answer_id or not hits:
+        raise TraceError(f"no answer {answer_id!r} in {store.root}; ids are shown by `alas demo` and in judge_scores in the UI")
+    if len(hits) > 1:
+        raise TraceError(f"{answer_id!r} fits {len(hits)} answers; give more of the id, such as {min(hits)}")
+    return next(iter(hits.values()))
+
+
+def _facts(store: ArtifactStore, domain: str, fact_id: str) -> pl.DataFrame:
+    tables = [
+        table.filter(pl.col("fact_id") == fact_id)
+        for cell in cells_of(store)
+        if cell.domain == domain and (table := _table(store, cell, "qa_pairs")) is not None
+    ]
+    return pl.concat(tables).unique("qa_id", keep="first", maintain_order=True) if tables else pl.DataFrame()
+
+
+def _source(store: ArtifactStore, domain: str, row: dict[str, Any]) -> SourceTrace:
+    path = store.texts / row["text_sha256"]
+    if not path.is_file():
+        raise StoreError(f"{path}: the stored text of {row['url']} is gone; materialise documents of that cell again")
+    text = path.read_text(encoding="utf-8")
+    start, end = row["quote_start"], row["quote_end"]
+    status, title = None, ""
+    for cell in cells_of(store):
+        fetches = _table(store, cell, "documents") if cell.domain == domain else None
+        hit = fetches.filter(pl.col("text_sha256") == row["text_sha256"]).to_dicts() if fetches is not None else []
+        if hit:
+            status, title = hit[0]["status"], hit[0]["title"] or ""
+            break
+    return SourceTrace(
+        url=row["url"],
+        quote=row["quote"],
+        chunk_id=row["chunk_id"],
+        text_sha256=row["text_sha256"],
+        body_sha256=row["body_sha256"],
+        quote_start=start,
+        quote_end=end,
+        quote_stands=fold(text[start:end]) == fold(row["quote"]),
+        retrieved_at=row["retrieved_at"].isoformat() if row["retrieved_at"] else "",
+        http_status=status,
+        page_title=title,
+    )
+
+
+def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedBy]:
+    """Return the adapters whose exact training rows hold the fact, oldest first."""
+    found: list[LearnedBy] = []
+    for cell in sorted((c for c in cells_of(store) if c.domain == domain), key=str):
+        for asset in ("sft_adapter", "dpo_adapter"):
+            pointer = store.pointer(cell, asset)
+            if pointer is None:
+                continue
+            ref = store.read_record(AdapterRef, pointer)
+            path = store.root / "rows" / f"{ref.kind}-{ref.rows_hash}.parquet"
+            if not ref.trained or not path.is_file():
+                continue
+            rows = pl.scan_parquet(path).filter(pl.col("fact_id") == fact_id).select(pl.len()).collect().item()
+            if rows:
+                found.append(
+                    LearnedBy(
+                        adapter_hash=ref.adapter_hash,
+                        kind=ref.kind,
+                        cell=str(cell),
+                        rows=rows,
+                        rows_hash=ref.rows_hash,
+                        run_id=pointer.run_id,
+                    )
+                )
+    return found
+
+
+def _runs(store: ArtifactStore, cell: Cell) -> list[RunTrace]:
+    pointers: list[Pointer] = [pointer for step in STEPS if (pointer := store.pointer(cell, step))]
+    return [RunTrace(step=p.asset, run_id=p.run_id, made_at=p.made_at, data_version=p.hash) for p in pointers]
+
+
+def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
+    """Walk from one judged answer to its source (A1).
+
+    Args:
+        store: The artifact store.
+        answer_id: An id from `judge_scores`, `exam_scores` or the scoreboard, or a unique beginning of it.
+
+    Raises:
+        TraceError: There is no such answer.
+        StoreError: A table or stored page on the way is damaged or gone.
+    """
+    cell, answer = find_answer(store, answer_id)
+    fact = answer["fact_id"]
+    rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ("probe", "earlier", "mine") else []
+    note = ""
+    if not rows:
+        note = f"this is a {answer['split']} question: it was written outside the loop and no page was read for it"
+    return Trace(
+        answer_id=answer["answer_id"],
+        cell=str(cell),
+        system=answer["system"],
+        split=answer["split"],
+        question=answer["question"],
+        answer=answer["answer"],
+        gold=answer["gold"],
+        label=answer["label"],
+        error_type=answer["error_type"],
+        explanation=answer["explanation"],
+        adapter_hash=answer["adapter_hash"],
+        context_chunks=answer["context_chunks"] or [],
+        probe_id=answer["probe_id"],
+        fact_id=fact,
+        topic=answer["topic"] or "",
+        pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
+        source=_source(store, cell.domain, rows[0]) if rows else None,
+        learned_by=learned_by(store, cell.domain, fact) if rows else [],
+        runs=_runs(store, cell),
+        note=note,
+    )

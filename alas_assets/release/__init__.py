@@ -1,0 +1,1 @@
+"""The gate, the registry of promoted adapters and rollback (spec G)."""

@@ -1,0 +1,293 @@
+"""The gate: may a candidate become current? A paired test on the new probes, guard sets, and no way to fail open (G1-G3).
+
+Decides only. What is current is `release.registry`; the numbers come from `evaluation.statistics`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from alas_assets.evaluation.statistics import fact_counts, mcnemar, paired_test, probes_to_decide
+from alas_assets.records import AdapterRef, GateDecision, GuardResult, PairedTest
+
+ALPHA = 0.05
+TOPIC_MIN = 10
+"""Guard questions of one topic below which its fall is not judged by itself: 5 of 5 still means 57-100 %."""
+
+_GUARDS = {"guard": "general skills", "neighbour": "neighbouring topics", "earlier": "facts of earlier iterations"}
+_EPSILON = 1e-9
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    system: str
+    ref: AdapterRef
+    answers: pl.DataFrame
+
+
+class _Refused(Exception):
+    """The gate cannot weigh the candidate; the message is the decision's reason."""
+
+
+def decide(
+    *,
+    domain: str,
+    iteration: int,
+    probes: pl.DataFrame,
+    probes_hash: str,
+    sft: AdapterRef,
+    dpo: AdapterRef,
+    sft_answers: pl.DataFrame,
+    dpo_answers: pl.DataFrame,
+    reference: pl.DataFrame,
+    current_before: str | None,
+    seed_current: str | None,
+    newest_cell: bool,
+    gamma: float,
+    rho: float,
+    seed: int,
+    alpha: float = ALPHA,
+) -> GateDecision:
+    """Decide whether the iteration's candidate becomes current (G1-G3, D4).
+
+    The DPO candidate meets the gate unless it was skipped or scores below the SFT one. It is promoted if, on the same
+    new probes, it beats what was current before (the base student at first) by at least `gamma`, the exact one-sided
+    McNemar test holds over probes *and* over facts - wordings of one fact rise and fall together, so the first alone
+    promotes too easily (measured with two equal candidates and correlated wordings: 15 % instead of 4.5 %) - and no
+    guard set falls by more than `rho`. A set that should hold questions and does not,
+    answers that are missing, and probes other than those fixed before training all refuse. A failed answer of the
+    candidate is wrong; a failed answer of what it is compared with counts as right, so that no failure helps a candidate.
+
+    General skills are compared with the base student as well as with the previous adapter: against the previous one
+    alone each iteration could lose up to `rho` again, and nobody would see the sum.
+
+    Args:
+        domain: The domain's key.
+        iteration: The iteration's number.
+        probes: All questions (`PROBE_SCHEMA`).
+        probes_hash: Their content hash, which the manifests must name.
+        sft: The SFT candidate; untrained where there was nothing to teach.
+        dpo: The DPO candidate; untrained where DPO was skipped.
+        sft_answers: Its graded answers (`ANSWER_SCHEMA`).
+        dpo_answers: Its graded answers.
+        reference: Graded answers of `base` and, where an adapter was current, `previous`.
+        current_before: Adapter that is current now; None for the base student.
+        seed_current: Adapter that was current when the iteration was opened.
+        newest_cell: Whether this is the domain's newest iteration; an older one promotes nothing.
+        gamma: Least gain, a fraction.
+        rho: Most that a guard set may fall, a fraction.
+        seed: Fixes the bootstrap.
+        alpha: One-sided error of the test.
+    """
+    candidate = _choose(probes, sft, dpo, sft_answers, dpo_answers)
+    test: PairedTest | None = None
+    guards: list[GuardResult] = []
+    wanted: int | None = None
+    verdict = "keep"
+    try:
+        chosen = _require_candidate(candidate, sft, probes_hash, current_before)
+        other = _reference_answers(reference, "previous" if seed_current else "base", seed_current or "")
+        test, facts = _test(probes, chosen.answers, other, seed)
+        guards = _guards(probes, chosen.answers, other, reference, has_previous=seed_current is not None, rho=rho, alpha=alpha)
+        whom = "the previous adapter" if seed_current else "the base student"
+        verdict, reason, wanted = _weigh(test, facts, guards, gamma=gamma, alpha=alpha, whom=whom)
+        reason += _failed_note(other)
+        if verdict == "promote" and not newest_cell:
+            verdict, reason = "keep", f"a later iteration of {domain} was opened, only the newest may change what is current ({reason})"
+        elif verdict == "promote" and current_before != seed_current:
+            verdict = "keep"
+            reason = (
+                f"{_short(seed_current)} was current when this iteration was opened and {_short(current_before)} is now "
+                f"(a rollback, takedown or promotion meanwhile), so the comparison does not hold; open the next iteration ({reason})"
+            )
+    except _Refused as refusal:
+        reason = str(refusal)
+    return GateDecision(
+        domain=domain,
+        iteration=iteration,
+        verdict=verdict,  # type: ignore[arg-type]
+        reason=reason,
+        candidate=candidate.ref.adapter_hash if candidate else None,
+        candidate_system=candidate.system if candidate else None,  # type: ignore[arg-type]
+        current_before=current_before,
+        current_after=candidate.ref.adapter_hash if candidate and verdict == "promote" else current_before,
+        test=test,
+        guards=guards,
+        probes_to_decide=wanted,
+    )
+
+
+def _short(adapter: str | None) -> str:
+    return f"adapter {adapter[:12]}" if adapter else "the base student"
+
+
+def _choose(
+    probes: pl.DataFrame, sft: AdapterRef, dpo: AdapterRef, sft_answers: pl.DataFrame, dpo_answers: pl.DataFrame
+) -> _Candidate | None:
+    """Return the candidate that meets the gate: DPO unless it was skipped or lowers the score (D4)."""
+    if not sft.trained:
+        return None
+    first = _Candidate("sft", sft, sft_answers)
+    if not dpo.trained or dpo.adapter_hash == sft.adapter_hash:
+        return first
+    ids = _ids(probes, "probe")
+    second = _Candidate("dpo", dpo, dpo_answers)
+    return second if sum(_right(dpo_answers, ids, failed=False)) >= sum(_right(sft_answers, ids, failed=False)) else first
+
+
+def _require_candidate(candidate: _Candidate | None, sft: AdapterRef, probes_hash: str, current_before: str | None) -> _Candidate:
+    if candidate is None:
+        raise _Refused("this iteration trained no candidate" + (f": {sft.reason}" if sft.reason else ""))
+    ref = candidate.ref
+    if ref.probes_hash != probes_hash:
+        raise _Refused(
+            f"the {candidate.system} adapter was trained with probes {ref.probes_hash[:12] or 'none'} fixed, these are {probes_hash[:12]}; "
+            "materialise the adapter again"
+        )
+    strangers = sorted(set(candidate.answers["adapter_hash"]) - {ref.adapter_hash})
+    if strangers:
+        raise _Refused(
+            f"the answers are of adapter {strangers[0][:12] or 'none'}, the candidate is {ref.adapter_hash[:12]}; "
+            "materialise its scores again"
+        )
+    if ref.adapter_hash == current_before:
+        raise _Refused("the candidate is what is current already")
+    return candidate
+
+
+def _reference_answers(reference: pl.DataFrame, system: str, adapter: str) -> pl.DataFrame:
+    answers = reference.filter((pl.col("system") == system) & (pl.col("adapter_hash") == adapter))
+    if answers.is_empty():
+        raise _Refused(f"there is no answer of {_short(adapter)} to compare with; materialise baseline_scores again")
+    return answers
+
+
+def _ids(probes: pl.DataFrame, split: str) -> list[str]:
+    return probes.filter(pl.col("split") == split)["probe_id"].to_list()
+
+
+def _right(answers: pl.DataFrame, ids: list[str], *, failed: bool) -> list[bool]:
+    """Tell for each probe whether it was answered right; `failed` is what a failed answer counts as, a missing one is wrong."""
+    labels = dict(zip(answers["probe_id"], answers["label"], strict=True))
+    return [failed if (label := labels.get(probe)) == "failed" else label == "correct" for probe in ids]
+
+
+def _require(answers: pl.DataFrame, ids: list[str], whose: str) -> None:
+    missing = set(ids) - set(answers["probe_id"])
+    if missing:
+        raise _Refused(
+            f"{whose} did not answer {len(missing)} of {len(ids)} questions, the first is {min(missing)}; materialise its scores again"
+        )
+
+
+def _test(probes: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFrame, seed: int) -> tuple[PairedTest, tuple[int, int]]:
+    """Compare on the new probes; return the test and the numbers of facts that got better and worse."""
+    new = probes.filter(pl.col("split") == "probe")
+    if new.is_empty():
+        raise _Refused("there is no new probe to decide on")
+    ids = new["probe_id"].to_list()
+    _require(ours, ids, "the candidate")
+    _require(other, ids, "what it is compared with")
+    mine, theirs, groups = _right(ours, ids, failed=False), _right(other, ids, failed=True), new["fact_group"].to_list()
+    return paired_test(mine, theirs, groups, seed), fact_counts(mine, theirs, groups)
+
+
+def _guards(
+    probes: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFrame, reference: pl.DataFrame, *, has_previous: bool, rho: float, alpha: float
+) -> list[GuardResult]:
+    """Compare every guard set, and every well-filled topic of it, with what came before (G2)."""
+    results: list[GuardResult] = []
+    for split in _GUARDS:
+        rows = probes.filter(pl.col("split") == split)
+        if rows.is_empty():
+            if split == "guard" or (split == "earlier" and has_previous):
+                results.append(GuardResult(name=split, n=0, candidate_correct=0, other_correct=0, drop=1.0, allowed=rho, ok=False))
+            continue
+        compared = {split: other}
+        if split == "guard" and has_previous:
+            compared = {"guard (base)": _reference_answers(reference, "base", ""), "guard (previous)": other}
+        ids = rows["probe_id"].to_list()
+        _require(ours, ids, "the candidate")
+        for name, answers in compared.items():
+            _require(answers, ids, "what it is compared with")
+            results.append(_guard(name, ids, ours, answers, rho))
+            results += _fallen_topics(name, rows=rows, ours=ours, other=answers, rho=rho, alpha=alpha)
+    return results
+
+
+def _guard(name: str, ids: list[str], ours: pl.DataFrame, other: pl.DataFrame, rho: float) -> GuardResult:
+    mine, theirs = sum(_right(ours, ids, failed=False)), sum(_right(other, ids, failed=True))
+    drop = (theirs - mine) / len(ids)
+    return GuardResult(
+        name=name, n=len(ids), candidate_correct=mine, other_correct=theirs, drop=drop, allowed=rho, ok=drop <= rho + _EPSILON
+    )
+
+
+def _fallen_topics(
+    name: str, *, rows: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFrame, rho: float, alpha: float
+) -> list[GuardResult]:
+    """Return the topics that fell by more than `rho` beyond chance; the error is shared among the topics looked at (G1)."""
+    topics = [
+        (topic, part["probe_id"].to_list()) for (topic,), part in rows.group_by("topic", maintain_order=True) if part.height >= TOPIC_MIN
+    ]
+    fallen: list[GuardResult] = []
+    for topic, ids in topics:
+        result = _guard(f"{name}: {topic}", ids, ours, other, rho)
+        pairs = list(zip(_right(ours, ids, failed=False), _right(other, ids, failed=True), strict=True))
+        losses = sum(1 for a, b in pairs if b and not a)
+        wins = sum(1 for a, b in pairs if a and not b)
+        if len(topics) > 1 and not result.ok and mcnemar(losses, wins) < alpha / len(topics):
+            fallen.append(result)
+    return fallen
+
+
+def _weigh(
+    test: PairedTest, facts: tuple[int, int], guards: list[GuardResult], *, gamma: float, alpha: float, whom: str
+) -> tuple[str, str, int | None]:
+    """Return verdict, reason and, where undecided, how many probes would decide."""
+    seen = f"{_points(test.gain)} on {test.n} probes against {whom}, {test.wins} better and {test.losses} worse, p = {test.p_value:.2g}"
+    by_fact = mcnemar(*facts)
+    seen += f" ({facts[0]} facts better and {facts[1]} worse, p = {by_fact:.2g})"
+    bad = [guard for guard in guards if not guard.ok]
+    if bad:
+        return "keep", "; ".join(_guard_words(guard) for guard in bad) + f"; gain: {seen}", None
+    proven = test.p_value < alpha and by_fact < alpha
+    if proven and test.gain >= gamma - _EPSILON:
+        return "promote", f"{seen}; {_held_words(guards)}", None
+    if test.wins == test.losses == 0:
+        return "keep", f"the candidate answers every probe as {whom} does, right or wrong", None
+    if test.ci_high < gamma or proven:
+        return "keep", f"not better by {_points(gamma)}: {seen}", None
+    target = max(test.gain, gamma)
+    needed = probes_to_decide(target, (test.wins + test.losses) / test.n, alpha)
+    needed = max(needed, test.n + 1) if needed else None
+    more = f"; about {needed} probes would decide on a gain of {_points(target)}" if needed else ""
+    return "undecided", f"{seen}, which may be chance{more}", needed
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} points"
+
+
+def _guard_words(guard: GuardResult) -> str:
+    label = _GUARDS.get(guard.name.split(" ")[0].rstrip(":"), guard.name)
+    if guard.n == 0:
+        return f"the guard set of {label} is empty, so nothing shows that they are kept"
+    return (
+        f"{label} ({guard.name}) fell from {guard.other_correct} to {guard.candidate_correct} of {guard.n}, "
+        f"{100 * guard.drop:.1f} points where {100 * guard.allowed:.1f} are allowed"
+    )
+
+
+def _held_words(guards: list[GuardResult]) -> str:
+    worst = max(guards, key=lambda guard: guard.drop)
+    return (
+        f"no guard set fell by more than {100 * worst.allowed:.0f} points, the most is {100 * worst.drop:.1f} ({worst.name}, n = {worst.n})"
+    )
+
+
+def _failed_note(other: pl.DataFrame) -> str:
+    failed = other.filter(pl.col("label") == "failed").height
+    return f"; {failed} failed answers of what it is compared with were counted as right" if failed else ""

@@ -1,0 +1,188 @@
+"""Which adapter is current in each domain, since when and why; one step back at a time (G4).
+
+One JSON file per domain, entries only ever appended. Whether something may be promoted is `release.gate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+from pydantic import Field, ValidationError
+
+from alas_assets.provenance.ids import CELL_NAME
+from alas_assets.provenance.store import write_atomic
+from alas_assets.records import Record
+
+_LOCK_SECONDS = 30
+
+
+class RegistryError(RuntimeError):
+    """The registry cannot do what was asked; the message says why and what to do."""
+
+
+class Entry(Record):
+    """One change of what is current."""
+
+    action: Literal["promote", "rollback"]
+    adapter_hash: str | None
+    """What is current from here on; None for the base student."""
+    previous: str | None
+    """What was current before; for a promotion also what its rollback restores."""
+    iteration: int
+    decision_hash: str
+    run_id: str
+    at: str
+
+
+class _File(Record):
+    domain: str
+    entries: list[Entry] = Field(default_factory=list)
+
+
+class Registry:
+    """The promoted adapters of every domain.
+
+    Args:
+        root: The folder that holds one file per domain; made on first use.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def current(self, domain: str) -> str | None:
+        """Return the hash of the current adapter; None for the base student."""
+        entries = self.history(domain)
+        return entries[-1].adapter_hash if entries else None
+
+    def newest(self, domain: str) -> Entry | None:
+        """Return the promotion that is in force; None where none is."""
+        stack = _in_force(self.history(domain))
+        return stack[-1] if stack else None
+
+    def history(self, domain: str) -> list[Entry]:
+        """Return every change, oldest first.
+
+        Raises:
+            RegistryError: The domain's name or its file cannot be used.
+        """
+        path = self._path(domain)
+        try:
+            return _File.model_validate_json(path.read_bytes()).entries
+        except FileNotFoundError:
+            return []
+        except (OSError, ValidationError) as error:
+            raise RegistryError(
+                f"{path}: cannot be read; restore it from a copy, or move it away to start again from the base student ({str(error)[:200]})"
+            ) from error
+
+    def promote(
+        self, domain: str, adapter_hash: str, *, iteration: int, decision_hash: str, run_id: str, at: str, previous: str | None
+    ) -> Entry:
+        """Make an adapter current and return the entry; a decision that was applied before changes nothing again.
+
+        So a step that is run again neither promotes twice nor undoes a rollback that came after it.
+
+        Args:
+            domain: The domain's key.
+            adapter_hash: The adapter that passed the gate.
+            iteration: The iteration it is from.
+            decision_hash: Content hash of the gate's decision.
+            run_id: The run that decided.
+            at: When, ISO 8601 in UTC.
+            previous: What the candidate was compared with; a rollback restores it.
+
+        Raises:
+            RegistryError: Something else became current since the decision was taken.
+        """
+        with self._locked(domain):
+            entries = self.history(domain)
+            for entry in entries:
+                if entry.action == "promote" and entry.decision_hash == decision_hash:
+                    return entry
+            stack = _in_force(entries)
+            own = bool(stack) and stack[-1].iteration == iteration and stack[-1].previous == previous
+            now = entries[-1].adapter_hash if entries else None
+            if now != previous and not own:
+                raise RegistryError(
+                    f"{domain}: adapter {(now or 'none (base)')[:12]} became current while the gate compared with "
+                    f"{(previous or 'none (base)')[:12]}; materialise promotion again"
+                )
+            entry = Entry(
+                action="promote",
+                adapter_hash=adapter_hash,
+                previous=previous,
+                iteration=iteration,
+                decision_hash=decision_hash,
+                run_id=run_id,
+                at=at,
+            )
+            self._write(domain, [*entries, entry])
+            return entry
+
+    def rollback(self, domain: str, *, run_id: str = "", at: str | None = None) -> str | None:
+        """Undo the last promotion that is in force and return what is current then; None for the base student.
+
+        Raises:
+            RegistryError: There is nothing to undo.
+        """
+        with self._locked(domain):
+            entries = self.history(domain)
+            stack = _in_force(entries)
+            if not stack:
+                past = "every promotion was undone already" if entries else "no adapter was ever promoted"
+                raise RegistryError(f"{domain}: nothing to roll back, {past}; the base student is current")
+            undone = stack[-1]
+            entry = Entry(
+                action="rollback",
+                adapter_hash=undone.previous,
+                previous=undone.adapter_hash,
+                iteration=undone.iteration,
+                decision_hash=undone.decision_hash,
+                run_id=run_id,
+                at=at or datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            self._write(domain, [*entries, entry])
+            return entry.adapter_hash
+
+    def _path(self, domain: str) -> Path:
+        if not CELL_NAME.match(domain):
+            raise RegistryError(f"{domain[:80]!r} is not a domain: use a-z, 0-9 and '-', at most 64 characters")
+        return self.root / f"{domain}.json"
+
+    def _write(self, domain: str, entries: list[Entry]) -> None:
+        write_atomic(self._path(domain), _File(domain=domain, entries=entries).model_dump_json(indent=1).encode())
+
+    @contextmanager
+    def _locked(self, domain: str) -> Iterator[None]:
+        path = self._path(domain)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=_LOCK_SECONDS)
+        except Timeout as error:
+            raise RegistryError(f"{domain}: the registry has been locked for {_LOCK_SECONDS} s by another process; try again") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def _in_force(entries: list[Entry]) -> list[Entry]:
+    """Return the promotions that stand, oldest first: each rollback takes the last one away.
+
+    A promotion replaces a standing one that it was not built on (the same iteration, materialised again).
+    """
+    stack: list[Entry] = []
+    for entry in entries:
+        if entry.action == "rollback":
+            del stack[-1:]
+            continue
+        while stack and stack[-1].adapter_hash != entry.previous:
+            stack.pop()
+        stack.append(entry)
+    return stack

@@ -1,0 +1,1 @@
+"""Fetching, extracting, chunking and storing pages; no question is written here (spec R)."""

@@ -1,0 +1,170 @@
+"""From a stored page to its text: starts the sandboxed worker, times every page, and remembers what it read (R2, R6).
+
+How a page is read is `retrieval.extract_worker`; nothing here parses foreign bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from pydantic import Field, ValidationError
+
+from alas_assets.provenance.ids import short_id
+from alas_assets.provenance.store import ArtifactStore, write_atomic
+from alas_assets.records import Record
+from alas_assets.retrieval.fetch import Fetched
+
+EXTRACTOR_VERSION = "1"
+"""Part of the key under which a reading is remembered: raise it when the worker's output changes."""
+_WORKER = Path(__file__).with_name("extract_worker.py")
+_MAX_ANSWER = 64 << 20
+_START_SECONDS = 60.0
+
+
+class Extracted(Record):
+    """What a page says, or why it gives nothing (`reason`)."""
+
+    title: str = ""
+    authors: list[str] = Field(default_factory=list)
+    published_at: str = Field(default="", description="ISO 8601; empty where the page does not say")
+    canonical_url: str = Field(default="", description="as the page declares it; never identity (R3)")
+    licence: str = ""
+    text: str = Field(default="", description="Markdown")
+    links: list[str] = Field(default_factory=list, description="absolute targets of the article's links, in order")
+    page_words: int = Field(default=0, description="words that the page shows, navigation and hidden parts apart")
+    kept_words: int = Field(default=0, description="of these, words in `text`")
+    link_words: int = Field(default=0, description="words of the article that are link texts")
+    how: str = Field(default="", description="what the text was taken from: main, role=main, article, newspaper, body, text")
+    reason: str = Field(default="", description="why there is no text; empty when there is")
+
+    @property
+    def share_of_words_kept(self) -> float:
+        """The fraction of the page's words that reached the text."""
+        return self.kept_words / self.page_words if self.page_words else 0.0
+
+
+class Extractor:
+    """Reads pages in one child process that is restarted when it hangs or dies; use as a context manager.
+
+    Args:
+        store: Holds the bodies (`pages`) and what was read before.
+        seconds: One page's limit.
+    """
+
+    def __init__(self, store: ArtifactStore, seconds: float = 30.0) -> None:
+        self.store = store
+        self._seconds = seconds
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._fresh = True
+
+    def __enter__(self) -> Extractor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop()
+
+    def extract(self, page: Fetched) -> Extracted:
+        """Read one fetched page; a page that cannot be read is a result with its reason, never an exception."""
+        key = short_id("extract", EXTRACTOR_VERSION, page.body_sha256, page.final_url, page.content_type)
+        memory = self.store.root / "extracts" / f"{key}.json"
+        try:
+            return Extracted.model_validate_json(memory.read_bytes())
+        except (OSError, ValidationError):
+            pass  # not read before, or the memory is damaged: read it
+        found = self._ask(self.store.pages / page.body_sha256, page.final_url, page.content_type)
+        if not found.reason:
+            write_atomic(memory, found.model_dump_json().encode())
+        return found
+
+    def _ask(self, path: Path, url: str, content_type: str) -> Extracted:
+        worker = self._started()
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        request = json.dumps({"path": str(path), "url": url, "content_type": content_type}) + "\n"
+        # The first page also waits for the worker's imports, which are not the page's fault.
+        limit = self._seconds + (_START_SECONDS if self._fresh else 0.0)
+        try:
+            worker.stdin.write(request.encode())
+            worker.stdin.flush()
+            line = _read_line(worker.stdout.fileno(), time.monotonic() + limit)
+        except TimeoutError:
+            self._stop()
+            return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; its markup is too heavy")
+        except OSError:
+            line = b""
+        if not line:
+            return Extracted(reason=f"the extractor died on {url} ({self._last_words()})")
+        self._fresh = False
+        try:
+            return Extracted.model_validate_json(line)
+        except ValidationError as error:
+            self._stop()
+            return Extracted(reason=f"the extractor gave no usable answer for {url} ({error.error_count()} faults)")
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._worker is None or self._worker.poll() is not None:
+            self._stop()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in _stop)
+            self._fresh = True
+            self._worker = subprocess.Popen(
+                [sys.executable, "-I", str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={"PATH": os.defpath, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"},
+            )
+        return self._worker
+
+    def _last_words(self) -> str:
+        """Say how the worker ended, with the last line it wrote."""
+        worker, errors = self._worker, self._errors
+        code = worker.wait(timeout=10) if worker is not None else None
+        said = ""
+        if errors is not None:
+            errors.seek(0)
+            lines = errors.read()[-4000:].decode("utf-8", "replace").strip().splitlines()
+            said = f": {lines[-1][:300]}" if lines else ""
+        self._stop()
+        return f"exit code {code}{said}"
+
+    def _stop(self) -> None:
+        if self._worker is not None:
+            for pipe in (self._worker.stdin, self._worker.stdout):
+                if pipe is not None:
+                    with suppress(OSError):  # it may have died with a request unread
+                        pipe.close()
+            self._worker.kill()
+            self._worker.wait()
+            self._worker = None
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+
+def _read_line(pipe: int, until: float) -> bytes:
+    """Read one line from a pipe; empty where the other end closed.
+
+    Raises:
+        TimeoutError: The line was not complete in time.
+    """
+    parts = bytearray()
+    while not parts.endswith(b"\n"):
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([pipe], [], [], left)[0]:
+            raise TimeoutError
+        piece = os.read(pipe, 1 << 16)
+        if not piece or len(parts) > _MAX_ANSWER:
+            return b""
+        parts += piece
+    return bytes(parts)

@@ -1,0 +1,78 @@
+"""Where things lie and on which ports: the one reader of ALAS_* variables.
+
+Domain files are found by `domains.catalog`; nothing here touches Dagster or the network.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_SITE_PORT = 8315
+DEFAULT_VIEWER_PORT = 8316
+
+
+class SettingError(ValueError):
+    """An ALAS_* variable has a value that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Resolved places and ports.
+
+    Attributes:
+        home: The store (`ALAS_HOME`, by default data/store in the clone).
+        data: The tracked data folder: domains, site, guards, exams, replay (`ALAS_DATA`).
+        dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
+        site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
+        viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
+    """
+
+    home: Path
+    data: Path
+    dagster_home: Path
+    site_port: int
+    viewer_port: int
+
+    @property
+    def site(self) -> Path:
+        """The sample site's folder."""
+        return self.data / "site"
+
+    @property
+    def site_url(self) -> str:
+        """The sample site's base URL, without a trailing slash."""
+        return f"http://127.0.0.1:{self.site_port}"
+
+    @property
+    def domain_folders(self) -> tuple[Path, ...]:
+        """Where domain files are read from; a later folder wins."""
+        return self.data / "domains", self.home / "domains"
+
+
+def _port(name: str, default: int) -> int:
+    raw = os.environ.get(name, "")
+    if not raw:
+        return default
+    if not raw.isascii() or not raw.isdigit() or not 1024 <= int(raw) <= 65535:
+        raise SettingError(f"{name}={raw!r} is not a port between 1024 and 65535")
+    return int(raw)
+
+
+def load_settings(home: Path | str | None = None) -> Settings:
+    """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`.
+
+    Raises:
+        SettingError: A variable has a value that cannot be used.
+    """
+    data = Path(os.environ.get("ALAS_DATA") or PROJECT_ROOT / "data").expanduser().resolve()
+    chosen = Path(home or os.environ.get("ALAS_HOME") or data / "store").expanduser().resolve()
+    return Settings(
+        home=chosen,
+        data=data,
+        dagster_home=Path(os.environ.get("DAGSTER_HOME") or chosen / "dagster").expanduser().resolve(),
+        site_port=_port("ALAS_SITE_PORT", DEFAULT_SITE_PORT),
+        viewer_port=_port("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT),
+    )

@@ -1,0 +1,535 @@
+"""Turns a teacher's drafts into the table of pairs: what may be trained on, and beside it everything else with its reason.
+
+Every step is one small function that marks facts or phrasings and never removes them. Writing drafts is `teachers`',
+comparing wordings is `synthesis.wording`, finding a quote is `synthesis.quotes`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from alas_assets.provenance import ids
+from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
+from alas_assets.synthesis.leaks import same_question
+from alas_assets.synthesis.questions import GuardQuestion
+from alas_assets.synthesis.quotes import FoldedText, explain_missing
+from alas_assets.synthesis.wording import (
+    NearIndex,
+    WordingIndex,
+    clean,
+    differ_in_identity,
+    jaccard,
+    mentions,
+    normalise,
+    same_answer,
+    word_set,
+)
+
+_NO_WORD = "\x00"  # stands between documents; no quote that passes the structure check holds it
+_NEAR_QUOTE = 0.8  # facts with the same answer and identifiers whose quotes share this share of words say the same
+_NEAR_QUESTION = 0.9
+
+
+class Limits(Record):
+    """What a pair may be (S1, S4, S7). Lengths in characters, tokens by the student's tokenizer."""
+
+    facts_per_topic: int = Field(default=10, ge=1, description="pairs per topic (S1); phrasings of one fact count once")
+    min_train: int = Field(default=2, ge=1, description="training phrasings a fact needs")
+    min_probe: int = Field(default=2, ge=1, description="held-out phrasings a fact needs")
+    question_chars: int = 400
+    answer_chars: int = 160
+    quote_chars: int = 1200
+    pair_tokens: int = Field(default=160, description="absolute cap on question and answer together")
+    longest_share: float = Field(default=0.01, ge=0, lt=1, description="share of the longest training rows dropped (S7)")
+    longest_from: int = Field(default=200, description="rows below which the longest share is not dropped")
+
+
+@dataclass
+class _Phrase:
+    role: str
+    template: str
+    question: str
+    tokens: int | None = None
+    reason: str = ""
+
+
+@dataclass
+class _Fact:
+    draft: DraftFact
+    topic: Topic | None
+    chunk: dict[str, Any] | None
+    quote: str
+    answer: str
+    aliases: list[str]
+    phrases: list[_Phrase]
+    fact_id: str
+    group: str = ""
+    start: int | None = None
+    end: int | None = None
+    reason: str = ""
+    verified: bool = False  # the quote stands in the passage and gives the answer
+
+    @property
+    def live(self) -> list[_Phrase]:
+        """The phrasings that nothing speaks against so far."""
+        return [] if self.reason else [p for p in self.phrases if not p.reason]
+
+
+@dataclass
+class _Documents:
+    """The passages, with what the quote check needs of them, folded once."""
+
+    chunks: dict[str, dict[str, Any]]
+    folded: dict[str, FoldedText] = field(default_factory=dict)
+    everything: str = ""
+
+    @classmethod
+    def of(cls, chunks: pl.DataFrame) -> _Documents:
+        rows = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
+        folded = {key: FoldedText(row["text"]) for key, row in rows.items()}
+        return cls(rows, folded, _NO_WORD.join(text.folded for text in folded.values()))
+
+
+def curate(
+    drafts: Sequence[DraftFact],
+    rejected: Sequence[RejectedDraft],
+    chunks: pl.DataFrame,
+    topics: Sequence[Topic],
+    guards: Sequence[GuardQuestion],
+    *,
+    count_tokens: Callable[[str], int],
+    teacher: str,
+    iteration: int,
+    earlier_fact_ids: Set[str] = frozenset(),
+    limits: Limits | None = None,
+    earlier_qa: Sequence[pl.DataFrame] = (),
+) -> pl.DataFrame:
+    """Return one row per phrasing, accepted and rejected side by side with the first reason found (S2, S4, S7, S8, S10).
+
+    Args:
+        drafts: Facts as the teacher wrote them; hostile input.
+        rejected: What the teacher itself could not use; becomes rows too.
+        chunks: Stored passages (`CHUNK_SCHEMA`), each text a slice [start:end] of the stored page text.
+        topics: The iteration's topics; a draft for another is rejected.
+        guards: All guard and neighbour questions; a phrasing near one is rejected.
+        count_tokens: Tokens of a text by the student's tokenizer.
+        teacher: Who wrote the drafts.
+        iteration: The iteration they were written in.
+        earlier_fact_ids: Facts that earlier iterations taught; they come back only in a remediation topic.
+        limits: What a pair may be.
+        earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them.
+
+    Returns:
+        `QA_SCHEMA`, in the order of drafts, then of rejected drafts; `qa_id` is unique.
+    """
+    limits = limits or Limits()
+    documents = _Documents.of(chunks)
+    by_id = {topic.topic_id: topic for topic in topics}
+    facts = [_open(draft, by_id, documents) for draft in drafts]
+    _check_structure(facts, limits)
+    _check_quotes(facts, documents)
+    _check_answers(facts)
+    _group(facts)
+    _reject_taught(facts, earlier_fact_ids)
+    _reject_repeated(facts)
+    _check_giveaways(facts)
+    _check_guards(facts, guards)
+    _check_template_roles(facts, _roles_of(earlier_qa))
+    _check_tokens(facts, count_tokens, limits)
+    _check_ambiguity(facts)
+    _check_wording(facts, earlier_qa)
+    _require_phrasings(facts, limits)
+    _keep_one_of_equal_questions(facts)
+    _require_phrasings(facts, limits)
+    _cap_topics(facts, limits)
+    rows = [row for fact in facts for row in _fact_rows(fact, teacher, iteration)]
+    rows += [_rejected_row(draft, by_id, documents, teacher, iteration) for draft in rejected]
+    _make_ids_unique(rows)
+    return pl.DataFrame(rows, schema=QA_SCHEMA)
+
+
+def reasons(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return how many rows were rejected for each reason, most frequent first; details after the colon are left out (S10)."""
+    return (
+        frame.filter(~pl.col("accepted"))
+        .select(pl.col("reason").str.split(": ").list.first().alias("reason"))
+        .group_by("reason")
+        .agg(pl.len().cast(pl.Int64).alias("rows"))
+        .sort(["rows", "reason"], descending=[True, False])
+    )
+
+
+def coverage(frame: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
+    """Return per source URL how many of its passages have an accepted pair, and their share as a fraction (S10)."""
+    covered = frame.filter(pl.col("accepted"))["chunk_id"].unique().to_list()
+    return (
+        chunks.with_columns(pl.col("chunk_id").is_in(covered).alias("covered"))
+        .group_by("url")
+        .agg(pl.len().cast(pl.Int64).alias("passages"), pl.col("covered").sum().cast(pl.Int64))
+        .with_columns((pl.col("covered") / pl.col("passages")).alias("share"))
+        .sort("url")
+    )
+
+
+# ---------------------------------------------------------------------------------------------- opening
+
+
+def _open(draft: DraftFact, topics: Mapping[str, Topic], documents: _Documents) -> _Fact:
+    chunk = documents.chunks.get(draft.chunk_id)
+    quote, answer = ids.fold(clean(draft.quote)), ids.fold(clean(draft.answer))
+    aliases = dict.fromkeys(ids.fold(clean(alias)) for alias in draft.aliases)
+    phrases = [_Phrase(p.role, ids.fold(clean(p.template)), ids.fold(clean(p.text))) for p in draft.phrasings]
+    return _Fact(
+        draft=draft,
+        topic=topics.get(draft.topic_id),
+        chunk=chunk,
+        quote=quote,
+        answer=answer,
+        aliases=[alias for alias in aliases if alias and alias != answer],
+        phrases=phrases,
+        fact_id=ids.fact_id(chunk["page_id"], quote, answer) if chunk else "",
+    )
+
+
+# ---------------------------------------------------------------------------------------------- facts
+
+
+def _check_structure(facts: list[_Fact], limits: Limits) -> None:
+    for fact in facts:
+        if fact.topic is None:
+            fact.reason = "unknown topic"
+        elif not fact.phrases:
+            fact.reason = "no phrasings"
+        elif not fact.quote or len(fact.quote) > limits.quote_chars:
+            fact.reason = "no quote" if not fact.quote else "quote too long"
+        elif not fact.answer or len(fact.answer) > limits.answer_chars:
+            fact.reason = "no answer" if not fact.answer else "answer too long"
+        elif any(_has_control(text) for text in (fact.quote, fact.answer, *fact.aliases)):
+            fact.reason = "control characters"
+        for phrase in fact.phrases:
+            if not phrase.question or len(phrase.question) > limits.question_chars:
+                phrase.reason = "no question" if not phrase.question else "question too long"
+            elif not phrase.template:
+                phrase.reason = "no template named"
+            elif _has_control(phrase.question + phrase.template):
+                phrase.reason = "control characters"
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(c) == "Cc" for c in text)
+
+
+def _check_quotes(facts: list[_Fact], documents: _Documents) -> None:
+    for fact in facts:
+        if fact.reason:
+            continue
+        chunk = fact.chunk
+        if chunk is not None:
+            place = documents.folded[chunk["chunk_id"]].locate(fact.quote)
+            if place is not None and chunk["end"] - chunk["start"] != len(chunk["text"]):
+                fact.reason = "stored passage and its offsets disagree"
+                continue
+            if place is not None:
+                fact.start, fact.end = chunk["start"] + place[0], chunk["start"] + place[1]
+                continue
+        fact.reason = _why_missing(fact, documents)
+
+
+def _why_missing(fact: _Fact, documents: _Documents) -> str:
+    """Tell the three ways apart in which a quote can fail; only the second and third are a careless teacher's."""
+    if fact.quote in documents.everything:
+        others = (key for key, text in documents.folded.items() if text.locate(fact.quote) is not None)
+        other = next(others, None)
+        return f"quote from another passage: {other}" if other else "quote cuts a word"
+    if explain_missing(fact.quote, documents.everything) == "stitched":
+        return "quote stitched together"
+    return "quote in no document"
+
+
+def _check_answers(facts: list[_Fact]) -> None:
+    for fact in facts:
+        if not fact.reason:
+            fact.verified = any(mentions(fact.quote, text) for text in (fact.answer, *fact.aliases))
+            fact.reason = "" if fact.verified else "answer not in the quote"
+
+
+def _group(facts: list[_Fact]) -> None:
+    """Give facts that say the same one group: same answer, same identifiers, nearly the same quote or question (S5).
+
+    Facts that differ in an identifier, a number or a version are never the same, however alike they read.
+    """
+    buckets: dict[str, list[_Fact]] = defaultdict(list)
+    for fact in facts:
+        fact.group = fact.fact_id
+        if fact.verified:
+            buckets[normalise(fact.answer)].append(fact)
+    for bucket in buckets.values():
+        members: dict[str, list[_Fact]] = defaultdict(list)
+        for fact in bucket:
+            members[fact.group].append(fact)
+        for i, one in enumerate(bucket):
+            for other in bucket[:i]:
+                if one.group != other.group and _say_the_same(one, other):
+                    _unite(members, one.group, other.group)
+
+
+def _unite(members: dict[str, list[_Fact]], one: str, other: str) -> None:
+    low, high = sorted((one, other))
+    if any(differ_in_identity(a.quote, b.quote) for a in members[low] for b in members[high]):
+        return  # a vaguer third sentence must not join what differs
+    for fact in members.pop(high):
+        fact.group = low
+        members[low].append(fact)
+
+
+def _say_the_same(one: _Fact, other: _Fact) -> bool:
+    if differ_in_identity(one.quote, other.quote):
+        return False
+    if jaccard(word_set(one.quote), word_set(other.quote)) >= _NEAR_QUOTE:
+        return True
+    return any(
+        jaccard(word_set(p.question), word_set(q.question)) >= _NEAR_QUESTION and not differ_in_identity(p.question, q.question)
+        for p in one.phrases
+        for q in other.phrases
+    )
+
+
+def _reject_taught(facts: list[_Fact], earlier: Set[str]) -> None:
+    for fact in facts:
+        if not fact.reason and fact.fact_id in earlier and fact.topic is not None and fact.topic.origin != "remediation":
+            fact.reason = "already taught"
+
+
+def _reject_repeated(facts: list[_Fact]) -> None:
+    seen: set[str] = set()
+    for fact in facts:
+        if not fact.reason and fact.fact_id in seen:
+            fact.reason = "repeated fact"
+        elif not fact.reason:
+            seen.add(fact.fact_id)
+
+
+# ---------------------------------------------------------------------------------------------- phrasings
+
+
+def _check_giveaways(facts: list[_Fact]) -> None:
+    for fact in facts:
+        for phrase in fact.live:
+            if any(mentions(phrase.question, text) for text in (fact.answer, *fact.aliases)):
+                phrase.reason = "question contains the answer"
+
+
+def _check_guards(facts: list[_Fact], guards: Sequence[GuardQuestion]) -> None:
+    index = NearIndex([guard.question for guard in guards])
+    for fact in facts:
+        for phrase in fact.live:
+            near = index.find(phrase.question)
+            if near:
+                phrase.reason = f"near a guard question: {clean(guards[near[0]].id)[:80]}"
+
+
+def _roles_of(earlier: Sequence[pl.DataFrame]) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for frame in earlier:
+        for row in frame.filter(pl.col("accepted")).select("template", "role").iter_rows(named=True):
+            roles.setdefault(row["template"], row["role"])
+    return roles
+
+
+def _check_template_roles(facts: list[_Fact], roles: dict[str, str]) -> None:
+    """Hold every template to the role it was first used in, over all facts (E1, S4)."""
+    for fact in facts:
+        for phrase in fact.live:
+            role = roles.setdefault(phrase.template, phrase.role)
+            if role != phrase.role:
+                phrase.reason = f"template has another role: {role}"
+
+
+def _check_tokens(facts: list[_Fact], count_tokens: Callable[[str], int], limits: Limits) -> None:
+    """Apply the absolute cap to all phrasings, and drop the longest share of the training side (S7).
+
+    Probes are not trained on, so their length costs nothing; dropping them would cost the fact. The phrasings of one fact
+    are about equally long, so a fact also keeps its shortest `min_train`: what is too long to train at all is over the cap.
+    """
+    live = [(fact, phrase) for fact in facts for phrase in fact.live]
+    for fact, phrase in live:
+        phrase.tokens = count_tokens(phrase.question) + count_tokens(fact.answer)
+        if phrase.tokens > limits.pair_tokens:
+            phrase.reason = f"over the token cap: {phrase.tokens}"
+    trained = [(fact, phrase) for fact, phrase in live if phrase.role != "probe" and not phrase.reason]
+    if len(trained) < limits.longest_from:
+        return
+    trained.sort(key=lambda item: item[1].tokens or 0)
+    longest = trained[ceil(len(trained) * (1 - limits.longest_share)) - 1][1].tokens or 0
+    for fact, phrase in reversed(trained):
+        if (phrase.tokens or 0) <= longest:
+            break
+        if phrase.role != "train" or sum(p.role == "train" for p in fact.live) > limits.min_train:
+            phrase.reason = f"among the longest rows: {phrase.tokens}"
+
+
+def _check_ambiguity(facts: list[_Fact]) -> None:
+    """Reject a question that verified facts answer differently; a fact rejected for another reason is still evidence."""
+    asked: dict[str, list[tuple[_Fact, _Phrase]]] = defaultdict(list)
+    for fact in facts:
+        if fact.verified:
+            for phrase in (p for p in fact.phrases if p.question):
+                asked[normalise(phrase.question)].append((fact, phrase))
+    for group in asked.values():
+        first = group[0][0]
+        if all(same_answer(first.answer, first.aliases, fact.answer, fact.aliases) for fact, _ in group[1:]):
+            continue
+        for _, phrase in group:
+            phrase.reason = phrase.reason or "ambiguous question"
+
+
+def _check_wording(facts: list[_Fact], earlier_qa: Sequence[pl.DataFrame]) -> None:
+    """Reject a probe worded like a training row with its answer, and a training row worded like an earlier probe (S8)."""
+    earlier = [row for frame in earlier_qa for row in frame.filter(pl.col("accepted")).iter_rows(named=True)]
+    probes = _Asked([(row["question"], row["fact_id"], row["answer"]) for row in earlier if row["role"] == "probe"])
+    for fact in facts:
+        for phrase in fact.live:
+            if phrase.role != "probe" and probes.same(fact, probes.index.held_by(phrase.question), phrase.question):
+                phrase.reason = "worded like an earlier probe"
+    own = [(phrase.question, fact.group, fact.answer) for fact in facts for phrase in fact.live if phrase.role != "probe"]
+    train = _Asked([*own, *((row["question"], row["fact_id"], row["answer"]) for row in earlier if row["role"] != "probe")])
+    for fact in facts:
+        for phrase in fact.live:
+            if phrase.role == "probe" and train.same(fact, train.index.holding(phrase.question), phrase.question):
+                phrase.reason = "probe worded like a training row"
+
+
+class _Asked:
+    """Questions with their fact and answer, searched by wording."""
+
+    def __init__(self, asked: list[tuple[str, str, str]]) -> None:
+        self._asked = asked
+        self.index = WordingIndex([question for question, _, _ in asked])
+
+    def same(self, fact: _Fact, places: list[int], question: str) -> bool:
+        """Tell whether one of the questions at these places asks what this question of the fact asks."""
+        answers = {normalise(text) for text in (fact.answer, *fact.aliases)}
+        for place in places:
+            other, its_fact, answer = self._asked[place]
+            same_fact = its_fact in (fact.fact_id, fact.group)
+            if (same_fact or normalise(answer) in answers) and same_question(question, other, same_fact):
+                return True
+        return False
+
+
+def _require_phrasings(facts: list[_Fact], limits: Limits) -> None:
+    for fact in facts:
+        if fact.reason:
+            continue
+        train = sum(p.role == "train" for p in fact.live)
+        probe = sum(p.role == "probe" for p in fact.live)
+        if train < limits.min_train or probe < limits.min_probe:
+            fact.reason = f"too few phrasings: {train} train, {probe} probe"
+
+
+def _keep_one_of_equal_questions(facts: list[_Fact]) -> None:
+    seen: set[str] = set()
+    for fact in facts:
+        for phrase in fact.live:
+            key = normalise(phrase.question)
+            if key in seen:
+                phrase.reason = "duplicate question"
+            seen.add(key)
+
+
+def _cap_topics(facts: list[_Fact], limits: Limits) -> None:
+    taken: dict[str, int] = defaultdict(int)
+    for fact in facts:
+        if fact.reason:
+            continue
+        taken[fact.draft.topic_id] += 1
+        if taken[fact.draft.topic_id] > limits.facts_per_topic:
+            fact.reason = "over the topic's budget of pairs"
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+
+def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]]:
+    draft = fact.draft
+    shared = {
+        **_source(fact.chunk, draft.chunk_id),
+        "fact_id": fact.fact_id,
+        "fact_group": fact.group,
+        "topic_id": clean(draft.topic_id),
+        "topic": clean(fact.topic.name) if fact.topic else "",
+        "answer": fact.answer,
+        "aliases": fact.aliases,
+        "answer_kind": draft.answer_kind,
+        "category": draft.category,
+        "difficulty": draft.difficulty,
+        "rationale": clean(draft.rationale),
+        "quote": fact.quote,
+        "quote_start": fact.start,
+        "quote_end": fact.end,
+        "teacher": clean(teacher),
+        "iteration": iteration,
+    }
+    phrases = fact.phrases or [_Phrase("", "", "")]  # a fact without phrasings is still seen
+    return [
+        {
+            **shared,
+            "qa_id": ids.qa_id(fact.fact_id, phrase.question),
+            "role": phrase.role,
+            "template": phrase.template,
+            "question": phrase.question,
+            "tokens": phrase.tokens,
+            "accepted": not (phrase.reason or fact.reason),
+            "reason": phrase.reason or fact.reason,
+        }
+        for phrase in phrases
+    ]
+
+
+def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: _Documents, teacher: str, iteration: int) -> dict[str, Any]:
+    topic = topics.get(draft.topic_id)
+    return {
+        **_source(documents.chunks.get(draft.chunk_id), draft.chunk_id),
+        "qa_id": ids.short_id("rejected", draft.topic_id, draft.chunk_id, draft.text),
+        "fact_id": "",
+        "fact_group": "",
+        "topic_id": clean(draft.topic_id),
+        "topic": clean(topic.name) if topic else "",
+        "role": "",
+        "template": "",
+        "question": ids.fold(clean(draft.text)),
+        "answer": "",
+        "aliases": [],
+        "quote": "",
+        "teacher": clean(teacher),
+        "accepted": False,
+        "reason": ids.fold(clean(draft.reason))[:200] or "rejected by the teacher",
+        "iteration": iteration,
+    }
+
+
+def _source(chunk: Mapping[str, Any] | None, chunk_id: str) -> dict[str, Any]:
+    columns = ("page_id", "url", "text_sha256", "body_sha256", "retrieved_at")
+    return {"chunk_id": clean(chunk_id), **({name: chunk[name] for name in columns} if chunk else {})}
+
+
+def _make_ids_unique(rows: list[dict[str, Any]]) -> None:
+    """Give a repeated pair an id of its own, so that a join on `qa_id` never doubles; the accepted row keeps the plain one."""
+    taken = {row["qa_id"] for row in rows if row["accepted"]}
+    count: dict[str, int] = defaultdict(int)
+    for row in rows:
+        key = row["qa_id"]
+        if row["accepted"]:
+            continue
+        while row["qa_id"] in taken:
+            count[key] += 1
+            row["qa_id"] = ids.short_id("repeat", key, str(count[key]))
+        taken.add(row["qa_id"])

@@ -1,0 +1,160 @@
+"""Builds the table of evaluation questions: held-out phrasings, guards, and what earlier iterations asked (E1, G2).
+
+Building only: answering and grading are `evaluation`'s, the leak check is `synthesis.leaks`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+from typing import Any
+
+import polars as pl
+
+from alas_assets.provenance import ids
+from alas_assets.records import PROBE_SCHEMA
+from alas_assets.synthesis.questions import GuardQuestion
+from alas_assets.synthesis.wording import mentions, normalise, word_set
+
+MAX_RIVALS = 20
+
+
+def build_probes(
+    qa: pl.DataFrame,
+    guards: Sequence[GuardQuestion],
+    neighbours: Sequence[GuardQuestion],
+    earlier: Sequence[pl.DataFrame],
+    iteration: int,
+    *,
+    retired_facts: Set[str] = frozenset(),
+) -> pl.DataFrame:
+    """Return all evaluation questions of an iteration, ordered by split and id (E1).
+
+    Args:
+        qa: The iteration's pairs (`QA_SCHEMA`); accepted rows of role `probe` become split `probe`.
+        guards: General questions, split `guard`.
+        neighbours: Questions on neighbouring topics, split `neighbour`.
+        earlier: Probe tables of earlier iterations, oldest first; their still valid probes become split `earlier`.
+        iteration: This iteration's number.
+        retired_facts: Facts that no longer hold or were taken down.
+
+    An earlier probe is no longer valid when its fact is retired, or when a newer accepted pair or probe asks the same
+    question and answers it differently. One that this iteration asks itself is listed once, as `probe`.
+    """
+    accepted = qa.filter(pl.col("accepted"))
+    rows = [_from_pair(row, "probe", iteration) for row in accepted.filter(pl.col("role") == "probe").iter_rows(named=True)]
+    _measure_overlap(rows, accepted.filter(pl.col("role") == "train")["question"].to_list())
+    rows += _still_valid(earlier, accepted, rows, retired_facts)
+    _add_rivals(rows, accepted)
+    rows += [_from_guard(guard, "guard") for guard in guards]
+    rows += [_from_guard(guard, "neighbour") for guard in neighbours]
+    return pl.DataFrame(rows, schema=PROBE_SCHEMA).sort(["split", "probe_id"])
+
+
+def mining_questions(qa: pl.DataFrame, iteration: int) -> pl.DataFrame:
+    """Return the questions to ask the SFT candidate for preference pairs, as `PROBE_SCHEMA` with split `mine` (D1)."""
+    accepted = qa.filter(pl.col("accepted"))
+    rows = [_from_pair(row, "mine", iteration) for row in accepted.filter(pl.col("role") == "mine").iter_rows(named=True)]
+    _add_rivals(rows, accepted)
+    return pl.DataFrame(rows, schema=PROBE_SCHEMA).sort("probe_id")
+
+
+def median_overlap(probes: pl.DataFrame) -> float | None:
+    """Return the median word overlap of this iteration's probes with their nearest training row, 0..1; None without probes."""
+    values = probes.filter(pl.col("split") == "probe")["overlap"].drop_nulls()
+    median = values.median()
+    return float(median) if isinstance(median, (int, float)) else None
+
+
+def _from_pair(row: dict[str, Any], split: str, iteration: int) -> dict[str, Any]:
+    same = ("fact_id", "fact_group", "topic_id", "topic", "question", "answer", "aliases", "answer_kind", "category", "difficulty")
+    return {
+        **{name: row[name] for name in (*same, "template", "qa_id", "chunk_id", "url")},
+        "probe_id": ids.probe_id(row["fact_id"], row["question"]),
+        "split": split,
+        "rivals": [],
+        "iteration": iteration,
+        "overlap": None,
+    }
+
+
+def _from_guard(guard: GuardQuestion, split: str) -> dict[str, Any]:
+    return {
+        "probe_id": ids.probe_id(f"{split}:{guard.id}", guard.question),  # one question may stand in both files
+        "split": split,
+        "fact_id": guard.id,
+        "fact_group": guard.id,
+        "topic_id": "",
+        "topic": split,
+        "question": guard.question,
+        "answer": guard.answer,
+        "aliases": guard.aliases,
+        "answer_kind": "phrase",
+        "rivals": [],
+        "category": "factual",
+        "difficulty": "Easy",
+        "template": "",
+        "qa_id": "",
+        "chunk_id": "",
+        "url": "",
+        "iteration": -1,
+        "overlap": None,
+    }
+
+
+def _still_valid(
+    earlier: Sequence[pl.DataFrame], accepted: pl.DataFrame, own: list[dict[str, Any]], retired: Set[str]
+) -> list[dict[str, Any]]:
+    asked = {row["probe_id"] for row in own}
+    answers: dict[str, str] = {}  # question to its newest answer
+    for row in accepted.iter_rows(named=True):
+        answers.setdefault(normalise(row["question"]), normalise(row["answer"]))
+    kept: list[dict[str, Any]] = []
+    for table in reversed(earlier):
+        for row in table.filter(pl.col("split").is_in(["probe", "earlier"])).sort("probe_id").iter_rows(named=True):
+            if row["probe_id"] in asked or row["fact_id"] in retired:
+                continue
+            if answers.setdefault(normalise(row["question"]), normalise(row["answer"])) != normalise(row["answer"]):
+                continue
+            asked.add(row["probe_id"])
+            kept.append({**row, "split": "earlier", "rivals": []})
+    return kept
+
+
+def _measure_overlap(rows: list[dict[str, Any]], training: list[str]) -> None:
+    """Set each probe's word overlap (Jaccard of lower-case word sets) with the nearest training row of any fact."""
+    import numpy as np
+
+    sizes = np.array([len(word_set(text)) for text in training])
+    holders: dict[str, list[int]] = defaultdict(list)
+    for i, text in enumerate(training):
+        for word in word_set(text):
+            holders[word].append(i)
+    places = {word: np.array(rows_with) for word, rows_with in holders.items()}
+    for row in rows:
+        own = word_set(row["question"])
+        found = [places[word] for word in own if word in places]
+        common = np.bincount(np.concatenate(found), minlength=len(training)) if found else np.zeros(len(training))
+        row["overlap"] = float((common / np.maximum(len(own) + sizes - common, 1)).max(initial=0.0))
+
+
+def _add_rivals(rows: list[dict[str, Any]], accepted: pl.DataFrame) -> None:
+    """Give each probe other answers of its kind in this domain, those of its own topic first, `MAX_RIVALS` at most.
+
+    An answer is no rival where it is an alias, lies inside the right answer or holds it, or is named by the question:
+    a right answer would then be marked wrong.
+    """
+    known: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # kind: answer: topics
+    for row in [*accepted.iter_rows(named=True), *rows]:
+        known[row["answer_kind"]][row["answer"]].add(row["topic_id"])
+    for row in rows:
+        right = [row["answer"], *row["aliases"]]
+        candidates = sorted(known[row["answer_kind"]].items(), key=lambda item: (row["topic_id"] not in item[1], item[0]))
+        chosen: list[str] = []
+        for answer, _ in candidates:
+            if len(chosen) == MAX_RIVALS:
+                break
+            if any(mentions(text, answer) or mentions(answer, text) for text in right) or mentions(row["question"], answer):
+                continue
+            chosen.append(answer)
+        row["rivals"] = sorted(chosen)

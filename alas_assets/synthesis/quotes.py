@@ -1,0 +1,145 @@
+"""Finds a quote in a stored text, exact after white-space folding, with offsets into the text as stored (S2).
+
+Only strings and offsets; what a failed search means for a fact is `synthesis.curate`'s decision.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Literal
+
+from alas_assets.provenance import ids
+
+_MAX_PIECES = 8
+_MIN_PIECE_WORDS = 3
+_ELLIPSIS = re.compile(r"\[?(?:\.\.\.+|…)\]?")
+_SPACED_SCRIPTS_END = 0x0590  # Latin, Greek, Cyrillic, Armenian: scripts that put spaces between words
+
+
+class FoldedText:
+    """A text folded as `ids.fold` does it, remembering where every folded character came from."""
+
+    def __init__(self, text: str) -> None:
+        """Fold the text once."""
+        self.text = text
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        folded: list[str] = []
+        gap = False
+        for char, start, end in _composed(text):
+            if char.isspace():
+                gap = True
+                continue
+            if gap and folded:
+                folded.append(" ")
+                self._starts.append(start)
+                self._ends.append(start)
+            gap = False
+            folded.append(char)
+            self._starts.append(start)
+            self._ends.append(end)
+        self.folded = "".join(folded)
+
+    def locate(self, quote: str) -> tuple[int, int] | None:
+        """Return the offsets of the first place whose slice folds to the quote, or None.
+
+        A place that cuts a word or a number ("Python 3.1" inside "Python 3.15") is not the quote.
+        """
+        needle = ids.fold(quote)
+        if not needle:
+            return None
+        at = self.folded.find(needle)
+        while at >= 0:
+            last = at + len(needle) - 1
+            start, end = self._starts[at], self._ends[last]
+            if not cuts_word(self.folded, at, last + 1) and ids.fold(self.text[start:end]) == needle:
+                return start, end
+            at = self.folded.find(needle, at + 1)
+        return None
+
+
+def _composed(text: str) -> list[tuple[str, int, int]]:
+    """Return the NFC characters of a text, each with the slice it was composed from."""
+    if unicodedata.is_normalized("NFC", text):
+        return [(char, i, i + 1) for i, char in enumerate(text)]
+    out: list[tuple[str, int, int]] = []
+    start = 0
+    while start < len(text):
+        end = start + 1
+        # nothing composes over more than three characters, so the last two are all that can meet the next
+        while end < len(text) and _joins(text[max(start, end - 2) : end], text[end]):
+            end += 1
+        cluster = unicodedata.normalize("NFC", text[start:end])
+        if cluster == text[start:end]:  # nothing composed: every character keeps its own place
+            out.extend((char, start + i, start + i + 1) for i, char in enumerate(cluster))
+        else:
+            out.extend((char, start, end) for char in cluster)
+        start = end
+    return out
+
+
+def _joins(cluster: str, char: str) -> bool:
+    if char.isascii():
+        return False
+    if unicodedata.combining(unicodedata.normalize("NFD", char)[0]):
+        return True
+    # Hangul and some Indic letters compose although they are not combining marks
+    if cluster[-1].isascii():
+        return False
+    apart = unicodedata.normalize("NFC", cluster) + unicodedata.normalize("NFC", char)
+    return unicodedata.normalize("NFC", cluster + char) != apart
+
+
+def cuts_word(text: str, start: int, end: int) -> bool:
+    """Tell whether text[start:end] begins or ends inside a word or a number."""
+    return _inside(text, start) or _inside(text, end)
+
+
+def _inside(text: str, at: int) -> bool:
+    if not 0 < at < len(text):
+        return False
+    left, right = text[at - 1], text[at]
+    if left.isalnum() and right.isalnum():
+        return ord(left) < _SPACED_SCRIPTS_END and ord(right) < _SPACED_SCRIPTS_END
+    number_goes_on = left.isdigit() and right in ".," and text[at + 1 : at + 2].isdigit()
+    number_began = right.isdigit() and left in ".," and at > 1 and text[at - 2].isdigit()
+    return number_goes_on or number_began
+
+
+Fault = Literal["stitched", "nowhere"]
+
+
+def explain_missing(quote: str, folded_texts: str) -> Fault:
+    """Tell how a quote that stands nowhere came about: put together from pieces that do stand somewhere, or made up.
+
+    Args:
+        quote: The quote, in any white space.
+        folded_texts: The folded texts of all documents, separated by characters that no quote holds.
+    """
+    parts = [ids.fold(part) for part in _ELLIPSIS.split(ids.fold(quote))]
+    rest = [part.split(" ") for part in parts if part]
+    if not rest:
+        return "nowhere"
+    pieces = 0
+    for part in rest:
+        at = 0
+        while at < len(part):
+            length = _longest_run(part, at, folded_texts)
+            if pieces >= _MAX_PIECES or length < min(_MIN_PIECE_WORDS, len(part)):
+                return "nowhere"
+            at += length
+            pieces += 1
+    return "stitched" if pieces > 1 else "nowhere"
+
+
+def _longest_run(part: list[str], at: int, texts: str) -> int:
+    """Return how many words from `at` stand together in the texts; occurrence is monotone, so halve the range."""
+    low, high = 0, len(part) - at
+    while low < high:
+        middle = (low + high + 1) // 2
+        if " ".join(part[at : at + middle]) in texts:
+            low = middle
+        else:
+            high = middle - 1
+    return low

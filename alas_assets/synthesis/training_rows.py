@@ -1,0 +1,155 @@
+"""Puts together the exact rows SFT sees: new facts, rehearsal of earlier ones, replay of other skills (T2, T6).
+
+Building only. The chat template and the training itself are `training`'s.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+from typing import Any
+
+import polars as pl
+
+from alas_assets.provenance import ids
+from alas_assets.provenance.store import table_hash
+from alas_assets.records import TRAIN_ROW_SCHEMA, empty
+from alas_assets.synthesis.leaks import usable_replay
+from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
+from alas_assets.synthesis.wording import clean, normalise
+
+
+class ReplayError(ValueError):
+    """A replay share is asked for that the replay prompts cannot give; the message says what to change."""
+
+
+def build_rows(
+    qa: pl.DataFrame,
+    earlier_qa: Sequence[pl.DataFrame],
+    replay: Sequence[tuple[ReplayPrompt, str]],
+    *,
+    replay_share: float,
+    rehearsal_per_fact: int | None,
+    seed: int,
+    guards: Sequence[GuardQuestion] = (),
+    retired_facts: Set[str] = frozenset(),
+) -> pl.DataFrame:
+    """Return the training rows in training order (`TRAIN_ROW_SCHEMA`); equal inputs give the equal table.
+
+    Args:
+        qa: This iteration's pairs; only accepted rows of role `train` are taken.
+        earlier_qa: Pair tables of earlier iterations, oldest first, for rehearsal.
+        replay: Replay prompts with the base student's own answers; empty answers are left out.
+        replay_share: Share of replay rows among all rows, 0 <= share < 1.
+        rehearsal_per_fact: Rows of each earlier fact, chosen by seed; None for all of them.
+        seed: Fixes sampling and order.
+        guards: Guard and neighbour questions; replay prompts near one are left out.
+        retired_facts: Facts that are rehearsed no more.
+
+    Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
+    repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
+
+    Raises:
+        ValueError: The share is not in [0, 1).
+        ReplayError: The share is above 0 and no usable prompt is left.
+    """
+    if not 0 <= replay_share < 1:
+        raise ValueError(f"replay_share is {replay_share}; it must be at least 0 and under 1")
+    new = [_fact_row(row, "fact") for row in _accepted(qa, ["train"]).iter_rows(named=True)]
+    if not new:
+        return empty(TRAIN_ROW_SCHEMA)
+    rows = new + _rehearsal(qa, earlier_qa, rehearsal_per_fact, seed, retired_facts)
+    rows += _replay(replay, guards, round(len(rows) * replay_share / (1 - replay_share)), replay_share, seed)
+    return pl.DataFrame(_shuffled(rows, seed, "order"), schema=TRAIN_ROW_SCHEMA)
+
+
+def at_risk(
+    qa: pl.DataFrame,
+    earlier_qa: Sequence[pl.DataFrame],
+    replay: Sequence[ReplayPrompt],
+    guards: Sequence[GuardQuestion],
+    retired_facts: Set[str] = frozenset(),
+) -> pl.DataFrame:
+    """Return everything that training could see, for the leak check before anything is trained (`TRAIN_ROW_SCHEMA`, S8).
+
+    Accepted train and mine rows (DPO trains on those), all rehearsal, and the replay prompts, as yet without answers.
+    """
+    rows = [_fact_row(row, "fact") for row in _accepted(qa, ["train", "mine"]).iter_rows(named=True)]
+    rows += [_fact_row(row, "rehearsal") for row in _earlier_rows(qa, earlier_qa, retired_facts)]
+    rows += [_replay_row(prompt, "") for prompt in usable_replay(replay, guards)]
+    return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
+
+
+def rows_hash(rows: pl.DataFrame) -> str:
+    """Return the content hash of the exact training rows in their order (T5)."""
+    return table_hash(rows)
+
+
+def _accepted(qa: pl.DataFrame, roles: list[str]) -> pl.DataFrame:
+    return qa.filter(pl.col("accepted") & pl.col("role").is_in(roles))
+
+
+def _earlier_rows(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired: Set[str]) -> list[dict[str, Any]]:
+    """Return earlier training rows that still hold, sorted by id; a newer answer to the same question retires the older row."""
+    current = qa.filter(pl.col("accepted"))
+    taught = set(current["fact_id"])
+    newest = {normalise(row["question"]): normalise(row["answer"]) for row in current.iter_rows(named=True)}
+    kept: dict[str, dict[str, Any]] = {}
+    for frame in reversed(earlier_qa):
+        for row in _accepted(frame, ["train"]).iter_rows(named=True):
+            answer = normalise(row["answer"])
+            if row["fact_id"] in taught or row["fact_id"] in retired:
+                continue
+            if newest.setdefault(normalise(row["question"]), answer) == answer:
+                kept.setdefault(row["qa_id"], row)
+    return [kept[key] for key in sorted(kept)]
+
+
+def _rehearsal(
+    qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], per_fact: int | None, seed: int, retired: Set[str]
+) -> list[dict[str, str]]:
+    by_fact: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in _earlier_rows(qa, earlier_qa, retired):
+        by_fact[row["fact_id"]].append(_fact_row(row, "rehearsal"))
+    return [row for fact in sorted(by_fact) for row in _shuffled(by_fact[fact], seed, "rehearsal")[:per_fact]]
+
+
+def _replay(
+    replay: Sequence[tuple[ReplayPrompt, str]], guards: Sequence[GuardQuestion], wanted: int, share: float, seed: int
+) -> list[dict[str, str]]:
+    if not wanted:
+        return []
+    usable = {prompt.id for prompt in usable_replay([prompt for prompt, _ in replay], guards)}
+    rows = [_replay_row(prompt, answer) for prompt, answer in replay if prompt.id in usable and answer.strip()]
+    if not rows:
+        raise ReplayError(
+            f"replay_share is {share}, but none of {len(replay)} replay prompts has an answer and is clear of the guard questions; "
+            "give the domain's replay_file other prompts or set the share to 0"
+        )
+    rounds = -(-wanted // len(rows))
+    return [row for turn in range(rounds) for row in _shuffled(rows, seed, f"replay {turn}")][:wanted]
+
+
+def _fact_row(row: dict[str, Any], kind: str) -> dict[str, str]:
+    return {
+        "row_id": row["qa_id"],
+        "kind": kind,
+        "fact_id": row["fact_id"],
+        "prompt": row["question"],
+        "completion": row["answer"],
+    }
+
+
+def _replay_row(prompt: ReplayPrompt, answer: str) -> dict[str, str]:
+    return {"row_id": prompt.id, "kind": "replay", "fact_id": "", "prompt": prompt.prompt, "completion": clean(answer).strip()}
+
+
+def _shuffled(rows: list[dict[str, str]], seed: int, purpose: str) -> list[dict[str, str]]:
+    """Order rows by a hash of seed and id: random, the same on every machine, and hardly changed by one row more."""
+    seen: dict[str, int] = defaultdict(int)
+    keyed: list[tuple[str, dict[str, str]]] = []
+    for row in sorted(rows, key=lambda r: (r["kind"], r["row_id"], r["prompt"], r["completion"])):
+        key = f"{row['kind']} {row['row_id']}"
+        seen[key] += 1
+        keyed.append((ids.short_id("shuffle", str(seed), purpose, key, str(seen[key])), row))
+    return [row for _, row in sorted(keyed, key=lambda item: item[0])]

@@ -1,0 +1,48 @@
+"""Asking the teacher, topic by topic, for cited drafts (S1). What becomes of them is `synthesis.curate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+import polars as pl
+
+from alas_assets.records import DraftFact, RejectedDraft, Topic
+from alas_assets.teachers.protocol import Teacher
+
+
+def write_drafts(
+    teacher: Teacher, topics: Sequence[Topic], chunks: pl.DataFrame, *, max_pairs: int, phrasings: int
+) -> tuple[list[DraftFact], list[RejectedDraft]]:
+    """Let the teacher write on every topic from the passages of its pages.
+
+    Args:
+        teacher: Who writes.
+        topics: In the order of the syllabus.
+        chunks: All passages of the cell (`CHUNK_SCHEMA`).
+        max_pairs: Facts per topic at most.
+        phrasings: Training phrasings per fact.
+
+    Returns:
+        Drafts and what the teacher could not use, in the order of the topics. A topic whose pages gave no passage is a
+        rejected draft with that reason.
+    """
+    facts: list[DraftFact] = []
+    rejected: list[RejectedDraft] = []
+    sections = {(url, topic.heading) for topic in topics if topic.heading for url in topic.urls}
+    for topic in topics:
+        passages = chunks.filter(pl.col("url").is_in(topic.urls)).sort("url", "ordinal")
+        if passages.is_empty():
+            rejected.append(RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason="no passage of its pages was read"))
+            continue
+        if topic.heading is None:
+            passages = _outside(passages, sections)
+        written = teacher.write(topic, passages, max_pairs, phrasings)
+        facts.extend(written.facts)
+        rejected.extend(written.rejected)
+    return facts, rejected
+
+
+def _outside(passages: pl.DataFrame, sections: Set[tuple[str, str]]) -> pl.DataFrame:
+    """Return the passages that no section topic of the plan covers: a whole-page topic is left with the rest of its page."""
+    own = [not any((row["url"], heading) in sections for heading in row["heading_path"]) for row in passages.iter_rows(named=True)]
+    return passages.filter(pl.Series(own, dtype=pl.Boolean))

@@ -1,0 +1,218 @@
+"""The teacher that needs no model: it turns sentences that carry a fact into questions by rule, on any English page.
+
+It is honest about what it is (architecture, "Profiles"): right and few rather than many and doubtful. The rules are
+in `rules`, the wordings in `forms`, the refusals in `checks`, the syllabus in `syllabus`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from alas_assets.provenance.ids import fold, sha256_hex
+from alas_assets.records import Category, Difficulty, DraftFact, PageOutline, RejectedDraft, Topic, TopicScore
+from alas_assets.teachers import syllabus
+from alas_assets.teachers.answers import aliases
+from alas_assets.teachers.asking import Candidate, Page, relabel
+from alas_assets.teachers.checks import content, refuse, setting_of, unaskable
+from alas_assets.teachers.forms import Setting, contains, phrase
+from alas_assets.teachers.protocol import Grade, GradeRequest, Written
+from alas_assets.teachers.reading import CODE, Unit, clean, is_credit, read_units
+from alas_assets.teachers.rules import candidates
+
+_PER_SENTENCE = 2
+_MIN_PROBES = 2
+
+
+class ExtractiveTeacher:
+    """Writes cited question-answer facts from Markdown passages by rule (P1, S1, S2, S4, E2, V1)."""
+
+    name = "extractive"
+    version = "1"
+
+    def __init__(self, context: str = "", seed: int = 17) -> None:
+        """Set where questions are placed.
+
+        Args:
+            context: Words that place a question, such as "In Python 3.15"; empty: taken from each page's title.
+            seed: Fixes which facts are taken where a topic has more than asked for.
+        """
+        self.context = " ".join(context.split()).rstrip(",")
+        self.seed = seed
+
+    def plan(self, description: str, seed_topics: Sequence[str], outlines: Sequence[PageOutline]) -> list[Topic]:
+        """Propose one topic per page and per section that looks like content (P1)."""
+        return syllabus.plan(description, seed_topics, outlines)
+
+    def revise(self, weak: Sequence[Topic], mastered: Sequence[Topic], scores: Sequence[TopicScore]) -> list[Topic]:
+        """Propose remediation for weak topics and advanced subtopics of mastered ones (V1)."""
+        return syllabus.revise(weak, mastered, scores)
+
+    def grade(self, requests: Sequence[GradeRequest]) -> list[Grade]:
+        """Grade answers deterministically, one grade for each request, in order (E2, E3)."""
+        from alas_assets.evaluation.grading import grade
+
+        return [grade(request) for request in requests]
+
+    def write(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
+        """Write cited facts for one topic from its passages (S1, S2, S4).
+
+        Args:
+            topic: The topic; `heading` restricts it to one section of its pages.
+            chunks: The passages of the topic's pages (`CHUNK_SCHEMA`).
+            max_pairs: At most this many facts; where more are found, the ones with the surest rules are kept.
+            phrasings: Training phrasings per fact; one `mine` and two or three `probe` phrasings come on top.
+        """
+        facts: list[DraftFact] = []
+        rejected: list[RejectedDraft] = []
+        if chunks.is_empty():
+            return Written(facts=[], rejected=[])
+        pages = chunks.sort("page_id", "ordinal", "chunk_id").partition_by("page_id", maintain_order=True)
+        for page in pages:
+            self._write_page(topic, page, phrasings, facts, rejected)
+        if len(facts) > max(max_pairs, 0):
+            keep = sorted(range(len(facts)), key=lambda i: sha256_hex(f"{self.seed}|{facts[i].quote}|{facts[i].answer}"))
+            chosen = sorted(keep[: max(max_pairs, 0)])
+            facts = [facts[i] for i in chosen]
+        return Written(facts=facts, rejected=rejected)
+
+    def _write_page(
+        self, topic: Topic, chunks: pl.DataFrame, phrasings: int, facts: list[DraftFact], rejected: list[RejectedDraft]
+    ) -> None:
+        units: list[Unit] = []
+        for row in chunks.iter_rows(named=True):
+            headings = [part for part in (row["heading_path"] or []) if part]
+            units += read_units(row["text"] or "", headings, row["chunk_id"], row["title"] or "", len(units))
+        words = [(unit, content(" ".join((unit.text, *unit.labels, *unit.headings[-1:])))) for unit in units]
+        place = context_of(self.context, units)
+        page = Page(proper=_proper_words(units), about=place[0])
+        texts = {row["chunk_id"]: fold(row["text"] or "") for row in chunks.iter_rows(named=True)}
+        wanted = clean(topic.heading) if topic.heading else ""
+        taken: set[tuple[str, str]] = set()
+        for unit in units:
+            if wanted and wanted not in {clean(part) for part in unit.headings}:
+                continue
+            reason = unaskable(unit)
+            if reason:
+                if not is_credit(unit.quote):
+                    rejected.append(_reject(topic, unit, unit.quote, reason))
+                continue
+            found: list[DraftFact] = []
+            reasons: list[str] = []
+            for candidate in candidates(unit, page):
+                if len(found) == _PER_SENTENCE:
+                    break
+                if fold(candidate.quote) not in texts[unit.chunk_id]:
+                    reasons.append("the quote is not one piece of the passage")
+                    continue
+                made = self._draft(topic, relabel(unit), candidate, words, place, phrasings)
+                if isinstance(made, str):
+                    reasons.append(made)
+                elif (fold(made.quote), made.answer.lower()) not in taken:
+                    taken.add((fold(made.quote), made.answer.lower()))
+                    found.append(made)
+            facts += found
+            if not found:
+                rejected.append(_reject(topic, unit, unit.quote, reasons[0] if reasons else "no rule finds a fact in it"))
+
+    def _draft(
+        self,
+        topic: Topic,
+        unit: Unit,
+        candidate: Candidate,
+        page: Sequence[tuple[Unit, frozenset[str]]],
+        place: tuple[str, str],
+        phrasings: int,
+    ) -> DraftFact | str:
+        asked = candidate.asked
+        said = f"{asked.plain.front} {asked.plain.gap} {asked.varied.front} {asked.varied.gap}"
+        others = [alias for alias in aliases(asked.answer, asked.kind) if not contains(said, alias)]
+        forbidden = [asked.answer, *others]
+        reason = refuse(asked, unit, candidate.quote, page, forbidden)
+        if reason:
+            return reason
+        setting = Setting(*setting_of(unit, asked, *place))
+        made = phrase(asked, setting, forbidden, phrasings)
+        roles = [phrasing.role for phrasing in made]
+        if roles.count("train") < min(phrasings, 4) or roles.count("mine") < 1 or roles.count("probe") < _MIN_PROBES:
+            return "too few ways to ask without naming the answer"
+        return DraftFact(
+            topic_id=topic.topic_id,
+            chunk_id=unit.chunk_id,
+            quote=candidate.quote,
+            answer=asked.answer,
+            aliases=others,
+            answer_kind=asked.kind,
+            category=_category(asked.shape),
+            difficulty=_difficulty(unit),
+            rationale=f"Stated in the sentence itself; rule {candidate.rule}.",
+            phrasings=made,
+        )
+
+
+def _reject(topic: Topic, unit: Unit, text: str, reason: str) -> RejectedDraft:
+    return RejectedDraft(topic_id=topic.topic_id, chunk_id=unit.chunk_id, text=text, reason=reason)
+
+
+def _category(shape: str) -> Category:
+    return "application" if shape == "replacement" else "factual"
+
+
+def _difficulty(unit: Unit) -> Difficulty:
+    words = len(unit.text.split())
+    return "Easy" if words <= 14 else "Medium" if words <= 28 else "Hard"
+
+
+def _proper_words(units: Sequence[Unit]) -> frozenset[str]:
+    found: set[str] = set()
+    for unit in units:
+        text = re.sub(CODE, "x", unit.text)
+        found.update(re.findall(r"(?<=[a-z,] )[A-Z][a-z]+\b", text))
+        found.update(f"={word}" for word in re.findall(r"\b[a-z]{2,}\b", text))
+    return frozenset(found)
+
+
+_RELEASE = re.compile(
+    r"\b(?:[Ww]hat'?s [Nn]ew in|[Cc]hanges in|[Rr]elease notes for|[Nn]otable changes in|[Cc]hangelog (?:for|of)|[Uu]pgrading to"
+    r"|[Pp]orting to)"
+    r" ([A-Z][\w.+-]*(?: [A-Z][\w+-]*)*,? v?\d+(?:\.\d+)*)\b"
+)
+_PRODUCT = re.compile(r"\b([A-Z][\w+-]*(?: [A-Z][\w+-]*)? v?\d+(?:\.\d+)+)\b")
+_RECORD_ID = re.compile(r"((?:CVE|GHSA|RFC|PEP|ISO)[- ]\d[\w-]*)")
+
+
+def context_of(context: str, units: Sequence[Unit]) -> tuple[str, str]:
+    """Return what a page is about, as a noun phrase and as an adverbial.
+
+    Args:
+        context: The configured words, or "".
+        units: The page's sentences; where the title does not say, the first ones may ("What's new in Python 3.15").
+    """
+    if context:
+        match = re.match(r"(In|For|On|At|With|Under|Within|As of|According to)\s+(.+)$", context)
+        if match:
+            return match[2], match[1].lower() + " " + match[2]
+        return context, f"in {context}"
+    titles = [clean(units[0].title), *(clean(part) for part in units[0].headings[:1])] if units else []
+    for text in (*titles, *(unit.text for unit in units[:3])):
+        found = _RELEASE.search(text)
+        if found:
+            return found[1], f"in {found[1]}"
+    for text in titles:
+        record = _RECORD_ID.match(text)
+        if record:
+            return record[1], f"for {record[1]}"
+        found = _PRODUCT.search(text)
+        if found:
+            return found[1], f"in {found[1]}"
+    for unit in units[:2]:
+        found = _PRODUCT.match(unit.text) if len(unit.text.split()) < 9 else None
+        if found:
+            return found[1], f"in {found[1]}"
+    for text in titles:
+        subject = re.split(r"\s[—–|·]\s|\s-\s|:\s", text)[0].strip().rstrip(".")
+        if subject:
+            return f"“{subject}”", f"according to “{subject}”"
+    return "this page", "on this page"

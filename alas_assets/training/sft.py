@@ -1,0 +1,105 @@
+"""Supervised fine-tuning in a process of its own: `python -m alas_assets.training.sft SPEC.json` (T1-T5).
+
+A straight line: rows, student, trainer, train, save. What surrounds it is `child`, what DPO shares is `trainers`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from alas_assets.students.chat import load_tokenizer, training_example
+from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
+from alas_assets.training.child import Session, TrainingError, run_child
+from alas_assets.training.rows import read_dev_rows, read_rows, split_dev
+
+
+def train(session: Session) -> None:
+    """Train one adapter on question-answer rows, loss on the answers only."""
+    # rows and files: everything that can be wrong is found before the slow imports
+    spec, recipe = session.spec, session.spec.recipe
+    rows = read_rows(spec)
+    check_base(spec)
+    check_init_adapter(spec)
+    if spec.dev_file:
+        dev = read_dev_rows(Path(spec.dev_file))
+    else:
+        rows, dev = split_dev(rows, recipe.dev_share, spec.seed)
+    if recipe.early_stopping_patience and dev.is_empty():
+        raise TrainingError("early_stopping_patience is set, but no fact has a phrasing to spare for dev rows; raise dev_share or unset it")
+
+    with session.phase("import"):
+        from datasets import Dataset
+        from transformers import EarlyStoppingCallback
+        from trl.trainer.sft_config import SFTConfig
+
+        from alas_assets.training import trainers
+
+    with session.phase("load"):
+        trainers.quiet()
+        threads = trainers.prepare_torch(spec.threads)
+        device, precision = trainers.choose_precision(recipe)
+        tokenizer = load_tokenizer(Path(spec.student_folder))
+        examples = [training_example(row["prompt"], row["completion"]) for row in rows.iter_rows(named=True)]
+        fitting = [trainers.fits(tokenizer, example, recipe.max_length) for example in examples]
+        left_out = [row_id for row_id, fit in zip(rows["row_id"], fitting, strict=True) if not fit]
+        examples = [example for example, fit in zip(examples, fitting, strict=True) if fit]
+        rows = rows.filter(fitting)
+        if rows.is_empty():
+            raise TrainingError(f"all {len(left_out)} rows are longer than max_length {recipe.max_length}; raise it in the recipe")
+        dev_examples = [training_example(row["prompt"], row["completion"]) for row in dev.iter_rows(named=True)]
+        model = trainers.load_student(spec, precision)
+        warm = trainers.load_adapter(model, spec) if spec.init_adapter else None
+        stopping = bool(recipe.early_stopping_patience)
+        trainer = trainers.SteadySft(
+            model=warm or model,
+            args=SFTConfig(
+                **trainers.common_arguments(session, precision, device),
+                num_train_epochs=recipe.epochs,
+                learning_rate=recipe.learning_rate,
+                per_device_train_batch_size=recipe.batch_size,
+                per_device_eval_batch_size=recipe.batch_size,
+                gradient_accumulation_steps=recipe.gradient_accumulation,
+                max_length=recipe.max_length,
+                packing=recipe.packing,
+                label_smoothing_factor=recipe.label_smoothing,
+                eval_strategy="steps" if dev_examples else "no",
+                eval_steps=recipe.save_steps,
+                load_best_model_at_end=stopping,
+                metric_for_best_model="eval_loss" if stopping else None,
+                greater_is_better=False if stopping else None,
+            ),
+            train_dataset=Dataset.from_list(examples),
+            eval_dataset=Dataset.from_list(dev_examples) if dev_examples else None,
+            processing_class=tokenizer,
+            peft_config=None if warm else trainers.lora_config(recipe, model),
+            callbacks=[EarlyStoppingCallback(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
+        )
+        session.facts |= {"rows": rows.height, "precision": precision, "device": device}
+        manifest = start_manifest(
+            spec, rows, left_out=left_out, dev=dev["row_id"].to_list(), precision=precision, device=device, threads=threads
+        )
+        session.tell(
+            f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev, {precision} on {device}, manifest written"
+        )
+
+    with session.phase("train"):
+        trainers.run_training(trainer, session, spec.work_dir / MANIFEST)
+
+    with session.phase("save"):
+        if session.main:
+            dev_losses = [float(entry["eval_loss"]) for entry in trainer.state.log_history if "eval_loss" in entry]
+            session.facts["measured"] = {"dev_loss_last": dev_losses[-1], "dev_loss_best": min(dev_losses)} if dev_losses else {}
+            write_adapter(
+                spec,
+                manifest,
+                lambda folder: trainers.save_weights(trainer.model, folder),
+                steps=session.facts["steps"],
+                tokens=session.facts["tokens"],
+                losses=session.facts["loss_history"],
+                measured=session.facts["measured"],
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(run_child("sft", train, sys.argv[1:]))

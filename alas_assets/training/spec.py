@@ -1,0 +1,213 @@
+"""What one training is: the recipe, the specification a child process is handed, and the report it hands back.
+
+Shapes and reading only, free of torch. What a child does with them is `sft` and `dpo`; recipes are `recipes.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from alas_assets.provenance.ids import content_hash, file_hash, folder_hash
+
+RECIPES_FILE = Path(__file__).with_name("recipes.toml")
+ATTENTION_AND_MLP = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+
+
+class RecipeError(ValueError):
+    """A recipe is unknown or wrong; the message names the file and the key."""
+
+
+class SpecError(ValueError):
+    """A specification file is missing or wrong; the message names the file and the key."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DpoRecipe(_Section):
+    """How preferences are learned on top of an SFT adapter (D3)."""
+
+    learning_rate: float = Field(default=5e-6, gt=0, description="peak rate; TRL's advice for LoRA")
+    epochs: float = Field(default=2, gt=0)
+    batch_size: int = Field(default=8, ge=1, description="pairs per optimiser step and device")
+    loss_type: tuple[str, ...] = Field(default=("sigmoid", "sft"), description="the SFT term works against a falling chosen likelihood")
+    loss_weights: tuple[float, ...] = Field(default=(1.0, 1.0), description="one weight per loss type")
+    max_length: int = Field(default=256, ge=8, description="tokens of prompt and answer; longer pairs are left out and named")
+    min_pairs: int = Field(default=10, ge=1, description="with fewer accepted pairs DPO is skipped (D2)")
+
+    @model_validator(mode="after")
+    def _weights_match(self) -> DpoRecipe:
+        if len(self.loss_type) != len(self.loss_weights):
+            raise ValueError(f"loss_weights has {len(self.loss_weights)} values for {len(self.loss_type)} loss types; give one each")
+        return self
+
+
+class Recipe(_Section):
+    """How a student of one size is trained (T1-T3, T6)."""
+
+    rank: int = Field(default=32, ge=1, description="LoRA rank; servers such as vLLM allow 1, 8, 16, 32, 64, 128, 256, 320, 512")
+    alpha: int = Field(default=64, ge=1, description="LoRA scale: updates are multiplied by alpha / rank")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout on the adapter's input")
+    target_modules: tuple[str, ...] = Field(default=ATTENTION_AND_MLP, min_length=1, description="linear layers that get an adapter")
+    layers: int | tuple[int, ...] | None = Field(
+        default=None, description="decoder layers that get an adapter: a number means the last so many, a list their indices, unset all"
+    )
+    learning_rate: float = Field(gt=0, description="peak rate")
+    epochs: float = Field(gt=0, description="passes over the rows at most; fewer where early stopping ends it")
+    batch_size: int = Field(ge=1, description="rows per device and forward pass")
+    gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimiser step")
+    scheduler: Scheduler = "cosine"
+    warmup_steps: float = Field(default=0.05, ge=0, description="under 1: share of all steps; else steps")
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to this norm")
+    max_length: int = Field(default=256, ge=8, description="tokens of one row; longer rows are left out and named in the manifest")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="above 0 costs a second forward pass per step")
+    replay_share: float = Field(default=0.35, ge=0, lt=1, description="share of all rows that are the base student's own answers (T2)")
+    rehearsal_per_fact: int = Field(default=2, ge=0, description="phrasings of each earlier fact that are trained again (T2)")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="of the frozen base weights; auto: bf16 where the processor computes in it, else fp32"
+    )
+    packing: bool = Field(default=False, description="several rows in one sequence; for many rows on a GPU")
+    gradient_checkpointing: bool = Field(default=False, description="less memory for about 20 % more time")
+    save_steps: int = Field(default=40, ge=1, description="optimiser steps between checkpoints: the most work a kill can cost")
+    early_stopping_patience: int | None = Field(
+        default=None, ge=1, description="checkpoints without a better dev loss after which training ends; needs dev rows (T3)"
+    )
+    dev_share: float = Field(
+        default=0.0, ge=0, le=0.5, description="share of the fact rows held out as dev rows where no dev file is given"
+    )
+    dpo: DpoRecipe = DpoRecipe()
+
+    @model_validator(mode="after")
+    def _dev_rows_for_early_stopping(self) -> Recipe:
+        if self.early_stopping_patience and not self.dev_share:
+            raise ValueError("early_stopping_patience is set but dev_share is 0; early stopping needs dev rows")
+        return self
+
+
+class TrainingSpec(_Section):
+    """Everything a training child needs, written to a JSON file by the parent.
+
+    Folders and files are absolute paths. What decides the adapter's content goes into `spec_hash`; where things lie does not.
+    """
+
+    kind: Literal["sft", "dpo"]
+    cell: str = Field(description='"domain|iteration", shown in messages')
+    student_folder: str = Field(description="the base model and tokenizer, safetensors")
+    student_name: str = Field(description="what the adapter's files call the base model")
+    student_revision: str = ""
+    base_hash: str
+    init_adapter: str | None = Field(
+        default=None, description="adapter folder to go on from: warm start (T2), or the SFT candidate for DPO"
+    )
+    rows_file: str = Field(description="Parquet with TRAIN_ROW_SCHEMA, or PREFERENCE_SCHEMA whose accepted rows are trained on")
+    rows_hash: str = Field(description="`table_hash` of the rows file; the child refuses other rows")
+    probes_hash: str = Field(description="fixed before the first optimiser step (E1)")
+    dev_file: str | None = Field(default=None, description="Parquet with TRAIN_ROW_SCHEMA, only measured; overrides dev_share")
+    output_dir: str = Field(description="the finished adapter folder; appears whole or not at all")
+    checkpoint_dir: str = Field(description="working folder that survives a kill")
+    recipe: Recipe
+    seed: int = Field(default=17, ge=0)
+    beta: float = Field(default=0.1, gt=0, description="DPO: how strongly the SFT policy holds")
+    threads: int = Field(
+        default=0, ge=0, description="CPU threads; 0: all cores this process may use. Another number may change the last bits"
+    )
+    extra: dict[str, JsonValue] = Field(default_factory=dict, description="for the manifest: settings, prompt hashes")
+
+    @cached_property
+    def init_adapter_hash(self) -> str | None:
+        """The content hash of the adapter that training goes on from; None for a fresh one or where the folder is gone."""
+        return folder_hash(Path(self.init_adapter)) if self.init_adapter and Path(self.init_adapter).is_dir() else None
+
+    @cached_property
+    def spec_hash(self) -> str:
+        """The hash of all that decides the adapter, places left out; checkpoints belong to it."""
+        dev_hash = file_hash(Path(self.dev_file)) if self.dev_file and Path(self.dev_file).is_file() else None
+        return content_hash(self.model_dump(mode="json", exclude=_PLACES) | {"init": self.init_adapter_hash, "dev": dev_hash})
+
+    @property
+    def work_dir(self) -> Path:
+        """Where this specification, and no other, keeps its checkpoints and its unfinished manifest."""
+        return Path(self.checkpoint_dir) / self.spec_hash[:16]
+
+    @property
+    def result_path(self) -> Path:
+        """The child's report: beside the output folder, never inside, because times are not content."""
+        return Path(self.output_dir).parent / "result.json"
+
+
+_PLACES = {"student_folder", "init_adapter", "rows_file", "dev_file", "output_dir", "checkpoint_dir"}
+
+
+class TrainingResult(_Section):
+    """What a training child reports when it ends, also as its last Pipes message."""
+
+    ok: bool
+    error: str = Field(default="", description="one line when not ok")
+    kind: str
+    cell: str
+    spec_hash: str
+    adapter_hash: str = Field(default="", description="`folder_hash` of the output folder")
+    manifest_hash: str = Field(default="", description="SHA-256 of manifest.json")
+    steps: int = 0
+    resumed_from: int = Field(default=0, description="step of the checkpoint it went on from; 0: from the start")
+    rows: int = 0
+    tokens: int = Field(default=0, description="tokens seen in all epochs, padding left out")
+    tokens_per_second: float = Field(default=0.0, description="of this process's training phase")
+    seconds: float = 0.0
+    phases: dict[str, float] = Field(default_factory=dict, description="seconds by phase: import, load, train, save")
+    loss_history: list[tuple[int, float]] = Field(default_factory=list, description="(step, loss)")
+    measured: dict[str, float] = Field(default_factory=dict, description="DPO: logps and rewards before and after; SFT: dev losses")
+    precision: str = ""
+    device: str = ""
+    peak_memory_mb: int = Field(default=0, description="resident set of the child")
+
+
+def load_recipe(name: str) -> Recipe:
+    """Return the recipe of this name in recipes.toml.
+
+    Raises:
+        RecipeError: There is no such recipe (the message lists those that are there), or one of its keys is wrong.
+    """
+    recipes: dict[str, Any] = tomllib.loads(RECIPES_FILE.read_text(encoding="utf-8"))
+    if name not in recipes:
+        raise RecipeError(f"recipe {name!r} is not in {RECIPES_FILE.name}; known: {', '.join(sorted(recipes))}")
+    try:
+        return Recipe.model_validate(recipes[name])
+    except ValidationError as error:
+        raise RecipeError(f"{RECIPES_FILE.name}: {name}.{_first_problem(error)}") from error
+
+
+def read_spec(path: Path) -> TrainingSpec:
+    """Read and validate a specification file.
+
+    Raises:
+        SpecError: It is missing, not JSON, or a key is wrong; one line naming file and key.
+    """
+    try:
+        return TrainingSpec.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        raise SpecError(f"{path}: {_first_problem(error)}") from error
+
+
+def read_result(path: Path) -> TrainingResult | None:
+    """Return a child's report, or None where it is missing or damaged."""
+    try:
+        return TrainingResult.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "file"
+    return f"{where}: {'unknown key' if first['type'] == 'extra_forbidden' else first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,146 @@
+"""The `alas` command as people and scripts meet it: a subprocess, its output, its exit code (0 done, 1 failed, 2 wrong usage)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alas_assets.records import SCOREBOARD_SCHEMA
+from alas_assets_tests.harness import Harness
+
+
+def alas(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"} | {"ALAS_HOME": str(home), "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "alas_assets.cli", *arguments], capture_output=True, text=True, check=False, env=environment, timeout=240
+    )
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    text = alas(tmp_path, "--help").stdout
+    for command in (
+        "demo",
+        "run",
+        "open",
+        "status",
+        "scoreboard",
+        "trace",
+        "exam",
+        "estimate",
+        "ask",
+        "new",
+        "rollback",
+        "gc",
+        "watch",
+        "ui",
+    ):
+        assert f" {command} " in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("run",), ("run", "nosuchdomain"), ("nosuchcommand",), ("scoreboard", "../../x"), ("run", "cves", "--iterations", "0")],
+)
+def test_wrong_usage_ends_with_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert alas(tmp_path, *arguments, code=2).stderr
+
+
+def test_an_unknown_domain_names_those_there_are(tmp_path: Path) -> None:
+    assert "python-releases" in alas(tmp_path, "run", "nosuch", code=2).stderr
+
+
+def test_what_was_never_run_says_which_command_runs_it(tmp_path: Path) -> None:
+    assert "alas run cves" in alas(tmp_path, "scoreboard", "cves", code=1).stderr
+
+
+def test_status_shows_every_domain_and_where_things_lie(quill: Harness) -> None:
+    text = alas(quill.settings.home, "status").stdout
+    assert "quill" in text
+    assert str(quill.settings.home) in text
+
+
+def test_scoreboard_json_is_what_a_script_can_rely_on(quill: Harness) -> None:
+    rows = json.loads(alas(quill.settings.home, "scoreboard", "quill", "--format", "json").stdout)
+    assert {frozenset(row) for row in rows} == {frozenset(SCOREBOARD_SCHEMA.names())}
+    assert {row["system"] for row in rows} >= {"base", "rag", "sft", "dpo", "current"}
+    for row in rows:
+        assert isinstance(row["iteration"], int)
+        assert 0 <= row["ci_low"] <= row["accuracy"] <= row["ci_high"] <= 1
+        assert row["accuracy"] == pytest.approx(row["correct"] / row["n"])
+
+
+def test_trace_prints_the_walk_in_text_and_json(quill: Harness) -> None:
+    answers = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores").filter(pl.col("split") == "probe")
+    answer = answers["answer_id"][0]
+    text = alas(quill.settings.home, "trace", answer).stdout
+    trace = json.loads(alas(quill.settings.home, "trace", answer, "--format", "json").stdout)
+    assert trace["source"]["url"] in text
+    assert "stands in the stored page" in text
+    alas(quill.settings.home, "trace", "nosuchanswer", code=1)
+
+
+def test_exam_asks_base_and_current_and_reports_the_paraphrase_apart(quill: Harness, tmp_path: Path) -> None:
+    exam = tmp_path / "exam.jsonl"
+    lines = [
+        {
+            "id": "1",
+            "question": "Which function did quill.ink gain?",
+            "answer": "blot()",
+            "aliases": [],
+            "paraphrase": "quill.ink has a new function; which?",
+        },
+        {"id": "2", "question": "Who wrote Quill?", "answer": "Ada", "aliases": []},
+    ]
+    exam.write_text("\n".join(map(json.dumps, lines)))
+    rows = json.loads(alas(quill.settings.home, "exam", "quill", str(exam), "--format", "json").stdout)
+    assert {(row["system"], row["split"], row["n"]) for row in rows} == {
+        ("base", "exam", 2),
+        ("base", "exam_paraphrase", 1),
+        ("current", "exam", 2),
+        ("current", "exam_paraphrase", 1),
+    }
+
+
+def test_a_bad_exam_line_is_named(quill: Harness, tmp_path: Path) -> None:
+    exam = tmp_path / "exam.jsonl"
+    exam.write_text('{"id": "1", "question": "?"}\n')
+    message = alas(quill.settings.home, "exam", "quill", str(exam), code=2).stderr
+    assert "exam.jsonl" in message.replace("\n", "")
+    assert "1" in message
+
+
+def test_ask_shows_what_the_answer_rests_on_or_says_that_nothing_taught_it(quill: Harness) -> None:
+    text = alas(quill.settings.home, "ask", "quill", "Which function did the quill.ink module gain?", "--system", "all").stdout
+    assert "base" in text
+    assert "/3.html" in text
+
+
+def test_rollback_without_a_promotion_says_so(quill: Harness) -> None:
+    assert alas(quill.settings.home, "rollback", "quill", code=1).stderr
+
+
+def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
+    before = quill.pointers("quill")
+    alas(quill.settings.home, "gc", "quill")
+    assert quill.run("quill").success
+    assert quill.redone() == set()
+    assert quill.pointers("quill") == before
+
+
+def test_new_writes_a_domain_that_status_then_shows(tmp_path: Path) -> None:
+    alas(tmp_path, "new", "rust", "--describe", "New Rust releases and what they stabilise", "--url", "https://blog.example.org/")
+    assert "rust" in alas(tmp_path, "status").stdout
+    alas(tmp_path, "new", "rust", "--describe", "New Rust releases and what they stabilise", "--url", "https://blog.example.org/", code=2)
+
+
+def test_open_adds_the_cell_and_prints_it(quill: Harness) -> None:
+    done = alas(quill.settings.home, "open", "quill")
+    assert done.stdout.strip() == "quill|001"
+    assert "quill|000" not in alas(quill.settings.home, "open", "quill", code=1).stdout

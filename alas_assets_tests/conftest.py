@@ -1,0 +1,71 @@
+"""What all tests share: no telemetry, no hub, and one tiny student for the session."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from alas_assets_tests.harness import Harness, Site
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def tiny_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random student."""
+    from alas_assets_tests.tiny import build_tiny_student
+
+    return build_tiny_student(tmp_path_factory.mktemp("student") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def quill_site() -> "Iterator[Site]":
+    """The small site that the domain `quill` studies."""
+    from alas_assets_tests.harness import serving
+
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: "Site") -> "Iterator[Harness]":
+    """One whole iteration of the domain `quill` with the tiny student, made once for all tests that look at a finished cell."""
+    from alas_assets_tests.harness import Harness
+
+    before = dict(os.environ)
+    harness = Harness(tmp_path_factory.mktemp("quill"), str(tiny_student))
+    harness.domain("quill", quill_site.port)
+    outcome = harness.run("quill")
+    assert outcome.success, outcome.failures
+    os.environ.clear()
+    os.environ.update(before)
+    yield harness
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Give back what a test or the code under test set in the environment."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+COSTLY = {"learned": 3, "quill": 2, "tiny_student": 1}
+"""Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run cheap tests first, then those that share a finished cell, then the real student."""
+
+    def cost(item: pytest.Item) -> int:
+        names = getattr(item, "fixturenames", ())
+        marked = 1 if item.get_closest_marker("child") else 0
+        return max([marked, *(COSTLY.get(name, 0) for name in names)])
+
+    items.sort(key=cost)

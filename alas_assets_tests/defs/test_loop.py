@@ -1,0 +1,121 @@
+"""The loop's mechanics on a tiny random student: everything is made once, skipped when unchanged, redone when needed."""
+
+import shutil
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from alas_assets.partitions import cell_key
+from alas_assets.provenance.store import Cell
+from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
+from alas_assets_tests.harness import LOOP, Harness, Site
+
+pytestmark = pytest.mark.timeout(480)
+
+
+def test_every_asset_of_the_loop_is_made(quill: Harness) -> None:
+    assert set(quill.pointers("quill")) == set(LOOP)
+
+
+def test_an_iteration_teaches_the_pages_of_its_plan_and_nothing_else(quill: Harness, quill_site: Site) -> None:
+    pairs = quill.store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs").filter("accepted")
+    assert pairs["fact_id"].n_unique() >= 2
+    assert set(pairs["url"]) == {f"http://127.0.0.1:{quill_site.port}/3.html"}
+
+
+def test_the_adapter_was_trained_on_exactly_the_rows_and_probes_it_names(quill: Harness) -> None:
+    hashes = quill.pointers("quill")
+    ref = quill.store.read_record(AdapterRef, hashes["sft_adapter"], "sft_adapter")
+    assert ref.trained
+    assert ref.steps > 0
+    assert ref.probes_hash == hashes["probes"]
+    rows = pl.read_parquet(quill.store.root / "rows" / f"sft-{ref.rows_hash}.parquet")
+    pairs = quill.store.read_table(hashes["qa_pairs"], "qa_pairs").filter(pl.col("accepted") & (pl.col("role") == "train"))
+    assert set(rows.filter(pl.col("kind") == "fact")["row_id"]) == set(pairs["qa_id"])
+
+
+def test_a_student_that_learned_nothing_is_not_promoted(quill: Harness) -> None:
+    decision = quill.store.read_record(GateDecision, quill.pointers("quill")["promotion"], "promotion")
+    assert decision.verdict != "promote"
+    assert quill.alas.registry.current("quill") is None
+
+
+def test_the_revision_goes_on_while_a_page_is_left(quill: Harness) -> None:
+    revised = quill.store.read_record(RevisedCurriculum, quill.pointers("quill")["revised_curriculum"], "revised_curriculum")
+    assert revised.decision == "continue"
+    assert any("4.html" in url for topic in revised.next_topics for url in topic.urls)
+
+
+def test_an_unchanged_cell_trains_fetches_and_asks_nothing(quill: Harness, quill_site: Site) -> None:
+    before, fetched = quill.pointers("quill"), sum(quill_site.requests.values())
+    adapters = {path.name: path.stat().st_mtime_ns for path in quill.store.adapters.iterdir()}
+    outcome = quill.run("quill")
+    assert outcome.success, outcome.failures
+    assert quill.redone() == set()
+    assert quill.pointers("quill") == before
+    assert sum(quill_site.requests.values()) == fetched
+    assert {path.name: path.stat().st_mtime_ns for path in quill.store.adapters.iterdir()} == adapters
+
+
+def test_a_deleted_table_is_made_again_and_nothing_after_it_when_it_comes_out_equal(quill: Harness) -> None:
+    digest = quill.pointers("quill")["qa_pairs"]
+    quill.store.artifact_path("qa_pairs", digest, "parquet").unlink()
+    assert quill.run("quill").success
+    assert quill.redone() == {"qa_pairs"}
+    assert quill.pointers("quill")["qa_pairs"] == digest
+
+
+def test_a_deleted_adapter_is_trained_again_to_the_same_bytes_so_nothing_after_it_runs(quill: Harness) -> None:
+    before = quill.pointers("quill")
+    ref = quill.store.read_record(AdapterRef, before["sft_adapter"], "sft_adapter")
+    shutil.rmtree(quill.store.adapters / ref.adapter_hash)
+    assert quill.run("quill").success
+    assert quill.redone() == {"sft_adapter"}
+    assert quill.pointers("quill") == before
+    assert (quill.store.adapters / ref.adapter_hash).is_dir()
+
+
+def test_a_deleted_chunk_table_is_built_again_from_the_pages(quill: Harness) -> None:
+    shutil.rmtree(quill.store.lance)
+    outcome = quill.run("quill")
+    assert outcome.success, outcome.failures
+    assert quill.redone() == {"documents"}
+
+
+def test_the_run_in_the_ui_shows_counts_samples_and_plots(quill: Harness) -> None:
+    def shown(asset: str) -> dict[str, dg.MetadataValue]:
+        found = quill.instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[cell_key(Cell.of("quill", 0))]), limit=1
+        )
+        materialization = found.records[0].asset_materialization
+        assert materialization is not None
+        return dict(materialization.metadata)
+
+    assert isinstance(shown("qa_pairs")["sample"], dg.TableMetadataValue)
+    assert isinstance(shown("sft_adapter")["loss"], dg.MarkdownMetadataValue)
+    assert shown("judge_scores")["answers"].value
+    assert shown("documents")["pages"].value == 1
+
+
+def test_a_cell_whose_seed_is_not_there_is_refused_in_words(quill: Harness) -> None:
+    outcome = quill.run("quill", 2)
+    assert not outcome.success
+    assert any("revised_curriculum of quill|001 is not there; materialise that iteration first" in line for line in outcome.failures)
+
+
+def test_the_second_iteration_builds_on_the_first_and_asks_its_probes_again(quill: Harness) -> None:
+    outcome = quill.run("quill", 1)
+    assert outcome.success, outcome.failures
+    probes = quill.store.read_table(quill.pointers("quill", 1)["probes"], "probes")
+    first = quill.store.read_table(quill.pointers("quill", 0)["probes"], "probes").filter(pl.col("split") == "probe")
+    again = probes.filter(pl.col("split").is_in(["earlier", "probe"]))
+    assert set(first["probe_id"]) <= set(again["probe_id"])
+
+
+def test_two_domains_do_not_mix(quill: Harness, quill_site: Site) -> None:
+    quill.domain("inkwell", quill_site.port, seed="9")
+    before = quill.pointers("quill")
+    assert quill.run("inkwell", dry_run=True).success
+    assert quill.pointers("quill") == before
+    assert set(quill.pointers("inkwell")) == {"curriculum_seed", "curriculum", "documents", "qa_pairs", "probes"}

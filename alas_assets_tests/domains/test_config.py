@@ -1,0 +1,117 @@
+"""Domain files: what ships is valid, and every mistake is one line naming file and key."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alas_assets.domains.catalog import domain_files, load_domain
+from alas_assets.domains.config import DomainError, read_domain
+from alas_assets.domains.writing import new_domain
+from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
+
+GOOD = """
+title = "T"
+description = "A description of more than twenty letters."
+[sources]
+seed_urls = ["https://example.org/"]
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", data=PROJECT_ROOT / "data", dagster_home=tmp_path / "d", site_port=9111, viewer_port=9112)
+
+
+@pytest.mark.parametrize("key", ["python-releases", "cves", "research-trends"])
+def test_the_domains_that_ship_are_valid(key: str, settings: Settings) -> None:
+    assert load_domain(settings, key).key == key
+
+
+def test_live_domains_say_that_they_need_a_network(settings: Settings) -> None:
+    for key in ("cves", "research-trends"):
+        domain = load_domain(settings, key)
+        assert domain.sources.live
+        assert "network" in domain.note
+
+
+def test_the_demo_reads_the_sample_site_on_the_configured_port(settings: Settings) -> None:
+    sources = load_domain(settings, "python-releases").sources
+    assert sources.seed_urls == ("http://127.0.0.1:9111/index.html",)
+    assert "127.0.0.1:9111" in sources.private_hosts
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "word"),
+    [
+        ("[budget]\nmin_topic = 3", "budget.min_topic", "unknown key"),
+        ("[thresholds]\ntau = 1.5", "thresholds.tau", "less than or equal"),
+        ('[student]\naccumulate = "both"', "student.accumulate", "warm-start"),
+        ("freshness_hours = 0", "freshness_hours", "greater than 0"),
+    ],
+)
+def test_a_wrong_key_or_value_is_one_line_naming_file_and_key(tmp_path: Path, change: str, key: str, word: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(f"{change}\n{GOOD}" if "=" in change.splitlines()[0] else f"{GOOD}\n{change}\n")
+    with pytest.raises(DomainError) as caught:
+        read_domain(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {key}: ")
+    assert word in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("url", ["ftp://a/", "file:///etc/passwd", "no url", "http://"])
+def test_a_bad_url_is_refused_by_key(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD.replace("https://example.org/", url))
+    with pytest.raises(DomainError, match=r"sources\.seed_urls: .*is not an http"):
+        read_domain(path)
+
+
+def test_a_domain_without_sources_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD.replace('["https://example.org/"]', "[]"))
+    with pytest.raises(DomainError, match=r"d\.toml: sources\.seed_urls"):
+        read_domain(path)
+
+
+def test_the_users_file_outranks_the_tracked_one(settings: Settings) -> None:
+    own = settings.home / "domains" / "cves.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text(GOOD)
+    assert domain_files(settings)["cves"] == own
+    assert load_domain(settings, "cves").title == "T"
+
+
+@pytest.mark.parametrize("key", ["../../etc/passwd", "", "x" * 300, "💥"])
+def test_an_unknown_or_hostile_domain_names_what_is_known(settings: Settings, key: str) -> None:
+    with pytest.raises(DomainError, match="python-releases"):
+        load_domain(settings, key)
+
+
+@given(text=st.text(max_size=200))
+def test_any_file_content_is_a_domain_or_a_domain_error(tmp_path_factory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "fuzz.toml"
+    path.write_text(text, encoding="utf-8", errors="ignore")
+    with pytest.raises(DomainError):
+        read_domain(path)
+
+
+def test_new_writes_a_file_that_validates_whatever_is_typed(settings: Settings) -> None:
+    path = new_domain(settings, "rust", 'Rust "releases"\\ and\nnew lints, every six weeks', ["https://blog.example.org/"])
+    assert read_domain(path).description == 'Rust "releases"\\ and\nnew lints, every six weeks'
+
+
+@pytest.mark.parametrize(("key", "url"), [("Bad Key", "https://a.org/"), ("ok", "not a url")])
+def test_new_leaves_nothing_behind_when_it_refuses(settings: Settings, key: str, url: str) -> None:
+    with pytest.raises(DomainError):
+        new_domain(settings, key, "a description that is long enough", [url])
+    assert not list(settings.home.rglob("*.toml*"))
+
+
+def test_a_port_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAS_SITE_PORT", "eighty")
+    with pytest.raises(SettingError, match="ALAS_SITE_PORT"):
+        load_settings()

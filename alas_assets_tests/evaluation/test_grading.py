@@ -1,0 +1,204 @@
+"""What the deterministic grader must hold: whole tokens, aliases, rivals, negation, and that it never raises."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from alas_assets.evaluation.grading import SPARE_WORDS, grade, kind_of, token_f1, validate_grader, words
+from alas_assets.teachers.protocol import Grade, GradeRequest
+
+KINDS = ("version", "pep", "cve", "issue", "identifier", "date", "quantity", "name", "phrase")
+
+
+def graded(gold: str, answer: str, kind: str = "phrase", *, question: str = "In Python 3.15, what is it?", **more: list[str]) -> Grade:
+    return grade(GradeRequest(question=question, gold=gold, answer=answer, answer_kind=kind, **more))
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind"),
+    [
+        ("Python 3.14", "3.14", "version"),
+        ("3.14", "In Python 3.15 it has been there since v3.14.", "version"),
+        ("3.15.0a1", "It came with 3.15.0 alpha 1", "version"),
+        ("17", "Unicode 17", "version"),
+        ("PEP 810", "810", "pep"),
+        ("PEP 810", "pep-0810", "pep"),
+        ("PEP 8", "8", "pep"),
+        ("CVE-2026-1234", "CVE 2026 1234.", "cve"),
+        ("gh-12345", "#12345", "issue"),
+        ("October 1, 2026", "2026-10-01", "date"),
+        ("2026-10-01", "It came on 1 October 2026.", "date"),
+        ("2026", "in October 2026", "date"),
+        ("math.isnormal()", "`isnormal`", "identifier"),
+        ("isnormal", "math.isnormal()", "identifier"),
+        ("three", "3 of them", "quantity"),
+        ("10%", "10 percent", "quantity"),
+        ("1,000", "1000 items", "quantity"),
+        ("the sentinel type", "A “sentinel” type.", "phrase"),
+        ("|=", "the `|=` operator", "identifier"),
+        ("-1", "It returns -1.", "quantity"),
+        ("%d", "Use '%d'.", "phrase"),
+        ("* and **", "with `* and **` now", "phrase"),
+        ("C++", "It is written in C++.", "name"),
+        ("3.14", "There was no change until 3.14", "version"),
+        ("PEP 810", "not only PEP 810", "pep"),
+        ("UTF-8", "No, it is UTF-8 now", "phrase"),
+        ("not allowed", "It is not allowed.", "phrase"),
+    ],
+)
+def test_an_answer_that_says_the_gold_in_its_own_way_is_correct(gold: str, answer: str, kind: str) -> None:
+    verdict = graded(gold, answer, kind)
+    assert verdict.label == "correct", verdict
+    assert verdict.error_type == ""
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "error"),
+    [
+        ("3.15.1", "3.15", "version", ""),
+        ("3.1", "It is 3.14.", "version", "wrong version"),
+        ("3.14", "3.14 or 3.13", "version", "wrong version"),
+        ("3.14", "3.14.2", "version", "wrong version"),
+        ("17", "16 or 17", "version", "wrong version"),
+        ("PEP 810", "PEP 811", "pep", "misinterpretation"),
+        ("PEP 810", "PEPs 810 and 790", "pep", "misinterpretation"),
+        ("PEP 810", "not PEP 810", "pep", "misinterpretation"),
+        ("PEP 810", "PEP", "pep", ""),
+        ("CVE-2026-1234", "CVE-2026-12345", "cve", "misinterpretation"),
+        ("CVE-2026-1234", "cve-2026-1234, cve-2026-9999", "cve", "misinterpretation"),
+        ("gh-12345", "gh-12346", "issue", "misinterpretation"),
+        ("2026-10-01", "2 October 2026", "date", "misinterpretation"),
+        ("2026", "2025 and 2026", "date", "misinterpretation"),
+        ("pyproject.toml", "toml", "identifier", ""),
+        ("3 seconds", "5 seconds", "quantity", ""),
+        ("C", "C++", "name", ""),
+        ("%d", "the letter d", "phrase", ""),
+        ("* and **", "this and that", "phrase", ""),
+        ("-1", "1", "quantity", ""),
+        ("ValueError", "It does not raise ValueError", "identifier", "misinterpretation"),
+        ("ValueError", "anything rather than ValueError", "identifier", "misinterpretation"),
+        ("3.16", "Python 3.16 is not it.", "version", "misinterpretation"),
+        ("locale", "   ", "identifier", "omission"),
+        ("locale", "I don't know.", "identifier", "omission"),
+        ("UTF-8", "bananas everywhere", "phrase", "off topic"),
+    ],
+)
+def test_another_value_a_denial_or_nothing_is_incorrect(gold: str, answer: str, kind: str, error: str) -> None:
+    verdict = graded(gold, answer, kind)
+    assert verdict.label == "incorrect", verdict
+    assert verdict.error_type
+    assert not error or verdict.error_type == error
+
+
+def test_a_rival_beside_the_gold_is_not_correct_but_one_the_question_names_is_no_rival() -> None:
+    assert graded("isnormal", "isnormal and isfinite", "identifier", rivals=["math.isfinite"]).label == "incorrect"
+    asked = "Unlike math.isfinite, what does the new function test?"
+    assert graded("normal", "isfinite aside, normal numbers", question=asked, rivals=["math.isfinite"]).label == "correct"
+    assert graded("lazy", "lazy in Python", "identifier", rivals=["in"]).label == "correct"
+
+
+def test_half_an_answer_is_partial_and_a_coarser_date_too() -> None:
+    assert graded("the sentinel built-in type", "sentinel built-in").label == "partial"
+    assert graded("2026-10-01", "October 2026", "date").label == "partial"
+    assert graded("fields of the node", "the fields of a class").label == "partial"
+
+
+def test_a_list_that_happens_to_hold_the_answer_is_not_correct() -> None:
+    filler = [f"thing{i}" for i in range(SPARE_WORDS + 20)]
+    verdict = graded("locale", " ".join([*filler, "locale"]))
+    assert verdict.label == "incorrect"
+    assert str(len(filler) + 1) in verdict.explanation
+    assert graded("locale", " ".join([*filler[:20], "locale"])).label == "correct"
+
+
+def test_a_probe_without_gold_answer_is_failed_not_wrong() -> None:
+    assert graded("  ", "x").label == "failed"
+
+
+def test_an_alias_is_as_good_as_the_gold_and_names_no_rival() -> None:
+    assert graded("3.15", "3.15.0", "version", aliases=["3.15.0"]).label == "correct"
+    assert graded("a new type", "sentinel", aliases=["sentinel"]).label == "correct"
+
+
+def test_token_f1_counts_bags_of_tokens_without_articles() -> None:
+    assert token_f1("the fast parser", "a fast parser") == 1.0
+    assert token_f1("fast", "fast parser") == pytest.approx(2 / 3)
+    assert token_f1("", "fast") == token_f1("slow", "fast") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("Python 3.15", "version"), ("PEP 810", "pep"), ("CVE-2026-1", "phrase"), ("CVE-2026-1234", "cve"), ("gh-12345", "issue"),
+        ("1 October 2026", "date"), ("2026-10-01", "date"), ("may", "phrase"), ("isnormal()", "phrase"), ("", "phrase"),
+        ("3.14 and 3.15", "phrase"),
+    ],
+)  # fmt: skip
+def test_the_kind_of_a_bare_answer_is_read_off_its_form(answer: str, kind: str) -> None:
+    assert kind_of(answer) == kind
+
+
+def test_the_grader_is_validated_on_the_gold_answers_themselves() -> None:
+    row = {"probe_id": "p1", "question": "Which?", "answer": "PEP 810", "aliases": ["810"], "answer_kind": "pep", "rivals": ["PEP 790"]}
+    assert validate_grader([row]) == []
+    assert validate_grader([row | {"answer": "not allowed", "aliases": ["allowed"], "answer_kind": "phrase"}]) == []
+    broken = row | {"probe_id": "p2", "aliases": [" "]}
+    assert [line.split(" ")[1] for line in validate_grader([broken])] == ["p2"]
+    assert "no gold answer" in validate_grader([row | {"answer": "", "aliases": []}])[0]
+
+
+texts = st.one_of(st.text(max_size=60), st.text(alphabet="aZ09._-'`|= \n()%,:#é²", max_size=60))
+requests = st.builds(
+    GradeRequest,
+    question=texts,
+    gold=texts,
+    aliases=st.lists(texts, max_size=3),
+    answer_kind=st.sampled_from(KINDS),
+    rivals=st.lists(texts, max_size=3),
+    answer=texts,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(requests)
+def test_grading_never_raises_and_only_a_correct_answer_has_no_error_type(request: GradeRequest) -> None:
+    verdict = grade(request)
+    assert (verdict.error_type == "") == (verdict.label in ("correct", "failed"))
+    assert grade(request) == verdict
+    assert 0.0 <= token_f1(request.answer, request.gold) <= 1.0
+
+
+@settings(max_examples=400, deadline=None)
+@given(gold=texts, kind=st.sampled_from(KINDS), aliases=st.lists(texts, max_size=2), question=texts)
+def test_the_gold_answer_itself_is_always_correct(gold: str, kind: str, aliases: list[str], question: str) -> None:
+    assume(gold.strip() and (words(gold) or gold.split()))
+    assert graded(gold, gold, kind, question=question, aliases=aliases).label == "correct"
+
+
+names = st.from_regex(r"\A[b-z][a-z_]{3,9}(\.[b-z][a-z_]{3,9})?\Z")
+versions = st.builds("{}.{}".format, st.integers(2, 9), st.integers(20, 40))
+peps = st.builds("PEP {}".format, st.integers(100, 999))
+cves = st.builds("CVE-2026-{}".format, st.integers(1000, 99999))
+joins = st.sampled_from(["{} and {}", "{} or {}", "{}, {}", "either {1} or {0}", "{1} {0}", "{0} (not {1})", "`{0}` / `{1}`"])
+typed = st.one_of(*(st.tuples(st.just(k), s, s) for k, s in (("version", versions), ("pep", peps), ("cve", cves), ("identifier", names))))
+
+
+@settings(max_examples=300, deadline=None)
+@given(typed, joins, st.booleans())
+def test_the_gold_with_a_rival_is_never_correct(case: tuple[str, str, str], join: str, listed: bool) -> None:
+    kind, gold, rival = case
+    assume(gold.split(".")[-1] != rival.split(".")[-1] if kind == "identifier" else gold != rival)
+    rivals = [rival] if listed or kind == "identifier" else []
+    answer = join.format(gold, rival)
+    assert graded(gold, answer, kind, question="What is meant?", rivals=rivals).label == "incorrect"
+    assert graded(gold, f"It is {gold}.", kind, question="What is meant?", rivals=rivals).label == "correct"
+
+
+@settings(max_examples=200, deadline=None)
+@given(versions, st.integers(0, 9))
+def test_a_version_never_matches_a_longer_or_shorter_one(version: str, digit: int) -> None:
+    assert graded(version, f"{version}{digit}", "version", question="When?").label != "correct"
+    assert graded(f"{version}{digit}", version, "version", question="When?").label != "correct"
+    assert graded(version, f"{version}{digit}", question="When?").label != "correct"

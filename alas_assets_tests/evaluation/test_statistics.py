@@ -1,0 +1,87 @@
+"""Intervals and tests against published and computed figures."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.evaluation.statistics import StatisticsError, fact_counts, mcnemar, paired_test, probes_to_decide, wilson
+
+
+def test_wilson_gives_the_known_intervals() -> None:
+    assert wilson(45, 50) == pytest.approx((0.786, 0.957), abs=5e-4)
+    assert wilson(5, 5) == pytest.approx((0.566, 1.0), abs=5e-4)
+
+
+def test_nothing_asked_is_the_whole_interval_and_impossible_counts_are_refused() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    for correct, n in ((1, 0), (-1, 3), (4, 3)):
+        with pytest.raises(StatisticsError):
+            wilson(correct, n)
+
+
+@pytest.mark.parametrize(("losses", "needed"), [(0, 5), (1, 7), (2, 9), (3, 10), (4, 12), (5, 13), (6, 15), (8, 18), (10, 20)])
+def test_mcnemar_needs_the_wins_of_the_table(losses: int, needed: int) -> None:
+    assert mcnemar(needed, losses) < 0.05 <= mcnemar(needed - 1, losses)
+
+
+def test_mcnemar_without_a_difference_proves_nothing() -> None:
+    assert mcnemar(0, 0) == 1.0
+    with pytest.raises(StatisticsError):
+        mcnemar(-1, 0)
+
+
+@pytest.mark.parametrize(
+    ("gain", "changed", "n"), [(0.01, 0.05, 3086), (0.02, 0.05, 767), (0.02, 0.10, 1540), (0.05, 0.10, 242), (0.10, 0.20, 118)]
+)
+def test_the_number_of_probes_that_decide_is_that_of_the_power_table(gain: float, changed: float, n: int) -> None:
+    assert probes_to_decide(gain, changed) == pytest.approx(n, rel=0.04)
+
+
+def test_no_number_of_probes_finds_no_gain() -> None:
+    assert probes_to_decide(0.0, 0.1) is None
+    assert probes_to_decide(-0.1, 0.1) is None
+
+
+def test_a_paired_test_counts_and_repeats_itself() -> None:
+    ours, theirs = [True, True, False, True], [False, True, True, False]
+    result = paired_test(ours, theirs, ["a", "a", "b", "c"], seed=3)
+    assert (result.n, result.wins, result.losses, result.candidate_correct, result.other_correct, result.gain) == (4, 2, 1, 3, 2, 0.25)
+    assert result == paired_test(ours, theirs, ["a", "a", "b", "c"], seed=3)
+    assert fact_counts(ours, theirs, ["a", "a", "b", "c"]) == (2, 1)
+
+
+def test_the_interval_resamples_facts_not_wordings() -> None:
+    ours, theirs = [True] * 60 + [False] * 60, [False] * 60 + [False] * 60
+    by_probe = paired_test(ours, theirs, [str(i) for i in range(120)], seed=1)
+    by_fact = paired_test(ours, theirs, [str(i // 20) for i in range(120)], seed=1)
+    assert by_fact.ci_high - by_fact.ci_low > 2 * (by_probe.ci_high - by_probe.ci_low)
+
+
+def test_an_empty_or_uneven_comparison_is_refused() -> None:
+    with pytest.raises(StatisticsError, match="no probe"):
+        paired_test([], [], [], seed=1)
+    with pytest.raises(StatisticsError, match="cannot be paired"):
+        paired_test([True], [], ["a"], seed=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcd")), min_size=1, max_size=30), st.integers(0, 9))
+def test_swapping_the_systems_mirrors_the_result(rows: list[tuple[bool, bool, str]], seed: int) -> None:
+    ours, theirs, groups = (list(column) for column in zip(*rows, strict=True))
+    one, other = paired_test(ours, theirs, groups, seed), paired_test(theirs, ours, groups, seed)
+    assert (one.wins, one.losses, one.gain) == (other.losses, other.wins, -other.gain)
+    assert one.ci_low <= one.ci_high
+    assert one.ci_low == pytest.approx(-other.ci_high)
+    assert 0 <= one.p_value <= 1
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+@settings(deadline=None)
+def test_wilson_holds_the_share_and_stays_in_bounds(correct: int, wrong: int) -> None:
+    low, high = wilson(correct, correct + wrong)
+    assert 0 <= low <= high <= 1
+    if correct + wrong:
+        assert low <= correct / (correct + wrong) + 1e-12
+        assert high >= correct / (correct + wrong) - 1e-12

@@ -1,0 +1,171 @@
+"""Drives real cells: a small site over real HTTP that counts its requests, a domain file, runs on a real Dagster instance."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import dagster as dg
+
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.running import Outcome, open_instance, run_cell
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.settings import load_settings
+
+LOOP = (
+    "curriculum_seed",
+    "curriculum",
+    "documents",
+    "qa_pairs",
+    "probes",
+    "baseline_scores",
+    "sft_adapter",
+    "judge_scores",
+    "preference_pairs",
+    "dpo_adapter",
+    "dpo_judge_scores",
+    "promotion",
+    "exam_scores",
+    "revised_curriculum",
+)
+
+PAGE = """<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><body><main><article><h1>{title}</h1>
+{body}</article></main></body></html>"""
+
+
+class Site:
+    """Pages by path, served over loopback; pages can be changed, and every request is counted."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, str] = {}
+        self.requests: Counter[str] = Counter()
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                site.requests[self.path] += 1
+                page = site.pages.get(self.path)
+                body = (page or "gone").encode()
+                self.send_response(200 if page is not None else 404)
+                self.send_header("Content-Type", "text/html; charset=utf-8" if page is not None else "text/plain")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def page(self, path: str, title: str, body: str) -> None:
+        """Put a page under a path."""
+        self.pages[path] = PAGE.format(title=title, body=body)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@contextmanager
+def serving() -> Iterator[Site]:
+    """Serve a site of two releases, two pages with two sections each, written for rule-made questions."""
+    site = Site()
+    site.page(
+        "/",
+        "Quill release notes",
+        '<p>What changed in the Quill toolkit, release by release.</p><ul><li><a href="/3.html">Quill 3</a></li><li><a href="/4.html">Quill 4</a></li></ul>',
+    )
+    site.page(
+        "/3.html",
+        "What is new in Quill 3",
+        "<h2>quill.ink</h2><p>The <code>quill.ink</code> module gained the <code>blot()</code> function.</p>"
+        "<p>The default value of the <code>depth</code> parameter of <code>dip()</code> is now 7.</p>"
+        "<h2>quill.paper</h2><p>The <code>fold()</code> function was deprecated in favour of <code>crease()</code>.</p>"
+        "<p>Reading a torn sheet with <code>scan()</code> now raises <code>SheetError</code>.</p>",
+    )
+    site.page(
+        "/4.html",
+        "What is new in Quill 4",
+        "<h2>quill.seal</h2><p>The <code>quill.seal</code> module gained the <code>stamp()</code> function.</p>"
+        "<p>Building Quill now requires GCC 12.3 or newer.</p>"
+        "<h2>quill.desk</h2><p>The <code>drawer()</code> function was removed; use <code>shelf()</code> instead.</p>"
+        "<p>The <code>tidy()</code> function now accepts the <code>hurry</code> argument.</p>",
+    )
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+DOMAIN = """
+title = "Quill"
+description = "The releases of the Quill toolkit, which exists only in this test."
+seed = 3
+exam_file = ""
+guard_file = "cves.jsonl"
+replay_file = "general.jsonl"
+[sources]
+seed_urls = ["http://127.0.0.1:{port}/"]
+private_hosts = ["127.0.0.1:{port}"]
+delay_seconds = 0.0
+timeout_seconds = 5.0
+[student]
+model = "{student}"
+recipe = "{recipe}"
+[budget]
+min_topics = 1
+max_topics = 3
+max_iterations = 4
+[thresholds]
+phrasings = 4
+"""
+
+
+class Harness:
+    """A store, a Dagster instance and domains of its own in one folder."""
+
+    def __init__(self, folder: Path, student: str, recipe: str = "tiny-test") -> None:
+        self.settings = load_settings(folder / "store")
+        self.student, self.recipe = student, recipe
+        self.instance: dg.DagsterInstance = open_instance(self.settings)
+        self.store = ArtifactStore(self.settings.home)
+        self.alas = Alas(home=str(self.settings.home))
+        self.events: list[tuple[str, str]] = []
+
+    def domain(self, key: str, port: int, **changes: str) -> None:
+        """Write a domain file; `changes` replace whole lines by their key."""
+        text = DOMAIN.format(port=port, student=self.student, recipe=self.recipe)
+        lines = [
+            f"{line.split(' = ')[0]} = {changes[line.split(' = ')[0]]}" if line.split(" = ")[0] in changes else line
+            for line in text.splitlines()
+        ]
+        target = self.settings.home / "domains" / f"{key}.toml"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("\n".join(lines), encoding="utf-8")
+
+    def run(self, domain: str, iteration: int = 0, *, dry_run: bool = False) -> Outcome:
+        """Materialise one cell as `alas run` does."""
+        self.events.clear()
+        return run_cell(
+            self.instance,
+            self.settings,
+            Cell.of(domain, iteration),
+            cause="test",
+            on_event=lambda kind, line: self.events.append((kind, line)),
+            dry_run=dry_run,
+        )
+
+    def pointers(self, domain: str, iteration: int = 0) -> dict[str, str]:
+        """Return the content hash of every asset of a cell that is there."""
+        cell = Cell.of(domain, iteration)
+        return {name: pointer.hash for name in LOOP if (pointer := self.store.pointer(cell, name))}
+
+    def redone(self) -> set[str]:
+        """Return the assets that the last run really made again."""
+        lines = [line for kind, line in self.events if kind == "done"]
+        return {line.split(" ")[0] for line in lines if "(unchanged)" not in line}

@@ -1,0 +1,160 @@
+"""When the loop goes on, when it stops, and what it does next (V1, V2, G3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from alas_assets.planning.convergence import revise
+from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed, Topic, TopicScore
+from alas_assets_tests.evaluation.tables import answers, pairs, probe, probes
+
+
+def topic(name: str, **more: Any) -> Topic:
+    return Topic(topic_id=f"id-{name}", name=name, urls=[f"http://h/{name}"], **more)
+
+
+class Adviser:
+    """Proposes what it was told to; records what it was asked."""
+
+    name, version = "adviser", "1"
+
+    def __init__(self, *proposals: Topic) -> None:
+        self.proposals = list(proposals)
+        self.asked: tuple[list[str], list[str]] = ([], [])
+
+    def revise(self, weak: Sequence[Topic], mastered: Sequence[Topic], scores: Sequence[TopicScore]) -> list[Topic]:
+        self.asked = ([t.name for t in weak], [t.name for t in mastered])
+        return self.proposals
+
+
+def scored(**right: tuple[int, int]) -> pl.DataFrame:
+    """Return answers by topic: (right, asked)."""
+    rows, ok = [], []
+    for name, (correct, n) in right.items():
+        split = "earlier" if name.startswith("old") else "probe"
+        for i in range(n):
+            rows.append(probe(len(rows), split, topic_id=f"id-{name}", topic=name, fact_id=f"{name}-{i}"))
+            ok.append(i < correct)
+    rows += [probe(i, "guard") for i in range(3)]
+    return answers(probes(*rows), "sft", [*ok, False, False, False])
+
+
+def revised(
+    graded: pl.DataFrame,
+    *,
+    plan: Sequence[Topic] = (),
+    deferred: Sequence[Topic] = (),
+    history: Sequence[float] = (),
+    teacher: Adviser | None = None,
+    facts: Sequence[str] = ("new-fact",),
+    inherited: dict[str, Any] | None = None,
+    **more: Any,
+) -> RevisedCurriculum:
+    iteration = len(history)
+    seed = Seed(
+        domain="d", iteration=iteration, description="", seed_topics=[], seed_urls=[], cause="",
+        inherited=Inherited(accuracy_history=list(history), **(inherited or {})),
+    )  # fmt: skip
+    return revise(
+        **{
+            "seed": seed,
+            "curriculum": Curriculum(domain="d", iteration=iteration, topics=list(plan), deferred=list(deferred)),
+            "answers": graded,
+            "qa": pairs({"fact_id": fact, "topic_id": "id-a"} for fact in facts),
+            "teacher": teacher or Adviser(),
+            "tau": 0.9,
+            "delta": 0.01,
+            "max_iterations": 5,
+            **more,
+        }
+    )
+
+
+A, B = topic("a"), topic("b")
+
+
+def test_accuracy_counts_new_and_earlier_probes_and_no_guard() -> None:
+    result = revised(scored(a=(3, 4), old=(1, 4)), plan=[A], history=[0.4])
+    assert (result.accuracy, result.previous_accuracy) == (0.5, 0.4)
+    assert [(s.name, s.n, s.correct) for s in result.topic_scores] == [("a", 4, 3), ("old", 4, 1)]
+
+
+def test_a_topic_under_tau_is_taught_again_and_the_loop_goes_on() -> None:
+    teacher = Adviser()
+    result = revised(scored(a=(10, 10), b=(5, 10)), plan=[A, B], teacher=teacher)
+    assert result.decision == "continue"
+    assert teacher.asked == (["b"], ["a"])
+    assert [(t.topic_id, t.origin, t.parent) for t in result.remediation] == [("id-b", "remediation", "id-b")]
+    assert result.mastered == ["a"]
+    assert "1 topics are under tau = 0.9" in result.reason
+
+
+def test_a_weak_topic_of_an_earlier_iteration_is_taught_again_too() -> None:
+    result = revised(scored(a=(10, 10), old=(1, 4)), plan=[A], inherited={"mastered": ["old", "kept"]})
+    assert [t.name for t in result.remediation] == ["old"]
+    assert result.mastered == ["a", "kept"]
+
+
+def test_the_teachers_remediation_replaces_the_plain_repetition() -> None:
+    own = topic("b again", origin="remediation", parent="id-b")
+    stray = topic("c again", origin="remediation", parent="id-c")
+    result = revised(scored(b=(5, 10)), plan=[B], teacher=Adviser(own, stray))
+    assert result.remediation == [own]
+
+
+def test_advanced_topics_must_be_new_by_id_and_by_name() -> None:
+    fresh = topic("more of a", origin="advanced", parent="id-a")
+    same = fresh.model_copy(update={"topic_id": "other", "name": "More of  A"})
+    covered = topic("seen", origin="advanced", parent="id-a")
+    renamed = Topic(topic_id="x", name="A", origin="advanced", parent="id-a")
+    teacher = Adviser(fresh, same, covered, renamed)
+    result = revised(scored(a=(10, 10)), plan=[A], teacher=teacher, inherited={"covered_topics": ["id-seen"]})
+    assert result.next_topics == [fresh]
+    assert result.decision == "continue"
+
+
+def test_deferred_topics_come_next() -> None:
+    result = revised(scored(a=(10, 10)), plan=[A], deferred=[B])
+    assert result.next_topics == [B]
+    assert result.decision == "continue"
+
+
+def test_everything_mastered_and_nothing_left_stops() -> None:
+    result = revised(scored(a=(10, 10)), plan=[A])
+    assert result.decision == "stop"
+    assert "nothing is left to teach" in result.reason
+
+
+def test_the_iteration_budget_stops_even_where_work_is_left() -> None:
+    stopped = revised(scored(b=(5, 10)), plan=[B], max_iterations=1)
+    assert stopped.decision == "stop"
+    assert "max_iterations = 1" in stopped.reason
+    assert stopped.remediation
+    assert revised(scored(b=(5, 10)), plan=[B], history=[0.1, 0.2, 0.3], max_iterations=3, since_cause=1).decision == "continue"
+
+
+def test_repeating_weak_topics_without_gain_or_new_fact_stops() -> None:
+    again = {"plan": [B], "history": [0.5], "facts": ()}
+    assert revised(scored(b=(5, 10)), **again).decision == "stop"
+    assert revised(scored(b=(6, 10)), **again).decision == "continue"
+    assert revised(scored(b=(5, 10)), plan=[B], history=[0.5]).decision == "continue"
+
+
+def test_facts_of_earlier_iterations_are_not_novel() -> None:
+    result = revised(scored(old=(4, 4)), plan=[A], facts=["old-0", "old-1", "fresh"])
+    assert result.novel_facts == 1
+    assert "no new fact" in revised(scored(old=(4, 4)), plan=[A], facts=["old-0"]).reason
+
+
+def test_an_iteration_without_probes_says_so_and_keeps_the_accuracy() -> None:
+    result = revised(scored(), plan=[A], history=[0.7], facts=())
+    assert (result.accuracy, result.decision) == (0.7, "stop")
+    assert "nothing was measured" in result.reason
+
+
+def test_failed_answers_count_as_not_known() -> None:
+    graded = answers(probes(*[probe(i, topic_id="id-a", topic="a") for i in range(2)]), "sft", [True, "failed"])
+    assert revised(graded, plan=[A]).accuracy == 0.5

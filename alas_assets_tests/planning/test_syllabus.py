@@ -1,0 +1,195 @@
+"""Merging, memory, order and budget of the plan (P1-P3)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.domains.config import Domain, Sources
+from alas_assets.planning.seed import first_seed, next_seed
+from alas_assets.planning.syllabus import plan_curriculum, shortage
+from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed, Topic
+
+DOMAIN = Domain(
+    key="d",
+    title="D",
+    description="What is new in a language, release by release.",
+    seed_topics=("imports",),
+    sources=Sources(seed_urls=("http://127.0.0.1:1/",)),
+)
+SEED = first_seed(DOMAIN, "a person")
+
+
+def topic(name: str, page: str = "p", *, needs: tuple[str, ...] = (), **more: object) -> Topic:
+    return Topic(**{"topic_id": f"id-{page}-{name}", "name": name, "urls": [f"http://h/{page}"], "prerequisites": list(needs), **more})  # type: ignore[arg-type]
+
+
+def letters(texts: list[str]) -> list[list[float]]:
+    """Embed a text as its letter counts, so that anagrams mean the same."""
+    return [[float(text.lower().count(chr(c))) for c in range(ord("a"), ord("z") + 1)] for text in texts]
+
+
+def plan(*topics: Topic, seed: Seed = SEED, limit: int = 100, embed: object = letters) -> Curriculum:
+    return plan_curriculum(seed, topics, embed, min_topics=1, max_topics=limit)  # type: ignore[arg-type]
+
+
+def named(topics: list[Topic]) -> list[str]:
+    return [item.name for item in topics]
+
+
+def test_names_that_mean_the_same_are_merged_and_keep_both_pages() -> None:
+    result = plan(topic("Lazy imports", "a", objectives=["x"]), topic("imports lazy", "b", objectives=["y"]), topic("lazy  IMPORTS", "c"))
+    assert named(result.topics) == ["Lazy imports"]
+    assert result.merged == [("imports lazy", "Lazy imports"), ("lazy  IMPORTS", "Lazy imports")]
+    assert result.topics[0].urls == ["http://h/a", "http://h/b", "http://h/c"]
+    assert result.topics[0].objectives == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("New in 3.14", "New in 3.15"),
+        ("Changes to os.path", "Changes to os_path"),
+        ("The `json` module", "The `jnos` module"),
+        ("What BoolAction does", "What ActionBool does"),
+        ("PEP 810", "PEP 801"),
+    ],
+)
+def test_names_that_differ_in_a_number_version_or_identifier_are_never_merged(one: str, other: str) -> None:
+    same = lambda texts: [[1.0]] * len(texts)  # noqa: E731
+    assert len(plan(topic(one, "a"), topic(other, "b"), embed=same).topics) == 2
+
+
+def test_sections_stay_apart_because_a_topic_studies_one() -> None:
+    result = plan(topic("Lazy imports", "a", heading="Lazy imports"), topic("imports lazy", "a", heading="Imports"))
+    assert len(result.topics) == 2
+
+
+def test_without_an_embedder_equal_names_are_still_merged() -> None:
+    assert len(plan(topic("A b", "a"), topic("a  B", "b"), topic("b a", "c"), embed=None).topics) == 2
+
+
+def test_prerequisites_come_first_and_the_rest_keeps_its_order() -> None:
+    result = plan(topic("c", needs=("a",)), topic("b"), topic("a"), topic("d", needs=("nowhere",)))
+    assert named(result.topics) == ["b", "a", "c", "d"]
+    assert result.broken_cycles == []
+
+
+def test_a_prerequisite_that_was_merged_away_still_counts() -> None:
+    result = plan(topic("z", "x", needs=("imports lazy",)), topic("Lazy imports", "a"), topic("imports lazy", "b"))
+    assert named(result.topics) == ["Lazy imports", "z"]
+
+
+def test_a_cycle_is_broken_at_its_first_topic_and_reported() -> None:
+    result = plan(topic("a", needs=("b",)), topic("b", needs=("c",)), topic("c", needs=("a",)), topic("x", needs=("x",)))
+    assert named(result.topics) == ["x", "a", "c", "b"]
+    assert result.broken_cycles == [["x"], ["a", "b", "c"]]
+
+
+def test_mastered_topics_leave_weak_ones_lead_and_covered_ones_are_not_repeated() -> None:
+    seed = SEED.model_copy(
+        update={
+            "weak_topics": [topic("weak", "w")],
+            "next_topics": [topic("left over", "l"), topic("Advanced: known", "k", origin="advanced", parent="id-k-known")],
+            "inherited": Inherited(mastered=["Known"], covered_topics=["id-s-seen", "id-w-weak"]),
+        }
+    )
+    result = plan(topic("known", "k"), topic("seen", "s"), topic("new", "n"), topic("weak", "w"), topic("left over", "l"), seed=seed)
+    assert named(result.topics) == ["weak", "left over", "Advanced: known", "new"]
+    assert [item.origin for item in result.topics] == ["remediation", "new", "advanced", "new"]
+
+
+def test_the_budget_takes_whole_pages_and_defers_the_rest() -> None:
+    topics = [topic(f"t{i}", page) for i, page in enumerate("aaabbbbcc")]
+    result = plan(*topics, limit=6)
+    assert named(result.topics) == ["t0", "t1", "t2"]
+    assert named(result.deferred) == ["t3", "t4", "t5", "t6", "t7", "t8"]
+    assert len(plan(*topics, limit=7).topics) == 7
+
+
+def test_a_page_larger_than_the_budget_is_still_studied_whole() -> None:
+    assert len(plan(*[topic(f"t{i}") for i in range(5)], limit=2).topics) == 5
+
+
+def test_remediation_comes_on_top_of_the_budget() -> None:
+    seed = SEED.model_copy(update={"weak_topics": [topic(f"w{i}", "a") for i in range(3)]})
+    result = plan(*[topic(f"n{i}", "b") for i in range(3)], seed=seed, limit=5)
+    assert named(result.topics) == ["w0", "w1", "w2", "n0", "n1", "n2"]
+    assert not result.deferred
+
+
+def test_a_short_plan_is_reported_in_words() -> None:
+    result = plan(topic("a"), topic("b", "q"), limit=1)
+    assert shortage(result, 1) is None
+    assert "2 topics planned" in (shortage(plan(topic("a"), topic("b")), 3) or "")
+    assert "1 are deferred" in (shortage(result, 2) or "")
+    assert "earlier iterations" in (shortage(plan(topic("a")).model_copy(update={"iteration": 1}), 2) or "")
+    assert "http://h/x" in (shortage(plan(topic("a")).model_copy(update={"failed_urls": [("http://h/x", "404")]}), 2) or "")
+
+
+def test_no_topic_is_a_plan_of_none() -> None:
+    assert plan().topics == []
+    assert "0 topics" in (shortage(plan(), 1) or "")
+
+
+words = st.text(alphabet="abcdeX 1._`", min_size=1, max_size=6)
+anything = st.lists(
+    st.builds(
+        lambda name, page, needs, heading: topic(name, page, needs=tuple(needs), heading=heading),
+        words,
+        st.sampled_from("pqr"),
+        st.lists(words, max_size=3),
+        st.sampled_from([None, "h", "i"]),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(anything, st.integers(1, 8))
+def test_every_topic_is_planned_deferred_or_merged_once_and_order_holds(topics: list[Topic], limit: int) -> None:
+    result = plan(*topics, limit=limit)
+    assert result == plan(*topics, limit=limit)
+    placed = [item.topic_id for item in (*result.topics, *result.deferred)]
+    assert len(placed) == len(set(placed)) == len({item.topic_id for item in topics}) - len(result.merged)
+    assert {url for item in topics for url in item.urls} == {url for item in (*result.topics, *result.deferred) for url in item.urls}
+    assert bool(result.topics) == bool(topics)
+    pages = {item.urls[0] for item in result.topics}
+    assert len(pages) <= 1 or len(result.topics) <= limit
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=25))
+def test_without_a_cycle_every_prerequisite_comes_before_what_needs_it(edges: list[tuple[int, int]]) -> None:
+    names = [f"topic {n}" for n in range(10)]
+    needs = {n: tuple(names[b] for a, b in edges if a == n and b > a) for n in range(10)}
+    result = plan(*[topic(names[n], needs=needs[n]) for n in range(10)])
+    position = {name: i for i, name in enumerate(named(result.topics))}
+    assert result.broken_cycles == []
+    assert all(position[needed] < position[names[n]] for n in range(10) for needed in needs[n])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=40))
+def test_cycles_never_lose_a_topic(edges: list[tuple[int, int]]) -> None:
+    names = [f"topic {n}" for n in range(8)]
+    result = plan(*[topic(names[n], needs=tuple(names[b] for a, b in edges if a == n)) for n in range(8)])
+    assert sorted(named(result.topics)) == names
+
+
+def test_seeds_carry_what_the_revision_said() -> None:
+    assert (SEED.iteration, SEED.seed_topics, SEED.seed_urls, SEED.cause) == (0, ["imports"], ["http://127.0.0.1:1/"], "a person")
+    revised = RevisedCurriculum(
+        domain="d", iteration=3, decision="continue", reason="", accuracy=0.5, remediation=[topic("w")], next_topics=[topic("n")]
+    )
+    following = next_seed(DOMAIN, revised, "hash", Inherited(current_adapter="A"), "it said so")
+    assert (following.iteration, following.revised_from, following.inherited.current_adapter, following.cause) == (
+        4,
+        "hash",
+        "A",
+        "it said so",
+    )
+    assert (named(following.weak_topics), named(following.next_topics)) == (["w"], ["n"])
+    with pytest.raises(ValueError, match="other"):
+        next_seed(DOMAIN, revised.model_copy(update={"domain": "other"}), "hash", Inherited(), "")

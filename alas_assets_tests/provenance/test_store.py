@@ -1,0 +1,158 @@
+"""The artifact store: content addressed, atomic, and unwilling to leave its folder."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, StoreError, table_hash, write_atomic
+from alas_assets.records import Topic
+
+CELL = Cell("py", "000")
+FRAME = pl.DataFrame({"a": [1, 2], "when": ["x", "y"]})
+
+
+def put(store: ArtifactStore, value, key: str = "k1", **options):
+    return store.put(CELL, "qa_pairs", value, input_key=key, inputs={"documents": "d1"}, run_id="r1", **options)
+
+
+def test_a_stored_table_and_record_come_back_equal(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    assert store.read_table(put(store, FRAME)).equals(FRAME)
+    topic = Topic(topic_id="t", name="n")
+    assert store.read_record(Topic, put(store, topic, "k2")) == topic
+
+
+def test_equal_content_has_one_hash_whatever_the_volatile_columns_say(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    later = FRAME.with_columns(when=pl.lit("z"))
+    assert put(store, FRAME, volatile=("when",)).hash == put(store, later, "k2", volatile=("when",)).hash
+    assert table_hash(FRAME) != table_hash(later)
+
+
+def test_known_inputs_are_found_again_until_the_file_is_deleted_or_damaged(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    pointer = put(store, FRAME)
+    assert store.known("qa_pairs", "k1") == pointer
+    path = store.artifact_path("qa_pairs", pointer.hash, "parquet")
+    data = path.read_bytes()
+    path.write_bytes(data[:-4])
+    assert store.known("qa_pairs", "k1") is None
+    path.unlink()
+    assert store.known("qa_pairs", "k1") is None
+    with pytest.raises(StoreError, match="materialise"):
+        store.read_table(pointer)
+
+
+def test_a_deleted_or_changed_blob_makes_the_artifact_unknown(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "weights").write_text("1")
+    digest = store.put_folder(store.adapters, made)
+    put(store, FRAME, blobs=(f"artifacts/adapters/{digest}",))
+    assert store.known("qa_pairs", "k1") is not None
+    (store.adapters / digest / "weights").write_text("2")
+    assert store.known("qa_pairs", "k1") is None
+
+
+def test_what_did_not_end_well_is_not_remembered(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    put(store, FRAME, remember=False)
+    assert store.known("qa_pairs", "k1") is None
+    assert store.pointer(CELL, "qa_pairs") is not None
+
+
+def test_a_damaged_pointer_counts_as_never_made(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    put(store, FRAME)
+    (tmp_path / "cells" / "py" / "000" / "qa-pairs.json").unlink(missing_ok=True)
+    for path in (tmp_path / "cells").rglob("*.json"):
+        path.write_text("{")
+    assert store.pointer(CELL, "qa_pairs") is None
+
+
+def test_a_failing_write_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    """Oracle: a real ENOSPC from a full device, and the target still has its old bytes."""
+    target = tmp_path / "f"
+    write_atomic(target, b"old")
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    code = (
+        "import sys, resource, pathlib; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "from alas_assets.provenance.store import write_atomic;"
+        "write_atomic(pathlib.Path(sys.argv[1]), b'n' * 5000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert os.strerror(errno.EFBIG) in done.stderr
+    assert target.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_a_second_process_is_told_who_holds_the_cell(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, pathlib; from alas_assets.provenance.store import ArtifactStore, Cell\n"
+        "with ArtifactStore(pathlib.Path(sys.argv[1])).exclusive(Cell('py', '000'), 'qa_pairs', 'run one'):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == "held"
+        store = ArtifactStore(tmp_path)
+        with (
+            pytest.raises(CellBusyError, match=r"qa_pairs of py\|000 is being materialised by run one"),
+            store.exclusive(CELL, "qa_pairs", "two"),
+        ):
+            pass
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with store.exclusive(CELL, "qa_pairs", "two"):
+                    break
+            except CellBusyError:
+                assert time.monotonic() < deadline
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+HOSTILE = ["../../x", "a|b", "x" * 300, "💥", "", ".", "..", "/etc", "A", "a b", "a\x00b", "con\n"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_domain_is_refused_in_words(name: str) -> None:
+    with pytest.raises(BadKeyError, match="cannot be a cell"):
+        Cell(name, "000")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "1", "0001", "٠٠٠", "-01"])
+def test_a_hostile_iteration_is_refused_in_words(name: str) -> None:
+    with pytest.raises(BadKeyError, match="cannot be a cell"):
+        Cell("py", name)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.text(max_size=80), st.text(max_size=8))
+def test_no_key_writes_outside_the_store(tmp_path_factory, domain: str, iteration: str) -> None:
+    root = tmp_path_factory.getbasetemp() / "fuzz"
+    store = ArtifactStore(root / "store")
+    try:
+        cell = Cell(domain, iteration)
+    except BadKeyError:
+        return
+    store.put(cell, "qa_pairs", FRAME, input_key="k", inputs={}, run_id="r")
+    assert {p.name for p in root.iterdir()} == {"store"}

@@ -1,0 +1,80 @@
+"""From a judged answer to its source, on a cell that was really made (A1)."""
+
+import json
+import urllib.request
+
+import polars as pl
+import pytest
+from starlette.testclient import TestClient
+
+from alas_assets.provenance.ids import fold
+from alas_assets.provenance.render import trace_text
+from alas_assets.provenance.trace import TraceError, trace_answer
+from alas_assets.viewer.app import create_viewer_app
+from alas_assets_tests.harness import Harness, Site
+
+
+def an_answer(quill: Harness, asset: str, split: str, system: str | None = None) -> dict[str, object]:
+    table = quill.store.read_table(quill.pointers("quill")[asset], asset).filter(pl.col("split") == split)
+    return (table if system is None else table.filter(pl.col("system") == system)).row(0, named=True)
+
+
+def test_an_answer_is_traced_through_probe_pair_and_quote_to_the_page_that_says_so(quill: Harness, quill_site: Site) -> None:
+    row = an_answer(quill, "judge_scores", "probe")
+    trace = trace_answer(quill.store, str(row["answer_id"]))
+    assert trace.fact_id == row["fact_id"]
+    assert trace.source is not None
+    assert trace.source.quote_stands
+    assert trace.source.url == f"http://127.0.0.1:{quill_site.port}/3.html"
+    live = urllib.request.urlopen(trace.source.url).read()
+    assert (quill.store.pages / trace.source.body_sha256).read_bytes() == live
+    assert {pair.role for pair in trace.pairs} >= {"train", "probe"}
+
+
+def test_the_trace_names_the_adapter_that_learned_the_fact_and_the_run_that_trained_it(quill: Harness) -> None:
+    trace = trace_answer(quill.store, str(an_answer(quill, "judge_scores", "probe")["answer_id"]))
+    assert trace.adapter_hash in {by.adapter_hash for by in trace.learned_by}
+    runs = {run.run_id for run in quill.instance.get_runs()}
+    assert {by.run_id for by in trace.learned_by} <= runs
+    assert {run.step for run in trace.runs} >= {"documents", "qa_pairs", "sft_adapter", "judge_scores"}
+
+
+def test_a_retrieved_answer_names_the_passages_it_was_shown(quill: Harness) -> None:
+    trace = trace_answer(quill.store, str(an_answer(quill, "baseline_scores", "probe", "rag")["answer_id"]))
+    assert trace.context_chunks
+
+
+def test_a_guard_answer_says_that_no_page_was_read_for_it(quill: Harness) -> None:
+    trace = trace_answer(quill.store, str(an_answer(quill, "judge_scores", "guard")["answer_id"]))
+    assert trace.source is None
+    assert "outside the loop" in trace.note
+
+
+def test_the_beginning_of_an_id_is_enough_and_an_ambiguous_one_is_refused(quill: Harness) -> None:
+    full = str(an_answer(quill, "judge_scores", "probe")["answer_id"])
+    assert trace_answer(quill.store, full[:16]).answer_id == full
+    with pytest.raises(TraceError, match="give more of the id"):
+        trace_answer(quill.store, full[:1])
+
+
+@pytest.mark.parametrize("unknown", ["nosuchanswer", "", "../..", "💥"])
+def test_an_unknown_id_says_where_ids_are_shown(quill: Harness, unknown: str) -> None:
+    with pytest.raises(TraceError):
+        trace_answer(quill.store, unknown)
+
+
+def test_every_link_of_a_trace_opens_and_shows_the_quote(quill: Harness) -> None:
+    trace = trace_answer(quill.store, str(an_answer(quill, "judge_scores", "probe")["answer_id"]))
+    assert trace.source is not None
+    client = TestClient(create_viewer_app(quill.settings.home), base_url="http://127.0.0.1:8316")
+    links = [word for word in trace_text(trace).split() if word.startswith("http://127.0.0.1:8316")]
+    assert len(links) == 2
+    pages = [client.get(link) for link in links]
+    assert [page.status_code for page in pages] == [200, 200]
+    plain = fold(pages[0].text.replace("<mark>", "").replace("</mark>", ""))
+    assert fold(trace.source.quote.split("`")[0]) in plain
+
+
+def test_the_json_form_holds_everything_the_text_does(quill: Harness) -> None:
+    trace = trace_answer(quill.store, str(an_answer(quill, "judge_scores", "probe")["answer_id"]))
+    assert json.loads(trace.model_dump_json())["source"]["url"] in trace_text(trace)

@@ -1,0 +1,216 @@
+"""The gate promotes what is better, and nothing else (G1-G3, D4)."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.records import ANSWER_SCHEMA, AdapterRef, GateDecision
+from alas_assets.release.gate import decide
+from alas_assets_tests.evaluation.tables import answers, many, probe, probes
+
+NONE = ANSWER_SCHEMA.to_frame()
+NEW, GUARD, EARLIER = 40, 40, 20
+FIRST = probes(*many(NEW), *many(GUARD, "guard"))
+LATER = probes(*many(NEW), *many(GUARD, "guard"), *many(EARLIER, "earlier"))
+
+
+def ref(kind: str, digest: str, trained: bool = True, probes_hash: str = "P") -> AdapterRef:
+    return AdapterRef(
+        adapter_hash=digest, kind=kind, trained=trained, reason="no new facts", base_hash="b", rows_hash="r", probes_hash=probes_hash  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def right(new: int, guard: int = GUARD, earlier: int | None = None) -> list[bool | str]:
+    """Return which answers are right: the first so many of each set."""
+    result: list[bool | str] = [i < new for i in range(NEW)] + [i < guard for i in range(GUARD)]
+    return result + ([i < earlier for i in range(EARLIER)] if earlier is not None else [])
+
+
+def first(**more: Any) -> GateDecision:
+    """Decide on a first iteration whose SFT candidate is right on 30 of 40 new probes and loses nothing."""
+    asked = more.pop("asked", FIRST)
+    sft = more.pop("sft_right", right(30))
+    base = more.pop("base_right", right(2))
+    arguments: dict[str, Any] = {
+        "domain": "d", "iteration": 0, "probes": asked, "probes_hash": "P", "sft": ref("sft", "S"), "dpo": ref("dpo", "S", trained=False),
+        "sft_answers": answers(asked, "sft", sft, "S"), "dpo_answers": NONE, "reference": answers(asked, "base", base),
+        "current_before": None, "seed_current": None, "newest_cell": True, "gamma": 0.01, "rho": 0.1, "seed": 17,
+    }  # fmt: skip
+    return decide(**{**arguments, **more})
+
+
+def later(previous: list[bool | str], sft: list[bool | str], base: list[bool | str], **more: Any) -> GateDecision:
+    """Decide on a second iteration, with the adapter O current."""
+    reference = pl.concat([answers(LATER, "base", base), answers(LATER, "previous", previous, "O")])
+    return first(asked=LATER, sft_right=sft, base_right=base, reference=reference, **({"current_before": "O", "seed_current": "O"} | more))
+
+
+def test_a_candidate_that_learned_and_forgot_nothing_is_promoted() -> None:
+    verdict = first()
+    assert (verdict.verdict, verdict.current_after, verdict.candidate_system) == ("promote", "S", "sft")
+    assert verdict.test is not None
+    assert verdict.test.gain == pytest.approx(0.7)
+    assert verdict.guards[0].ok
+    assert first() == verdict
+
+
+def test_the_dpo_candidate_meets_the_gate_unless_it_scores_less_or_was_skipped() -> None:
+    for score, system in ((31, "dpo"), (30, "dpo"), (29, "sft")):
+        assert first(dpo=ref("dpo", "D"), dpo_answers=answers(FIRST, "dpo", right(score), "D")).candidate_system == system
+    assert first(dpo=ref("dpo", "S", trained=False), dpo_answers=answers(FIRST, "dpo", right(40), "S")).candidate_system == "sft"
+
+
+def test_a_guard_that_falls_by_more_than_rho_keeps_the_old_one() -> None:
+    assert first(sft_right=right(30, guard=36)).verdict == "promote"
+    verdict = first(sft_right=right(30, guard=35))
+    assert (verdict.verdict, verdict.current_after) == ("keep", None)
+    assert "general skills" in verdict.reason
+    assert "12.5 points where 10.0 are allowed" in verdict.reason
+
+
+def test_an_empty_probe_or_guard_set_fails_the_gate() -> None:
+    no_guard = probes(*many(NEW))
+    verdict = first(asked=no_guard, sft_right=right(30)[:NEW], base_right=right(2)[:NEW])
+    assert verdict.verdict == "keep"
+    assert "empty" in verdict.reason
+    no_probe = probes(*many(GUARD, "guard"))
+    verdict = first(asked=no_probe, sft_right=[True] * GUARD, base_right=[True] * GUARD)
+    assert verdict.verdict == "keep"
+    assert "no new probe" in verdict.reason
+    reference = pl.concat([answers(FIRST, "base", right(2)), answers(FIRST, "previous", right(2), "O")])
+    verdict = first(reference=reference, current_before="O", seed_current="O")
+    assert verdict.verdict == "keep"
+    assert "earlier iterations is empty" in verdict.reason
+
+
+def test_failed_answers_never_help_a_candidate() -> None:
+    base: list[bool | str] = ["failed"] * NEW + [True] * GUARD
+    verdict = first(base_right=base)
+    assert verdict.verdict == "keep"
+    assert "40 failed answers" in verdict.reason
+    failing: list[bool | str] = right(30)[:NEW] + ["failed"] * 5 + [True] * (GUARD - 5)
+    assert first(sft_right=failing).verdict == "keep"
+    lost: list[bool | str] = [True] * NEW + [True] * 20 + [False] * 20
+    hidden: list[bool | str] = [False] * NEW + ["failed"] * GUARD
+    assert first(sft_right=lost, base_right=hidden).verdict == "keep"
+
+
+def test_missing_answers_other_probes_and_strange_adapters_are_refused() -> None:
+    assert "did not answer 1 of 40" in first(sft_answers=answers(FIRST, "sft", right(30), "S").tail(-1)).reason
+    assert "did not answer 1 of 40" in first(reference=answers(FIRST, "base", right(2)).tail(-1)).reason
+    assert "no answer of the base student" in first(reference=NONE).reason
+    assert "with probes OTHER fixed" in first(sft=ref("sft", "S", probes_hash="OTHER")).reason
+    assert "of adapter S" in first(sft=ref("sft", "T")).reason
+    for broken in ({"reference": NONE}, {"sft": ref("sft", "T")}, {"probes_hash": "Q"}):
+        assert first(**broken).verdict == "keep"
+
+
+def test_an_iteration_that_trained_nothing_keeps_what_is_there_and_says_so() -> None:
+    verdict = first(sft=ref("sft", "none", trained=False), sft_answers=NONE)
+    assert (verdict.verdict, verdict.candidate) == ("keep", None)
+    assert "no new facts" in verdict.reason
+
+
+def test_an_older_cell_and_one_whose_start_is_no_longer_current_promote_nothing() -> None:
+    older = first(newest_cell=False)
+    assert older.verdict == "keep"
+    assert "only the newest" in older.reason
+    assert older.test is not None
+    rolled_back = later(right(2, earlier=15), right(30, earlier=15), right(0, earlier=0), current_before=None)
+    assert (rolled_back.verdict, rolled_back.current_after) == ("keep", None)
+    assert "rollback" in rolled_back.reason
+
+
+def test_general_skills_are_compared_with_the_base_student_too() -> None:
+    slow_loss = later(right(2, guard=37, earlier=15), right(30, guard=35, earlier=15), right(0, guard=40, earlier=0))
+    assert slow_loss.verdict == "keep"
+    assert "guard (base)" in slow_loss.reason
+    assert [guard.name for guard in slow_loss.guards] == ["guard (base)", "guard (previous)", "earlier"]
+
+
+def test_earlier_facts_must_not_be_forgotten() -> None:
+    assert later(right(2, earlier=18), right(30, earlier=16), right(0, earlier=0)).verdict == "promote"
+    verdict = later(right(2, earlier=18), right(30, earlier=15), right(0, earlier=0))
+    assert verdict.verdict == "keep"
+    assert "facts of earlier iterations" in verdict.reason
+
+
+def test_a_topic_that_falls_beyond_chance_is_seen_behind_a_steady_average() -> None:
+    rows = [*many(NEW), *[probe(i, "guard", topic=f"topic {i // 25}") for i in range(200)]]
+    asked = probes(*rows)
+    candidate = [i < 30 for i in range(NEW)] + [i >= 15 for i in range(200)]
+    verdict = first(asked=asked, sft_right=candidate, base_right=[False] * NEW + [True] * 200)
+    assert verdict.verdict == "keep"
+    assert "guard: topic 0" in verdict.reason
+
+
+def test_a_gain_that_may_be_chance_is_undecided_and_says_how_many_probes_would_decide() -> None:
+    verdict = first(sft_right=right(5), base_right=right(2))
+    assert verdict.verdict == "undecided"
+    assert verdict.probes_to_decide is not None
+    assert verdict.probes_to_decide > NEW
+    assert str(verdict.probes_to_decide) in verdict.reason
+    assert verdict.current_after is None
+
+
+def test_a_candidate_that_answers_alike_or_worse_is_kept_out_for_good() -> None:
+    assert first(sft_right=right(2)).verdict == "keep"
+    assert first(sft_right=right(2), base_right=right(30)).verdict == "keep"
+
+
+def test_many_wordings_of_one_fact_are_one_fact() -> None:
+    asked = probes(*[probe(i, fact_group="one") for i in range(NEW)], *many(GUARD, "guard"))
+    verdict = first(asked=asked)
+    assert verdict.verdict == "undecided"
+    assert "1 facts better and 0 worse" in verdict.reason
+
+
+def test_a_gain_under_gamma_is_not_enough() -> None:
+    verdict = first(gamma=0.8)
+    assert verdict.verdict == "keep"
+    assert "not better by +80.0 points" in verdict.reason
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**30))
+def test_no_candidate_without_a_gain_is_ever_promoted(seed: int) -> None:
+    chance = random.Random(seed)
+    theirs = [chance.random() < 0.5 for _ in range(NEW)]
+    ours = chance.sample(theirs, NEW)
+    assert first(sft_right=[*ours, *[True] * GUARD], base_right=[*theirs, *[True] * GUARD]).verdict != "promote"
+
+
+def test_equal_candidates_are_promoted_in_at_most_one_trial_of_twenty() -> None:
+    """Both systems know each fact with the same chance, its wordings rise and fall together, two candidates try."""
+    chance = random.Random(20)
+    promoted = 0
+
+    def one() -> list[bool | str]:
+        result: list[bool | str] = []
+        for _ in range(NEW // 2):
+            knows = chance.random() < 0.6
+            result += [knows != (chance.random() < 0.05) for _ in range(2)]
+        return result + [True] * GUARD
+
+    for trial in range(200):
+        verdict = first(
+            sft_right=one(), base_right=one(), dpo=ref("dpo", "D"), dpo_answers=answers(FIRST, "dpo", one(), "D"), seed=trial, gamma=0.0
+        )
+        promoted += verdict.verdict == "promote"
+    assert promoted <= 10 + 4
+
+
+def test_a_clear_gain_is_found_in_most_trials() -> None:
+    chance = random.Random(21)
+    promoted = 0
+    for trial in range(50):
+        sft: list[bool | str] = [chance.random() < 0.8 for _ in range(NEW)] + [True] * GUARD
+        base: list[bool | str] = [chance.random() < 0.2 for _ in range(NEW)] + [True] * GUARD
+        promoted += first(sft_right=sft, base_right=base, seed=trial).verdict == "promote"
+    assert promoted >= 48

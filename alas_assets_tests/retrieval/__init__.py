@@ -1,0 +1,1 @@
+"""Tests of fetching, reading, cutting and storing pages; real sockets, a real child process, real LanceDB."""

@@ -1,0 +1,126 @@
+"""No address that is not public is ever connected to, however it is written or reached (R5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from alas_assets.provenance.store import ArtifactStore
+from alas_assets.retrieval.address import is_public
+from alas_assets.retrieval.fetch import Fetcher
+from alas_assets_tests.retrieval.site import Site, go_to, page, say
+
+WAYS_TO_THIS_MACHINE = [
+    "http://127.0.0.1:{port}/",
+    "http://127.1:{port}/",
+    "http://127.0.0.2:{port}/",
+    "http://127.255.255.254:{port}/",
+    "http://localhost:{port}/",
+    "http://localhost.:{port}/",
+    "http://LOCALHOST:{port}/",
+    "http://0.0.0.0:{port}/",
+    "http://0:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0x7f.0.0.1:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://017700000001:{port}/",
+    "http://[::1]:{port}/",
+    "http://[::]:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::ffff:7f00:1]:{port}/",
+    "http://[64:ff9b::7f00:1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://127.0.0.1.:{port}/",
+    "http://①②⑦.⓪.⓪.①:{port}/",
+    "http://user@127.0.0.1:{port}/",
+    "http://example.org@127.0.0.1:{port}/",
+    "https://127.0.0.1:{port}/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://10.0.0.1:{port}/",
+    "http://192.168.0.1:{port}/",
+    "http://172.16.0.1:{port}/",
+    "http://100.64.0.1:{port}/",
+    "http://[fc00::1]:{port}/",
+    "http://[fe80::1]:{port}/",
+]
+
+
+@pytest.mark.parametrize("written", WAYS_TO_THIS_MACHINE)
+def test_a_private_address_is_refused_without_a_connection(written: str, site: Site, store: ArtifactStore) -> None:
+    fetched = Fetcher(site.sources(private_hosts=(), timeout_seconds=3), store).fetch_many([written.format(port=site.port)])[0]
+    assert not fetched.ok
+    assert fetched.reason
+    assert site.connections == []
+
+
+@pytest.mark.parametrize("written", WAYS_TO_THIS_MACHINE)
+def test_a_redirect_into_a_private_address_is_refused(written: str, site: Site, store: ArtifactStore) -> None:
+    """The site itself may be fetched under one name; every other way to this machine must stay closed behind its redirect."""
+    target = written.format(port=site.port + 1 if "127.0.0.1:" in written else site.port)
+    site.routes["/start"] = go_to(target)
+    fetched = Fetcher(site.sources(timeout_seconds=3), store).fetch_many([f"{site.url}/start"])[0]
+    assert not fetched.ok
+    assert fetched.reason
+    assert site.paths == ["/start"]
+
+
+@pytest.mark.parametrize("answers", [["93.184.215.14", "127.0.0.1"], ["127.0.0.1", "93.184.215.14"], ["93.184.215.14", "::1"], []])
+def test_one_private_dns_answer_among_public_ones_refuses_the_host(answers: list[str], site: Site, store: ArtifactStore) -> None:
+    async def mixed(host: str, port: int) -> list[str]:
+        return answers
+
+    fetched = Fetcher(site.sources(private_hosts=()), store, resolver=mixed).fetch_many([f"http://mixed.example:{site.port}/"])[0]
+    assert not fetched.ok
+    assert site.connections == []
+
+
+def test_a_name_that_turns_private_at_its_second_lookup_is_never_followed_there(site: Site, store: ArtifactStore) -> None:
+    """The address that was judged is the one connected to: each connection asks once, and each answer is judged."""
+    lookups: list[str] = []
+
+    async def rebinding(host: str, port: int) -> list[str]:
+        lookups.append(host)
+        return ["240.0.0.1"] if len(lookups) == 1 else ["127.0.0.1"]
+
+    fetched = Fetcher(site.sources(private_hosts=(), timeout_seconds=2), store, resolver=rebinding).fetch_many(
+        [f"http://rebind.example:{site.port}/"]
+    )
+    assert not fetched[0].ok
+    assert site.connections == []
+
+
+def test_an_allowed_private_host_is_reached_by_its_pinned_address_and_under_its_own_name(site: Site, store: ArtifactStore) -> None:
+    async def to_here(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    site.routes["/"] = say(page("Here", "<p>A page on this machine.</p>"))
+    sources = site.sources(private_hosts=(f"docs.internal:{site.port}",))
+    fetched = Fetcher(sources, store, resolver=to_here).fetch_many([f"http://docs.internal:{site.port}/"])[0]
+    assert fetched.ok, fetched.reason
+    assert site.asked[-1][1]["Host"] == f"docs.internal:{site.port}"
+
+
+def test_an_allowed_port_does_not_open_the_other_ports_of_a_host(site: Site, store: ArtifactStore) -> None:
+    fetched = Fetcher(site.sources(private_hosts=("127.0.0.1:1",)), store).fetch_many([site.url])[0]
+    assert "sources.private_hosts" in fetched.reason
+    assert site.connections == []
+
+
+def test_proxy_variables_do_not_lead_around_the_guard(site: Site, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, site.url)
+    fetched = Fetcher(site.sources(private_hosts=(), timeout_seconds=3), store).fetch_many(["http://10.1.2.3/"])[0]
+    assert not fetched.ok
+    assert site.connections == []
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
+def test_public_addresses_pass(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "ff02::1", "2001:db8::1", "::", "fe80::1%lo", "x", ""]
+)
+def test_multicast_reserved_and_broken_addresses_do_not_pass(address: str) -> None:
+    assert not is_public(address)

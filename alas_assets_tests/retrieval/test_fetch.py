@@ -1,0 +1,304 @@
+"""The fetcher is polite and bounded, asks again conditionally, and every failure is a row with its reason (R3-R6)."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import tracemalloc
+import zlib
+from http.server import BaseHTTPRequestHandler
+from itertools import pairwise
+
+import brotli
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.domains.config import Sources
+from alas_assets.provenance.ids import sha256_hex
+from alas_assets.provenance.store import ArtifactStore
+from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
+from alas_assets_tests.retrieval.site import Site, go_to, page, say
+
+BODY = page("A page", "<p>Some words that anybody may read.</p>")
+
+
+def fetch(site: Site, store: ArtifactStore, path: str = "/a", **changes: object) -> Fetched:
+    return Fetcher(site.sources(**changes), store).fetch_many([f"{site.url}{path}"])[0]
+
+
+# ------------------------------------------------------------------------------------------------ what is kept
+
+
+def test_a_page_is_stored_with_its_hash_validators_and_type(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY, ETag='"1"', Last_Modified="Sun, 01 Nov 2026 10:00:00 GMT")
+    got = fetch(site, store, "/a#part")
+    assert (got.ok, got.status, got.reason, got.from_cache) == (True, 200, "", False)
+    assert (got.etag, got.last_modified) == ('"1"', "Sun, 01 Nov 2026 10:00:00 GMT")
+    assert got.body_sha256 == sha256_hex(BODY)
+    assert (store.pages / got.body_sha256).read_bytes() == BODY
+    assert (got.requested_url, got.final_url) == (f"{site.url}/a#part", f"{site.url}/a")
+
+
+def test_an_unchanged_page_costs_one_conditional_request_and_keeps_its_body_and_date(site: Site, store: ArtifactStore) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        same = handler.headers.get("If-None-Match") == '"1"'
+        say(b"" if same else BODY, status=304 if same else 200, ETag='"1"')(handler)
+
+    site.routes["/a"] = answer
+    first, second = fetch(site, store), fetch(site, store)
+    assert (second.ok, second.status, second.from_cache) == (True, 304, True)
+    assert second.body_sha256 == first.body_sha256
+    assert second.body_retrieved_at == first.body_retrieved_at == first.retrieved_at < second.retrieved_at
+    assert site.paths == ["/a", "/a"]
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_page_whose_stored_body_is_damaged_is_fetched_in_full(damage: str, site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY, ETag='"1"')
+    first = fetch(site, store)
+    path = store.pages / first.body_sha256
+    path.unlink() if damage == "gone" else path.write_bytes(b"torn")
+    again = fetch(site, store)
+    assert again.ok
+    assert "If-None-Match" not in site.asked[-1][1]
+
+
+def test_a_damaged_cache_of_validators_costs_a_full_request_only(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY, ETag='"1"')
+    fetch(site, store)
+    (store.root / "http_cache.sqlite").write_bytes(b"this is no database" * 100)
+    assert fetch(site, store).status == 200
+
+
+def test_each_distinct_url_is_requested_once_and_results_keep_their_order(site: Site, store: ArtifactStore) -> None:
+    for name in "abc":
+        site.routes[f"/{name}"] = say(page(name, f"<p>{name}</p>"))
+    urls = [f"{site.url}/{name}" for name in "cabac"]
+    got = Fetcher(site.sources(), store).fetch_many(urls)
+    assert [page.final_url[-1] for page in got] == ["c", "a", "b"]
+    assert sorted(site.paths) == ["/a", "/b", "/c"]
+
+
+# ------------------------------------------------------------------------------------------------ limits
+
+
+def test_redirects_are_followed_and_the_final_url_is_kept(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": go_to("/b", 301), "/b": go_to("c", 307), "/c": say(BODY)}
+    got = fetch(site, store)
+    assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/c")
+
+
+def test_a_redirect_loop_ends(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": go_to("/b"), "/b": go_to("/a")}
+    assert "circle" in fetch(site, store).reason
+    assert site.paths == ["/a", "/b"]
+
+
+def test_more_than_five_redirects_are_too_many(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {f"/{n}": go_to(f"/{n + 1}") for n in range(20)}
+    got = fetch(site, store, "/0")
+    assert "more than 5 redirects" in got.reason
+    assert len(site.paths) == 6
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://example.org/x", "data:text/html,hi", "javascript:1", "http://", "//", "http://[::1"]
+)
+def test_a_redirect_to_anything_but_http_is_refused(target: str, site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = go_to(target)
+    got = fetch(site, store)
+    assert not got.ok
+    assert got.reason
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://example.org/x", "data:text/html,hi", "gopher://x", "/etc/passwd", "", "http://", "x" * 3000]
+)
+def test_only_http_urls_are_opened(url: str, store: ArtifactStore, site: Site) -> None:
+    got = Fetcher(site.sources(), store).fetch_many([url])[0]
+    assert not got.ok
+    assert got.reason
+
+
+def _bomb(encoding: str) -> bytes:
+    zeros = bytes(1 << 20)
+    if encoding == "gzip":
+        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+        return b"".join([packer.compress(zeros) for _ in range(200)]) + packer.flush()
+    if encoding == "gzip, gzip":
+        return gzip.compress(_bomb("gzip"), 9)
+    packer = brotli.Compressor(quality=5)
+    return b"".join([packer.process(zeros) for _ in range(200)]) + packer.finish()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, gzip"])
+def test_a_bomb_of_200_megabytes_is_stopped_at_the_cap(encoding: str, site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(_bomb(encoding), Content_Encoding=encoding)
+    tracemalloc.start()
+    got = fetch(site, store, max_bytes=1_000_000)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "sources.max_bytes" in got.reason
+    assert most < 16 << 20
+    assert not store.pages.exists()
+
+
+def test_an_endless_answer_is_stopped_at_the_cap(site: Site, store: ArtifactStore) -> None:
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+
+    site.routes["/a"] = endless
+    assert "sources.max_bytes" in fetch(site, store, max_bytes=1_000_000).reason
+
+
+def test_a_trickling_server_meets_the_total_deadline_and_does_not_hold_up_others(site: Site, store: ArtifactStore) -> None:
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html")
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        for _ in range(400):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(0.05)
+
+    site.routes |= {"/a": trickle, "/b": say(BODY)}
+    slow, quick = Fetcher(site.sources(timeout_seconds=1.5), store).fetch_many([f"{site.url}/a", f"{site.url}/b"])
+    assert "within 1.5 s (sources.timeout_seconds)" in slow.reason
+    assert quick.ok
+
+
+def test_an_unreachable_host_is_named_with_the_cause(store: ArtifactStore, site: Site) -> None:
+    got = Fetcher(site.sources(private_hosts=("127.0.0.1:1",), timeout_seconds=20), store).fetch_many(["http://127.0.0.1:1/"])[0]
+    assert got.reason == "no answer from http://127.0.0.1:1/ within 20 s: connection refused"
+    assert got.status is None
+
+
+def test_a_passing_error_is_tried_again_and_a_lasting_one_is_reported_with_its_status(site: Site, store: ArtifactStore) -> None:
+    def recovering(handler: BaseHTTPRequestHandler) -> None:
+        (say(BODY) if site.paths.count("/a") == 3 else say(b"", status=503))(handler)
+
+    site.routes |= {"/a": recovering, "/b": say(b"", status=500), "/c": say(b"", status=404)}
+    assert fetch(site, store, "/a").ok
+    assert (fetch(site, store, "/b").status, fetch(site, store, "/c").status) == (500, 404)
+    assert [site.paths.count(path) for path in ("/a", "/b", "/c")] == [3, 3, 1]
+
+
+# ------------------------------------------------------------------------------------------------ manners
+
+
+def test_robots_txt_is_obeyed_and_the_project_is_named(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/robots.txt": say(b"User-agent: *\nDisallow: /private/\n", "text/plain"), "/a": say(BODY), "/private/b": say(BODY)}
+    allowed, refused = Fetcher(site.sources(), store).fetch_many([f"{site.url}/a", f"{site.url}/private/b"])
+    assert allowed.ok
+    assert "robots.txt" in refused.reason
+    assert site.paths == ["/a"]
+    assert all(headers["User-Agent"] == USER_AGENT for _, headers in site.asked)
+    assert sum(path == "/robots.txt" for path, _ in site.asked) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_robots_txt_that_cannot_be_had_closes_the_host(status: int, site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/robots.txt": say(b"", status=status), "/a": say(BODY)}
+    assert "robots.txt" in fetch(site, store).reason
+    assert site.paths == []
+
+
+def test_a_huge_robots_txt_is_read_as_far_as_the_cap(site: Site, store: ArtifactStore) -> None:
+    rules = b"User-agent: *\nDisallow: /a\n" + b"# filler\n" * 200_000
+    site.routes |= {"/robots.txt": say(rules, "text/plain"), "/a": say(BODY)}
+    assert "disallows" in fetch(site, store).reason
+
+
+def test_two_requests_to_one_host_keep_their_distance(site: Site, store: ArtifactStore) -> None:
+    at: list[float] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        at.append(time.monotonic())
+        say(BODY)(handler)
+
+    site.routes |= {f"/{n}": answer for n in range(3)}
+    Fetcher(site.sources(delay_seconds=0.4), store).fetch_many([f"{site.url}/{n}" for n in range(3)])
+    assert all(later - earlier > 0.05 for earlier, later in pairwise(at))
+
+
+def test_cookies_are_not_carried(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": say(BODY, Set_Cookie="id=1; Path=/"), "/b": say(BODY)}
+    Fetcher(site.sources(), store).fetch_many([f"{site.url}/a", f"{site.url}/b"])
+    assert all("Cookie" not in headers for _, headers in site.asked)
+
+
+@pytest.mark.parametrize(
+    ("settings_", "ok"),
+    [
+        ({"allow_hosts": ("example.org",)}, False),
+        ({"allow_hosts": ("127.0.0.1",)}, True),
+        ({"deny_hosts": ("127.0.0.1",)}, False),
+        ({"deny_hosts": ("0.0.1",)}, False),
+        ({"allow_hosts": ("127.0.0.1",), "deny_hosts": ("127.0.0.1",)}, False),
+        ({"deny_hosts": ("27.0.0.1",)}, True),
+    ],
+)
+def test_host_lists_decide_before_anything_is_sent(settings_: dict[str, object], ok: bool, site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY)
+    assert fetch(site, store, **settings_).ok is ok
+    assert bool(site.asked) is ok
+
+
+# ------------------------------------------------------------------------------------------------ what is a page
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "said"),
+    [
+        (b"%PDF-1.7\nnot a page", "text/html", "pdf"),
+        (b"PK\x03\x04" + bytes(60), "text/html", "binary"),
+        (b"MZ\x90\x00" + bytes(200), "text/html", "executable"),
+        (b"\x7fELF\x02\x01\x01" + bytes(100), "text/html", "binary"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "text/html", "png"),
+        (b'{"a": 1}', "application/json", "application/json"),
+        (b"<svg/>", "image/svg+xml", "image/svg"),
+        (b"   \n", "text/html", "empty"),
+        (b"", "text/html", "empty"),
+    ],
+)
+def test_what_is_no_page_is_refused_whatever_it_is_declared_as(
+    body: bytes, content_type: str, said: str, site: Site, store: ArtifactStore
+) -> None:
+    site.routes["/a"] = say(body, content_type)
+    got = fetch(site, store)
+    assert not got.ok
+    assert said in got.reason
+    assert got.status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"BM is how this plain text begins.", "text/plain"),
+        (b"# Title\n\nMarkdown.", "text/markdown; charset=utf-8"),
+        ("<p>Grüße</p>".encode("utf-16"), "text/html; charset=utf-16"),
+        (BODY, ""),
+    ],
+)
+def test_text_is_accepted(body: bytes, content_type: str) -> None:
+    assert unreadable_kind(body, content_type) == ""
+
+
+@given(st.lists(st.text(max_size=200), max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_no_url_raises_or_is_left_without_a_reason(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    async def private(host: str, port: int) -> list[str]:
+        return ["10.0.0.1"]
+
+    fetcher = Fetcher(Sources(seed_urls=("http://example.org/",)), ArtifactStore(tmp_path_factory.getbasetemp() / "urls"), resolver=private)
+    urls = [form.format(text) for text in texts for form in ("{}", "http://{}", "https://example.org/{}")]
+    for got in fetcher.fetch_many(urls):
+        assert not got.ok
+        assert got.reason

@@ -1,0 +1,211 @@
+"""The chunk store never duplicates, never re-embeds what it has, and gives a cell back exactly (R3, R4, O8, A1)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alas_assets.provenance.store import StoreError
+from alas_assets.records import CHUNK_SCHEMA
+from alas_assets.retrieval.store import ChunkStore
+
+
+def rows(names: str, words: str = "plain", text_sha256: str = "t1") -> pl.DataFrame:
+    """One passage per letter."""
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    made = [
+        {
+            "chunk_id": name,
+            "page_id": "http://a.example/",
+            "url": "http://a.example/",
+            "title": "A",
+            "heading_path": ["A", name],
+            "ordinal": number,
+            "text": f"passage {name} about {words}",
+            "start": number * 10,
+            "end": number * 10 + 9,
+            "text_sha256": text_sha256,
+            "body_sha256": "b",
+            "retrieved_at": at,
+        }
+        for number, name in enumerate(names)
+    ]
+    return pl.DataFrame(made, schema=CHUNK_SCHEMA)
+
+
+class Embedder:
+    """Counts what it is asked for; vectors point along the letter in the text."""
+
+    def __init__(self, length: int = 4) -> None:
+        self.asked: list[str] = []
+        self._length = length
+
+    def __call__(self, texts: list[str]) -> list[list[float]]:
+        self.asked += texts
+        return [[1.0 if (ord(text.split()[1][0]) - ord("a")) % self._length == n else 0.1 for n in range(self._length)] for text in texts]
+
+
+@pytest.fixture
+def passages(tmp_path: Path) -> ChunkStore:
+    return ChunkStore(tmp_path / "lance", "python-releases", "tiny")
+
+
+def keep(passages: ChunkStore, tag: str, chunks: pl.DataFrame, embed: Callable[[list[str]], list[list[float]]]) -> None:
+    passages.tag_cell(tag, chunks["chunk_id"].to_list(), passages.upsert(chunks, embed))
+
+
+def test_a_cell_is_given_back_exactly_and_in_order(passages: ChunkStore) -> None:
+    chunks = rows("dbca")
+    keep(passages, "cell-000", chunks, Embedder())
+    assert passages.read_cell("cell-000").equals(chunks)
+
+
+def test_an_unchanged_set_is_not_embedded_again_and_writes_no_version(passages: ChunkStore) -> None:
+    embed = Embedder()
+    first = passages.upsert(rows("abc"), embed)
+    second = passages.upsert(rows("abc"), embed)
+    assert (first.embedded, second.embedded, second.version) == (3, 0, first.version)
+    third = passages.upsert(rows("abcd"), embed)
+    assert third.embedded == 1
+    assert len(embed.asked) == 4
+
+
+def test_a_later_cell_does_not_change_what_an_earlier_one_reads(passages: ChunkStore) -> None:
+    embed = Embedder()
+    old, new = rows("abc"), rows("bcd", text_sha256="t2")
+    keep(passages, "cell-000", old, embed)
+    keep(passages, "cell-001", new, embed)
+    assert passages.read_cell("cell-000").equals(old)
+    assert passages.read_cell("cell-001").equals(new)
+    assert len(embed.asked) == 4
+
+
+def test_a_cell_made_again_replaces_its_own_set(passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("abc"), Embedder())
+    keep(passages, "cell-000", rows("c"), Embedder())
+    assert passages.read_cell("cell-000")["chunk_id"].to_list() == ["c"]
+
+
+def test_equal_ids_in_one_batch_are_stored_once(passages: ChunkStore) -> None:
+    upserted = passages.upsert(pl.concat([rows("ab"), rows("ab")]), Embedder())
+    assert upserted.rows == 2
+    passages.tag_cell("cell-000", ["a", "b"], upserted)
+    assert len(passages.read_cell("cell-000")) == 2
+
+
+def test_search_finds_by_words_and_by_vector_only_within_the_cell(passages: ChunkStore) -> None:
+    embed = Embedder()
+    keep(passages, "cell-000", pl.concat([rows("ab", "lazy imports"), rows("cd", "profiling tools")]), embed)
+    keep(passages, "cell-001", rows("e", "lazy imports"), embed)
+    hits = passages.search("lazy", [0.1, 1.0, 0.1, 0.1], 2, "cell-000")
+    assert sorted(hits["chunk_id"]) == ["a", "b"]
+    assert passages.search("profiling", [0.1, 0.1, 0.1, 1.0], 1, "cell-000")["chunk_id"][0] in "cd"
+    assert hits.columns == [*CHUNK_SCHEMA.names(), "score"]
+    assert "e" not in passages.search("lazy imports", [1.0, 0.1, 0.1, 0.1], 10, "cell-000")["chunk_id"]
+    assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["c"])["chunk_id"].to_list() == ["c"]
+    assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["e"]).is_empty()
+
+
+@pytest.mark.parametrize("text", ["", '"', "AND ( OR", "a' OR 1=1; --", "foo:bar^2", "\x00", "🐍"])
+def test_no_question_breaks_the_search(text: str, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("ab"), Embedder())
+    assert len(passages.search(text, [1.0, 0, 0, 0], 2, "cell-000")) == 2
+
+
+def test_equal_searches_give_equal_answers(passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("abcdefghijklmnop"), Embedder())
+    first = passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, "cell-000")
+    assert all(passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, "cell-000").equals(first) for _ in range(5))
+
+
+def test_domains_do_not_mix(tmp_path: Path, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("ab"), Embedder())
+    other = ChunkStore(tmp_path / "lance", "cves", "tiny")
+    with pytest.raises(StoreError, match="materialise `documents` of cves again"):
+        other.read_cell("cell-000")
+    keep(other, "cell-000", rows("a", "other"), Embedder())
+    assert len(passages.read_cell("cell-000")) == 2
+
+
+def test_a_hostile_domain_name_stays_inside_the_folder(tmp_path: Path) -> None:
+    hostile = ChunkStore(tmp_path / "in" / "lance", "../../out|x🐍", "tiny")
+    keep(hostile, "cell-000", rows("a"), Embedder())
+    assert len(hostile.read_cell("cell-000")) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_another_embedder_has_its_own_vectors_and_its_question_is_refused(tmp_path: Path, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("ab"), Embedder())
+    larger = ChunkStore(tmp_path / "lance", "python-releases", "larger")
+    with pytest.raises(StoreError, match="embedded by tiny, the question by larger"):
+        larger.search("a", [1.0] * 6, 1, "cell-000")
+    assert larger.upsert(rows("ab"), Embedder(6)).embedded == 2
+    assert len(larger.read_cell("cell-000")) == 2
+
+
+def test_vectors_that_do_not_fit_are_refused_and_the_table_stays(passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("ab"), Embedder())
+    with pytest.raises(StoreError):
+        passages.upsert(rows("c"), Embedder(7))
+    with pytest.raises(StoreError):
+        passages.upsert(rows("c"), lambda texts: [[float("nan")] * 4 for _ in texts])
+    with pytest.raises(StoreError, match="one vector"):
+        passages.upsert(rows("cd"), lambda texts: [[1.0] * 4])
+    assert len(passages.read_cell("cell-000")) == 2
+
+
+@pytest.mark.parametrize("damage", ["deleted", "data", "manifests"])
+def test_a_damaged_table_says_what_to_do_and_making_it_again_heals_it(damage: str, tmp_path: Path, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("abc"), Embedder())
+    table = next(path for path in (tmp_path / "lance").glob("*.lance") if not path.name.endswith(".cells.lance"))
+    if damage == "deleted":
+        for path in sorted(table.rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
+        table.rmdir()
+    else:
+        for path in (table / ("data" if damage == "data" else "_versions")).iterdir():
+            path.write_bytes(b"torn")
+    reader = ChunkStore(tmp_path / "lance", "python-releases", "tiny")
+    with pytest.raises(StoreError, match="materialise `documents` of python-releases again"):
+        reader.read_cell("cell-000")
+    embed = Embedder()
+    keep(reader, "cell-000", rows("abc"), embed)
+    assert len(embed.asked) == 3
+    assert reader.read_cell("cell-000").equals(rows("abc"))
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from alas_assets.retrieval.store import ChunkStore
+from alas_assets_tests.retrieval.test_store import Embedder, rows, keep
+root, who = Path(sys.argv[1]), sys.argv[2]
+for turn in range(3):
+    chunks = rows("abcdefghijkl", text_sha256=f"{who}-{turn}")
+    keep(ChunkStore(root, "python-releases", "tiny"), f"cell-{who}", chunks, Embedder())
+"""
+
+
+def test_concurrent_writers_leave_no_duplicate_and_each_reads_its_own_version(tmp_path: Path) -> None:
+    root = tmp_path / "lance"
+    folder = Path(__file__).parents[2]
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(root), who], cwd=folder, stderr=subprocess.PIPE) for who in "xy"]
+    for writer in writers:
+        _, errors = writer.communicate(timeout=120)
+        assert writer.returncode == 0, errors.decode()
+    passages = ChunkStore(root, "python-releases", "tiny")
+    for who in "xy":
+        cell = passages.read_cell(f"cell-{who}")
+        assert cell["chunk_id"].to_list() == list("abcdefghijkl")
+        assert set(cell["text_sha256"]) == {f"{who}-2"}
+    upserted = passages.upsert(rows("abcdefghijkl"), Embedder())
+    assert upserted.embedded == 0
+    import lancedb
+
+    assert lancedb.connect(str(root)).open_table(upserted.table).count_rows() == 12

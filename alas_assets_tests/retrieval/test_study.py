@@ -1,0 +1,176 @@
+"""A domain's pages are looked over and studied; failures are rows, and too little yield is explained (R3-R6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alas_assets.domains.config import DomainError
+from alas_assets.provenance.store import ArtifactStore
+from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Topic
+from alas_assets.retrieval.store import ChunkStore
+from alas_assets.retrieval.study import Studied, study, survey, yield_problem
+from alas_assets_tests.retrieval.site import Site, go_to, page, say
+from alas_assets_tests.retrieval.test_store import Embedder
+
+PROSE = "<p>" + "The release changes how the tool reads its settings, and this sentence says so plainly. " * 12 + "</p>"
+
+
+def small_site(site: Site) -> None:
+    links = [
+        "b.html",
+        "a.html",
+        "/a.html#part",
+        "https://elsewhere.example/x",
+        "gone.html",
+        "book.pdf",
+        "mailto:x@y.example",
+        "b.html",
+        "http://[x",
+    ]
+    site.routes["/"] = say(page("Index", "<ul>" + "".join(f'<li><a href="{link}">{link}</a></li>' for link in links) + "</ul>"))
+    site.routes["/a.html"] = say(
+        page("Page A", f"<p>Lead of A.</p><h2>First</h2>{PROSE}<h3>Deeper</h3>{PROSE}<h4>Too deep</h4>"), ETag='"a"'
+    )
+    site.routes["/b.html"] = say(page("Page B", f"<h2>Second</h2>{PROSE}"))
+
+
+def topic(name: str, *urls: str) -> Topic:
+    return Topic(topic_id=name, name=name, urls=list(urls))
+
+
+def studied(site: Site, store: ArtifactStore, *topics: Topic, embed: Embedder | None = None, tag: str = "cell-000") -> Studied:
+    return study(topics, site.domain(), store, embed=embed or Embedder(), embedder="tiny", tag=tag)
+
+
+def test_a_survey_follows_the_index_once_in_its_order(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    outlines, failures = survey(site.domain(), store)
+    assert [(outline.title, outline.headings) for outline in outlines] == [("Page B", ["Second"]), ("Page A", ["First", "Deeper"])]
+    assert outlines[1].summary == "Lead of A."
+    assert [url for url, _ in failures] == [f"{site.url}/gone.html"]
+    assert "404" in failures[0][1]
+    assert sorted(site.paths) == ["/", "/a.html", "/b.html", "/gone.html"]
+
+
+def test_a_seed_with_text_of_its_own_is_surveyed_too(site: Site, store: ArtifactStore) -> None:
+    site.routes["/"] = say(page("Only page", PROSE))
+    outlines, failures = survey(site.domain(), store)
+    assert [outline.url for outline in outlines] == [f"{site.url}/"]
+    assert failures == []
+
+
+def test_the_link_pattern_and_the_page_limit_are_kept(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    outlines, _ = survey(site.domain(link_pattern=r"/a\.html$"), store)
+    assert [outline.title for outline in outlines] == ["Page A"]
+    outlines, _ = survey(site.domain(max_pages=2), store)
+    assert [outline.title for outline in outlines] == ["Page B"]
+    with pytest.raises(DomainError, match=r"little-site: sources\.link_pattern"):
+        survey(site.domain(link_pattern="("), store)
+
+
+def test_an_unreachable_seed_is_a_failure_and_no_exception(site: Site, store: ArtifactStore) -> None:
+    outlines, failures = survey(site.domain(seed_urls=("http://127.0.0.1:1/",), private_hosts=("127.0.0.1:1",)), store)
+    assert outlines == []
+    assert "connection refused" in failures[0][1]
+
+
+def test_study_keeps_body_text_offsets_and_topics_of_every_page(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    a, b, gone = (f"{site.url}/{name}.html" for name in ("a", "b", "gone"))
+    got = studied(site, store, topic("t1", a, f"{a}#part"), topic("t2", b, a, gone))
+    assert dict(got.fetches.schema) == dict(FETCH_SCHEMA)
+    assert dict(got.chunks.schema) == dict(CHUNK_SCHEMA)
+    assert got.fetches["topic_ids"].to_list() == [["t1", "t2"], ["t2"], ["t2"]]
+    assert got.fetches["ok"].to_list() == [True, True, False]
+    assert "404" in got.fetches["reason"][2]
+    assert sorted(site.paths) == ["/a.html", "/b.html", "/gone.html"]
+    for row in got.chunks.iter_rows(named=True):
+        text = (store.texts / row["text_sha256"]).read_text(encoding="utf-8")
+        assert text[row["start"] : row["end"]] == row["text"]
+        assert (store.pages / row["body_sha256"]).is_file()
+        assert row["heading_path"][0] == row["title"]
+    assert int(got.fetches["chunks"].sum()) == len(got.chunks)
+    assert ChunkStore(store.lance, "little-site", "tiny").read_cell("cell-000").equals(got.chunks)
+    assert yield_problem(got.fetches, got.chunks) is None
+
+
+def test_a_second_study_of_unchanged_pages_embeds_nothing_and_gives_the_same_passages(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    embed = Embedder()
+    pages = topic("t", f"{site.url}/a.html", f"{site.url}/b.html")
+    first = studied(site, store, pages, embed=embed)
+    asked = len(embed.asked)
+    second = studied(site, store, pages, embed=embed, tag="cell-001")
+    assert asked == len(embed.asked) == first.embedded
+    assert second.embedded == 0
+    assert second.chunks.equals(first.chunks)
+    assert site.asked[-1][1].get("If-None-Match") or site.asked[-2][1].get("If-None-Match") == '"a"'
+
+
+def test_a_changed_page_embeds_only_its_changed_passages_and_the_old_cell_keeps_its_own(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    pages = topic("t", f"{site.url}/a.html", f"{site.url}/b.html")
+    first = studied(site, store, pages)
+    site.routes["/b.html"] = say(page("Page B", f"<h2>Second</h2>{PROSE}<h2>Third</h2><p>A new fact stands at the end.</p>"))
+    second = studied(site, store, pages, tag="cell-001")
+    assert second.embedded == 1
+    chunk_store = ChunkStore(store.lance, "little-site", "tiny")
+    assert chunk_store.read_cell("cell-000").equals(first.chunks)
+    assert chunk_store.read_cell("cell-001").equals(second.chunks)
+
+
+def test_two_addresses_of_one_page_give_its_passages_once(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    site.routes["/old.html"] = go_to("/a.html")
+    got = studied(site, store, topic("t", f"{site.url}/old.html", f"{site.url}/a.html"))
+    assert got.fetches["ok"].to_list() == [True, True]
+    assert got.fetches["page_id"].n_unique() == 1
+    assert got.chunks["chunk_id"].is_unique().all()
+    assert int(got.fetches["chunks"].sum()) == len(got.chunks)
+
+
+def test_a_page_without_text_is_a_row_with_its_reason(site: Site, store: ArtifactStore) -> None:
+    site.routes["/e"] = say(b"<html><body><script>draw()</script></body></html>")
+    got = studied(site, store, topic("t", f"{site.url}/e"))
+    assert (got.fetches["ok"][0], got.fetches["status"][0], got.fetches["body_sha256"][0] != "") == (False, 200, True)
+    assert "text" in got.fetches["reason"][0]
+    assert got.chunks.is_empty()
+
+
+def _problem(site: Site, store: ArtifactStore, path: str, **changes: object) -> str:
+    url = path if "://" in path else f"{site.url}{path}"
+    got = study([topic("t", url)], site.domain(**changes), store, embed=Embedder(), embedder="tiny", tag="cell-000")
+    return yield_problem(got.fetches, got.chunks) or ""
+
+
+def test_too_little_yield_names_the_likely_cause(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {
+        "/empty": say(page("", "<script>x</script>")),
+        "/short": say(page("Short", "<p>Only six words in here.</p>")),
+        "/err": say(b"", status=500),
+    }
+    assert "nothing listens at 127.0.0.1:1" in _problem(site, store, "http://127.0.0.1:1/", private_hosts=("127.0.0.1:1",))
+    assert "sources.private_hosts" in _problem(site, store, "/short", private_hosts=())
+    assert "sources.deny_hosts" in _problem(site, store, "/short", deny_hosts=("127.0.0.1",))
+    assert "hold no text" in _problem(site, store, "/empty")
+    assert "hold only" in _problem(site, store, "/short")
+    assert "404" in _problem(site, store, "/none")
+    assert "error of its own" in _problem(site, store, "/err")
+    site.routes["/robots.txt"] = say(b"User-agent: *\nDisallow: /", "text/plain")
+    assert "robots.txt" in _problem(site, store, "/short")
+
+
+def test_a_cell_without_pages_is_a_problem_in_words(site: Site, store: ArtifactStore) -> None:
+    got = studied(site, store)
+    assert "no topic names a page" in (yield_problem(got.fetches, got.chunks) or "")
+
+
+def test_a_store_that_cannot_be_written_is_an_error_and_no_failed_page(site: Site, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the store's folder should be")
+    small_site(site)
+    with pytest.raises(OSError, match="blocked"):
+        studied(site, ArtifactStore(blocked), topic("t", f"{site.url}/a.html"))

@@ -1,0 +1,141 @@
+"""Answers: in order, independent of company, with adapters that leave nothing behind."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alas_assets.students.answering import AdapterError, Answered, Answerer, AskItem, Decoding
+from alas_assets.students.catalog import StudentRef
+from alas_assets_tests.students.conftest import build_adapter
+
+THINGS = ["France", "Japan", "Italy", "a spider", "water", "Shakespeare", "bees", "the Moon", "gold", "Python"]
+ITEMS = [AskItem(question=f"What is {thing} best known for?") for thing in THINGS]
+ITEMS += [
+    AskItem(question=f"Name one thing about {thing}.", context=f"Many say that {thing} is old. " * (n % 4 + 1))
+    for n, thing in enumerate(THINGS)
+]
+SHORT = Decoding(max_new_tokens=8)
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_student: Path) -> Answerer:
+    return Answerer(tiny_student)
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_student: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("adapters")
+    return [build_adapter(tiny_student, folder / str(seed), seed) for seed in (1, 2)]
+
+
+def test_a_batch_equals_one_by_one(tiny: Answerer) -> None:
+    together = tiny.answer(ITEMS)
+    assert together == [tiny.answer([item])[0] for item in ITEMS]
+    assert all(not answer.error for answer in together)
+
+
+def test_the_real_student_answers_alike_in_any_company(embedded: StudentRef) -> None:
+    answerer = Answerer(embedded.folder)
+    together = answerer.answer(ITEMS, decoding=SHORT)
+    assert all(answer.text and not answer.error for answer in together)
+    others = [AskItem(question=f"How many letters has the word {thing}?") for thing in THINGS]
+    assert answerer.answer([*others, *reversed(ITEMS)], decoding=SHORT)[len(others) :] == list(reversed(together))
+    for alone in (0, 5, 9, 12, 15):
+        assert answerer.answer([ITEMS[alone]], decoding=SHORT) == [together[alone]]
+    assert answerer.answer([AskItem(question="What is the capital of France?")])[0].text == "The capital of France is Paris."
+
+
+def test_answers_come_in_the_order_of_the_questions(tiny: Answerer) -> None:
+    forward = tiny.answer(ITEMS)
+    assert len({answer.text for answer in forward}) > 1
+    assert list(reversed(tiny.answer(list(reversed(ITEMS))))) == forward
+
+
+def test_progress_ends_with_all_questions(tiny: Answerer) -> None:
+    seen: list[tuple[int, int]] = []
+    tiny.answer(ITEMS, on_progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (len(ITEMS), len(ITEMS))
+    assert seen == sorted(seen)
+
+
+def test_one_impossible_question_fails_alone(tiny: Answerer) -> None:
+    answers = tiny.answer([ITEMS[0], AskItem(question="x" * 3000), AskItem(question="\ud800"), ITEMS[1]])
+    assert [bool(answer.error) for answer in answers] == [False, True, True, False]
+    assert "window" in answers[1].error
+    assert [answers[0], answers[3]] == tiny.answer(ITEMS[:2])
+
+
+def test_no_questions_give_no_answers(tiny: Answerer) -> None:
+    assert tiny.answer([]) == []
+
+
+def test_adapters_change_answers_and_leave_nothing_behind(tiny: Answerer, adapters: list[Path]) -> None:
+    base = tiny.answer(ITEMS)
+    first, second = tiny.answer(ITEMS, adapters[0]), tiny.answer(ITEMS, adapters[1])
+    assert first != base
+    assert second not in (base, first)
+    assert tiny.answer(ITEMS, adapters[0]) == first
+    assert tiny.answer(ITEMS) == base
+
+
+def test_an_adapter_replaced_in_place_is_loaded_again(tiny: Answerer, adapters: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapters[0], folder)
+    before = tiny.answer(ITEMS, folder)
+    shutil.copyfile(adapters[1] / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+    assert tiny.answer(ITEMS, folder) != before
+
+
+def test_an_adapter_in_a_format_that_can_run_code_is_refused(tiny: Answerer, adapters: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapters[0], folder)
+    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
+    with pytest.raises(AdapterError, match="refused"):
+        tiny.answer(ITEMS[:1], folder)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other layers", "other shape", "no config"])
+def test_an_adapter_that_does_not_fit_is_an_error_and_the_base_answers_on(
+    tiny: Answerer, adapters: list[Path], tmp_path: Path, damage: str
+) -> None:
+    base = tiny.answer(ITEMS[:3])
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapters[0], folder)
+    weights, config = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    settings = json.loads(config.read_text())
+    if damage == "truncated":
+        weights.write_bytes(weights.read_bytes()[:200])
+    elif damage == "other layers":
+        config.write_text(json.dumps({**settings, "target_modules": ["o_proj"]}))
+    elif damage == "other shape":
+        config.write_text(json.dumps({**settings, "r": 2}))
+    else:
+        config.unlink()
+    with pytest.raises(AdapterError, match=str(folder)):
+        tiny.answer(ITEMS[:3], folder)
+    assert tiny.answer(ITEMS[:3]) == base
+
+
+def test_running_out_of_memory_asks_fewer_at_once(tiny_student: Path) -> None:
+    answerer = Answerer(tiny_student)
+    whole, sizes = answerer._generate, []
+
+    def cramped(prompts: list[list[int]], width: int, rows: int, decoding: Decoding) -> list[str]:
+        sizes.append(rows)
+        if rows > 4:
+            raise RuntimeError("out of memory")
+        return whole(prompts, width, rows, decoding)
+
+    expected = answerer.answer(ITEMS[:10])
+    answerer._generate = cramped  # a real shortage cannot be had on demand
+    assert answerer.answer(ITEMS[:10]) == expected
+    assert min(sizes) == 4
+
+
+def test_a_student_that_always_fails_gives_every_item_its_error(tiny_student: Path) -> None:
+    answerer = Answerer(tiny_student)
+    answerer._model.model.embed_tokens.weight.data = answerer._model.model.embed_tokens.weight.data[:, :3]
+    answers = answerer.answer(ITEMS[:3])
+    assert all(isinstance(answer, Answered) and answer.error and not answer.text for answer in answers)

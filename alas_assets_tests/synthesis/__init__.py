@@ -1,0 +1,1 @@
+"""Tests of curation, probes, leak check, training rows and preference pairs."""

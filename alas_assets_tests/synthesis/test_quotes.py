@@ -1,0 +1,69 @@
+"""Quotes are found exactly after folding, and their offsets lead back to the stored text."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from alas_assets.provenance import ids
+from alas_assets.synthesis.quotes import FoldedText, explain_missing
+
+# white space of many kinds, combining marks in and out of order, Hangul jamo, Indic vowel signs, singletons
+HOSTILE = st.text(
+    alphabet="ab1. \t\n\u00a0\u2000\u3000\u0301\u0323\u0f71\u0f73\u1100\u1161\u11a8\u09c7\u09be\u2126é\u0cc6\u0cc2\u0cd5", max_size=40
+)
+
+
+@given(HOSTILE)
+@example("a\u0f73\u0301")
+@example(" \u0301x")
+def test_a_folded_text_is_what_ids_fold_gives(text: str) -> None:
+    assert FoldedText(text).folded == ids.fold(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_folds_as_ids_fold_does(text: str) -> None:
+    assert FoldedText(text).folded == ids.fold(text)
+
+
+@given(HOSTILE, st.data())
+def test_a_located_slice_folds_to_the_quote(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    quote = text[start : data.draw(st.integers(start, len(text)))]
+    place = FoldedText(text).locate(quote)
+    if place is not None:
+        assert ids.fold(text[place[0] : place[1]]) == ids.fold(quote)
+
+
+@given(st.lists(st.sampled_from(["alpha", "3.15", "`x.y`", "été"]), min_size=3, max_size=12), st.data())
+def test_whole_words_of_a_text_are_always_found(words: list[str], data: st.DataObject) -> None:
+    gaps = data.draw(st.lists(st.sampled_from([" ", "\n", "  \t", "\u00a0"]), min_size=len(words), max_size=len(words)))
+    text = "".join(word + gap for word, gap in zip(words, gaps, strict=True))
+    quote = " ".join(words[1:-1])
+    place = FoldedText(text).locate(quote)
+    assert place is not None
+    assert ids.fold(text[place[0] : place[1]]) == ids.fold(quote)
+
+
+def test_a_quote_that_cuts_a_number_or_word_is_not_found_but_a_later_whole_one_is() -> None:
+    text = FoldedText("released with Python 3.15 and Python 3.1 too")
+    assert text.locate("Python 3.1") == (30, 40)
+    assert text.locate("Python 3") is None
+    assert text.locate("eleased with") is None
+
+
+def test_a_quote_in_decomposed_letters_is_found_with_offsets_into_the_stored_form() -> None:
+    stored = "the cafe\u0301  opened"
+    assert FoldedText(stored).locate("caf\u00e9 opened") == (4, len(stored))
+
+
+def test_pieces_of_texts_are_told_from_inventions() -> None:
+    texts = "the parser now reads lists of names\x00a warning is shown on every start"
+    assert explain_missing("the parser now reads ... a warning is shown", texts) == "stitched"
+    assert explain_missing("lists of names a warning is shown", texts) == "stitched"
+    assert explain_missing("the parser now writes poems about spring weather", texts) == "nowhere"
+
+
+@given(st.text(), st.text())
+def test_explaining_a_missing_quote_never_raises(quote: str, texts: str) -> None:
+    explain_missing(quote, texts)

@@ -1,0 +1,86 @@
+"""The exact rows of SFT: shares, rehearsal, determinism."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, empty
+from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
+from alas_assets.synthesis.training_rows import ReplayError, build_rows, rows_hash
+
+from .factory import domain
+
+QA = domain(["alpha", "beta", "gamma"], "a.html", 1)
+EARLIER = domain(["delta", "omega"], "b.html", 0, train=4)
+REPLAY = [(ReplayPrompt(id=f"r{i}", prompt=f"Tell me about river number {i}."), f"River {i}.") for i in range(7)]
+
+
+def test_only_accepted_train_rows_are_trained_on() -> None:
+    rows = build_rows(QA, [], [], replay_share=0.0, rehearsal_per_fact=2, seed=1)
+    assert rows.schema == TRAIN_ROW_SCHEMA
+    assert set(rows["row_id"]) == set(QA.filter(pl.col("role") == "train")["qa_id"])
+    assert set(rows["completion"]) == {"alpha", "beta", "gamma"}
+    assert build_rows(
+        QA.with_columns(pl.lit(False).alias("accepted")), [EARLIER], REPLAY, replay_share=0.3, rehearsal_per_fact=2, seed=1
+    ).is_empty()
+
+
+@settings(deadline=None)
+@given(st.floats(0, 0.9), st.integers(0, 5), st.integers(0, 2**40))
+def test_rows_are_deterministic_and_replay_has_its_share(share: float, per_fact: int, seed: int) -> None:
+    rows = build_rows(QA, [EARLIER], REPLAY, replay_share=share, rehearsal_per_fact=per_fact, seed=seed)
+    again = build_rows(QA.reverse(), [EARLIER.reverse()], REPLAY[::-1], replay_share=share, rehearsal_per_fact=per_fact, seed=seed)
+    assert rows_hash(rows) == rows_hash(again)
+    replayed = rows.filter(pl.col("kind") == "replay").height
+    assert abs(replayed - share * rows.height) <= 1
+    counts = rows.filter(pl.col("kind") == "rehearsal").group_by("fact_id").len()["len"]
+    assert counts.to_list() == [min(per_fact, 4)] * (2 if per_fact else 0)
+
+
+def test_prompts_repeat_in_whole_rounds() -> None:
+    rows = build_rows(QA, [], REPLAY, replay_share=0.8, rehearsal_per_fact=0, seed=3)
+    times = rows.filter(pl.col("kind") == "replay").group_by("row_id").len()["len"]
+    assert times.max() - times.min() <= 1  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert times.max() > 1  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+
+
+def test_another_seed_gives_another_order() -> None:
+    assert rows_hash(build_rows(QA, [], REPLAY, replay_share=0.3, rehearsal_per_fact=0, seed=1)) != rows_hash(
+        build_rows(QA, [], REPLAY, replay_share=0.3, rehearsal_per_fact=0, seed=2)
+    )
+
+
+def test_all_rows_are_rehearsed_where_no_number_is_set() -> None:
+    rows = build_rows(QA, [EARLIER, EARLIER], [], replay_share=0.0, rehearsal_per_fact=None, seed=1)
+    assert rows.filter(pl.col("kind") == "rehearsal").height == EARLIER.filter(pl.col("role") == "train").height
+
+
+def test_facts_taught_again_retired_or_answered_anew_are_not_rehearsed() -> None:
+    assert "rehearsal" not in set(build_rows(QA, [QA], [], replay_share=0.0, rehearsal_per_fact=None, seed=1)["kind"])
+    retired = frozenset(EARLIER.filter(pl.col("answer") == "delta")["fact_id"])
+    assert "delta" not in set(
+        build_rows(QA, [EARLIER], [], replay_share=0.0, rehearsal_per_fact=None, seed=1, retired_facts=retired)["completion"]
+    )
+    changed = domain(["epsilon", "omega"], "b.html", 1, train=4)
+    rows = build_rows(changed, [EARLIER], [], replay_share=0.0, rehearsal_per_fact=None, seed=1)
+    assert "delta" not in set(rows["completion"])
+
+
+def test_prompts_near_a_guard_and_empty_answers_are_left_out() -> None:
+    guard = GuardQuestion(id="g", question="Tell me about river number 3.", answer="River 3")
+    rows = build_rows(QA, [], [*REPLAY[:4], (REPLAY[4][0], " \n")], replay_share=0.5, rehearsal_per_fact=0, seed=1, guards=[guard])
+    assert set(rows.filter(pl.col("kind") == "replay")["row_id"]) == {"r0", "r1", "r2"}
+
+
+def test_a_share_that_cannot_be_given_is_refused() -> None:
+    with pytest.raises(ReplayError, match="none of 0 replay prompts"):
+        build_rows(QA, [], [], replay_share=0.3, rehearsal_per_fact=0, seed=1)
+    with pytest.raises(ValueError, match="replay_share is 1"):
+        build_rows(QA, [], REPLAY, replay_share=1.0, rehearsal_per_fact=0, seed=1)
+
+
+def test_an_iteration_without_new_facts_trains_nothing() -> None:
+    assert build_rows(empty(QA_SCHEMA), [EARLIER], REPLAY, replay_share=0.3, rehearsal_per_fact=2, seed=1).is_empty()

@@ -1,0 +1,52 @@
+"""Asking the teacher: each passage belongs to one topic of the plan, and a page without passages is a reason."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from alas_assets.records import CHUNK_SCHEMA, Topic
+from alas_assets.synthesis.writing import write_drafts
+from alas_assets.teachers.protocol import Written
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Noting:
+    """A teacher that writes nothing and notes what it was shown."""
+
+    name, version = "noting", "1"
+
+    def __init__(self) -> None:
+        self.shown: dict[str, list[str]] = {}
+
+    def write(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
+        self.shown[topic.name] = chunks["chunk_id"].to_list()
+        return Written(facts=[])
+
+
+def chunk(name: str, *path: str) -> dict[str, object]:
+    row = {**dict.fromkeys(CHUNK_SCHEMA.names()), "chunk_id": name, "url": "http://a/", "heading_path": list(path), "retrieved_at": NOW}
+    return {**row, "text": name, "ordinal": len(path)}
+
+
+CHUNKS = pl.DataFrame([chunk("intro", "Title"), chunk("one", "Title", "One"), chunk("deep", "Title", "One", "More")], schema=CHUNK_SCHEMA)
+WHOLE = Topic(topic_id="w", name="whole", urls=["http://a/"])
+SECTION = Topic(topic_id="s", name="section", urls=["http://a/"], heading="One")
+
+
+def test_a_whole_page_topic_is_left_with_what_no_section_topic_covers() -> None:
+    teacher = Noting()
+    write_drafts(teacher, [WHOLE, SECTION], CHUNKS, max_pairs=1, phrasings=1)  # pyright: ignore[reportArgumentType]
+    assert teacher.shown["whole"] == ["intro"]
+
+
+def test_a_whole_page_topic_alone_gets_the_whole_page() -> None:
+    teacher = Noting()
+    write_drafts(teacher, [WHOLE], CHUNKS, max_pairs=1, phrasings=1)  # pyright: ignore[reportArgumentType]
+    assert teacher.shown["whole"] == ["intro", "one", "deep"]
+
+
+def test_a_topic_whose_pages_gave_nothing_is_rejected_with_that_reason() -> None:
+    lost = Topic(topic_id="l", name="lost", urls=["http://b/"])
+    _, rejected = write_drafts(Noting(), [lost], CHUNKS, max_pairs=1, phrasings=1)  # pyright: ignore[reportArgumentType]
+    assert [(r.topic_id, r.reason) for r in rejected] == [("l", "no passage of its pages was read")]

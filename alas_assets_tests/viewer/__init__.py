@@ -1,0 +1,1 @@
+"""Tests of the loopback sites and of sharing their server."""
