@@ -24,7 +24,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-# ---------------------------------------------------------------------------------------------- planning (P, V)
+# ------------------------------------------------------------------------------------------------ planning
 
 
 class PageOutline(Record):
@@ -134,7 +134,7 @@ class RevisedCurriculum(Record):
     novel_facts: int = Field(default=0, description="facts this iteration taught that no earlier one did")
 
 
-# ---------------------------------------------------------------------------------------------- synthesis (S)
+# ------------------------------------------------------------------------------------------------ synthesis
 
 
 class Phrasing(Record):
@@ -169,7 +169,7 @@ class RejectedDraft(Record):
     reason: str
 
 
-# ---------------------------------------------------------------------------------------------- release (G)
+# ------------------------------------------------------------------------------------------------ release
 
 
 class PairedTest(Record):

@@ -33,7 +33,7 @@ def quill_site() -> "Iterator[Site]":
 
 
 @pytest.fixture(scope="session")
-def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: "Site") -> "Iterator[Harness]":
+def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: "Site") -> "Harness":
     """One whole iteration of the domain `quill` with the tiny student, made once for all tests that look at a finished cell."""
     from alas_assets_tests.harness import Harness
 
@@ -44,7 +44,7 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     assert outcome.success, outcome.failures
     os.environ.clear()
     os.environ.update(before)
-    yield harness
+    return harness
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,8 @@ def serving() -> Iterator[Site]:
     site.page(
         "/",
         "Quill release notes",
-        '<p>What changed in the Quill toolkit, release by release.</p><ul><li><a href="/3.html">Quill 3</a></li><li><a href="/4.html">Quill 4</a></li></ul>',
+        "<p>What changed in the Quill toolkit, release by release.</p>"
+        '<ul><li><a href="/3.html">Quill 3</a></li><li><a href="/4.html">Quill 4</a></li></ul>',
     )
     site.page(
         "/3.html",

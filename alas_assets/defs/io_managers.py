@@ -38,7 +38,7 @@ class StoreIOManager(dg.ConfigurableIOManager):
             return store.read_record(wanted, pointer)
         raise StoreError(f"{name} is a record: annotate the input with its class, not {wanted}")
 
-    def _pointer(self, key: dg.AssetKey, partition: str):  # noqa: ANN202
+    def _pointer(self, key: dg.AssetKey, partition: str):
         return self.alas.store.pointer(cell_of(partition), key.to_user_string())
 
 

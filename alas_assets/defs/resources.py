@@ -117,8 +117,8 @@ class Trainer(dg.ConfigurableResource):
         except dg.DagsterPipesExecutionError as error:
             tail = log.read_text(encoding="utf-8", errors="replace")[-1500:] if log.exists() else str(error)
             raise dg.Failure(
-                description=f"{module.rsplit('.', 1)[-1]} training of {spec.cell} failed; its checkpoints are kept in {spec.checkpoint_dir} "
-                f"and the next run continues from them. The child's last words:\n{tail}",
+                description=f"{spec.kind} training of {spec.cell} failed; its checkpoints in {spec.checkpoint_dir} are kept and the "
+                f"next run continues from them. The child's last words:\n{tail}",
                 allow_retries=False,
             ) from error
         reports = finished.get_custom_messages()

@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.definitions import build_defs
+from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell
 from alas_assets.settings import Settings

@@ -199,7 +199,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> dict[str, object]:
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len({url for topic in plan.topics for url in topic.urls}),
         "facts, at most": pairs,
-        "training rows, at most": f"{rows} and {round(rows * recipe.replay_share / (1 - recipe.replay_share))} of replay, {recipe.epochs} epochs",
+        "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
         "teacher": f"{teacher.name}: no model, no key, costs nothing",
     }
 

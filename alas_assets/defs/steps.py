@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from alas_assets.automation import on_new_content
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain, DomainError
-from alas_assets.partitions import cell_of, cells
 from alas_assets.evaluation.answers import AnswerError
 from alas_assets.evaluation.exam import ExamError
 from alas_assets.evaluation.scoreboard import ScoreError
+from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
 from alas_assets.release.registry import RegistryError

@@ -2,6 +2,7 @@
 
 import io
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +17,10 @@ from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import write_atomic
 from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, AdapterRef, Seed
+from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt, read_replay
-from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.training_rows import build_rows, rows_hash
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
@@ -30,7 +31,7 @@ def replayed(step: Step, needed: int, seed: int) -> list[tuple[ReplayPrompt, str
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     usable = usable_replay(read_replay(alas.settings.data / "replay" / domain.replay_file), guards)
     spare = 8  # some answers come out empty and are left out
-    chosen = random.Random(seed).sample(usable, min(needed + spare, len(usable)))
+    chosen = random.Random(seed).sample(usable, min(needed + spare, len(usable)))  # noqa: S311 - a repeatable draw, no secret
     asked = pl.DataFrame(
         [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": p.id, "split": "replay", "question": p.prompt} for p in chosen],
         schema=PROBE_SCHEMA,
@@ -163,10 +164,19 @@ def sft_adapter(
         fresh = domain.student.accumulate == "fresh"
         rehearsal = None if fresh else recipe.rehearsal_per_fact
         earlier = earlier_tables(alas, heir.qa_hashes, "qa_pairs")
-        taught = build_rows(qa_pairs, earlier, [], replay_share=0.0, rehearsal_per_fact=rehearsal, seed=domain.seed)
-        needed = round(taught.height * recipe.replay_share / (1 - recipe.replay_share))
-        replay = replayed(step, needed, domain.seed + step.cell.number)
-        rows = build_rows(qa_pairs, earlier, replay, replay_share=recipe.replay_share, rehearsal_per_fact=rehearsal, seed=domain.seed)
+        build = partial(
+            build_rows,
+            qa_pairs,
+            earlier,
+            rehearsal_per_fact=rehearsal,
+            seed=domain.seed,
+            passes=recipe.passes,
+            cloze_repeat=recipe.cloze_repeat,
+            word_dropout=recipe.word_dropout,
+        )
+        taught = build([], replay_share=0.0).height
+        replay = replayed(step, round(taught * recipe.replay_share / (1 - recipe.replay_share)), domain.seed + step.cell.number)
+        rows = build(replay, replay_share=recipe.replay_share)
         return run_training(
             step,
             trainer,

@@ -23,11 +23,12 @@ def collect_garbage(home: Path, domain: str) -> Freed:
 
     An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it.
     """
-    named, blobs, inputs = _named(home)
+    named, blobs, inputs = _named(home, domain)
+    own = f"{domain}|"
     freed_files = freed_bytes = 0
     for memo in sorted((home / "memo").rglob("*.json")):
         entry = json.loads(memo.read_text(encoding="utf-8"))
-        if (entry["asset"], entry["hash"]) in named:
+        if not entry["cell"].startswith(own) or (entry["asset"], entry["hash"]) in named:
             continue
         artifact = home / "artifacts" / safe_name(entry["asset"]) / f"{entry['hash']}.{entry['kind']}"
         for path in (artifact, *(home / blob for blob in entry["blobs"] if blob.startswith("artifacts/adapters/") and blob not in blobs)):
@@ -41,8 +42,8 @@ def collect_garbage(home: Path, domain: str) -> Freed:
     return Freed(freed_files, freed_bytes)
 
 
-def _named(home: Path) -> tuple[set[tuple[str, str]], set[str], set[str]]:
-    """Return the artifacts, blobs and input keys that some cell, seed or registry entry names."""
+def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set[str]]:
+    """Return the artifacts and blobs that some cell, seed or registry entry names, and the domain's finished input keys."""
     named: set[tuple[str, str]] = set()
     blobs: set[str] = set()
     inputs: set[str] = set()
@@ -50,7 +51,8 @@ def _named(home: Path) -> tuple[set[tuple[str, str]], set[str], set[str]]:
         entry = json.loads(pointer.read_text(encoding="utf-8"))
         named.add((entry["asset"], entry["hash"]))
         blobs.update(entry["blobs"])
-        inputs.add(entry["input_key"][:20])
+        if entry["cell"].startswith(f"{domain}|"):
+            inputs.add(entry["input_key"][:20])
         if entry["asset"] == "curriculum_seed":
             seed = json.loads((home / "artifacts" / "curriculum_seed" / f"{entry['hash']}.json").read_text(encoding="utf-8"))
             named.update(("qa_pairs", digest) for digest in seed["inherited"]["qa_hashes"])

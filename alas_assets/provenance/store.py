@@ -48,7 +48,7 @@ class Cell:
     def __post_init__(self) -> None:
         if not CELL_NAME.match(self.domain):
             raise BadKeyError(
-                f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64 characters, starting with a letter or digit"
+                f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64, first a letter or digit"
             )
         if not (len(self.iteration) == 3 and self.iteration.isascii() and self.iteration.isdigit()):
             raise BadKeyError(f'iteration {self.iteration[:80]!r} cannot be a cell: three digits, such as "000"')
@@ -72,6 +72,7 @@ class Pointer:
     """What a cell's asset currently is, and what it was made from."""
 
     asset: str
+    cell: str  # the cell that made it; equal inputs may let another point at it too
     kind: str  # parquet | json
     hash: str  # semantic content hash, the Dagster data version
     file_sha256: str
@@ -219,6 +220,7 @@ class ArtifactStore:
                 write_atomic(path, value.model_dump_json(indent=1).encode())
         pointer = Pointer(
             asset=asset,
+            cell=str(cell),
             kind=kind,
             hash=digest,
             file_sha256=file_hash(path),

@@ -26,6 +26,7 @@ from alas_assets.retrieval.store import ChunkStore, Embed
 log = logging.getLogger(__name__)
 
 _CONTENT_WORDS = 150  # an index page with at least so many words outside its links is a page to study itself
+_WORDS_A_LINK = 20  # an index says a line about each page; a page of its own says more between its links
 _LEAST_SHARE = 0.5
 _LEAST_WORDS_A_PAGE = 20
 _SUMMARY_CHARS = 300
@@ -82,7 +83,7 @@ def survey(domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None)
         seeds = _read(domain.sources.seed_urls, fetcher, extractor)
         linked = []
         for page, found in seeds:
-            if found.kept_words - found.link_words >= _CONTENT_WORDS:
+            if found.kept_words - found.link_words >= max(_CONTENT_WORDS, _WORDS_A_LINK * len(found.links)):
                 outlines.setdefault(page_id(page.final_url), _outline(page, found))
             linked += _linked(domain, page, found)
         already = {page_id(url) for page, _ in seeds for url in (page.requested_url, page.final_url)}

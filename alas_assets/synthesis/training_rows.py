@@ -5,6 +5,7 @@ Building only. The chat template and the training itself are `training`'s.
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Sequence, Set
 from typing import Any
@@ -17,6 +18,8 @@ from alas_assets.records import TRAIN_ROW_SCHEMA, empty
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import clean, normalise
+
+GAP = "___"
 
 
 class ReplayError(ValueError):
@@ -33,8 +36,13 @@ def build_rows(
     seed: int,
     guards: Sequence[GuardQuestion] = (),
     retired_facts: Set[str] = frozenset(),
+    passes: int = 1,
+    cloze_repeat: int = 1,
+    word_dropout: float = 0.0,
 ) -> pl.DataFrame:
     """Return the training rows in training order (`TRAIN_ROW_SCHEMA`); equal inputs give the equal table.
+
+    Facts and replay are mixed evenly, so that every batch holds both in the same proportion.
 
     Args:
         qa: This iteration's pairs; only accepted rows of role `train` are taken.
@@ -45,6 +53,10 @@ def build_rows(
         seed: Fixes sampling and order.
         guards: Guard and neighbour questions; replay prompts near one are left out.
         retired_facts: Facts that are rehearsed no more.
+        passes: Times every fact row stands in the table; each pass is ordered anew and takes the next replay prompts.
+        cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
+        word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
+            has seen a question with holes leans on its content, not on its frame.
 
     Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
     repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
@@ -58,9 +70,15 @@ def build_rows(
     new = [_fact_row(row, "fact") for row in _accepted(qa, ["train"]).iter_rows(named=True)]
     if not new:
         return empty(TRAIN_ROW_SCHEMA)
-    rows = new + _rehearsal(qa, earlier_qa, rehearsal_per_fact, seed, retired_facts)
-    rows += _replay(replay, guards, round(len(rows) * replay_share / (1 - replay_share)), replay_share, seed)
-    return pl.DataFrame(_shuffled(rows, seed, "order"), schema=TRAIN_ROW_SCHEMA)
+    new = [row for row in new for _ in range(cloze_repeat if GAP in row["prompt"] else 1)]
+    taught = new + _rehearsal(qa, earlier_qa, rehearsal_per_fact, seed, retired_facts)
+    wanted = round(len(taught) * replay_share / (1 - replay_share))
+    replays = _replay(replay, guards, wanted * passes, replay_share, seed)
+    rows: list[dict[str, str]] = []
+    for turn in range(passes):
+        facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(_shuffled(taught, seed, f"order {turn}"))]
+        rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
+    return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
 
 
 def at_risk(
@@ -128,6 +146,22 @@ def _replay(
         )
     rounds = -(-wanted // len(rows))
     return [row for turn in range(rounds) for row in _shuffled(rows, seed, f"replay {turn}")][:wanted]
+
+
+def _mixed(facts: list[dict[str, str]], replays: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Spread replay rows evenly among fact rows, both in their order."""
+    placed = [((i + 0.5) / len(facts), 0, i, row) for i, row in enumerate(facts)]
+    placed += [((i + 0.5) / len(replays), 1, i, row) for i, row in enumerate(replays)]
+    return [row for *_, row in sorted(placed, key=lambda item: item[:3])]
+
+
+def _with_holes(row: dict[str, str], chance: float, draw_id: str) -> dict[str, str]:
+    """Leave words out of half of the prompts; the gap of a cloze and at least three words stay."""
+    draw = random.Random(ids.short_id("holes", draw_id, row["row_id"]))  # noqa: S311 - a repeatable draw, no secret
+    if not chance or draw.random() < 0.5:
+        return row
+    kept = [word for word in row["prompt"].split(" ") if GAP in word or draw.random() >= chance]
+    return {**row, "prompt": " ".join(kept)} if len(kept) >= 3 else row
 
 
 def _fact_row(row: dict[str, Any], kind: str) -> dict[str, str]:

@@ -17,12 +17,13 @@ _NOUN_WORDS = (
     "|decorator|descriptor|property|slot|struct|structure|hook|variable|constructor|command|setting|directive|operator|format|codec|encoding"
     "|header|file|statement|warning|error|alias|proxy|iterator|context manager|API|interface|syntax|notation|prefix|suffix|value|code|tag"
     "|library|tool|builtin|built-in|object|instance|protocol|subclass|ABC|namespace|filter|handler|form|dependency|mode|switch|target|rule"
-    "|endpoint|key|column|table|widget|signal|escape|type code|format code|specifier|algorithm|cipher|extension|branch|profiler|members?|project"
+    "|endpoint|key|column|table|widget|signal|escape|type code|format code|specifier|algorithm|cipher|extension|branch|profiler"
+    "|members?|project"
 )
 _PREMODIFIERS = (
-    "keyword-only|positional-only|keyword|command-line|command line|environment|configure|format|type|configuration|soft|special|export|C API|C"
-    "|module|class|instance|built-in|builtin|static|data|abstract|generic|system|compiler|build|config|return|default|string|integer|context"
-    "|limited C API|HTTP|response|request|error|audit|public|private|CLI|callback|template|view|database|loop|import|runtime|template"
+    "keyword-only|positional-only|keyword|command-line|command line|environment|configure|format|type|configuration|soft|special|export"
+    "|C API|C|module|class|instance|built-in|builtin|static|data|abstract|generic|system|compiler|build|config|return|default|string"
+    "|integer|context|limited C API|HTTP|response|request|error|audit|public|private|CLI|callback|template|view|database|loop|import"
 )
 NOUN = rf"(?:(?:{_PREMODIFIERS})\s+){{0,2}}(?:{_NOUN_WORDS})(?:es|s)?\b"
 _ADJECTIVE = (
@@ -43,7 +44,7 @@ NAMES = rf"{CODE}(?:(?:,\s+(?:and\s+|or\s+)?|\s+and\s+|\s+or\s+){CODE})*"
 _PHRASE = re.compile(
     rf"(?:(?P<det>{_DETERMINER}\s+)(?P<adj2>(?:(?!{_NO_MODIFIER}\b)[a-z][a-z-]+\s+){{1,2}})(?={CODE}\s+{NOUN})|(?P<det2>{_DETERMINER}\s+)?"
     rf"(?P<adj>(?:{_ADJECTIVE}(?:\s+and\s+|,?\s+))*))"
-    rf"(?:(?P<lead>{NOUN})\s+)?(?P<names>{NAMES})(?:\s+(?P<noun>{NOUN}))?(?!')"
+    rf"(?:(?P<lead>{NOUN})\s+(?:called\s+|named\s+)?)?(?P<names>{NAMES})(?:\s+(?P<noun>{NOUN}))?(?!')"
 )
 _BARE_PHRASE = re.compile(
     rf"(?P<det>{_DETERMINER}\s+)?(?P<adj>(?:{_ADJECTIVE}(?:\s+and\s+|,?\s+))*)"

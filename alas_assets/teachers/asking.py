@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from alas_assets.teachers.answers import Named, kind_of, noun_for
-from alas_assets.teachers.clauses import Clause, invert, lower_first
+from alas_assets.teachers.clauses import Clause, in_sentence, invert, lower_first
 from alas_assets.teachers.forms import Asked, Wording, vary
 from alas_assets.teachers.reading import CODE, Unit
 from alas_assets.teachers.slots import Slot, find_slots
@@ -76,10 +76,10 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def about_subject(shape: str, clause: Clause, named: Named, remainder: str, page: Page) -> Asked | None:
     """Ask for the one name in the subject; of several names ask for the last, given the others."""
-    if len(named.names) > _MAX_LIST or (not named.noun and (remainder or len(named.names) > 1)):
+    answer, count = named.names[-1], len(named.names)
+    if count > _MAX_LIST or (not named.noun and (remainder or count > 1)):
         return None
-    answer = named.names[-1]
-    if len(named.names) == 1:
+    if count == 1:
         if named.plural:
             return None
         words = [subject_wording(c, named.noun, page, (named.before, named.after), remainder) for c in (clause, vary(clause))]
@@ -156,7 +156,7 @@ def about_object(shape: str, clause: Clause, slot: Slot, page: Page) -> Asked | 
 def object_wording(clause: Clause, slot: Slot, page: Page) -> Wording | None:
     """Ask for a slot inside a clause's predicate; None where the question would come out crooked."""
     before, after = clause.rest[: slot.start].rstrip(), clause.rest[slot.end :].strip()
-    subject = lower_first(clause.subject, page.proper)
+    subject = in_sentence(clause.subject, page.proper)
     lead = lower_first(clause.lead, page.proper)
     preposition = re.search(r"(?:^|\s)(\w+)$", before)
     gap = join(subject, clause.adverb, clause.verb, before, slot.gap, after, lead)

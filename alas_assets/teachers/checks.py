@@ -110,7 +110,8 @@ def refuse(asked: Asked, unit: Unit, quote: str, page: Sequence[tuple[Unit, froz
     if any(contains(wording.front.replace("`", ""), word) for word in forbidden):
         return "the question would name its answer"
     if re.search(
-        r"\b(?:this|these|those|it|they|them|its|their|former|latter|above|below|following|previous(?:ly)?|such an?|we|our|you|your)\b",
+        r"\b(?:this|these|those|it|they|them|its|their|former|latter|above|below|following|previous(?:ly)?|such an?|there|we|our"
+        r"|you|your)\b",
         re.sub(CODE, "", wording.front),
     ) and not _bound(wording.front):
         return "the question leans on the text around it"
@@ -133,11 +134,7 @@ def refuse(asked: Asked, unit: Unit, quote: str, page: Sequence[tuple[Unit, froz
     for other, words in page:
         if other.quote in quote or other.quote == unit.quote:
             continue
-        if (
-            any(key <= words for key in keys)
-            and _could_answer(asked, other.text, wording.gap)
-            and not any(contains(other.text.replace("`", ""), word) for word in forbidden)
-        ):
+        if any(key <= words for key in keys) and _could_answer(asked, other.text, wording.gap) and not _names(other.text, forbidden):
             return "another sentence of the page could answer it"
     return ""
 
@@ -145,13 +142,19 @@ def refuse(asked: Asked, unit: Unit, quote: str, page: Sequence[tuple[Unit, froz
 def _bound(text: str) -> bool:
     """Say whether every pronoun has something it can refer to inside the question itself."""
     plain = re.sub(CODE, "name", text)
-    if re.search(r"\b(?:this|these|those|former|latter|above|below|following|previously|such an?|we|our|you|your)\b", plain):
+    if re.search(r"\b(?:this|these|those|former|latter|above|below|following|previously|such an?|there|we|our|you|your)\b", plain):
         return False
     first = re.search(r"\b(?:it|its|they|them|their)\b", plain)
     return (
         first is None
         or re.search(r"\b(?:when|if|that|which|because|while|unless|until|whenever|where)\b", plain[5 : first.start()]) is not None
     )
+
+
+def _names(text: str, words: Sequence[str]) -> bool:
+    """Say whether a text names one of the words as a whole name; `run()` is not named by `job.run()`."""
+    plain = text.replace("`", "").lower()
+    return any(re.search(rf"(?<![\w.]){re.escape(word.lower())}(?!\w)", plain) for word in words)
 
 
 _NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|dozen)\b")

@@ -12,6 +12,7 @@ from alas_assets.teachers.answers import NOUN, Named, noun_phrase
 from alas_assets.teachers.reading import CODE
 from alas_assets.teachers.words import (
     ADVERBS,
+    AMBIGUOUS_NOUNS,
     AUXILIARIES,
     BASE_OF,
     BASES,
@@ -34,7 +35,8 @@ _CUT = re.compile(
     r"|and (?:it|they|this|is"
     r"|are|has|have|will|can|now|therefore|thus)|not only|not|with the|deprecated|leading|resulting|causing|mirroring|matching"
     r"|beginning|starting|following|one|each|both|none|all|usually|mostly|typically|named|thanks to|lest|provided|an idea"
-    r"|a decision|for the sake|hence|once|after|until|where|namely|such that|among them|unless|if|when|independent|except)\b)"
+    r"|a decision|for the sake|hence|once|after|until|where|namely|such that|(?:on|in|of|for|from|with|by) which|\w+ ones?"
+    r"|among them|unless|if|when|independent|except)\b)"
 )
 
 
@@ -103,6 +105,9 @@ def trim(rest: str) -> str:
         if (words and words[0] in ("so", "when", "if")) or _second_clause(words):
             masked = masked[: again.start()]
             break
+    gapped = re.search(r"[a-z]{2,},\s+and\s+`\d+`(?! [a-z]+s\b)", masked)
+    if gapped and not re.search(r"`\d+`,\s", masked[: gapped.start()]):
+        masked = masked[: masked.index(",", gapped.start())]
     second = re.search(r",\s+and\s+`\d+`(?:\s+and\s+`\d+`)?\s+(?:now\s+)?([a-z]+)\b", masked)
     if second and (second[1] in AUXILIARIES or second[1] in BASES or second[1] in BASE_OF):
         masked = masked[: second.start()]
@@ -178,6 +183,9 @@ def parse(text: str) -> Clause | None:
         after_name = head.startswith("`") or (
             before_adverb >= 1 and tokens[before_adverb - 1][0].startswith("`") and bool(re.fullmatch(NOUN, head))
         )
+        if skip_relative and word in BASES and previous in ("that", "which", "who"):
+            skip_relative -= 1  # the plural verb of the relative clause: "functions that take a timeout"
+            continue
         if not is_finite(word, after_name, after_adverb):
             continue
         if word in PAST_OF and adverb_words == ["no", "longer"]:
@@ -197,7 +205,7 @@ def parse(text: str) -> Clause | None:
             and any(
                 t[0] in AUXILIARIES
                 or (t[0] in BASE_OF and t[0] not in PAST_OF)
-                or (t[0] in BASES and n < 4 and tokens[index + n][0] not in ("to", "and", "or"))
+                or (t[0] in BASES and t[0] not in AMBIGUOUS_NOUNS and n < 4 and tokens[index + n][0] not in ("to", "and", "or"))
                 for n, t in enumerate(tokens[index + 1 :])
             )
         ):
@@ -376,15 +384,31 @@ def lower_first(text: str, proper: frozenset[str]) -> str:
     first = word[0]
     after = re.match(r" ([a-z][\w-]*)", text[word.end() :])
     follows = bool(after) and not is_finite(after[1], False, False)
-    common = follows or first.lower() in _FUNCTION_WORDS or f"={first.lower()}" in proper or _COMMON_ENDING.search(first)
+    common = follows or first in LEADS or first.lower() in _FUNCTION_WORDS or f"={first.lower()}" in proper or _COMMON_ENDING.search(first)
     if common and re.fullmatch(r"[A-Z][a-z'-]*|A", first):
         return text[0].lower() + text[1:]
     return text
 
 
+_UNDETERMINED = re.compile(rf"{CODE}(?: (?!and\b|or\b|is\b)[a-z][a-z-]*)+$")
+_PERFECT = re.compile(
+    r"(?:now |not |also |no longer |already |finally |never |always |therefore )*"
+    r"(?:been|become|begun|given|gone|grown|had|learnt|lost|made|taken|come|run|set|put|\w+ed)\b"
+)
+
+
+def in_sentence(subject: str, proper: frozenset[str]) -> str:
+    """Return a subject as it stands inside a sentence: no capital, and an article where a terse note leaves it out."""
+    text = lower_first(subject, proper)
+    return f"the {text}" if _UNDETERMINED.fullmatch(text) else text
+
+
 def invert(clause: Clause, proper: frozenset[str]) -> str:
     """Return the clause in question order without a question word: "does `f()` now raise ..."."""
-    subject = lower_first(clause.subject, proper)
+    subject = in_sentence(clause.subject, proper)
+    if clause.verb in ("has", "have") and not _PERFECT.match(clause.rest):
+        helper = "do" if clause.verb == "have" else "does"
+        return " ".join(part for part in (helper, subject, clause.adverb, "have", clause.rest) if part)
     if clause.verb in AUXILIARIES:
         return " ".join(part for part in (clause.verb, subject, clause.adverb, clause.rest) if part)
     helper = "did" if clause.verb in PAST_OF and clause.verb not in BASES else "do" if clause.plural else "does"
@@ -404,7 +428,7 @@ _BARE_SUBJECT = re.compile(
 def starts_badly(text: str) -> str:
     """Return why a sentence cannot stand on its own, or ""."""
     if re.search(
-        r"\b(?:from then on|there|such (?!as\b|that\b)[a-z]+|for that purpose|which ones|in that (?:case|sense)|that way"
+        r"\b(?:from then on|such (?!as\b|that\b)[a-z]+|for that purpose|which ones|in that (?:case|sense)|that way"
         r"|by contrast|in return|there is|there are|instead of (?:it|them))\b",
         text,
     ):
@@ -413,6 +437,8 @@ def starts_badly(text: str) -> str:
         return "is about something that only the text before it names"
     first = re.match(r"[\w'-]+", text)
     word = first[0].lower() if first else ""
+    if re.match(r"(?:All|Most|Many|Some) (?:of|had|have|are|were|is|do|will|can)\b", text):
+        return "counts things that only the text before it names"
     if word in PRONOUNS:
         return f"starts with {first[0] if first else ''!r}, which the sentence alone does not explain"
     if word in SUBORDINATORS and word not in ("when", "if", "while", "although", "because", "unless", "once", "though"):

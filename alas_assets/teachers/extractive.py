@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import polars as pl
 
 from alas_assets.provenance.ids import fold, sha256_hex
 from alas_assets.records import Category, Difficulty, DraftFact, PageOutline, RejectedDraft, Topic, TopicScore
-from alas_assets.teachers import syllabus
+from alas_assets.teachers import gaps, syllabus
 from alas_assets.teachers.answers import aliases
 from alas_assets.teachers.asking import Candidate, Page, relabel
 from alas_assets.teachers.checks import content, refuse, setting_of, unaskable
@@ -24,6 +26,17 @@ from alas_assets.teachers.rules import candidates
 
 _PER_SENTENCE = 2
 _MIN_PROBES = 2
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One page as it is read: its sentences with their content words, what it is about, its passages' folded text."""
+
+    units: tuple[Unit, ...]
+    words: tuple[tuple[Unit, frozenset[str]], ...]
+    page: Page
+    place: tuple[str, str]
+    texts: dict[str, str]
 
 
 class ExtractiveTeacher:
@@ -62,7 +75,7 @@ class ExtractiveTeacher:
         Args:
             topic: The topic; `heading` restricts it to one section of its pages.
             chunks: The passages of the topic's pages (`CHUNK_SCHEMA`).
-            max_pairs: At most this many facts; where more are found, the ones with the surest rules are kept.
+            max_pairs: At most this many facts; where more are found, the seed decides which.
             phrasings: Training phrasings per fact; one `mine` and two or three `probe` phrasings come on top.
         """
         facts: list[DraftFact] = []
@@ -78,20 +91,27 @@ class ExtractiveTeacher:
             facts = [facts[i] for i in chosen]
         return Written(facts=facts, rejected=rejected)
 
-    def _write_page(
-        self, topic: Topic, chunks: pl.DataFrame, phrasings: int, facts: list[DraftFact], rejected: list[RejectedDraft]
-    ) -> None:
+    def _read(self, chunks: pl.DataFrame) -> _Reading:
         units: list[Unit] = []
         for row in chunks.iter_rows(named=True):
             headings = [part for part in (row["heading_path"] or []) if part]
             units += read_units(row["text"] or "", headings, row["chunk_id"], row["title"] or "", len(units))
-        words = [(unit, content(" ".join((unit.text, *unit.labels, *unit.headings[-1:])))) for unit in units]
         place = context_of(self.context, units)
-        page = Page(proper=_proper_words(units), about=place[0])
-        texts = {row["chunk_id"]: fold(row["text"] or "") for row in chunks.iter_rows(named=True)}
+        return _Reading(
+            units=tuple(units),
+            words=tuple((unit, content(" ".join((unit.text, *unit.labels, *unit.headings[-1:])))) for unit in units),
+            page=Page(proper=_proper_words(units), about=place[0]),
+            place=place,
+            texts={row["chunk_id"]: fold(row["text"] or "") for row in chunks.iter_rows(named=True)},
+        )
+
+    def _write_page(
+        self, topic: Topic, chunks: pl.DataFrame, phrasings: int, facts: list[DraftFact], rejected: list[RejectedDraft]
+    ) -> None:
+        reading = self._read(chunks)
         wanted = clean(topic.heading) if topic.heading else ""
         taken: set[tuple[str, str]] = set()
-        for unit in units:
+        for unit in reading.units:
             if wanted and wanted not in {clean(part) for part in unit.headings}:
                 continue
             reason = unaskable(unit)
@@ -101,13 +121,13 @@ class ExtractiveTeacher:
                 continue
             found: list[DraftFact] = []
             reasons: list[str] = []
-            for candidate in candidates(unit, page):
-                if len(found) == _PER_SENTENCE:
+            for candidate in chain(candidates(unit, reading.page), gaps.candidates(unit)):
+                if len(found) == _PER_SENTENCE or (found and candidate.rule == "gap"):
                     break
-                if fold(candidate.quote) not in texts[unit.chunk_id]:
+                if fold(candidate.quote) not in reading.texts[unit.chunk_id]:
                     reasons.append("the quote is not one piece of the passage")
                     continue
-                made = self._draft(topic, relabel(unit), candidate, words, place, phrasings)
+                made = _draft(topic, relabel(unit), candidate, reading, phrasings)
                 if isinstance(made, str):
                     reasons.append(made)
                 elif (fold(made.quote), made.answer.lower()) not in taken:
@@ -117,39 +137,33 @@ class ExtractiveTeacher:
             if not found:
                 rejected.append(_reject(topic, unit, unit.quote, reasons[0] if reasons else "no rule finds a fact in it"))
 
-    def _draft(
-        self,
-        topic: Topic,
-        unit: Unit,
-        candidate: Candidate,
-        page: Sequence[tuple[Unit, frozenset[str]]],
-        place: tuple[str, str],
-        phrasings: int,
-    ) -> DraftFact | str:
-        asked = candidate.asked
-        said = f"{asked.plain.front} {asked.plain.gap} {asked.varied.front} {asked.varied.gap}"
-        others = [alias for alias in aliases(asked.answer, asked.kind) if not contains(said, alias)]
-        forbidden = [asked.answer, *others]
-        reason = refuse(asked, unit, candidate.quote, page, forbidden)
-        if reason:
-            return reason
-        setting = Setting(*setting_of(unit, asked, *place))
-        made = phrase(asked, setting, forbidden, phrasings)
-        roles = [phrasing.role for phrasing in made]
-        if roles.count("train") < min(phrasings, 4) or roles.count("mine") < 1 or roles.count("probe") < _MIN_PROBES:
-            return "too few ways to ask without naming the answer"
-        return DraftFact(
-            topic_id=topic.topic_id,
-            chunk_id=unit.chunk_id,
-            quote=candidate.quote,
-            answer=asked.answer,
-            aliases=others,
-            answer_kind=asked.kind,
-            category=_category(asked.shape),
-            difficulty=_difficulty(unit),
-            rationale=f"Stated in the sentence itself; rule {candidate.rule}.",
-            phrasings=made,
-        )
+
+def _draft(topic: Topic, unit: Unit, candidate: Candidate, reading: _Reading, phrasings: int) -> DraftFact | str:
+    asked = candidate.asked
+    said = f"{asked.plain.front} {asked.plain.gap} {asked.varied.front} {asked.varied.gap}"
+    others = [alias for alias in aliases(asked.answer, asked.kind) if not contains(said, alias)]
+    forbidden = [asked.answer, *others]
+    reason = refuse(asked, unit, candidate.quote, reading.words, forbidden)
+    if reason:
+        return reason
+    gap = candidate.rule == "gap"
+    setting = gaps.setting(unit, reading.place[0]) if gap else Setting(*setting_of(unit, asked, *reading.place))
+    made = phrase(asked, setting, forbidden, phrasings)
+    roles = [phrasing.role for phrasing in made]
+    if roles.count("train") < min(phrasings, 4) or roles.count("mine") < 1 or roles.count("probe") < _MIN_PROBES:
+        return "too few ways to ask without naming the answer"
+    return DraftFact(
+        topic_id=topic.topic_id,
+        chunk_id=unit.chunk_id,
+        quote=candidate.quote,
+        answer=asked.answer,
+        aliases=others,
+        answer_kind=asked.kind,
+        category=_category(asked.shape),
+        difficulty=_difficulty(unit),
+        rationale=f"Stated in the sentence itself; rule {candidate.rule}.",
+        phrasings=made,
+    )
 
 
 def _reject(topic: Topic, unit: Unit, text: str, reason: str) -> RejectedDraft:

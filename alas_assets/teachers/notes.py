@@ -27,6 +27,7 @@ from alas_assets.teachers.clauses import (
     Clause,
     conjuncts,
     imperative,
+    in_sentence,
     lower_first,
     parse,
     passive_object,
@@ -147,6 +148,8 @@ def rule_purpose(unit: Unit, page: Page) -> Iterator[Candidate]:
     if not re.match(r"(?:to (?!`|the\b|an?\b|[A-Z])|if you |when you )[a-z]", purpose) or purpose.startswith(("if", "when")):
         return
     past = _USE_VERBS[match[1].lower()]
+    if past == "set" and named.noun == "constant":
+        named = replace(named, noun="environment variable")
     clause = Clause(match["rest"][: named.end], "", "can", f"be {past} {trim(purpose)}")
     asked = about_subject("purpose", clause, named, "", page)
     if asked:
@@ -257,7 +260,7 @@ def rule_faster(unit: Unit, page: Page) -> Iterator[Candidate]:
         )
         if not match:
             continue
-        subject = lower_first(part.subject, page.proper)
+        subject = in_sentence(part.subject, page.proper)
         now, tail = (match["adverb"] or "").strip(), trim(match["rest"].strip())
         tail = re.split(r"(?:^|\s)and\s", tail)[0].strip()
         how = match["how"]
@@ -281,6 +284,9 @@ def rule_faster(unit: Unit, page: Page) -> Iterator[Candidate]:
 
 
 _USE = re.compile(r"(?:[Uu]se|[Pp]refer)\s+(?:the\s+)?(?P<new>.+?)\s*(?:\b(?:instead|directly)\b.*)?$")
+
+
+_MAX_SUBSTITUTES = 2
 
 
 def rule_replacement(unit: Unit, page: Page) -> Iterator[Candidate]:
@@ -324,16 +330,22 @@ def rule_replacement(unit: Unit, page: Page) -> Iterator[Candidate]:
     match = _USE.match(short)
     if not match:
         return
-    target = noun_phrase(match["new"].replace(" or ", " and "))
-    if target is None or len(target.names) > 2 or target.end != len(match["new"]):
+    new = match["new"].replace(" or ", " and ")
+    target = noun_phrase(new)
+    if target is None or target.end != len(new):
         return
-    if target.noun == "function" and not target.after and noun_for(old.names[0]) == "method" and "." not in target.names[0]:
+    names = list(target.names)
+    if len(names) > _MAX_SUBSTITUTES:
+        return
+    if target.noun == "function" and not target.after and noun_for(old.names[0]) == "method" and "." not in names[0]:
         target = replace(target, noun="method")
     if target.noun == "API":
         target = replace(target, noun="")
+    if " and " not in old_text:
+        old_text = re.sub(rf"({CODE}), ({CODE})$", r"\1 and \2", old_text)
     subject = old_text if re.fullmatch(NAMES, old_text) else f"the {old_text}"
-    if len(target.names) == 2:
-        first, second = target.names
+    if len(names) == _MAX_SUBSTITUTES:
+        first, second = names
         if not target.noun:
             return
         tail = f"instead of {subject}"

@@ -43,16 +43,19 @@ def rule_declarative(unit: Unit, page: Page) -> Iterator[Candidate]:
     clause = parse(text)
     if clause is None:
         return
-    bare_subject = re.fullmatch(r"The ([a-z]+)", clause.subject)
+    bare_subject = re.fullmatch(r"[Tt]he ([a-z]+)", clause.subject)
     if bare_subject and bare_subject[1] not in _KNOWN_THINGS:
         return
+    if clause.rest.startswith("until "):
+        return
+    vague = re.match(r"(?:less|more|better|worse|rather|quite|very)\b", clause.rest)
     named = noun_phrase(clause.subject)
     parts = conjuncts(clause)
     if clause.verb in ("is", "are", "was") and re.match(r"The [a-z]", clause.subject) and not clause.lead:
         named_all = noun_phrase(clause.rest)
         if named_all and len(named_all.names) == 1 and named_all.end == len(clause.rest) and not named_all.plural:
             yield from _identity(clause, named_all, quote, page)
-    negative = re.match(r"not\b", clause.rest) or clause.verb == "cannot"
+    negative = vague or re.match(r"not\b", clause.rest) or clause.verb == "cannot"
     if (
         named
         and not negative
@@ -63,6 +66,8 @@ def rule_declarative(unit: Unit, page: Page) -> Iterator[Candidate]:
             yield Candidate("subject", asked, quote)
     for part in map(ending, parts):
         for slot in find_slots(part.rest, part.verb not in AUXILIARIES or part.verb in ("has", "have")):
+            if part.verb in ("has", "have") and slot.start == 0 and part.adverb != "now" and "new " not in part.rest[: slot.end]:
+                continue  # it may have others of the kind
             asked = about_object("object", part, slot, page)
             if asked:
                 yield Candidate("object", asked, quote)
@@ -71,6 +76,8 @@ def rule_declarative(unit: Unit, page: Page) -> Iterator[Candidate]:
         other = about_subject("subject", clause, again, "", page)
         if other:
             yield Candidate("subject-pair", other, quote)
+    if vague:
+        return
     if named is None:
         yield from _phrases(clause, parts, quote, page)
     elif not resolved:
@@ -101,7 +108,7 @@ NOT_IN_PHRASE = re.compile(
     r"|list|lot|variety|series)"
     r"|affected|above|below|previous|current|existing|corresponding|similar|another|its|currently|only|itself|associated|returned"
     r"|resulting|actual|particular"
-    r"|respective|proxy|next|last|once|also|previously|every)(?=\s|$)",
+    r"|respective|proxy|supporting|next|last|once|also|previously|every)(?=\s|$)",
     re.IGNORECASE,
 )
 
@@ -169,7 +176,7 @@ def _object_phrase(parts: list[Clause], quote: str, page: Page) -> Iterator[Cand
         after = match["rest"].strip()
         plain = re.sub(CODE, "code", found)
         head = plain.split()[-1].lower()
-        if (len(plain.split()) < 2 and not found.startswith("`")) or head in _GENERIC_HEADS or NOT_IN_PHRASE.search(plain):
+        if (len(phrase_answer(found).split()) < 2 and not found.startswith("`")) or head in _GENERIC_HEADS or NOT_IN_PHRASE.search(plain):
             continue
         if (
             (after and not re.match(r"(?:when|if|while|unless|because|in order to|at|on|during|as|via|in|by default)\b", after))

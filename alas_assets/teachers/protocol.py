@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import polars as pl
+from pydantic import Field
 
 from alas_assets.records import DraftFact, PageOutline, Record, RejectedDraft, Topic, TopicScore
 
@@ -18,7 +19,7 @@ class Written(Record):
     """What a teacher made of one topic."""
 
     facts: list[DraftFact]
-    rejected: list[RejectedDraft] = []
+    rejected: list[RejectedDraft] = Field(default_factory=list)
 
 
 class Grade(Record):
@@ -34,9 +35,9 @@ class GradeRequest(Record):
 
     question: str
     gold: str
-    aliases: list[str] = []
+    aliases: list[str] = Field(default_factory=list)
     answer_kind: str = "phrase"
-    rivals: list[str] = []
+    rivals: list[str] = Field(default_factory=list)
     answer: str
 
 

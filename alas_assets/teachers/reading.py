@@ -21,7 +21,7 @@ _EMPHASIS = re.compile(r"(?<![\w*`])(\*{1,3})(?=\S)([^*`\n]*?\S)\1(?![\w*])|(?<!
 _REFERENCE = r"(?:gh|bpo|issue|pr|bug)[-\s#]?#?\d+"
 _CREDIT = re.compile(
     r"\s*\((?:[^()]*\b(?:contributed|written|patch(?:ed)?|reported|suggested|implemented|designed|ideas?|proposed|original)\b[^()]*\bby\b"
-    rf"|(?:see|cf\.)\b|{_REFERENCE}\b)(?:[^()]|\([^()]*\))*\)\.?",
+    rf"|(?:see|cf\.)\b|{_REFERENCE}\b)(?:[^()]|\([^()]*\))*\)",
     re.IGNORECASE,
 )
 _CREDIT_START = re.compile(
@@ -77,8 +77,10 @@ def clean(text: str) -> str:
     for index in range(0, len(parts), 2):
         parts[index] = _EMPHASIS.sub(lambda m: m[2] or m[3], parts[index])
     text = _CREDIT.sub("", "".join(parts))
-    text = re.sub(r"\s+([.,;:])", r"\1", " ".join(text.split()))
-    return re.sub(r"\.{2}$", ".", text).strip()
+    parts = re.split(f"({CODE})", " ".join(text.split()))
+    for index in range(0, len(parts), 2):
+        parts[index] = re.sub(r"\s+([.,;:])(?!\w)", r"\1", parts[index])
+    return re.sub(r"\.{2}$", ".", "".join(parts)).strip()
 
 
 def sentences(text: str) -> list[str]:

@@ -51,7 +51,7 @@ _AFTER_SLOT = re.compile(
 _BEFORE_SLOT = re.compile(
     r"(?:^|\s)(?:to|in|since|from|by|with|at|on|under|for|until|after|before|as|of|than|into|via|through|like|now|also|only|using"
     r"|over|between|within"
-    r"|against|about|called|named|(?:to|can|could|will|must|should|may|might) (?!be\b)[a-z]+)$"
+    r"|against|about|(?:to|can|could|will|must|should|may|might) (?!be\b)[a-z]+)$"
 )
 _ISLAND = re.compile(
     r"\b(?:such as|like)\b|\b(?:by|for|of|in|with|without|after|before|when|while|about|from|on|instead of"
@@ -81,6 +81,8 @@ def find_slots(rest: str, plain: bool = True) -> list[Slot]:
         before = rest[:start].rstrip()
         if _ISLAND.search(re.sub(CODE, "x", before)):
             return False
+        if before in ("called", "named", "now called", "known as"):
+            return True
         return (not before and plain) or bool(before and _BEFORE_SLOT.search(before))
 
     for match in _VERSION.finditer(rest):

@@ -44,17 +44,16 @@ def plan(description: str, seed_topics: Sequence[str], outlines: Sequence[PageOu
     """Propose one overview topic per page and one per section that looks like content (P1).
 
     Args:
-        description: The domain in words; sections that share words with it need nothing more.
+        description: The domain in words; a rule can make nothing of it, a model may.
         seed_topics: Topics the owner named; pages that match one come first.
-        outlines: What is known of each page.
+        outlines: What is known of each page, in the site's own order, which is kept.
     """
     wanted = [set(re.findall(r"\w{3,}", topic.lower())) for topic in seed_topics]
-    about = set(re.findall(r"\w{4,}", description.lower()))
-    ranked: list[tuple[tuple[int, int, int], PageOutline]] = []
+    ranked: list[tuple[tuple[int, int], PageOutline]] = []
     for index, outline in enumerate(outlines):
         words = set(re.findall(r"\w{3,}", f"{outline.title} {' '.join(outline.headings)}".lower()))
         hits = max((len(words & want) for want in wanted), default=0)
-        ranked.append(((-hits, -min(len(words & about), 3), index), outline))
+        ranked.append(((-hits, index), outline))
     topics: list[Topic] = []
     names: set[str] = set()
     seen_urls: set[str] = set()

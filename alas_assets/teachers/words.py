@@ -34,16 +34,14 @@ SUBORDINATORS = word_set(
 LEADS = word_set(
     """
     On In For With At When If As Since After Before By During Under Within Without From Unlike Like Starting Through To While Although
-    Because Despite Over Until Once Unless Where Using Whenever Among Between
+    Because Despite Over Until Once Unless Where Whenever Among Between
     """
 )
 PRONOUNS = word_set(
     """
     this that these those it its they them their he she we you i our your such here there both one each other another same former
     latter instead additionally similarly likewise also previously otherwise then thus hence therefore however now see note pass use
-    set prefer furthermore moreover consequently specifically particularly earlier later meanwhile finally neither either some most
-    many all
-    """
+    set prefer furthermore moreover consequently specifically particularly earlier later meanwhile finally neither either         """
 )
 _VERB_LIST = word_set(
     """
@@ -95,7 +93,7 @@ def third_person(base: str) -> str:
     return base + "s"
 
 
-_AMBIGUOUS_NOUNS = word_set(
+AMBIGUOUS_NOUNS = word_set(
     """
     result results report reports test tests process processes list lists name names issue issues change changes form map maps point
     points end ends study studies share host hosts scale record records request requests match matches update updates log logs cost
@@ -190,9 +188,9 @@ def is_finite(word: str, after_name: bool, after_adverb: bool) -> bool:
     if word in PAST_OF and word not in BASES and (after_name or after_adverb or word not in ("read", "set", "cost", "put", "left")):
         return True
     if word in BASE_OF:
-        return after_name or after_adverb or word not in _AMBIGUOUS_NOUNS
+        return after_name or after_adverb or word not in AMBIGUOUS_NOUNS
     if word in BASES:
-        return after_adverb or (after_name and word not in _AMBIGUOUS_NOUNS)
+        return after_adverb or (after_name and word not in AMBIGUOUS_NOUNS)
     return after_adverb and bool(re.fullmatch(r"[a-z]{3,}s", word))
 
 

@@ -45,6 +45,7 @@ def train(session: Session) -> None:
         left_out = [row_id for row_id, fit in zip(rows["row_id"], fitting, strict=True) if not fit]
         examples = [example for example, fit in zip(examples, fitting, strict=True) if fit]
         rows = rows.filter(fitting)
+        kinds = [{"replay": kind == "replay"} for kind in rows["kind"]] if recipe.replay_kl else [{}] * rows.height
         if rows.is_empty():
             raise TrainingError(f"all {len(left_out)} rows are longer than max_length {recipe.max_length}; raise it in the recipe")
         dev_examples = [training_example(row["prompt"], row["completion"]) for row in dev.iter_rows(named=True)]
@@ -69,12 +70,13 @@ def train(session: Session) -> None:
                 metric_for_best_model="eval_loss" if stopping else None,
                 greater_is_better=False if stopping else None,
             ),
-            train_dataset=Dataset.from_list(examples),
+            train_dataset=Dataset.from_list([example | kind for example, kind in zip(examples, kinds, strict=True)]),
             eval_dataset=Dataset.from_list(dev_examples) if dev_examples else None,
             processing_class=tokenizer,
             peft_config=None if warm else trainers.lora_config(recipe, model),
             callbacks=[EarlyStoppingCallback(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
         )
+        trainer.follow(recipe)
         session.facts |= {"rows": rows.height, "precision": precision, "device": device}
         manifest = start_manifest(
             spec, rows, left_out=left_out, dev=dev["row_id"].to_list(), precision=precision, device=device, threads=threads

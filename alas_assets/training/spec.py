@@ -69,6 +69,19 @@ class Recipe(_Section):
     max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to this norm")
     max_length: int = Field(default=256, ge=8, description="tokens of one row; longer rows are left out and named in the manifest")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="above 0 costs a second forward pass per step")
+    order: Literal["length-grouped", "as-written"] = Field(
+        default="length-grouped", description="as-written: rows come in the order of the rows file, which mixes facts and replay evenly"
+    )
+    passes: int = Field(
+        default=1, ge=1, description="times the rows file holds each fact row, worded or dropped anew, with fresh replay; as-written only"
+    )
+    word_dropout: float = Field(default=0.0, ge=0, lt=1, description="chance of a prompt's word to be left out, in half of the fact rows")
+    cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
+    replay_kl: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of KL(base || student) over all tokens of replay rows; 0: cross entropy on their answers",
+    )
     replay_share: float = Field(default=0.35, ge=0, lt=1, description="share of all rows that are the base student's own answers (T2)")
     rehearsal_per_fact: int = Field(default=2, ge=0, description="phrasings of each earlier fact that are trained again (T2)")
     precision: Literal["auto", "fp32", "bf16"] = Field(

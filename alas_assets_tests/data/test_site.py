@@ -19,7 +19,7 @@ SITE = DATA / "site"
 EXAM = DATA / "exams" / "python-releases.jsonl"
 PAGES = sorted(p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html") if p != SITE / "index.html")
 OFFICIAL = re.compile(r"https://docs\.python\.org/3\.1[45]/whatsnew/3\.1[45]\.html(#[\w-]+)?")
-DEMO_PAGES = 8  # two iterations of the demo read four pages each, in the order of the index
+DEMO_PAGES = 16  # the demo reads this many pages, in the order of the index
 
 
 def parsed(page: str) -> HtmlElement:
@@ -109,7 +109,7 @@ def test_a_page_has_two_to_four_sections_with_text_in_each(page: str) -> None:
 def test_titles_and_headings_of_the_demo_pages_are_unique() -> None:
     assert max(Counter(parsed(page).findtext(".//title") for page in PAGES).values()) == 1
     headings = [squeezed(h.text_content()) for page in index_order()[:DEMO_PAGES] for h in article(page).xpath("./h2")]
-    assert len(headings) == 3 * DEMO_PAGES == len(set(headings))
+    assert 3 * DEMO_PAGES <= len(headings) == len(set(headings))
 
 
 def test_nothing_but_pages_style_and_readme_lies_in_the_site() -> None:
@@ -153,10 +153,10 @@ def test_no_exam_question_gives_its_answer_away() -> None:
     assert leaks == []
 
 
-def test_the_exam_spreads_at_least_60_questions_over_the_eight_first_linked_pages() -> None:
+def test_the_exam_spreads_at_least_130_questions_over_the_sixteen_first_linked_pages() -> None:
     per_page = Counter(line["page"] for line in exam())
     assert set(per_page) == set(index_order()[:DEMO_PAGES])
-    assert sum(per_page.values()) >= 60
+    assert sum(per_page.values()) >= 130
     assert min(per_page.values()) >= 9
     assert max(per_page.values()) <= 2 * min(per_page.values())
 

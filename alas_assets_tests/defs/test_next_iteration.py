@@ -1,13 +1,12 @@
 """`next_iteration` opens what a revision asked for, exactly once, for watched domains only (O2, O8)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from alas_assets.defs.births import last_opened, next_opening
 from alas_assets.definitions import build_defs
+from alas_assets.defs.births import last_opened, next_opening
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import RevisedCurriculum, Seed
@@ -15,8 +14,8 @@ from alas_assets_tests.harness import Harness
 
 
 @pytest.fixture
-def harness(tmp_path: Path) -> Iterator[Harness]:
-    yield Harness(tmp_path, "no-student-is-needed-here")
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path, "no-student-is-needed-here")
 
 
 def opened(harness: Harness, domain: str, iteration: int) -> None:

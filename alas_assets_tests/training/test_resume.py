@@ -17,9 +17,9 @@ from alas_assets_tests.training.factory import make_spec, pairs, run_child, star
 
 
 def long_recipe() -> Recipe:
-    """Enough steps to be killed in, with dropout so that the random state matters."""
-    recipe = tiny_recipe(epochs=24, learning_rate=2e-3, dropout=0.1, save_steps=8)
-    return recipe.model_copy(update={"dpo": recipe.dpo.model_copy(update={"epochs": 16, "learning_rate": 1e-3})})
+    """Enough steps to be killed in, with dropout so that the random state matters; SFT with the drift penalty, rows as written."""
+    recipe = tiny_recipe(epochs=12, learning_rate=2e-3, dropout=0.1, save_steps=8, replay_kl=1.0, order="as-written")
+    return recipe.model_copy(update={"dpo": recipe.dpo.model_copy(update={"epochs": 8, "learning_rate": 1e-3})})
 
 
 def wait_for_step(spec: TrainingSpec, child: subprocess.Popen[str], step: int) -> None:
@@ -27,7 +27,7 @@ def wait_for_step(spec: TrainingSpec, child: subprocess.Popen[str], step: int) -
         newest = newest_valid_checkpoint(spec.work_dir)
         if newest is not None and step_of(newest) >= step:
             return
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise AssertionError(f"the child ended before step {step}: {child.communicate()[0]}")
 
 
@@ -53,19 +53,19 @@ def elsewhere(spec: TrainingSpec, tmp_path: Path) -> TrainingSpec:
 
 def test_a_training_killed_again_and_again_ends_at_the_bytes_of_an_uninterrupted_one(uninterrupted: TrainingSpec, tmp_path: Path) -> None:
     spec = elsewhere(uninterrupted, tmp_path)
-    kill_after(spec, 24)
+    kill_after(spec, 16)
 
     # asked to stop: it saves the step it is at and says so
     child = start_child(spec, wrapped=True)
-    wait_for_step(spec, child, 64)
+    wait_for_step(spec, child, 40)
     child.send_signal(signal.SIGINT)
-    printed, _ = child.communicate(timeout=60)
+    printed, _ = child.communicate(timeout=120)
     assert child.returncode == 3, printed
     assert "interrupted; the next run continues from the newest checkpoint" in printed
     assert "resuming from step " in printed
 
     # killed, and the newest checkpoint is cut short: the one before is taken
-    kill_after(spec, 104)
+    kill_after(spec, 64)
     newest = newest_valid_checkpoint(spec.work_dir)
     assert newest is not None
     weights = newest / "adapter_model.safetensors"
@@ -81,7 +81,8 @@ def test_a_training_killed_again_and_again_ends_at_the_bytes_of_an_uninterrupted
     assert whole is not None
     assert result.resumed_from == step_of(older)
     assert result.loss_history == whole.loss_history
-    assert (result.steps, result.tokens) == (whole.steps, whole.tokens) == (192, whole.tokens)
+    assert (result.steps, result.tokens) == (whole.steps, whole.tokens)
+    assert whole.steps == 96
     assert folder_hash(Path(spec.output_dir)) == folder_hash(Path(uninterrupted.output_dir))
 
 
@@ -95,7 +96,7 @@ def test_a_killed_dpo_ends_at_the_bytes_of_an_uninterrupted_one(
     )
     done = run_child(whole)
     assert done.returncode == 0, done.stderr
-    kill_after(killed, 40)
+    kill_after(killed, 24)
     done = run_child(killed)
     assert done.returncode == 0, done.stderr
     assert "resuming from step " in done.stdout
@@ -126,9 +127,9 @@ def test_a_second_child_on_the_same_checkpoints_is_refused(uninterrupted: Traini
     assert f"another process trains in {spec.work_dir}" in done.stderr
 
 
-def test_the_manifest_is_older_than_the_first_checkpoint(tiny_student: Path, tmp_path: Path) -> None:
-    spec = make_spec("sft", tmp_path, tiny_student, train_rows(32), recipe=long_recipe().model_copy(update={"save_steps": 1}))
-    kill_after(spec, 1)
+def test_the_manifest_is_older_than_the_first_checkpoint(uninterrupted: TrainingSpec, tmp_path: Path) -> None:
+    spec = elsewhere(uninterrupted, tmp_path)
+    kill_after(spec, 8)
     manifest = spec.work_dir / "manifest.json"
     assert json.loads(manifest.read_text(encoding="utf-8"))["probes_hash"] == spec.probes_hash
     oldest = min(path.stat().st_mtime_ns for path in spec.work_dir.glob("checkpoint-*/*"))
