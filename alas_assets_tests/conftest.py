@@ -56,7 +56,7 @@ def _own_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-COSTLY = {"learned": 3, "quill": 2, "tiny_student": 1}
+COSTLY = {"learned": 4, "watched": 3, "quill": 2, "tiny_student": 1}
 """Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
 
 
@@ -64,8 +64,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run cheap tests first, then those that share a finished cell, then the real student."""
 
     def cost(item: pytest.Item) -> int:
-        names = getattr(item, "fixturenames", ())
-        marked = 1 if item.get_closest_marker("child") else 0
-        return max([marked, *(COSTLY.get(name, 0) for name in names)])
+        return max((COSTLY.get(name, 0) for name in getattr(item, "fixturenames", ())), default=0)
 
     items.sort(key=cost)

@@ -142,9 +142,9 @@ def dpo_judge_scores(
 
 @loop_asset("1", kinds={"parquet"})
 def exam_scores(
-    context: dg.AssetExecutionContext, alas: Alas, documents: pl.DataFrame, qa_pairs: pl.DataFrame, promotion: GateDecision
+    context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, promotion: GateDecision
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """Questions written outside the loop, asked of base, retrieval and current; nothing else reads them (E8)."""
+    """Questions written outside the loop, asked of base and current; nothing else reads them (E8)."""
     step = Step(context, alas)
     name = step.domain.exam_file
     path = alas.settings.data / "exams" / name
@@ -153,12 +153,8 @@ def exam_scores(
         if not name:
             return Made(ANSWER_SCHEMA.to_frame())
         asked = exam_probes(read_exam(path))
-        tables = [
-            graded(step, asked, "base", adapter=None),
-            graded(step, asked, "rag", adapter=None, contexts=open_book(step, asked)),
-        ]
-        tables.append(graded(step, asked, "current", adapter=promotion.current_after))
-        return Made(pl.concat(tables))
+        base = graded(step, asked, "base", adapter=None)
+        return Made(pl.concat([base, graded(step, asked, "current", adapter=promotion.current_after)]))
 
     def describe(answers: pl.DataFrame) -> dict[str, Any]:
         if answers.is_empty():

@@ -23,8 +23,8 @@ from alas_assets.teachers.protocol import Grade, GradeRequest, Teacher
 if TYPE_CHECKING:
     from alas_assets.students.answering import Answered, AskItem
 
-ASK_BATCH = 128
-"""Questions asked at once: what a kill can cost, against what sorting by length inside a batch saves."""
+ASK_BATCH = 512
+"""Questions asked at once: what a kill can cost, against what the student saves by batching questions of like length."""
 
 GRADE_BATCH = 256
 
@@ -144,7 +144,7 @@ def ask_all(
         store: Where answers are looked up and kept.
         base_hash: Content hash of the student.
         adapter_hash: Hash of the adapter; "" for none.
-        contexts: For retrieval: the passages shown with each probe and their chunk ids, by probe id.
+        contexts: For retrieval: the passages shown with each probe and their chunk ids, by probe id; an empty text is none.
         decoding: The generation settings, part of every answer's id.
 
     Returns:
@@ -183,7 +183,7 @@ def _row(
         if probe["probe_id"] not in contexts:
             raise AnswerError(f"probe {probe['probe_id']} has no context to be asked with ({system})")
         text, chunk_ids = contexts[probe["probe_id"]]
-        context_hash, chunks = sha256_hex(text), list(chunk_ids)
+        context_hash, chunks = sha256_hex(text) if text else "", list(chunk_ids)
     what = (base_hash, adapter_hash or None, context_hash or None, dict(decoding))
     return {
         "answer_id": answer_id(probe["probe_id"], system, *what),
@@ -208,7 +208,7 @@ def _open_question(row: Mapping[str, Any], known: Mapping[str, Any] | None) -> b
 def _ask(batch: list[dict[str, Any]], shown: Mapping[str, str], ask: Callable[[list[AskItem]], Sequence[Answered]]) -> list[dict[str, Any]]:
     from alas_assets.students.answering import AskItem
 
-    answered = ask([AskItem(question=row["question"], context=shown.get(row["generation_id"])) for row in batch])
+    answered = ask([AskItem(question=row["question"], context=shown.get(row["generation_id"]) or None) for row in batch])
     if len(answered) != len(batch):
         raise AnswerError(f"{len(answered)} answers came back for {len(batch)} questions; none of them is kept")
     return [

@@ -15,8 +15,11 @@ Contexts = Mapping[str, tuple[str, list[str]]]
 """By probe id: the text shown, and the ids of its chunks; both empty where nothing was found."""
 
 PASSAGES = 2
-CONTEXT_WORDS = 160
-"""Words shown in all. A 135M student reads no better with more, and every word is paid for with each question."""
+CONTEXT_WORDS = 110
+"""Words shown in all; every word is paid for with each question."""
+
+RELEVANT = 0.3
+"""Least cosine of question and passage: a question about something else is answered with the book closed."""
 
 
 def find_contexts(
@@ -41,7 +44,7 @@ def find_contexts(
     found: dict[str, tuple[str, list[str]]] = {}
     for probe, question, vector in zip(asked["probe_id"], questions, vectors, strict=True):
         hits = pl.concat([store.search(question, vector, PASSAGES, tag) for tag in tags])
-        best = hits.sort("score", "chunk_id", descending=[True, False]).unique("chunk_id", keep="first", maintain_order=True).head(PASSAGES)
+        best = hits.filter(pl.col("similarity") >= RELEVANT).sort("score", "chunk_id", descending=[True, False]).unique("chunk_id", keep="first", maintain_order=True).head(PASSAGES)
         found[probe] = _shown(best)
     return found
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from filelock import FileLock
 
@@ -162,7 +163,7 @@ class ChunkStore:
             chunk_ids: Restricts the search further.
 
         Returns:
-            `CHUNK_SCHEMA` and `score`, best first.
+            `CHUNK_SCHEMA`, `score` (reciprocal ranks) and `similarity` (cosine of question and passage), best first.
 
         Raises:
             StoreError: The table or the tag is gone or damaged, or the cell's passages were embedded by another model.
@@ -182,13 +183,16 @@ class ChunkStore:
         asked = set(cell["chunk_ids"] if chunk_ids is None else chunk_ids)
         wanted = [chunk for chunk in cell["chunk_ids"] if chunk in asked]
         if not wanted:
-            return pl.DataFrame(schema={**CHUNK_SCHEMA, "score": pl.Float64})
+            return pl.DataFrame(schema={**CHUNK_SCHEMA, "score": pl.Float64, "similarity": pl.Float64})
         with self._explained(cell["table"]):
             query: Any = table.search(query_type="hybrid").vector(list(vector)).text(text if text.strip() else "-")
             # More than k are ranked: whichever of two equal scores LanceDB meets first must not decide who is among the k.
             found = query.where(col("chunk_id").isin(wanted)).rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
         scored = found.select([*_COLUMNS, "_relevance_score"]).rename_columns([*_COLUMNS, "score"])
-        frame = _as_polars(scored).cast({"score": pl.Float64})
+        vectors = np.asarray(found.column("vector").to_pylist(), dtype=np.float64).reshape(len(found), -1)
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
+        similarity = vectors @ np.asarray(vector, dtype=np.float64) / np.maximum(lengths, 1e-12)
+        frame = _as_polars(scored).cast({"score": pl.Float64}).with_columns(pl.Series("similarity", similarity, dtype=pl.Float64))
         # Equal scores come in no fixed order; the id decides, so that the same question is shown the same passages.
         return frame.sort("score", "chunk_id", descending=[True, False]).head(k)
 

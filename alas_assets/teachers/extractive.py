@@ -189,7 +189,7 @@ def _proper_words(units: Sequence[Unit]) -> frozenset[str]:
 
 
 _RELEASE = re.compile(
-    r"\b(?:[Ww]hat'?s [Nn]ew in|[Cc]hanges in|[Rr]elease notes for|[Nn]otable changes in|[Cc]hangelog (?:for|of)|[Uu]pgrading to"
+    r"\b(?:[Ww]hat'?s [Nn]ew [Ii]n|[Cc]hanges [Ii]n|[Rr]elease notes for|[Nn]otable changes [Ii]n|[Cc]hangelog (?:for|of)|[Uu]pgrading to"
     r"|[Pp]orting to)"
     r" ([A-Z][\w.+-]*(?: [A-Z][\w+-]*)*,? v?\d+(?:\.\d+)*)\b"
 )

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from alas_assets.records import AnswerKind
 from alas_assets.teachers.answers import kind_of, too_generic
 from alas_assets.teachers.asking import Candidate
+from alas_assets.teachers.checks import content
 from alas_assets.teachers.forms import Asked, Setting, Wording
 from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.words import word_set
+from alas_assets.teachers.words import ADVERBS, AUXILIARIES, BASES, PAST_OF, is_finite, word_set
 
 MAX_WORDS = 32
 MIN_WORDS = 6
@@ -22,26 +23,57 @@ _LEANS = word_set(
     """
     it its they their them this that these those he she his her here there such both another other others one some none without thus
     so but and or yet also then instead however otherwise therefore still likewise similarly meanwhile taken again even only hence
-    conversely besides moreover furthermore nor neither either until otherwise finally next now
+    conversely besides moreover furthermore nor neither either until otherwise finally next now we our
     """
 )
 _POINTS = re.compile(
-    r"\b(?:below|above|following|former|latter|previous(?:ly)?|aforementioned|respectively|the same|as follows|chapter|page|therefore|thereby"
-    r"|as well|instead$|too$|related|neighbouring|which ones|from then on|for now|such as|namely|that (?:copy|hook|one|way|case)|all of (?:them|these))\b",
+    r"\b(?:below|above|following|former|latter|previous(?:ly)?|aforementioned|respectively|the same|as follows|chapter|page|therefore"
+    r"|thereby|as well|too$|related|neighbouring|which ones|from then on|for now|such as|namely|that (?:copy|hook|one|way|case)"
+    r"|all of (?:them|these)|(?:the|any) others?|both (?:are|is|were)|itself (?:is|was|are))\b|\binstead\b(?! of)",
     re.IGNORECASE,
 )
-_BACK = re.compile(r"^The (?:old|new|rest|same|other|first|second|last|latter|former|two|three|change|switch|result|reason|answer|idea)\b")
+_BACK = re.compile(
+    r"^(?:The (?:old|new|rest|same|other|first|second|last|latter|former|two|three|change|switch|result|reason|answer|idea)\b"
+    r"|(?:If|When) (?:true|false|set|given|enabled|disabled|so|not|omitted|present|absent|specified|supplied)\b)"
+)
+_BARE_SUBJECT = re.compile(r"^The ([a-z-]+) (?:([a-z]+ly|now|also|still|itself) )?([a-z]+)\b")
+_KNOWN_SUBJECTS = word_set("interpreter compiler parser language runtime linker debugger installer installers kernel")
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DATE = rf"\b(?:\d{{4}}-\d\d-\d\d|\d{{1,2}} (?:{_MONTHS}) \d{{4}}|(?:{_MONTHS}) (?:\d{{1,2}}, )?\d{{4}})\b"
+_COUNTED = (
+    r"(?! (?:and|or|with|for|from|onwards?|but|that|which|when|if|upwards?|to|by|than|after|before|instead|is|are|was|were|can|cannot"
+)
+_COUNTED += r"|will|would|must|may|has|have|had|does|did|also|only|now|not)\b)"
 _HARD: tuple[tuple[re.Pattern[str], AnswerKind], ...] = (
+    (re.compile(_DATE), "date"),
     (re.compile(r"\bCVE-\d{4}-\d{3,7}\b"), "cve"),
     (re.compile(r"\bPEP \d{1,4}\b"), "pep"),
-    (re.compile(r"\b[A-Z][A-Za-z]+ \d+(?:\.\d+)*\b(?!-)"), "version"),
-    (re.compile(r"\b\d+(?:[.,]\d+)*(?:-\d+(?:\.\d+)?)?\s?(?:%|per cent)"), "quantity"),
-    (re.compile(r"(?<=\s)\d+(?:[.,]\d+)*(?: (?:thousand|million|billion))?(?=\s[a-z]{3,})"), "quantity"),
-    (re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*\b"), "name"),
+    (re.compile(r"\bRFC \d{1,5}\b"), "identifier"),
+    (re.compile(rf"\b(?!(?:{_MONTHS}|PEP|RFC|CVE|CWE) )[A-Z][A-Za-z]+ \d+(?:\.\d+)*(?![\w-]|\.\d)"), "version"),
+    (re.compile(r"(?<![\w.,-])\d+(?:[.,]\d+)*(?:-\d+(?:\.\d+)?)?\s?(?:%|per cent)"), "quantity"),
+    (re.compile(rf"(?<=\s)(?!(?:19|20)\d\d\b)\d+(?:[.,]\d+)*(?: (?:thousand|million|billion))?(?=\s[a-z]{{3,}}){_COUNTED}"), "quantity"),
+    (re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*\b(?![ -]\d|-)"), "name"),
 )
-_LISTED = re.compile(r"(?:,|\band|\bor|/)\s+___|___(?:,)?\s+(?:and|or)\b(?!\s+[a-z]+s\b)|___/")
+_COMMON_NAMES = word_set(
+    f"""
+    {_MONTHS.replace("|", " ")} Monday Tuesday Wednesday Thursday Friday Saturday Sunday Windows Linux Android Unix Boolean Unicode
+    English American European Python Internet Web
+    """
+)
+_LISTED = re.compile(
+    r"(?:,|\band|\bor|/)\s+___|___(?:,)?\s+(?:and|or)\b(?!\s+[a-z]+s\b)|___/|___,\s+`|___[,;]\s+(?:[A-Z]\w*\s+)?v?\d|\d[,;]\s+___"
+)
+_DENIED = re.compile(
+    r"\b(?:not|nor|never|except|without)\s+(?:[a-z]+\s+){0,2}___"
+    r"|___(?:(?!\b(?:that|which|who|whose|when|if|because|where|while|as|although|unless)\b)[^,;])*"
+    r"\b(?:neither|nor|cannot|not|never|no(?! longer))\b"
+)
+_CUT_VERB = re.compile(
+    r"(?<!is)(?<!are)(?<!was)(?<!were)(?<!be)(?<!been) (?:no longer|now) (?:\w+ly )?(?:[a-z]+ed|taken|given|made|shown|written)\b"
+)
 _NAME = re.compile(r"^-{0,2}@?[A-Za-z_.][\w.=-]*(?:\(\))?$")
-_TRAILS = re.compile(r"(?:,|;) (?:which|who|so|because|as|and|but|while|where|whereas|though|although|for|or)\b.*$")
+_PLACEHOLDER = re.compile(r"^(?:name|foo|bar|baz|spam|eggs|example|file|filename)\.\w+$")
+_TRAILS = re.compile(r"(?:,|;) (?:which|who|so|because|but|while|where|whereas|though|although|for example)\b[^,;]*$")
 
 
 def setting(unit: Unit, about: str) -> Setting:
@@ -54,24 +86,55 @@ def setting(unit: Unit, about: str) -> Setting:
 
 
 def candidates(unit: Unit) -> Iterator[Candidate]:
-    """Propose gaps for a sentence, hardest answer first; none for a sentence that leans on its neighbours."""
+    """Propose gaps for a sentence, hardest answer first; none for a sentence that leans on its neighbours or is not a whole one."""
     text = unit.text.strip().rstrip(".")
     words = re.findall(r"[\w'`.()-]+", text)
     plain = re.sub(CODE, "x", text)
     if not MIN_WORDS <= len(words) <= MAX_WORDS or not re.match(r"[A-Z`]", text) or re.search(r"[!?:|]", plain):
         return
-    if words[0].lower().strip("`") in _LEANS or _BACK.match(text) or _POINTS.search(plain):
+    if words[0].lower().strip("`") in _LEANS or _BACK.match(text) or _POINTS.search(plain) or _unnamed_subject(unit, plain):
+        return
+    if not _is_whole(plain):
         return
     for start, end, kind in _places(text):
         answer = text[start:end].strip("`")
         left = text[:start] + "___" + text[end:]
-        if text.count(text[start:end]) != 1 or too_generic(answer) or len(answer) < 3 or _LISTED.search(left):
+        if text.count(text[start:end]) != 1 or too_generic(answer) or len(answer) < 3 or _LISTED.search(left) or _DENIED.search(left):
             continue
-        if text[start] == "`" and not _NAME.match(answer):
+        if text[start] == "`" and (not _NAME.match(answer) or _PLACEHOLDER.match(answer)):
+            continue
+        if not _says_enough(left):
             continue
         short = _TRAILS.sub("", left)
-        varied = short if "___" in short and len(short.split()) >= MIN_WORDS else left
+        varied = short if "___" in short and len(short.split()) >= MIN_WORDS and _says_enough(short) else left
         yield Candidate("gap", Asked("gap", answer, kind, "", _worded(left), _worded(varied), text), unit.quote)
+
+
+def _unnamed_subject(unit: Unit, plain: str) -> bool:
+    """Say whether a sentence is about "the method" or "the label" that an earlier sentence named."""
+    match = _BARE_SUBJECT.match(plain)
+    if not match or match[1] in _KNOWN_SUBJECTS or not is_finite(match[3], False, match[2] in ADVERBS):
+        return False
+    return unit.before is not None or unit.is_item
+
+
+def _is_whole(plain: str) -> bool:
+    """Say whether a text has a main verb or opens with one, as release notes do; "Support on Linux for x" has none."""
+    if _CUT_VERB.search(plain):
+        return False
+    words = re.findall(r"[\w'-]+", plain)
+    if words[0].lower() in BASES or words[0].lower() in PAST_OF:
+        # "Table, index and view completion": a first word with a comma after it only looks like a verb
+        return not re.match(r"\w+,", plain)
+    return any(
+        is_finite(word, before == "x", before in ADVERBS or before == "longer") for before, word in zip(words, words[1:], strict=False)
+    )
+
+
+def _says_enough(left: str) -> bool:
+    """Say whether what is left singles something out: three content words with a name in code style, five without."""
+    said = content(left.replace("___", ""))
+    return len(said) >= (3 if re.search(CODE, left) else 5)
 
 
 def _places(text: str) -> list[tuple[int, int, AnswerKind]]:
@@ -80,8 +143,14 @@ def _places(text: str) -> list[tuple[int, int, AnswerKind]]:
     found: list[tuple[int, int, AnswerKind]] = []
     for pattern, kind in _HARD:
         for match in pattern.finditer(text):
-            if not any(start < match.end() and match.start() < end for start, end in spans):
-                found.append((*match.span(), kind))
+            start, end = match.span()
+            if any(first < end and start < last for first, last in spans):
+                continue
+            if kind == "name" and not _COMMON_NAMES.isdisjoint(re.split("[ -]", match[0])):
+                continue
+            if kind == "version" and re.search(r"\s[A-Z]\w* $", text[:start]):
+                continue  # "Visual Studio 18" is not to be cut into "Visual" and the rest
+            found.append((start, end, kind))
     code: list[tuple[int, int, AnswerKind]] = [(start, end, kind_of(text[start:end].strip("`"))) for start, end in reversed(spans)]
     names = [place for place in found if place[2] == "name"]
     return [place for place in found if place[2] != "name"] + code + names

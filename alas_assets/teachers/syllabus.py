@@ -40,11 +40,11 @@ def _difficulty(name: str, depth: int) -> Difficulty:
     return "Easy"
 
 
-def plan(description: str, seed_topics: Sequence[str], outlines: Sequence[PageOutline]) -> list[Topic]:
+def plan(_description: str, seed_topics: Sequence[str], outlines: Sequence[PageOutline]) -> list[Topic]:
     """Propose one overview topic per page and one per section that looks like content (P1).
 
     Args:
-        description: The domain in words; a rule can make nothing of it, a model may.
+        _description: The domain in words; a rule can make nothing of it, a model may.
         seed_topics: Topics the owner named; pages that match one come first.
         outlines: What is known of each page, in the site's own order, which is kept.
     """

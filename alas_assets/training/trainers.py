@@ -176,8 +176,8 @@ class LengthGrouped(Sampler[int]):
         """Choose the epoch's order; accelerate calls this at the start of each."""
         self.epoch = epoch
 
-    @override
     def __len__(self) -> int:
+        """Return the number of rows."""
         return len(self.lengths)
 
     @override
@@ -249,7 +249,8 @@ class SteadySft(_Steady, SFTTrainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         if not self.as_written:
             return super()._get_train_sampler(train_dataset)
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(rows)
 
     @override
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:

@@ -106,7 +106,7 @@ def test_search_finds_by_words_and_by_vector_only_within_the_cell(passages: Chun
     hits = passages.search("lazy", [0.1, 1.0, 0.1, 0.1], 2, "cell-000")
     assert sorted(hits["chunk_id"]) == ["a", "b"]
     assert passages.search("profiling", [0.1, 0.1, 0.1, 1.0], 1, "cell-000")["chunk_id"][0] in "cd"
-    assert hits.columns == [*CHUNK_SCHEMA.names(), "score"]
+    assert hits.columns == [*CHUNK_SCHEMA.names(), "score", "similarity"]
     assert "e" not in passages.search("lazy imports", [1.0, 0.1, 0.1, 0.1], 10, "cell-000")["chunk_id"]
     assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["c"])["chunk_id"].to_list() == ["c"]
     assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["e"]).is_empty()

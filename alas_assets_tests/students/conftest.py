@@ -39,5 +39,5 @@ def build_adapter(student: Path, folder: Path, seed: int = 0, loud: float = 0.5)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=loud)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     return folder

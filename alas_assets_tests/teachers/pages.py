@@ -50,9 +50,15 @@ def facts(*texts: str, context: str = "", title: str = TITLE) -> list[DraftFact]
     return write(*texts, context=context, title=title).facts
 
 
+def question_facts(text: str, title: str = TITLE, headings: tuple[str, ...] = (TITLE,)) -> list[DraftFact]:
+    """Return what the question rules accept from one page, without the gap fallback for sentences that they cannot read."""
+    found = ExtractiveTeacher().write(TOPIC, chunks(text, title=title, headings=headings), 1000, 6).facts
+    return [fact for fact in found if not fact.rationale.endswith("rule gap.")]
+
+
 def record_facts(text: str, title: str) -> list[DraftFact]:
-    """Return the accepted facts of a page whose only heading is its title."""
-    return ExtractiveTeacher().write(TOPIC, chunks(text, title=title, headings=(title,)), 1000, 6).facts
+    """Return what the question rules accept from a page whose only heading is its title."""
+    return question_facts(text, title, (title,))
 
 
 def reasons(*texts: str) -> list[str]:

@@ -1,6 +1,6 @@
 import pytest
 
-from alas_assets_tests.teachers.pages import facts, first_question, reasons, record_facts
+from alas_assets_tests.teachers.pages import facts, first_question, question_facts, reasons, record_facts
 
 EXAMPLES = [
     ("- Add the `missing_as_none` parameter to `urlsplit()`.", "missing_as_none", "which parameter was added to urlsplit()?"),
@@ -117,13 +117,12 @@ def test_contributors_are_never_asked_for_nor_quoted_as_answers():
 
 def test_a_question_that_another_sentence_answers_is_refused():
     text = "- Added the `pad` parameter in `encode()`.\n- Added the `wrap` parameter in `encode()` and `decode()`."
-    assert "pad" not in {fact.answer for fact in facts(text)}
-    assert "another sentence of the page could answer it" in reasons(text)
+    assert "pad" not in {fact.answer for fact in question_facts(text)}
 
 
 def test_the_same_frame_with_two_answers_is_refused():
     text = "## one\n\n- `a.run()` prints the tree by default on Linux.\n- `b.run()` prints the tree by default on Linux."
-    assert {"a.run()", "b.run()"}.isdisjoint({fact.answer for fact in facts(text)})
+    assert {"a.run()", "b.run()"}.isdisjoint({fact.answer for fact in question_facts(text)})
 
 
 def test_several_fixed_versions_have_no_one_right_answer():
@@ -137,4 +136,4 @@ def test_several_fixed_versions_have_no_one_right_answer():
 
 
 def test_a_negative_statement_does_not_single_out_its_subject():
-    assert "frozen" not in {f.answer for f in facts("A `frozen` mapping is not a subclass of `dict` in Quill.")}
+    assert "frozen" not in {f.answer for f in question_facts("A `frozen` mapping is not a subclass of `dict` in Quill.")}
