@@ -6,12 +6,11 @@ The step stores first because the data version must be known before Dagster reco
 from typing import Any
 
 import dagster as dg
-import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.defs.resources import Alas
 from alas_assets.partitions import cell_of
-from alas_assets.provenance.store import StoreError
+from alas_assets.provenance.store import Pointer, StoreError
 
 
 class StoreIOManager(dg.ConfigurableIOManager):
@@ -38,10 +37,5 @@ class StoreIOManager(dg.ConfigurableIOManager):
             return store.read_record(wanted, pointer)
         raise StoreError(f"{name} is a record: annotate the input with its class, not {wanted}")
 
-    def _pointer(self, key: dg.AssetKey, partition: str):
+    def _pointer(self, key: dg.AssetKey, partition: str) -> Pointer | None:
         return self.alas.store.pointer(cell_of(partition), key.to_user_string())
-
-
-def is_table(value: Any) -> bool:
-    """Tell tables from records."""
-    return isinstance(value, pl.DataFrame)

@@ -11,7 +11,7 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
-from alas_assets.evaluation.scoreboard import score_rows
+from alas_assets.evaluation.scoreboard import breakdown, score_rows
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.records import ANSWER_SCHEMA, AdapterRef, GateDecision, Seed
@@ -69,11 +69,15 @@ def describe_answers(step: Step) -> Any:
         scores = score_rows(step.cell.domain, step.cell.number, answers)
         wrong = answers.filter((pl.col("label") != "correct") & (pl.col("split") == "probe"))
         errors = answers.filter(pl.col("label") != "correct")
+        facts = answers.filter(pl.col("split").is_in(["probe", "earlier"]))
         return {
             "answers": answers.height,
             "failed": answers.filter(pl.col("label") == "failed").height,
             "scores": show.table(scores, ["system", "split", "n", "correct", "partial", "accuracy", "ci_low", "ci_high"], rows=30),
             "error_types": show.counts(errors, "error_type"),
+            "by_topic": show.table(breakdown(facts, "topic"), rows=60),
+            "by_category": show.table(breakdown(facts, "category"), rows=20),
+            "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),
             "wrong_answers": show.table(wrong, ["answer_id", "system", "question", "gold", "answer", "error_type"], rows=20),
             "dagster/row_count": answers.height,
             "dagster/column_schema": show.column_schema(ANSWER_SCHEMA),

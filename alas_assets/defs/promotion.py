@@ -16,17 +16,10 @@ from alas_assets.records import AdapterRef, GateDecision, Seed
 from alas_assets.release.gate import decide
 
 
-def current_for(alas: Alas, cell: Cell, seed: Seed, candidates: set[str]) -> str | None:
-    """Return what is current, seen from this cell: its own earlier promotion does not count as somebody else's change."""
+def promoted_here(alas: Alas, cell: Cell, seed: Seed) -> bool:
+    """Tell whether what is current was promoted by this very cell, over what its seed found: no change by somebody else."""
     newest = alas.registry.newest(cell.domain)
-    if (
-        newest
-        and newest.iteration == cell.number
-        and newest.adapter_hash in candidates
-        and newest.previous == seed.inherited.current_adapter
-    ):
-        return seed.inherited.current_adapter
-    return alas.registry.current(cell.domain)
+    return newest is not None and newest.iteration == cell.number and newest.previous == seed.inherited.current_adapter
 
 
 def is_newest(alas: Alas, cell: Cell) -> bool:
@@ -51,8 +44,8 @@ def promotion(
     cell, domain = step.cell, step.domain
 
     def make(key: str) -> Made[GateDecision]:
-        hashes = {ref.adapter_hash for ref in (sft_adapter, dpo_adapter) if ref.trained}
-        before = current_for(alas, cell, curriculum_seed, hashes)
+        own = promoted_here(alas, cell, curriculum_seed)
+        before = curriculum_seed.inherited.current_adapter if own else alas.registry.current(cell.domain)
         decision = decide(
             domain=cell.domain,
             iteration=cell.number,
@@ -80,6 +73,8 @@ def promotion(
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
                 previous=before,
             )
+        elif own:  # this cell promoted a candidate before and has now, made again, decided otherwise
+            alas.registry.rollback(cell.domain, run_id=context.run_id)
         return Made(decision)
 
     def describe(decision: GateDecision) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from alas_assets.records import AnswerKind
 from alas_assets.teachers.answers import kind_of, too_generic
@@ -14,7 +15,7 @@ from alas_assets.teachers.asking import Candidate
 from alas_assets.teachers.checks import content
 from alas_assets.teachers.forms import Asked, Setting, Wording
 from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.words import ADVERBS, AUXILIARIES, BASES, PAST_OF, is_finite, word_set
+from alas_assets.teachers.words import ADVERBS, BASES, PAST_OF, is_finite, word_set
 
 MAX_WORDS = 32
 MIN_WORDS = 6
@@ -90,9 +91,9 @@ def candidates(unit: Unit) -> Iterator[Candidate]:
     text = unit.text.strip().rstrip(".")
     words = re.findall(r"[\w'`.()-]+", text)
     plain = re.sub(CODE, "x", text)
-    if not MIN_WORDS <= len(words) <= MAX_WORDS or not re.match(r"[A-Z`]", text) or re.search(r"[!?:|]", plain):
+    if not MIN_WORDS <= len(words) <= MAX_WORDS or not re.match(r"[A-Z`]", text) or re.search(r"[!?:|]", plain) or "___" in text:
         return
-    if words[0].lower().strip("`") in _LEANS or _BACK.match(text) or _POINTS.search(plain) or _unnamed_subject(unit, plain):
+    if words[0].lower().strip("`") in _LEANS or _BACK.match(text) or _POINTS.search(plain) or _unnamed_subject(plain):
         return
     if not _is_whole(plain):
         return
@@ -110,12 +111,10 @@ def candidates(unit: Unit) -> Iterator[Candidate]:
         yield Candidate("gap", Asked("gap", answer, kind, "", _worded(left), _worded(varied), text), unit.quote)
 
 
-def _unnamed_subject(unit: Unit, plain: str) -> bool:
-    """Say whether a sentence is about "the method" or "the label" that an earlier sentence named."""
+def _unnamed_subject(plain: str) -> bool:
+    """Say whether a sentence is about "the method" or "the label" that something before it named."""
     match = _BARE_SUBJECT.match(plain)
-    if not match or match[1] in _KNOWN_SUBJECTS or not is_finite(match[3], False, match[2] in ADVERBS):
-        return False
-    return unit.before is not None or unit.is_item
+    return match is not None and match[1] not in _KNOWN_SUBJECTS and is_finite(match[3], False, match[2] in ADVERBS)
 
 
 def _is_whole(plain: str) -> bool:
@@ -126,9 +125,12 @@ def _is_whole(plain: str) -> bool:
     if words[0].lower() in BASES or words[0].lower() in PAST_OF:
         # "Table, index and view completion": a first word with a comma after it only looks like a verb
         return not re.match(r"\w+,", plain)
-    return any(
-        is_finite(word, before == "x", before in ADVERBS or before == "longer") for before, word in zip(words, words[1:], strict=False)
-    )
+    return any(_is_verb(word, before) for before, word in pairwise(words))
+
+
+def _is_verb(word: str, before: str) -> bool:
+    after_plural = re.fullmatch(r"[a-z]{3,}[^s\W]s", before) is not None  # "constructors raise"
+    return is_finite(word, before == "x" or after_plural, before in ADVERBS or before == "longer")
 
 
 def _says_enough(left: str) -> bool:

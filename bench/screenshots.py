@@ -1,0 +1,41 @@
+"""Take the screenshots of docs/ from a running `make ui`: `python bench/screenshots.py http://127.0.0.1:3000 docs`.
+
+Needs Debian's chromium. Nothing is clicked that changes anything.
+"""
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+CELL = "python-releases%7C001"
+SHOTS = {
+    "asset-graph": "/asset-groups",
+    "qa-pairs": f"/assets/qa_pairs?view=partitions&partition={CELL}",
+    "sft-adapter": f"/assets/sft_adapter?view=partitions&partition={CELL}",
+    "judge-scores": f"/assets/judge_scores?view=partitions&partition={CELL}",
+    "promotion": f"/assets/promotion?view=partitions&partition={CELL}",
+    "scoreboard": "/assets/scoreboard?view=partitions&partition=python-releases",
+    "checks": "/assets/probes?view=checks",
+    "runs": "/runs",
+}
+
+
+def main(base: str, folder: Path) -> None:
+    """Open each page, wait until it stops loading, write a PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 1300})
+        for name, path in SHOTS.items():
+            page.goto(base + path)
+            page.wait_for_load_state("domcontentloaded")
+            page.wait_for_timeout(7000)
+            page.screenshot(path=folder / f"{name}.png")
+            print(f"{name}: {page.title()}")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
