@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from alas_assets_tests.harness import Harness, Site
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A property holds or does not; how long an example takes depends on what else the machine does.
+settings.register_profile("alas", deadline=None)
+settings.load_profile("alas")
 
 
 @pytest.fixture(scope="session")

@@ -47,9 +47,7 @@ class Cell:
 
     def __post_init__(self) -> None:
         if not CELL_NAME.match(self.domain):
-            raise BadKeyError(
-                f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64, first a letter or digit"
-            )
+            raise BadKeyError(f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64, first a letter or digit")
         if not (len(self.iteration) == 3 and self.iteration.isascii() and self.iteration.isdigit()):
             raise BadKeyError(f'iteration {self.iteration[:80]!r} cannot be a cell: three digits, such as "000"')
 

@@ -44,7 +44,12 @@ def find_contexts(
     found: dict[str, tuple[str, list[str]]] = {}
     for probe, question, vector in zip(asked["probe_id"], questions, vectors, strict=True):
         hits = pl.concat([store.search(question, vector, PASSAGES, tag) for tag in tags])
-        best = hits.filter(pl.col("similarity") >= RELEVANT).sort("score", "chunk_id", descending=[True, False]).unique("chunk_id", keep="first", maintain_order=True).head(PASSAGES)
+        best = (
+            hits.filter(pl.col("similarity") >= RELEVANT)
+            .sort("score", "chunk_id", descending=[True, False])
+            .unique("chunk_id", keep="first", maintain_order=True)
+            .head(PASSAGES)
+        )
         found[probe] = _shown(best)
     return found
 

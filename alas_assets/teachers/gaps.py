@@ -15,7 +15,7 @@ from alas_assets.teachers.asking import Candidate
 from alas_assets.teachers.checks import content
 from alas_assets.teachers.forms import Asked, Setting, Wording
 from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.words import ADVERBS, BASES, PAST_OF, is_finite, word_set
+from alas_assets.teachers.words import ADVERBS, BASES, LEADS, PAST_OF, is_finite, word_set
 
 MAX_WORDS = 32
 MIN_WORDS = 6
@@ -30,7 +30,8 @@ _LEANS = word_set(
 _POINTS = re.compile(
     r"\b(?:below|above|following|former|latter|previous(?:ly)?|aforementioned|respectively|the same|as follows|chapter|page|therefore"
     r"|thereby|as well|too$|related|neighbouring|which ones|from then on|for now|such as|namely|that (?:copy|hook|one|way|case)"
-    r"|all of (?:them|these)|(?:the|any) others?|both (?:are|is|were)|itself (?:is|was|are))\b|\binstead\b(?! of)",
+    r"|all of (?:them|these)|(?:the|any) others?"
+    r"|see the|next (?:example|section|page)|both (?:are|is|were)|itself (?:is|was|are))\b|\binstead\b(?! of)",
     re.IGNORECASE,
 )
 _BACK = re.compile(
@@ -50,8 +51,8 @@ _HARD: tuple[tuple[re.Pattern[str], AnswerKind], ...] = (
     (re.compile(r"\bCVE-\d{4}-\d{3,7}\b"), "cve"),
     (re.compile(r"\bPEP \d{1,4}\b"), "pep"),
     (re.compile(r"\bRFC \d{1,5}\b"), "identifier"),
-    (re.compile(rf"\b(?!(?:{_MONTHS}|PEP|RFC|CVE|CWE) )[A-Z][A-Za-z]+ \d+(?:\.\d+)*(?![\w-]|\.\d)"), "version"),
-    (re.compile(r"(?<![\w.,-])\d+(?:[.,]\d+)*(?:-\d+(?:\.\d+)?)?\s?(?:%|per cent)"), "quantity"),
+    (re.compile(rf"\b(?!(?:{_MONTHS}|PEP|RFC|CVE|CWE) )[A-Z][A-Za-z]+ \d+(?:\.\d+)*(?![\w–-]|\.\d)"), "version"),
+    (re.compile(r"(?<![\w.,–-])\d+(?:[.,]\d+)*(?:[–-]\d+(?:\.\d+)?)?\s?(?:%|per cent)"), "quantity"),
     (re.compile(rf"(?<=\s)(?!(?:19|20)\d\d\b)\d+(?:[.,]\d+)*(?: (?:thousand|million|billion))?(?=\s[a-z]{{3,}}){_COUNTED}"), "quantity"),
     (re.compile(r"(?<=[a-z,] )[A-Z][a-z]+(?:[ -][A-Z][a-z]+)*\b(?![ -]\d|-)"), "name"),
 )
@@ -63,15 +64,22 @@ _COMMON_NAMES = word_set(
 )
 _LISTED = re.compile(
     r"(?:,|\band|\bor|/)\s+___|___(?:,)?\s+(?:and|or)\b(?!\s+[a-z]+s\b)|___/|___,\s+`|___[,;]\s+(?:[A-Z]\w*\s+)?v?\d|\d[,;]\s+___"
+    r"|___ v?\d+\.\d"
 )
 _DENIED = re.compile(
     r"\b(?:not|nor|never|except|without)\s+(?:[a-z]+\s+){0,2}___"
     r"|___(?:(?!\b(?:that|which|who|whose|when|if|because|where|while|as|although|unless)\b)[^,;])*"
     r"\b(?:neither|nor|cannot|not|never|no(?! longer))\b"
 )
+_TWO_IN_ONE = re.compile(r"[.!?][A-Z]|[.!?] [a-z]|\bx (?:These|This|The|They|It|If|When|For|In)\b")
+_NO_ARTICLE = re.compile(
+    r"^(?!(?:The|An|Each|Every|Any) )[A-Z][a-z]+ ___ (?:function|method|class|macro|type|module|attribute|parameter"
+    r"|argument|option|flag|constant|decorator)\b"
+)
 _CUT_VERB = re.compile(
     r"(?<!is)(?<!are)(?<!was)(?<!were)(?<!be)(?<!been) (?:no longer|now) (?:\w+ly )?(?:[a-z]+ed|taken|given|made|shown|written)\b"
 )
+_OTHER_VERSION = re.compile(r"\b[a-z]+ v?\d+\.\d[\w.]*")
 _NAME = re.compile(r"^-{0,2}@?[A-Za-z_.][\w.=-]*(?:\(\))?$")
 _PLACEHOLDER = re.compile(r"^(?:name|foo|bar|baz|spam|eggs|example|file|filename)\.\w+$")
 _TRAILS = re.compile(r"(?:,|;) (?:which|who|so|because|but|while|where|whereas|though|although|for example)\b[^,;]*$")
@@ -104,7 +112,7 @@ def candidates(unit: Unit) -> Iterator[Candidate]:
             continue
         if text[start] == "`" and (not _NAME.match(answer) or _PLACEHOLDER.match(answer)):
             continue
-        if not _says_enough(left):
+        if _NO_ARTICLE.match(left) or not _says_enough(left):
             continue
         short = _TRAILS.sub("", left)
         varied = short if "___" in short and len(short.split()) >= MIN_WORDS and _says_enough(short) else left
@@ -119,7 +127,7 @@ def _unnamed_subject(plain: str) -> bool:
 
 def _is_whole(plain: str) -> bool:
     """Say whether a text has a main verb or opens with one, as release notes do; "Support on Linux for x" has none."""
-    if _CUT_VERB.search(plain):
+    if _CUT_VERB.search(plain) or _TWO_IN_ONE.search(plain):
         return False
     words = re.findall(r"[\w'-]+", plain)
     if words[0].lower() in BASES or words[0].lower() in PAST_OF:
@@ -150,8 +158,12 @@ def _places(text: str) -> list[tuple[int, int, AnswerKind]]:
                 continue
             if kind == "name" and not _COMMON_NAMES.isdisjoint(re.split("[ -]", match[0])):
                 continue
-            if kind == "version" and re.search(r"\s[A-Z]\w* $", text[:start]):
-                continue  # "Visual Studio 18" is not to be cut into "Visual" and the rest
+            if kind == "version" and (
+                re.search(r"\s[A-Z]\w* $", text[:start]) or match[0].split()[0] in LEADS or _OTHER_VERSION.search(text)
+            ):
+                continue  # neither "Studio 18" of "Visual Studio 18" nor "From 4.2", nor one of the versions of a range
+            if kind == "name" and re.search(r"\b[A-Z]\w* $", text[:start]):
+                continue  # nor "Source" of "NGINX Open Source"
             found.append((start, end, kind))
     code: list[tuple[int, int, AnswerKind]] = [(start, end, kind_of(text[start:end].strip("`"))) for start, end in reversed(spans)]
     names = [place for place in found if place[2] == "name"]

@@ -29,6 +29,7 @@ TAKEN = [
     ("Interpreters built with `--tail` show an 11-12% speedup on large scripts.", "11-12%"),
     ("Parsers that come from Expat can be told how much growth to put up with.", "Expat"),
     ("Characters of one block are told apart by `block_of()` on every platform.", "block_of()"),
+    ("The `__store__` attribute of modules is ignored when the import system looks for a cached file.", "__store__"),
     ("Projects that print reports will find most of the replacements in `quill-compat`.", "quill-compat"),
 ]
 
@@ -58,7 +59,14 @@ REFUSED = {
         "Characters listed in `skipchars` are skipped everywhere at all.",
         "The scope of `bound` is of no use.",
     ],
-    "it points at another place": ["All parts of `walk()` are described in the chapter on trees."],
+    "two sentences run together in it": [
+        "Stop passing names to `create_sum()` and `create_all()` These parameters will become positional in Quill 3.15.",
+        "Call the builder, not only the `make_it` method of it.See ticket 12 for changes in projects.",
+    ],
+    "it points at another place": [
+        "To test if the object is readable, see the next example of `buffer_of()`.",
+        "All parts of `walk()` are described in the chapter on trees.",
+    ],
 }
 
 
@@ -74,6 +82,12 @@ LEFT_ALONE = {
     "half of a date": ("The journal of Quill was first printed on 7 October 2025 in Utrecht.", "October 2025"),
     "a year": ("The journal of Quill was printed first in 2019 with much ado.", "2019"),
     "half of a range of versions": ("Quill 3.14.0-3.14.4 shipped with a new collector that `gc` can tune.", "Quill 3.14"),
+    "half of a range with a dash": ("Quill 3.9–3.12 have years of full support and fixes from `pool`.", "Quill 3.9"),
+    "a preposition with its version": ("From 4.2.0 on, the plugin allows for the rules that `topic` has.", "From 4.2.0"),
+    "one version of a range": ("A flaw was found in Quill 6.0 before 6.0.6 by the makers of `probe`.", "Quill 6.0"),
+    "a name that a version follows": ("Users are advised to upgrade to `quill-flow` 3.2 or later at once.", "quill-flow"),
+    "half of a name": ("INKPOT Open Source has a weakness in the `slice` module.", "Source"),
+    "without its article": ("Add `sum_all()` function, which is similar to `sum_some()` but takes everything.", "sum_all()"),
     "half of a product's name": ("Results on Visual Studio 18.1 show that `loop` runs faster there.", "Studio 18.1"),
     "a name that belongs to a number": ("Names of memory maps show up on Linux 5.17 or newer systems.", "Linux"),
     "a platform that others share": ("Ready-made binaries for Android can be downloaded from the site of Quill.", "Android"),

@@ -85,9 +85,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--context", default="", help='words that place a question, such as "In Python 3.15"; empty: from each page')
     parser.add_argument("--without", default="", help='leave out the facts of this rule, such as "gap"')
+    parser.add_argument("--only", default="", help="keep only the facts of this rule")
     parser.add_argument("--out", type=Path, default=None, help="JSONL file; default: standard output")
     options = parser.parse_args()
-    found = [item for item in accepted(options.folder, options.context) if not item[1].rationale.endswith(f"rule {options.without}.")]
+    found = [
+        item
+        for item in accepted(options.folder, options.context)
+        if not item[1].rationale.endswith(f"rule {options.without}.")
+        and (not options.only or item[1].rationale.endswith(f"rule {options.only}."))
+    ]
     shares = overlaps([fact for _, fact in found])
     middle = shares[len(shares) // 2] if shares else 0.0
     kinds = Counter(fact.answer_kind for _, fact in found)
