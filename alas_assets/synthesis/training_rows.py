@@ -71,12 +71,13 @@ def build_rows(
     if not new:
         return empty(TRAIN_ROW_SCHEMA)
     new = [row for row in new for _ in range(cloze_repeat if GAP in row["prompt"] else 1)]
-    taught = new + _rehearsal(qa, earlier_qa, rehearsal_per_fact, seed, retired_facts)
-    wanted = round(len(taught) * replay_share / (1 - replay_share))
+    earlier = _by_fact(qa, earlier_qa, retired_facts)
+    wanted = round((len(new) + len(_rehearsal(earlier, rehearsal_per_fact, seed, 0))) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
     rows: list[dict[str, str]] = []
     for turn in range(passes):
-        facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(_shuffled(taught, seed, f"order {turn}"))]
+        taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn), seed, f"order {turn}")
+        facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
 
@@ -123,13 +124,30 @@ def _earlier_rows(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired:
     return [kept[key] for key in sorted(kept)]
 
 
-def _rehearsal(
-    qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], per_fact: int | None, seed: int, retired: Set[str]
-) -> list[dict[str, str]]:
+def _by_fact(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired: Set[str]) -> list[list[dict[str, str]]]:
     by_fact: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in _earlier_rows(qa, earlier_qa, retired):
         by_fact[row["fact_id"]].append(_fact_row(row, "rehearsal"))
-    return [row for fact in sorted(by_fact) for row in _shuffled(by_fact[fact], seed, "rehearsal")[:per_fact]]
+    return [by_fact[fact] for fact in sorted(by_fact)]
+
+
+def _rehearsal(facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int) -> list[dict[str, str]]:
+    """Return this pass's rehearsal: of each fact a prompt with a gap, where there is one, and the next of its questions.
+
+    The same rows in every pass would be learned as such, and the fact's other wordings forgotten.
+    """
+    chosen: list[dict[str, str]] = []
+    for rows in facts:
+        ordered = _shuffled(rows, seed, "rehearsal")
+        if per_fact is None or per_fact >= len(ordered):
+            chosen += ordered
+            continue
+        gaps, asked = [row for row in ordered if GAP in row["prompt"]], [row for row in ordered if GAP not in row["prompt"]]
+        first = gaps[turn % len(gaps) :][:1] if gaps and per_fact > 1 else []
+        rest = asked or gaps
+        at = turn * (per_fact - len(first))
+        chosen += first + [rest[(at + i) % len(rest)] for i in range(min(per_fact - len(first), len(rest)))]
+    return chosen
 
 
 def _replay(

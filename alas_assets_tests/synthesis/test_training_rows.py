@@ -84,3 +84,31 @@ def test_a_share_that_cannot_be_given_is_refused() -> None:
 
 def test_an_iteration_without_new_facts_trains_nothing() -> None:
     assert build_rows(empty(QA_SCHEMA), [EARLIER], REPLAY, replay_share=0.3, rehearsal_per_fact=2, seed=1).is_empty()
+
+
+def test_every_pass_holds_each_fact_row_and_the_next_replay_prompts() -> None:
+    rows = build_rows(QA, [], REPLAY, replay_share=0.25, rehearsal_per_fact=0, seed=1, passes=3)
+    single = build_rows(QA, [], REPLAY, replay_share=0.25, rehearsal_per_fact=0, seed=1)
+    assert rows.height == 3 * single.height
+    assert set(rows.filter(pl.col("kind") == "fact").group_by("row_id").len()["len"]) == {3}
+    times = rows.filter(pl.col("kind") == "replay").group_by("row_id").len()["len"]
+    assert times.max() - times.min() <= 1  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+
+
+def test_each_pass_rehearses_other_wordings_of_a_fact() -> None:
+    rows = build_rows(QA, [EARLIER], [], replay_share=0.0, rehearsal_per_fact=1, seed=1, passes=4)
+    rehearsed = rows.filter(pl.col("kind") == "rehearsal").group_by("fact_id").agg(pl.col("row_id").n_unique())
+    assert rehearsed["row_id"].to_list() == [4, 4]
+
+
+def test_prompts_with_a_gap_are_repeated_and_keep_their_gap_when_words_are_dropped() -> None:
+    gapped = QA.with_columns(
+        question=pl.when(pl.col("template") == QA["template"][0]).then("___ " + pl.col("question")).otherwise("question")
+    )
+    rows = build_rows(gapped, [], [], replay_share=0.0, rehearsal_per_fact=0, seed=1, passes=5, cloze_repeat=3, word_dropout=0.6)
+    gaps = set(gapped.filter(pl.col("question").str.contains("___") & (pl.col("role") == "train"))["qa_id"])
+    repeated = rows.filter(pl.col("row_id").is_in(list(gaps)))
+    assert repeated.group_by("row_id").len()["len"].to_list() == [15] * len(gaps)
+    assert repeated["prompt"].str.contains("___").all()
+    assert rows["prompt"].str.split(" ").list.len().min() >= 3  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert set(rows["prompt"]) - set(gapped["question"])
