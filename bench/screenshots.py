@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 CELL = "python-releases%7C001"
 SHOTS = {
-    "asset-graph": "/asset-groups",
+    "asset-graph": "/locations/alas_assets/asset-groups/loop/lineage",
     "qa-pairs": f"/assets/qa_pairs?view=partitions&partition={CELL}",
     "sft-adapter": f"/assets/sft_adapter?view=partitions&partition={CELL}",
     "judge-scores": f"/assets/judge_scores?view=partitions&partition={CELL}",
