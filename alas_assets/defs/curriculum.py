@@ -76,6 +76,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         return shown
 
     settings = {
+        "cell": str(cell),
         "description": domain.description,
         "seed_topics": domain.seed_topics,
         "seed_urls": domain.sources.seed_urls,

@@ -3,6 +3,7 @@
 import io
 import random
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -170,13 +171,14 @@ def sft_adapter(
             earlier,
             rehearsal_per_fact=rehearsal,
             seed=domain.seed,
-            passes=recipe.passes,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
         )
         taught = build([], replay_share=0.0).height
-        replay = replayed(step, round(taught * recipe.replay_share / (1 - recipe.replay_share)), domain.seed + step.cell.number)
-        rows = build(replay, replay_share=recipe.replay_share)
+        replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
+        passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
+        replay = replayed(step, replays * passes, domain.seed + step.cell.number)
+        rows = build(replay, replay_share=recipe.replay_share, passes=passes)
         return run_training(
             step,
             trainer,

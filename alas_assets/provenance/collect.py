@@ -54,7 +54,7 @@ def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set
         if entry["cell"].startswith(f"{domain}|"):
             inputs.add(entry["input_key"][:20])
         if entry["asset"] == "curriculum_seed":
-            seed = json.loads((home / "artifacts" / "curriculum_seed" / f"{entry['hash']}.json").read_text(encoding="utf-8"))
+            seed = json.loads((home / "artifacts" / safe_name("curriculum_seed") / f"{entry['hash']}.json").read_text(encoding="utf-8"))
             named.update(("qa_pairs", digest) for digest in seed["inherited"]["qa_hashes"])
             named.update(("probes", digest) for digest in seed["inherited"]["probe_hashes"])
     for registry in sorted((home / "registry").glob("*.json")):

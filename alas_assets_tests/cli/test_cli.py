@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from alas_assets.records import SCOREBOARD_SCHEMA
-from alas_assets_tests.harness import Harness
+from alas_assets_tests.harness import Harness, Site
 
 
 def alas(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -140,7 +140,7 @@ def test_new_writes_a_domain_that_status_then_shows(tmp_path: Path) -> None:
     alas(tmp_path, "new", "rust", "--describe", "New Rust releases and what they stabilise", "--url", "https://blog.example.org/", code=2)
 
 
-def test_open_adds_the_cell_and_prints_it(quill: Harness) -> None:
-    done = alas(quill.settings.home, "open", "quill")
-    assert done.stdout.strip() == "quill|001"
-    assert "quill|000" not in alas(quill.settings.home, "open", "quill", code=1).stdout
+def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(quill: Harness, quill_site: Site) -> None:
+    quill.domain("opened", quill_site.port)
+    assert alas(quill.settings.home, "open", "opened").stdout.strip() == "opened|000"
+    assert "alas run opened" in alas(quill.settings.home, "open", "opened", code=1).stderr
