@@ -15,6 +15,7 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import scored_cells
 from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
+from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.planning.seed import first_seed
 from alas_assets.planning.syllabus import plan_curriculum
@@ -23,6 +24,7 @@ from alas_assets.provenance.trace import learned_by
 from alas_assets.records import PROBE_SCHEMA, GateDecision, Record
 from alas_assets.retrieval.open_book import find_contexts
 from alas_assets.retrieval.study import survey
+from alas_assets.teachers.protocol import GradeRequest
 from alas_assets.training.spec import load_recipe
 
 NEAREST_FACTS = 3
@@ -104,12 +106,14 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
         from alas_assets.students.client import AskItem
 
         said = alas.worker.answer(student, [AskItem(question=question, context=text)], folder if system == "current" else None, DECODING)[0]
-        sources, note = _support(alas, domain_key, question, system, current, chunks)
+        sources, note = _support(alas, domain_key, question, system, current, chunks, said.text)
         replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note))
     return replies
 
 
-def _support(alas: Alas, domain_key: str, question: str, system: str, current: str | None, chunks: list[str]) -> tuple[list[Support], str]:
+def _support(
+    alas: Alas, domain_key: str, question: str, system: str, current: str | None, chunks: list[str], said: str
+) -> tuple[list[Support], str]:
     if system == "base":
         return [], "the base student: nothing of this domain was taught to it"
     if system == "current" and current is None:
@@ -132,7 +136,16 @@ def _support(alas: Alas, domain_key: str, question: str, system: str, current: s
     kept = (taught + before)[:NEAREST_FACTS]
     if not kept:
         return [], "nothing that was taught is about this; the answer is the model's own"
-    return _rows(pl.DataFrame(kept, schema=near.schema)), ""
+    giving = [row for row in kept if _gives(row, said)]
+    if not giving:
+        return _rows(pl.DataFrame(kept, schema=near.schema)), "no taught fact gives this answer; these are the nearest that were taught"
+    return _rows(pl.DataFrame(giving, schema=near.schema)), ""
+
+
+def _gives(row: dict[str, Any], said: str) -> bool:
+    """Tell whether a taught fact gives the answer that was said."""
+    asked = GradeRequest(question=row["question"], gold=row["answer"], aliases=row["aliases"], answer_kind=row["answer_kind"], answer=said)
+    return grade(asked).label == "correct"
 
 
 def _rows(frame: pl.DataFrame) -> list[Support]:
