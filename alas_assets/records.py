@@ -89,6 +89,7 @@ class Seed(Record):
     seed_topics: list[str]
     seed_urls: list[str]
     cause: str = Field(description="why this iteration was opened, in words")
+    since_cause: int = Field(default=1, ge=1, description="iterations since the last outside cause, this one included")
     weak_topics: list[Topic] = Field(default_factory=list, description="remediation first (V1)")
     next_topics: list[Topic] = Field(default_factory=list, description="topics left over or spawned by the revision")
     inherited: Inherited = Field(default_factory=Inherited)
@@ -132,6 +133,7 @@ class RevisedCurriculum(Record):
     remediation: list[Topic] = Field(default_factory=list)
     next_topics: list[Topic] = Field(default_factory=list)
     novel_facts: int = Field(default=0, description="facts this iteration taught that no earlier one did")
+    since_cause: int = Field(default=1, ge=1, description="iterations since the last outside cause, this one included")
 
 
 # ------------------------------------------------------------------------------------------------ synthesis

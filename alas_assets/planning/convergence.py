@@ -26,7 +26,6 @@ def revise(
     tau: float,
     delta: float,
     max_iterations: int,
-    since_cause: int | None = None,
 ) -> RevisedCurriculum:
     """Revise the plan from what the current model knows (V1, V2).
 
@@ -42,8 +41,7 @@ def revise(
         teacher: Proposes remediation and advanced topics.
         tau: Accuracy under which a topic is weak.
         delta: Gain that keeps the loop going.
-        max_iterations: Iterations at most since the last outside cause.
-        since_cause: How many iterations that is, this one included; None counts from iteration 0.
+        max_iterations: Iterations at most since the last outside cause (`Seed.since_cause`).
     """
     counted = answers.filter(pl.col("split").is_in(STILL_VALID))
     correct = counted.filter(pl.col("label") == "correct").height
@@ -61,7 +59,6 @@ def revise(
     weak_names = {plain_name(topic.name) for topic in weak}
     mastered = [name for name in seed.inherited.mastered if plain_name(name) not in weak_names] + [topic.name for topic in strong]
     novel = _novel_facts(qa, answers)
-    done = since_cause if since_cause is not None else seed.iteration + 1
     next_topics = [*leftover, *advanced]
     go_on, reason = _decide(
         n=counted.height,
@@ -72,7 +69,7 @@ def revise(
         novel=novel,
         tau=tau,
         delta=delta,
-        done=done,
+        done=seed.since_cause,
         max_iterations=max_iterations,
     )
     return RevisedCurriculum(
@@ -87,6 +84,7 @@ def revise(
         remediation=remediation,
         next_topics=next_topics,
         novel_facts=novel,
+        since_cause=seed.since_cause,
     )
 
 

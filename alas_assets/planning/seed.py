@@ -24,6 +24,8 @@ def first_seed(domain: Domain, cause: str) -> Seed:
 def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, inherited: Inherited, cause: str) -> Seed:
     """Return the seed of the iteration after a revision, weak topics first (V1).
 
+    After a revision that said stop only an outside cause opens an iteration, and `max_iterations` counts anew from it.
+
     Args:
         domain: The domain as its file states it now.
         revised: The previous iteration's revision; also one that said stop, where an outside cause opens the next.
@@ -43,5 +45,6 @@ def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, in
             "next_topics": revised.next_topics,
             "inherited": inherited,
             "revised_from": revision_hash,
+            "since_cause": revised.since_cause + 1 if revised.decision == "continue" else 1,
         }
     )

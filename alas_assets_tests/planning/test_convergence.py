@@ -51,12 +51,13 @@ def revised(
     teacher: Adviser | None = None,
     facts: Sequence[str] = ("new-fact",),
     inherited: dict[str, Any] | None = None,
+    since_cause: int = 1,
     **more: Any,
 ) -> RevisedCurriculum:
     iteration = len(history)
     seed = Seed(
         domain="d", iteration=iteration, description="", seed_topics=[], seed_urls=[], cause="",
-        inherited=Inherited(accuracy_history=list(history), **(inherited or {})),
+        inherited=Inherited(accuracy_history=list(history), **(inherited or {})), since_cause=since_cause,
     )  # fmt: skip
     return revise(
         **{
@@ -133,7 +134,12 @@ def test_the_iteration_budget_stops_even_where_work_is_left() -> None:
     assert stopped.decision == "stop"
     assert "max_iterations = 1" in stopped.reason
     assert stopped.remediation
-    assert revised(scored(b=(5, 10)), plan=[B], history=[0.1, 0.2, 0.3], max_iterations=3, since_cause=1).decision == "continue"
+
+
+def test_the_iteration_budget_counts_from_the_last_outside_cause() -> None:
+    late = {"plan": [B], "history": [0.1, 0.2, 0.3], "max_iterations": 3}
+    assert revised(scored(b=(5, 10)), since_cause=3, **late).decision == "stop"
+    assert revised(scored(b=(5, 10)), since_cause=1, **late).decision == "continue"
 
 
 def test_repeating_weak_topics_without_gain_or_new_fact_stops() -> None:

@@ -191,5 +191,8 @@ def test_seeds_carry_what_the_revision_said() -> None:
         "it said so",
     )
     assert (named(following.weak_topics), named(following.next_topics)) == (["w"], ["n"])
+    assert following.since_cause == 2
+    reopened = next_seed(DOMAIN, revised.model_copy(update={"decision": "stop", "since_cause": 6}), "hash", Inherited(), "a new page")
+    assert reopened.since_cause == 1
     with pytest.raises(ValueError, match="other"):
         next_seed(DOMAIN, revised.model_copy(update={"domain": "other"}), "hash", Inherited(), "")
