@@ -20,6 +20,7 @@ from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import clean, normalise
 
 GAP = "___"
+BATCHES_PER_BLOCK = 10
 
 
 class ReplayError(ValueError):
@@ -39,6 +40,7 @@ def build_rows(
     passes: int = 1,
     cloze_repeat: int = 1,
     word_dropout: float = 0.0,
+    batch_size: int = 1,
 ) -> pl.DataFrame:
     """Return the training rows in training order (`TRAIN_ROW_SCHEMA`); equal inputs give the equal table.
 
@@ -57,6 +59,7 @@ def build_rows(
         cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
         word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
             has seen a question with holes leans on its content, not on its frame.
+        batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
 
     Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
     repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
@@ -79,7 +82,7 @@ def build_rows(
         taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn), seed, f"order {turn}")
         facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
-    return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
+    return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
 
 
 def at_risk(
@@ -171,6 +174,25 @@ def _mixed(facts: list[dict[str, str]], replays: list[dict[str, str]]) -> list[d
     placed = [((i + 0.5) / len(facts), 0, i, row) for i, row in enumerate(facts)]
     placed += [((i + 0.5) / len(replays), 1, i, row) for i, row in enumerate(replays)]
     return [row for *_, row in sorted(placed, key=lambda item: item[:3])]
+
+
+def _of_like_length(rows: list[dict[str, str]], batch_size: int, seed: int) -> list[dict[str, str]]:
+    """Exchange rows among neighbouring batches until each holds rows of like length; its share of replay stays.
+
+    Only within blocks of a few batches, whose order is drawn: what stands together changes from pass to pass.
+    """
+    if batch_size == 1:
+        return rows
+    ordered: list[dict[str, str]] = []
+    size = batch_size * BATCHES_PER_BLOCK
+    for start in range(0, len(rows), size):
+        block = sorted(rows[start : start + size], key=lambda row: len(row["prompt"]) + len(row["completion"]))
+        mixed = _mixed([row for row in block if row["kind"] != "replay"], [row for row in block if row["kind"] == "replay"])
+        whole = len(mixed) - len(mixed) % batch_size
+        batches = [mixed[i : i + batch_size] for i in range(0, whole, batch_size)]
+        random.Random(ids.short_id("batches", str(seed), str(start))).shuffle(batches)  # noqa: S311 - repeatable, no secret
+        ordered += [row for batch in batches for row in batch] + mixed[whole:]
+    return ordered
 
 
 def _with_holes(row: dict[str, str], chance: float, draw_id: str) -> dict[str, str]:

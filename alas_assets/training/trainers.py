@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from torch.nn import functional
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import AutoModelForCausalLM, PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
@@ -28,6 +27,7 @@ from typing_extensions import override
 from alas_assets.training.adapter import WEIGHTS, ModelFilesError, saving
 from alas_assets.training.checkpoints import drop_invalid_checkpoints, newest_valid_checkpoint, step_of
 from alas_assets.training.child import Interrupted, Session, TrainingError
+from alas_assets.training.losses import facts_and_drift
 from alas_assets.training.spec import Recipe, TrainingSpec
 
 if TYPE_CHECKING:
@@ -254,31 +254,12 @@ class SteadySft(_Steady, SFTTrainer):
 
     @override
     def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:
-        """Return cross entropy on the answers of fact rows plus `replay_kl` x KL(base || student) on all tokens of replay rows.
-
-        Cross entropy on the base's own greedy answers fixes one token where the base has a distribution; the divergence
-        keeps the whole of it, prompts included, and so holds skills that no replay prompt asks for (T2).
-        """
+        """Return TRL's loss, or with `replay_kl` the one of `losses`."""
         replay = inputs.pop("replay", None)
         if replay is None or not self.replay_kl:
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
-        core = peft.get_base_model()
-        body, head = getattr(core, core.base_model_prefix), core.get_output_embeddings()
-        ids, mask, labels = inputs["input_ids"], inputs["attention_mask"], inputs["labels"]
-        hidden = body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, :-1]
-        targets = labels[:, 1:]
-        on_facts = (targets != -100) & ~replay[:, None]
-        on_replay = (mask[:, 1:] == 1) & replay[:, None]
-        loss = hidden.new_zeros((), dtype=torch.float32)
-        if bool(on_facts.any()):
-            loss = loss + functional.cross_entropy(head(hidden[on_facts]).float(), targets[on_facts])
-        if bool(on_replay.any()):
-            ours = head(hidden[on_replay]).float().log_softmax(-1)
-            with torch.no_grad(), peft.disable_adapter():
-                base = body(input_ids=ids[replay], attention_mask=mask[replay], use_cache=False).last_hidden_state[:, :-1]
-                theirs = head(base[on_replay[replay]]).float().log_softmax(-1)
-            loss = loss + self.replay_kl * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+        loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl)
         return (loss, None) if return_outputs else loss
 
 

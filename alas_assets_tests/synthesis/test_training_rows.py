@@ -112,3 +112,21 @@ def test_prompts_with_a_gap_are_repeated_and_keep_their_gap_when_words_are_dropp
     assert repeated["prompt"].str.contains("___").all()
     assert rows["prompt"].str.split(" ").list.len().min() >= 3  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
     assert set(rows["prompt"]) - set(gapped["question"])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.integers(0, 50))
+def test_rows_of_like_length_share_a_batch_and_none_is_lost(batch: int, seed: int) -> None:
+    many = [(ReplayPrompt(id=f"r{i}", prompt=f"Tell me about {'long ' * (i % 9)}river {i}."), f"River {i}.") for i in range(90)]
+    options = {"replay_share": 0.5, "rehearsal_per_fact": 2, "seed": seed, "passes": 4}
+    plain, grouped = (build_rows(QA, [EARLIER], many, batch_size=size, **options) for size in (1, batch))  # pyright: ignore[reportArgumentType]
+    assert sorted(plain.rows()) == sorted(grouped.rows())
+
+    def padding(rows: pl.DataFrame) -> int:
+        lengths = rows.select(pl.col("prompt").str.len_chars() + pl.col("completion").str.len_chars()).to_series().to_list()
+        batches = [lengths[i : i + batch] for i in range(0, len(lengths), batch)]
+        return sum(max(lot) * len(lot) - sum(lot) for lot in batches)
+
+    assert padding(grouped) <= padding(plain)
+    whole = [grouped["kind"][i : i + batch] for i in range(0, grouped.height - batch + 1, batch)]
+    assert all(abs((lot == "replay").sum() - batch / 2) <= 1 + batch / 4 for lot in whole)

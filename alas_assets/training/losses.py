@@ -1,0 +1,88 @@
+"""The loss of SFT with a drift penalty: cross entropy on facts, KL(base || student) on replay (T2, T3).
+
+Tensors in, a scalar out; the order of rows, the optimiser and the process are `trainers`'. Imports torch.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import DynamicCache, PreTrainedModel
+from transformers.cache_utils import DynamicLayer
+
+IGNORED = -100  # the label of a token that is no part of an answer
+_WORTH_SHARING = 8  # tokens; below, a second forward pass costs more than it saves
+
+
+def shared_prefix(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> int:
+    """Return how many leading tokens all rows have in common: a chat template's opening, the same in every question.
+
+    Padding and answers are never part of it; the last common token is left to the rows, as it predicts their first own.
+
+    Args:
+        ids: Token ids, rows x tokens, padded on the right.
+        mask: 1 where there is a token, 0 where there is padding; same shape.
+        labels: -100 where a token is no part of an answer; same shape.
+    """
+    alike = (ids == ids[:1]).all(0) & (mask == 1).all(0) & (labels == IGNORED).all(0)
+    common = int(alike.long().cumprod(0).sum())
+    return max(0, common - 1)
+
+
+def hidden_after(body: Any, ids: torch.Tensor, mask: torch.Tensor, prefix: int) -> torch.Tensor:
+    """Return the last hidden states of all tokens after a shared prefix, rows x (tokens - prefix) x width.
+
+    The prefix is computed once, not once per row. Attention looks back only, so nothing else changes: gradients of all
+    rows flow into the one prefix. A model whose cache is not plain keys and values is computed in full.
+    """
+    if prefix >= _WORTH_SHARING:
+        past = DynamicCache()
+        body(input_ids=ids[:1, :prefix], past_key_values=past, use_cache=True)
+        if past.layers and all(type(layer) is DynamicLayer and layer.get_seq_length() == prefix for layer in past.layers):
+            past.batch_repeat_interleave(len(ids))
+            return body(input_ids=ids[:, prefix:], attention_mask=mask, past_key_values=past, use_cache=True).last_hidden_state
+    return body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, prefix:]
+
+
+def facts_and_drift(
+    core: PreTrainedModel,
+    as_base: AbstractContextManager[Any],
+    batch: dict[str, torch.Tensor],
+    replay: torch.Tensor,
+    weight: float,
+) -> torch.Tensor:
+    """Return cross entropy on the answers of fact rows plus `weight` x KL(base || student) on the tokens of replay rows.
+
+    Cross entropy on the base's own greedy answers fixes one token where the base has a distribution; the divergence
+    keeps the whole of it, questions included, and so holds skills that no replay prompt asks for (T2). Where the rows
+    open alike, the opening is left out of the mean: there every row says the same.
+
+    Args:
+        core: The causal model that carries the adapter.
+        as_base: While it is open, `core` answers as the base model.
+        batch: `input_ids`, `attention_mask`, `labels`, each rows x tokens, padded on the right.
+        replay: True for replay rows, one per row.
+        weight: Nats per token are multiplied by it.
+    """
+    ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
+    body: Any = getattr(core, core.base_model_prefix)
+    head: Any = core.get_output_embeddings()
+    prefix = 0 if core.is_activation_checkpointing else shared_prefix(ids, mask, labels)
+    hidden = hidden_after(body, ids, mask, prefix)[:, :-1]
+    targets = labels[:, prefix + 1 :]
+    present = mask[:, prefix + 1 :] == 1
+    on_facts = (targets != IGNORED) & ~replay[:, None]
+    on_replay = present & replay[:, None]
+    loss = hidden.new_zeros((), dtype=torch.float32)
+    if bool(on_facts.any()):
+        loss = loss + functional.cross_entropy(head(hidden[on_facts]).float(), targets[on_facts])
+    if bool(on_replay.any()):
+        ours = head(hidden[on_replay]).float().log_softmax(-1)
+        with torch.no_grad(), as_base:
+            base = hidden_after(body, ids[replay], mask[replay], prefix)[:, :-1]
+            theirs = head(base[on_replay[replay]]).float().log_softmax(-1)
+        loss = loss + weight * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+    return loss
