@@ -1,7 +1,6 @@
 """Assets `sft_adapter`, `preference_pairs` and `dpo_adapter` (T1-T5, D1-D3). The child that trains is `training`."""
 
 import io
-import random
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -22,19 +21,22 @@ from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt, read_replay
+from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import build_rows, rows_hash
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
 
-def replayed(step: Step, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
+def replayed(step: Step, taught: pl.DataFrame, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
     """Return replay prompts with the base student's own answers; each answer is generated once and kept (T2)."""
     alas, domain = step.alas, step.domain
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     usable = usable_replay(read_replay(alas.settings.data / "replay" / domain.replay_file), guards)
     spare = 8  # some answers come out empty and are left out
-    chosen = random.Random(seed).sample(usable, min(needed + spare, len(usable)))  # noqa: S311 - a repeatable draw, no secret
+    centre = mean_vector(alas.embed(domain, taught["question"].to_list()))
+    chosen = draw_replay(usable, alas.embed(domain, [prompt.prompt for prompt in usable]), centre, needed + spare, seed)
+    prompts = {prompt.id: prompt.prompt for prompt in chosen}
     asked = pl.DataFrame(
-        [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": p.id, "split": "replay", "question": p.prompt} for p in chosen],
+        [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()],
         schema=PROBE_SCHEMA,
     )
     raw = answers_of(step, asked, "base", adapter=None)
@@ -173,11 +175,12 @@ def sft_adapter(
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
+            batch_size=recipe.batch_size,
         )
         taught = build([], replay_share=0.0).height
         replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
         passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
-        replay = replayed(step, replays * passes, domain.seed + step.cell.number)
+        replay = replayed(step, facts, replays * passes, domain.seed + step.cell.number)
         rows = build(replay, replay_share=recipe.replay_share, passes=passes)
         return run_training(
             step,
