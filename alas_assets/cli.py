@@ -469,13 +469,16 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
 
 
 def _print_scoreboard(alas: "Alas", domain: str) -> None:
-    from alas_assets.defs.revision import domain_scoreboard
-    from alas_assets.evaluation.scoreboard import render_table
+    from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair
+    from alas_assets.evaluation.scoreboard import render_table, summary
 
     rows = domain_scoreboard(alas, domain)
     if rows.is_empty():
         _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
     out.print(render_table(rows))
+    out.print("\nThe newest iteration, all in all:")
+    for line in summary(rows, exam_with_a_pair(alas, domain)):
+        out.print(_plain(line))
 
 
 def _print_pairs(alas: "Alas", cell: "Cell") -> None:

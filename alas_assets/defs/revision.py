@@ -12,7 +12,7 @@ from alas_assets.defs.promotion import promotion as promotion_asset
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.evaluation.plots import accuracy_png, topics_png
-from alas_assets.evaluation.scoreboard import current_answers, iteration_rows
+from alas_assets.evaluation.scoreboard import current_answers, iteration_rows, score_rows, summary
 from alas_assets.partitions import domains
 from alas_assets.planning.convergence import revise
 from alas_assets.provenance.ids import content_hash
@@ -119,6 +119,16 @@ def domain_scoreboard(alas: Alas, domain: str) -> pl.DataFrame:
     return pl.concat(tables) if tables else SCOREBOARD_SCHEMA.to_frame()
 
 
+def exam_with_a_pair(alas: Alas, domain: str) -> pl.DataFrame:
+    """Return the newest iteration's exam scores over the questions whose fact has an accepted pair (`SCOREBOARD_SCHEMA`)."""
+    cells = scored_cells(alas, domain)
+    pointer = alas.store.pointer(cells[-1], "exam_scores") if cells else None
+    if pointer is None:
+        return SCOREBOARD_SCHEMA.to_frame()
+    taught = sorted(exam_taught(alas, domain, cells[-1].number))
+    return score_rows(domain, cells[-1].number, alas.store.read_table(pointer).filter(pl.col("fact_id").is_in(taught)))
+
+
 @dg.asset(
     partitions_def=domains,
     group_name="loop",
@@ -148,15 +158,14 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
         pointer = alas.store.put(
             Cell(domain.key, "000"), "scoreboard", rows, input_key=content_hash(inputs), inputs=inputs, run_id=context.run_id
         )
-    newest = int(str(rows["iteration"].max()))
-    taught = exam_taught(alas, domain.key, newest)
+    with_a_pair = exam_with_a_pair(alas, domain.key)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(table_hash(rows)),
         metadata={
             "iterations": rows["iteration"].n_unique(),
             "scores": show.table(rows, rows=80),
             "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
-            "exam_questions_with_a_pair": len(taught),
+            "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in summary(rows, with_a_pair))),
             "dagster/row_count": rows.height,
             "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
             "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),

@@ -178,5 +178,43 @@ def render_table(frame: pl.DataFrame) -> Table:
     return table
 
 
+def summary(rows: pl.DataFrame, with_a_pair: pl.DataFrame) -> list[str]:
+    """Return what the newest iteration comes to, base against current, a sentence per promise (E4, E8).
+
+    Args:
+        rows: The scoreboard.
+        with_a_pair: Exam rows of the newest iteration, only the questions whose fact has an accepted pair.
+    """
+    newest = rows.filter(pl.col("iteration") == pl.col("iteration").max())
+    asked = {
+        "held-out questions about all facts taught": (newest, ("probe", "earlier")),
+        "general questions": (newest, ("guard",)),
+        "questions on neighbouring topics": (newest, ("neighbour",)),
+        "exam questions, whether taught or not": (newest, ("exam",)),
+        "exam questions whose fact has an accepted pair": (with_a_pair, ("exam",)),
+        "the same, asked in other words": (with_a_pair, ("exam_paraphrase",)),
+    }
+    lines = []
+    for what, (table, splits) in asked.items():
+        rates = {system: _together(table, system, splits) for system in ("base", "current")}
+        if rates["current"]["n"]:
+            lines.append(f"{rates['current']['n']:>5} {what}: base {_rate(rates['base'])}, current {_rate(rates['current'])}")
+    return lines
+
+
+def _together(table: pl.DataFrame, system: str, splits: Sequence[str]) -> dict[str, Any]:
+    """Add up a system's splits."""
+    part = table.filter((pl.col("system") == system) & pl.col("split").is_in(splits))
+    n, correct = int(part["n"].sum()), int(part["correct"].sum())
+    low, high = wilson(correct, n)
+    return {"n": n, "accuracy": correct / n if n else 0.0, "ci_low": low, "ci_high": high}
+
+
+def _rate(row: dict[str, Any]) -> str:
+    if not row["n"]:
+        return "not asked"
+    return f"{100 * row['accuracy']:.1f} % [{100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f}]"
+
+
 def _cell(row: dict[str, Any]) -> str:
-    return f"{100 * row['accuracy']:.1f} % \\[{100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f}]"
+    return _rate(row).replace("[", "\\[")

@@ -11,7 +11,16 @@ import pytest
 from rich.console import Console
 
 from alas_assets.evaluation.plots import accuracy_png, topics_png
-from alas_assets.evaluation.scoreboard import ScoreError, breakdown, current_answers, error_types, iteration_rows, render_table, score_rows
+from alas_assets.evaluation.scoreboard import (
+    ScoreError,
+    breakdown,
+    current_answers,
+    error_types,
+    iteration_rows,
+    render_table,
+    score_rows,
+    summary,
+)
 from alas_assets.records import ANSWER_SCHEMA, SCOREBOARD_SCHEMA, AdapterRef, GateDecision, TopicScore
 from alas_assets_tests.evaluation.tables import answers, many, probe, probes
 
@@ -106,6 +115,22 @@ def test_the_table_and_the_pictures_can_be_drawn() -> None:
     scores = [TopicScore(topic_id="t", name="costs $5 and $6", n=3, correct=1, accuracy=1 / 3)]
     for png in (accuracy_png(rows), accuracy_png(SCOREBOARD_SCHEMA.to_frame()), topics_png(scores), topics_png([])):
         assert png.startswith(b"\x89PNG")
+
+
+def test_the_summary_counts_new_and_earlier_probes_together_and_takes_the_newest_iteration_only() -> None:
+    asked = probes(*many(4), *many(4, "earlier"), *many(2, "guard"))
+    old = score_rows("d", 0, answers(asked, "current", [False] * 10))
+    base = score_rows("d", 1, answers(asked, "base", [False] * 8 + [True] * 2))
+    current = score_rows("d", 1, answers(asked, "current", [True] * 6 + [False] * 2 + [True, False]))
+    exam = score_rows("d", 1, answers(probes(*many(5, "exam")), "current", [True] * 4 + [False]))
+    lines = summary(pl.concat([old, base, current]), exam)
+    assert [line.strip().split(" [")[0] for line in lines] == [
+        "8 held-out questions about all facts taught: base 0.0 %",
+        "2 general questions: base 100.0 %",
+        "5 exam questions whose fact has an accepted pair: base not asked, current 80.0 %",
+    ]
+    assert "current 75.0 % [41-93]" in lines[0]
+    assert "current 50.0 %" in lines[1]
 
 
 def test_importing_evaluation_release_and_planning_loads_nothing_heavy() -> None:
