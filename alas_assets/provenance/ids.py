@@ -17,6 +17,7 @@ from urllib.parse import urldefrag
 _ID_LENGTH = 20
 _SLUG_LENGTH = 40
 CELL_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}\Z")
+_PLAIN = re.compile(r"^[a-z0-9][a-z0-9_-]*\Z")
 
 
 def sha256_hex(data: bytes | str) -> str:
@@ -104,7 +105,7 @@ def safe_name(name: str) -> str:
 
     A name that is already a plain short slug stays as it is, so that paths stay readable.
     """
-    if CELL_NAME.match(name) and len(name) <= _SLUG_LENGTH:
+    if _PLAIN.match(name) and len(name) <= _SLUG_LENGTH:
         return name
     ascii_text = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:_SLUG_LENGTH].strip("-")

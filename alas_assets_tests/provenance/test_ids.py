@@ -61,6 +61,10 @@ def test_any_name_becomes_one_safe_path_part(name: str) -> None:
     assert part.isascii()
 
 
+def test_the_name_of_an_asset_stays_as_it_is() -> None:
+    assert safe_name("sft_adapter") == "sft_adapter"
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_different_names_stay_different(one: str, other: str) -> None:
     if one != other:
