@@ -45,7 +45,7 @@ def seconds_by_asset(instance: dg.DagsterInstance) -> tuple[dict[str, float], di
 
 def main() -> None:
     """Print the split as a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(description="Where the time of a demo went, by kind of work.")
     parser.add_argument("--home", help="the store; by default ALAS_HOME or data/store")
     settings = load_settings(parser.parse_args().home)
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)

@@ -1,0 +1,123 @@
+"""Train the demo's two iterations again with another recipe and print what each keeps (T6).
+
+    python bench/recipe.py STORE '{"learning_rate": 5e-4, "passes": 4}'
+
+STORE is that of a finished `make demo`; it is only read. Takes about as long as the demo's training and answering. Facts,
+probes and guards are the demo's own; what came of the recipes that were tried stands in bench/recipe.md.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from math import ceil
+from pathlib import Path
+
+import polars as pl
+
+from alas_assets.defs.judging import DECODING
+from alas_assets.defs.resources import Alas
+from alas_assets.evaluation.answers import RAW_SCHEMA, grade_answers
+from alas_assets.provenance.store import Cell
+from alas_assets.students.answering import AskItem
+from alas_assets.synthesis.leaks import usable_replay
+from alas_assets.synthesis.questions import read_guards, read_replay
+from alas_assets.synthesis.replay import draw_replay, mean_vector
+from alas_assets.synthesis.training_rows import build_rows, rows_hash
+from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe, read_result
+
+DOMAIN = "python-releases"
+
+
+def rows_of(alas: Alas, recipe: Recipe, pairs: pl.DataFrame, earlier: list[pl.DataFrame], iteration: int) -> pl.DataFrame:
+    """Build the rows as `sft_adapter` does, with this recipe."""
+    domain, data = alas.domain(DOMAIN), alas.settings.data
+    guards = [q for name in (domain.guard_file, domain.neighbour_file) for q in read_guards(data / "guards" / name)]
+    options = {
+        "rehearsal_per_fact": recipe.rehearsal_per_fact,
+        "seed": domain.seed,
+        "cloze_repeat": recipe.cloze_repeat,
+        "word_dropout": recipe.word_dropout,
+        "batch_size": recipe.batch_size,
+    }
+    taught = build_rows(pairs, earlier, [], replay_share=0.0, **options).height
+    replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
+    passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
+    usable = usable_replay(read_replay(data / "replay" / domain.replay_file), guards)
+    questions = pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))["question"].to_list()
+    centre = mean_vector(alas.embed(domain, questions))
+    drawn = draw_replay(usable, alas.embed(domain, [p.prompt for p in usable]), centre, replays * passes + 8, domain.seed + iteration)
+    unique = {prompt.id: prompt for prompt in drawn}
+    said = alas.worker.answer(alas.student(domain), [AskItem(question=prompt.prompt) for prompt in unique.values()], None, DECODING)
+    answers = dict(zip(unique, (answer.text for answer in said), strict=True))
+    replay = [(prompt, answers[prompt.id]) for prompt in drawn]
+    return build_rows(pairs, earlier, replay, replay_share=recipe.replay_share, passes=passes, **options)
+
+
+def train(alas: Alas, recipe: Recipe, rows: pl.DataFrame, folder: Path, init: Path | None) -> dict[str, object]:
+    """Train in a child process, as the loop does."""
+    student = alas.student(alas.domain(DOMAIN))
+    folder.mkdir()
+    rows.write_parquet(folder / "rows.parquet")
+    spec = TrainingSpec(
+        kind="sft",
+        cell=f"{DOMAIN}|{folder.name}",
+        student_folder=student.folder,
+        student_name=student.name,
+        student_revision=student.revision,
+        base_hash=student.base_hash,
+        init_adapter=str(init) if init else None,
+        rows_file=str(folder / "rows.parquet"),
+        rows_hash=rows_hash(rows),
+        probes_hash="bench",
+        output_dir=str(folder / "adapter"),
+        checkpoint_dir=str(folder / "checkpoints"),
+        recipe=recipe,
+        seed=alas.domain(DOMAIN).seed,
+    )
+    (folder / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "alas_assets.training.sft", str(folder / "spec.json")], check=True, stdout=subprocess.DEVNULL)
+    result = read_result(spec.result_path)
+    assert result is not None
+    return {"steps": result.steps, "seconds": round(result.phases["train"]), "tokens_per_second": result.tokens_per_second}
+
+
+def scores(alas: Alas, probes: pl.DataFrame, adapter: Path) -> dict[str, str]:
+    """Ask the adapter every probe and count what is right, by split."""
+    domain = alas.domain(DOMAIN)
+    said = alas.worker.answer(alas.student(domain), [AskItem(question=question) for question in probes["question"]], adapter, DECODING)
+    raw = pl.DataFrame(
+        [
+            {**dict.fromkeys(("answer_id", "base_hash", "adapter_hash", "context_hash"), probe), "probe_id": probe, "system": "sft",
+             "question": question, "text": answer.text, "error": answer.error, "context_chunks": [], "iteration": 0}
+            for probe, question, answer in zip(probes["probe_id"], probes["question"], said, strict=True)
+        ],
+        schema=RAW_SCHEMA,
+    )  # fmt: skip
+    teacher = alas.teacher(domain)
+    counted = grade_answers(probes, raw, teacher, teacher.name).group_by("split").agg(pl.len(), (pl.col("label") == "correct").sum())
+    return {split: f"{correct}/{n}" for split, n, correct in sorted(counted.rows())}
+
+
+def main(store: str, overrides: str) -> None:
+    """Go through both iterations, each from the adapter before it."""
+    recipe = Recipe.model_validate({**load_recipe("smollm2-135m").model_dump(), **json.loads(overrides)})
+    alas = Alas(home=store)
+    pairs, probes = (
+        [alas.store.read_table(p) for n in (0, 1) if (p := alas.store.pointer(Cell.of(DOMAIN, n), asset))]
+        for asset in ("qa_pairs", "probes")
+    )
+    if len(pairs) < 2 or len(probes) < 2:
+        sys.exit(f"{store}: the demo's two iterations are not there; run ALAS_HOME={store} make demo first")
+    with tempfile.TemporaryDirectory() as temporary:
+        init = None
+        for iteration in (0, 1):
+            rows = rows_of(alas, recipe, pairs[iteration], pairs[:iteration], iteration)
+            folder = Path(temporary) / str(iteration)
+            done = train(alas, recipe, rows, folder, init)
+            init = folder / "adapter"
+            print(json.dumps({"iteration": iteration, **done, **scores(alas, probes[iteration], init)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "{}")
