@@ -447,7 +447,7 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
 @app.command()
 def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: Home = None) -> None:
     """Open the results in Dagster, with the sample site, stored pages and reports behind its links."""
-    from alas_assets.defs.running import open_instance
+    from alas_assets.defs.running import offer_first_cells, open_instance
     from alas_assets.viewer.serve import ServeError, ensure_port_free, running
 
     settings = _settings(home)
@@ -455,7 +455,7 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
         ensure_port_free(port, "--port")
     except ServeError as error:
         _fail(str(error))
-    open_instance(settings)
+    offer_first_cells(open_instance(settings), settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     with running(settings):
         out.print(f"Dagster on http://127.0.0.1:{port}, sample site on {settings.site_url}; Ctrl-C ends both")

@@ -14,7 +14,9 @@ import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
+from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.provenance.store import Cell
 from alas_assets.settings import Settings
 
@@ -47,6 +49,13 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     close_dead_runs(instance)
     return instance
+
+
+def offer_first_cells(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Make every domain file's first cell choosable in the UI, whose dialog cannot add a key to a dimension beside an empty one."""
+    for key in domain_files(settings):
+        if CELL_NAME.match(key):  # others are refused wherever they are used, and `alas status` names them
+            register_cell(instance, Cell.of(key, 0))
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:

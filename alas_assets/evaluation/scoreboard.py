@@ -160,16 +160,19 @@ def check_candidate(ref: AdapterRef, answers: pl.DataFrame, probes_hash: str) ->
 
 
 def render_table(frame: pl.DataFrame) -> Table:
-    """Return the scoreboard (`SCOREBOARD_SCHEMA`) as a rich table: a line per iteration and split, a column per system (U2)."""
+    """Return the scoreboard (`SCOREBOARD_SCHEMA`) as a rich table: a line per iteration and split, a column per system (U2).
+
+    It fits 80 characters with all systems: intervals then stand under their rates.
+    """
     from rich.table import Table
 
     systems = [system for system in SYSTEMS if system in set(frame["system"])]
-    table = Table(title="Accuracy [Wilson 95 %]", header_style="bold")
-    table.add_column("iteration", justify="right")
-    table.add_column("questions")
+    table = Table(title="Accuracy in % \\[Wilson 95 %]", header_style="bold underline", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("it.", justify="right")
+    table.add_column("questions", no_wrap=True)
     table.add_column("n", justify="right")
     for system in systems:
-        table.add_column(system, justify="right")
+        table.add_column(system, justify="right", min_width=len("[93-100]"))
     ordered = _sorted(frame, ["split", "system"]).sort("iteration", maintain_order=True)
     for (iteration, split), part in ordered.group_by("iteration", "split", maintain_order=True):
         cells = {row["system"]: _cell(row) for row in part.iter_rows(named=True)}
@@ -217,4 +220,4 @@ def _rate(row: dict[str, Any]) -> str:
 
 
 def _cell(row: dict[str, Any]) -> str:
-    return _rate(row).replace("[", "\\[")
+    return f"{100 * row['accuracy']:.1f} \\[{100 * row['ci_low']:.0f}-{100 * row['ci_high']:.0f}]"

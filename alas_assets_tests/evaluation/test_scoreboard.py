@@ -12,6 +12,7 @@ from rich.console import Console
 
 from alas_assets.evaluation.plots import accuracy_png, topics_png
 from alas_assets.evaluation.scoreboard import (
+    SYSTEMS,
     ScoreError,
     breakdown,
     current_answers,
@@ -111,7 +112,14 @@ def test_the_table_and_the_pictures_can_be_drawn() -> None:
     rows = score_rows("d", 1, answers(ASKED, "base", [True] * 6))
     out = io.StringIO()
     Console(file=out, width=120).print(render_table(rows))
-    assert "100.0 % [51-100]" in out.getvalue()
+    assert "100.0 [51-100]" in out.getvalue()
+    narrow = io.StringIO()
+    everything = pl.concat([score_rows("d", 0, answers(ASKED, system, [True] * 6)) for system in SYSTEMS])
+    Console(file=narrow, width=80).print(render_table(everything))
+    lines = narrow.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(system in lines[1] for system in SYSTEMS)
+    assert "…" not in narrow.getvalue()
     scores = [TopicScore(topic_id="t", name="costs $5 and $6", n=3, correct=1, accuracy=1 / 3)]
     for png in (accuracy_png(rows), accuracy_png(SCOREBOARD_SCHEMA.to_frame()), topics_png(scores), topics_png([])):
         assert png.startswith(b"\x89PNG")
