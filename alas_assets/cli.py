@@ -448,7 +448,7 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
 def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: Home = None) -> None:
     """Open the results in Dagster, with the sample site, stored pages and reports behind its links."""
     from alas_assets.defs.running import offer_first_cells, open_instance
-    from alas_assets.viewer.serve import ServeError, ensure_port_free, running
+    from alas_assets.viewer.serve import ServeError, ensure_port_free
 
     settings = _settings(home)
     try:
@@ -457,7 +457,7 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
         _fail(str(error))
     offer_first_cells(open_instance(settings), settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    with running(settings):
+    with _site(settings, live=False):
         out.print(f"Dagster on http://127.0.0.1:{port}, sample site on {settings.site_url}; Ctrl-C ends both")
         child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=os.environ | {"DAGSTER_HOME": str(settings.dagster_home)})
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())

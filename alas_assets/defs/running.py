@@ -52,7 +52,13 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def offer_first_cells(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Make every domain file's first cell choosable in the UI, whose dialog cannot add a key to a dimension beside an empty one."""
+    """Make every domain's first cell choosable in the UI of a store where nothing was opened yet.
+
+    Dagster's dialog cannot add a key to one dimension while the other is empty. Later nothing is added: domains that nobody
+    runs would show as missing in every asset.
+    """
+    if instance.get_dynamic_partitions("iteration"):
+        return
     for key in domain_files(settings):
         if CELL_NAME.match(key):  # others are refused wherever they are used, and `alas status` names them
             register_cell(instance, Cell.of(key, 0))
