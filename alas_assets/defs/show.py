@@ -41,7 +41,9 @@ def percent(part: float) -> str:
 
 
 def _cell(value: Any) -> str | int | float | bool | None:
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, float):
+        return float(f"{value:.3g}")  # for the eye; the artifact holds it whole
+    if value is None or isinstance(value, bool | int):
         return value
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text if len(text) <= CELL_CHARS else text[: CELL_CHARS - 1] + "…"
