@@ -163,9 +163,9 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
         data_version=dg.DataVersion(table_hash(rows)),
         metadata={
             "iterations": rows["iteration"].n_unique(),
-            "scores": show.table(rows, rows=80),
-            "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
             "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in summary(rows, with_a_pair))),
+            "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
+            "scores": show.table(rows.drop("domain"), rows=80),
             "dagster/row_count": rows.height,
             "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
             "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
-from transformers.cache_utils import DynamicLayer
 
 IGNORED = -100  # the label of a token that is no part of an answer
 _WORTH_SHARING = 8  # tokens; below, a second forward pass costs more than it saves
@@ -36,15 +35,20 @@ def hidden_after(body: Any, ids: torch.Tensor, mask: torch.Tensor, prefix: int) 
     """Return the last hidden states of all tokens after a shared prefix, rows x (tokens - prefix) x width.
 
     The prefix is computed once, not once per row. Attention looks back only, so nothing else changes: gradients of all
-    rows flow into the one prefix. A model whose cache is not plain keys and values is computed in full.
+    rows flow into the one prefix. A model that remembers more than keys and values is computed in full.
     """
-    if prefix >= _WORTH_SHARING:
+    if prefix >= _WORTH_SHARING and _attends_only(body):
         past = DynamicCache()
         body(input_ids=ids[:1, :prefix], past_key_values=past, use_cache=True)
-        if past.layers and all(type(layer) is DynamicLayer and layer.get_seq_length() == prefix for layer in past.layers):
-            past.batch_repeat_interleave(len(ids))
-            return body(input_ids=ids[:, prefix:], attention_mask=mask, past_key_values=past, use_cache=True).last_hidden_state
+        past.batch_repeat_interleave(len(ids))
+        return body(input_ids=ids[:, prefix:], attention_mask=mask, past_key_values=past, use_cache=True).last_hidden_state
     return body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, prefix:]
+
+
+def _attends_only(body: Any) -> bool:
+    """Tell whether keys and values are all that a model keeps of earlier tokens; recurrent and hybrid models keep a state."""
+    layers = set(getattr(body.config, "layer_types", None) or ["full_attention"])
+    return layers <= {"full_attention", "sliding_attention"} and not getattr(body, "_is_stateful", False)
 
 
 def facts_and_drift(

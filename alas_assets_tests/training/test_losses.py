@@ -100,6 +100,15 @@ def test_the_opening_is_computed_once_not_once_per_row(student: Any) -> None:
     assert torch.allclose(after[there], whole[there], atol=1e-5)
 
 
+def test_a_model_with_a_recurrent_state_is_computed_in_full(student: Any) -> None:
+    rows = batch(ROWS)
+    body, seen = student.get_base_model().model, []
+    body.config.layer_types = ["linear_attention", "full_attention"]
+    body.embed_tokens.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numel()))
+    hidden_after(body, rows["input_ids"], rows["attention_mask"], len(OPENING) - 1)
+    assert seen == [rows["input_ids"].numel()]
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.integers(5, 9), max_size=12),
@@ -110,5 +119,5 @@ def test_every_answer_token_is_predicted_from_what_is_left_to_the_rows(opening: 
     prefix = shared_prefix(rows["input_ids"], rows["attention_mask"], rows["labels"])
     assert (rows["input_ids"][:, :prefix] == rows["input_ids"][:1, :prefix]).all()
     assert (rows["attention_mask"][:, : prefix + 1] == 1).all()
-    assert (rows["labels"][:, : prefix + 1] == IGNORED).all()
+    assert (rows["labels"][:, 1 : prefix + 1] == IGNORED).all()  # nothing predicts the first token, shared or not
     assert prefix >= len(opening) - 1
