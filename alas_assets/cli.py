@@ -125,7 +125,7 @@ class _Progress:
         if kind == "done":
             out.print(f"  [green]done[/]    {_plain(line)}")
         elif kind == "failed":
-            out.print(f"  [red]failed[/]  {_plain(line)}")
+            out.print(f"  [red]failed[/]  {_plain(line.split(':', maxsplit=1)[0])}")  # why is said once, at the end
         elif kind == "check":
             out.print(f"  [yellow]note[/]    {_plain(line)}")
         elif kind == "log" and not self.status:
@@ -237,6 +237,7 @@ def open_(domain: DomainKey, home: Home = None) -> None:
     if not outcome.success:
         _fail("\n".join(outcome.failures))
     out.print(str(opening.cell))
+    err.print(f"materialise the rest in the UI (job `iteration`), or with: alas run {domain}")
 
 
 @app.command()
@@ -245,6 +246,7 @@ def status(home: Home = None) -> None:
     from rich.table import Table
 
     from alas_assets.defs.births import last_opened
+    from alas_assets.defs.revision import rolled_back
     from alas_assets.domains.catalog import domain_files, load_domain
     from alas_assets.domains.config import DomainError
     from alas_assets.provenance.watching import watched_domains
@@ -253,8 +255,10 @@ def status(home: Home = None) -> None:
     settings = _settings(home)
     alas = _alas(settings)
     watched = watched_domains(settings.home)
-    table = Table("domain", "newest", "current adapter", "accuracy", "next", "watched")
-    broken = []
+    table = Table("domain", "newest", "current", "accuracy", "next", "watched", box=None)
+    table.columns[0].no_wrap = True
+    broken: list[str] = []
+    notes: list[str] = []
     for key in domain_files(settings):
         try:
             load_domain(settings, key)
@@ -269,11 +273,18 @@ def status(home: Home = None) -> None:
             newest.iteration if newest else "-",
             (alas.registry.current(key) or "base student")[:12],
             f"{100 * revised.accuracy:.1f} %" if revised else "-",
-            f"{revised.decision}: {revised.reason}" if revised else ("unfinished" if newest else "never run"),
+            revised.decision if revised else ("unfinished" if newest else "never run"),
             "yes" if key in watched else "no",
         )
+        if revised:
+            notes.append(f"{key}: {revised.reason}")
+        if note := rolled_back(alas, key):
+            notes.append(note)
     out.print(table)
-    out.print(f"store {settings.home}, Dagster {settings.dagster_home}")
+    for line in notes:
+        out.print(_plain(line))
+    where = "" if settings.home.is_dir() else ", which is not there yet"
+    out.print(f"store {settings.home}{where}; Dagster {settings.dagster_home}")
     for line in broken:
         err.print(f"[red]broken[/] {_plain(line)}")
     if broken:
@@ -286,15 +297,20 @@ def scoreboard(domain: DomainKey, format: Annotated[TableFormat, typer.Option("-
     from alas_assets.defs.revision import domain_scoreboard
 
     alas = _alas(_settings(home), domain)
-    if format is TableFormat.json:
-        print(json.dumps(domain_scoreboard(alas, domain).to_dicts(), indent=1))
-    else:
+    if format is TableFormat.table:
         _print_scoreboard(alas, domain)
+        return
+    rows = domain_scoreboard(alas, domain)
+    print(json.dumps(rows.to_dicts(), indent=1))
+    if rows.is_empty():
+        _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
 
 
 @app.command()
 def trace(
-    answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="An id from the scoreboard or judge_scores, or its beginning.")],
+    answer_id: Annotated[
+        str, typer.Argument(metavar="ANSWER_ID", help="An answer's id, or its beginning; the UI lists ids in judge_scores and exam_scores.")
+    ],
     format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
     home: Home = None,
 ) -> None:
@@ -337,7 +353,7 @@ def exam(
     else:
         out.print(render_table(rows))
         out.print("Only the questions whose fact has an accepted pair:")
-        out.print(render_table(taught))
+        out.print(render_table(taught) if taught.height else "none")
 
 
 @app.command()
@@ -348,8 +364,11 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
     settings = _settings(home)
     alas = _alas(settings, domain)
     with _site(settings, live=alas.domain(domain).sources.live):
-        for name, value in estimate_iteration(alas, domain).items():
-            out.print(f"{name:22} {_plain(str(value))}")
+        estimated = estimate_iteration(alas, domain)
+    for name, value in estimated.items():
+        out.print(f"{name:22} {_plain(str(value))}")
+    if not estimated["pages surveyed"]:
+        _fail(f"no page of {domain} could be surveyed, so nothing can be estimated; see sources in its domain file")
 
 
 @app.command()
@@ -363,6 +382,8 @@ def ask(
     from alas_assets.defs.serving import ask_student
     from alas_assets.provenance.store import StoreError
 
+    if not question.strip():
+        _fail("the question is empty", 2)
     alas = _alas(_settings(home), domain)
     systems = ["base", "rag", "current"] if system is AskSystem.all else [system.value]
     try:
@@ -372,16 +393,18 @@ def ask(
         _fail(str(error))
     for reply in replies:
         out.print(f"[bold]{reply.system}[/]  {_plain(reply.answer or '(nothing)')}")
-        for source in reply.sources:
-            out.print(f'    {_plain(source.question)} -> {_plain(source.answer)}\n    "{_plain(source.quote)}"\n    {_plain(source.url)}')
         if reply.note:
             out.print(f"    {_plain(reply.note)}")
+        for source in reply.sources:
+            out.print(f'    {_plain(source.question)} -> {_plain(source.answer)}\n    "{_plain(source.quote)}"\n    {_plain(source.url)}')
 
 
 @app.command()
 def new(
     domain: DomainKey,
-    describe: Annotated[str, typer.Option("--describe", help="What the student should stay current in, in a sentence or two.")],
+    describe: Annotated[
+        str, typer.Option("--describe", help="What the student should stay current in, in a sentence or two (20 characters or more).")
+    ],
     url: Annotated[list[str], typer.Option("--url", help="An index page; the pages it links to are studied. Repeatable.")],
     home: Home = None,
 ) -> None:
@@ -397,16 +420,24 @@ def new(
 
 
 @app.command()
-def rollback(domain: DomainKey, home: Home = None) -> None:
-    """Make the adapter before the current one current again."""
+def rollback(
+    domain: DomainKey,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last rollback back.")] = False,
+    home: Home = None,
+) -> None:
+    """Make the adapter before the current one current again, one step a call."""
     from alas_assets.release.registry import RegistryError
 
     alas = _alas(_settings(home), domain)
     try:
-        now = alas.registry.rollback(domain)
+        before = alas.registry.current(domain)
+        now = alas.registry.undo_rollback(domain) if undo else alas.registry.rollback(domain)
     except RegistryError as error:
         _fail(str(error))
-    out.print(f"current is now {now or 'the base student'}")
+    out.print(f"current was {before or 'the base student'}")
+    out.print(f"current is  {now or 'the base student'}")
+    if not undo:
+        out.print(f"to take it back: alas rollback {domain} --undo")
 
 
 @app.command()
@@ -432,16 +463,19 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     open_instance(settings)
     for sensor in ("next_iteration", "automation"):
         command = "start" if watched else "stop"
-        done = subprocess.run(
-            [sys.executable, "-m", "dagster", "sensor", command, sensor, "-w", str(PROJECT_ROOT / "workspace.yaml")],
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with err.status(f"sensor {sensor}: {command}"):
+            done = subprocess.run(
+                [sys.executable, "-m", "dagster", "sensor", command, sensor, "-w", str(PROJECT_ROOT / "workspace.yaml")],
+                cwd=PROJECT_ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         if done.returncode:
             _fail(f"Dagster could not {command} sensor {sensor}: {(done.stderr or done.stdout).strip()[-500:]}")
-    out.print(f"watched: {', '.join(watched) or 'none'}. The daemon of `make ui` does the work.")
+    out.print(
+        f"watched: {', '.join(watched)}. The daemon of `make ui` does the work." if watched else "no domain is watched, the sensors are off"
+    )
 
 
 @app.command()
@@ -469,13 +503,15 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
 
 
 def _print_scoreboard(alas: "Alas", domain: str) -> None:
-    from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair
+    from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair, rolled_back
     from alas_assets.evaluation.scoreboard import render_table, summary
 
     rows = domain_scoreboard(alas, domain)
     if rows.is_empty():
         _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
     out.print(render_table(rows))
+    if note := rolled_back(alas, domain):
+        out.print(f"[yellow]note[/] {_plain(note)}")
     out.print("\nThe newest iteration, all in all:")
     for line in summary(rows, exam_with_a_pair(alas, domain)):
         out.print(_plain(line))

@@ -49,7 +49,7 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openi
         return Opening(Cell.of(domain, 0), "the first iteration")
     revision = alas.store.pointer(newest, "revised_curriculum")
     if revision is None:
-        return Opening(None, f"{domain}: iteration {newest.iteration} is not finished or failed; run `alas run {domain}` to go on with it")
+        return Opening(None, f"{domain}: iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it")
     revised = alas.store.read_record(RevisedCurriculum, revision)
     if revised.decision == "stop":
         return Opening(None, f"{domain}: stopped after {newest.iteration}: {revised.reason}")

@@ -67,7 +67,6 @@ def describe_answers(step: Step) -> Any:
         if answers.is_empty():
             return {"answers": 0, "note": "nothing was asked: this iteration has no candidate"}
         scores = score_rows(step.cell.domain, step.cell.number, answers)
-        wrong = answers.filter((pl.col("label") != "correct") & (pl.col("split") == "probe"))
         errors = answers.filter(pl.col("label") != "correct")
         facts = answers.filter(pl.col("split").is_in(["probe", "earlier"]))
         return {
@@ -78,7 +77,7 @@ def describe_answers(step: Step) -> Any:
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
             "by_category": show.table(breakdown(facts, "category"), rows=20),
             "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),
-            "wrong_answers": show.table(wrong, ["answer_id", "system", "question", "gold", "answer", "error_type"], rows=20),
+            "wrong_answers": show.table(errors, ["answer_id", "system", "split", "question", "gold", "answer", "error_type"], rows=60),
             "dagster/row_count": answers.height,
             "dagster/column_schema": show.column_schema(ANSWER_SCHEMA),
         }

@@ -129,6 +129,21 @@ def exam_with_a_pair(alas: Alas, domain: str) -> pl.DataFrame:
     return score_rows(domain, cells[-1].number, alas.store.read_table(pointer).filter(pl.col("fact_id").is_in(taught)))
 
 
+def rolled_back(alas: Alas, domain: str) -> str | None:
+    """Say that what is current is not what the newest gate made current, so that no score is taken for its; None where it is."""
+    cells = scored_cells(alas, domain)
+    pointer = alas.store.pointer(cells[-1], "promotion") if cells else None
+    if pointer is None:
+        return None
+    judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
+    if judged == now:
+        return None
+    return (
+        f"{domain} was rolled back: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
+        f"{(judged or 'the base student')[:16]}, which the gate made current"
+    )
+
+
 @dg.asset(
     partitions_def=domains,
     group_name="loop",

@@ -97,7 +97,7 @@ class _Follower(threading.Thread):
     def _tell(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:
-            if entry.user_message and entry.step_key:
+            if entry.user_message and entry.step_key and not entry.user_message.startswith("Dependencies for step"):
                 self.on_event("log", f"{entry.step_key}: {entry.user_message}")
             return
         step = event.step_key or ""
@@ -105,8 +105,7 @@ class _Follower(threading.Thread):
             self.started[step] = entry.timestamp
             self.on_event("start", step)
         elif event.event_type_value == "STEP_FAILURE":
-            error = event.step_failure_data.error
-            self.on_event("failed", f"{step}: {error.message.strip() if error else ''}")
+            self.on_event("failed", _failure_words(event))
         elif event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key and event.asset_key.path[0] != "currency":
             data = event.step_materialization_data.materialization.metadata
             seconds = data["seconds"].value if "seconds" in data else entry.timestamp - self.started.get(step, entry.timestamp)

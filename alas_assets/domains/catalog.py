@@ -10,6 +10,7 @@ from pathlib import Path
 from alas_assets.domains.config import Domain, DomainError, read_domain
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.settings import Settings
+from alas_assets.training.spec import RecipeError, load_recipe
 
 SITE_PLACEHOLDER = "http://sample-site.invalid"
 """What a domain file writes for the sample site; the configured loopback port takes its place when it is read."""
@@ -35,7 +36,12 @@ def load_domain(settings: Settings, key: str) -> Domain:
         known = ", ".join(domain_files(settings)) or "none"
         places = " or ".join(str(folder) for folder in settings.domain_folders)
         raise DomainError(f"no domain {key[:80]!r} (known: {known}); add {key[:80]}.toml to {places}, or run `alas new`")
-    return _on_site(read_domain(path), settings)
+    domain = read_domain(path)
+    try:
+        load_recipe(domain.student.recipe)
+    except RecipeError as error:
+        raise DomainError(f"{path}: student.recipe: {error}") from error
+    return _on_site(domain, settings)
 
 
 def _on_site(domain: Domain, settings: Settings) -> Domain:

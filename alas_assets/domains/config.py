@@ -27,6 +27,8 @@ def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{value!r} is not an http(s) URL")
+    if parts.username or parts.password:
+        raise ValueError(f"{parts.hostname}: a user name or password must not stand in a URL, where logs and tables would show it")
     return value
 
 

@@ -6,6 +6,10 @@ from alas_assets.provenance.trace import Trace
 from alas_assets.viewer.links import page_link, text_link
 
 
+def _again(status: int | None) -> str:
+    return "; the server said since that it is unchanged" if status == 304 else f", HTTP {status}" if status else ""
+
+
 def trace_text(trace: Trace) -> str:
     """Return the walk from answer to source, a line per step, readable in a terminal of 100 columns."""
     lines = [
@@ -29,7 +33,7 @@ def trace_text(trace: Trace) -> str:
             f"quote    {source.quote}",
             f"  {stands}, characters {source.quote_start}-{source.quote_end} of {source.text_sha256[:16]}",
             f"  {text_link(source.text_sha256, source.quote_start, source.quote_end)}",
-            f"page     {page_link(source.body_sha256)}  (as fetched {source.retrieved_at}, HTTP {source.http_status})",
+            f"page     {page_link(source.body_sha256)}  (fetched {source.retrieved_at}{_again(source.http_status)})",
             f"source   {source.url}  {source.page_title}",
         ]
     for adapter in trace.learned_by:

@@ -214,7 +214,7 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
     rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ("probe", "earlier", "mine") else []
     note = ""
     if not rows:
-        note = f"this is a {answer['split']} question: it was written outside the loop and no page was read for it"
+        note = f"a question of the split {answer['split']}: it was written outside the loop, and no page was read for it"
     return Trace(
         answer_id=answer["answer_id"],
         cell=str(cell),

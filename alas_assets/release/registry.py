@@ -149,6 +149,29 @@ class Registry:
             self._write(domain, [*entries, entry])
             return entry.adapter_hash
 
+    def undo_rollback(self, domain: str, *, run_id: str = "", at: str | None = None) -> str | None:
+        """Take the last rollback back and return what is current then.
+
+        Raises:
+            RegistryError: No rollback stands, or something was promoted after it.
+        """
+        with self._locked(domain):
+            entries = self.history(domain)
+            undone = _undone(entries)
+            if not undone:
+                raise RegistryError(f"{domain}: no rollback stands that could be taken back")
+            entry = undone[-1].model_copy(
+                update={
+                    "action": "promote",
+                    "adapter_hash": undone[-1].previous,
+                    "previous": undone[-1].adapter_hash,
+                    "run_id": run_id,
+                    "at": at or datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
+            self._write(domain, [*entries, entry])
+            return entry.adapter_hash
+
     def _path(self, domain: str) -> Path:
         if not CELL_NAME.match(domain):
             raise RegistryError(f"{domain[:80]!r} is not a domain: use a-z, 0-9 and '-', at most 64 characters")
@@ -170,6 +193,19 @@ class Registry:
             yield
         finally:
             lock.release()
+
+
+def _undone(entries: list[Entry]) -> list[Entry]:
+    """Return the rollbacks that can be taken back, oldest first; a promotion of something else ends them all."""
+    stack: list[Entry] = []
+    for entry in entries:
+        if entry.action == "rollback":
+            stack.append(entry)
+        elif stack and entry.adapter_hash == stack[-1].previous:
+            stack.pop()
+        else:
+            stack.clear()
+    return stack
 
 
 def _in_force(entries: list[Entry]) -> list[Entry]:

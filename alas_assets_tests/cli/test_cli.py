@@ -57,7 +57,8 @@ def test_an_unknown_domain_names_those_there_are(tmp_path: Path) -> None:
 
 
 def test_what_was_never_run_says_which_command_runs_it(tmp_path: Path) -> None:
-    assert "alas run cves" in alas(tmp_path, "scoreboard", "cves", code=1).stderr
+    for form in ("table", "json"):
+        assert "alas run cves" in alas(tmp_path, "scoreboard", "cves", "--format", form, code=1).stderr
 
 
 def test_status_shows_every_domain_and_where_things_lie(quill: Harness) -> None:
@@ -122,8 +123,22 @@ def test_ask_shows_what_the_answer_rests_on_or_says_that_nothing_taught_it(quill
     assert "/3.html" in text
 
 
+def test_an_empty_question_is_wrong_usage(tmp_path: Path) -> None:
+    assert "empty" in alas(tmp_path, "ask", "python-releases", " ", code=2).stderr
+
+
 def test_rollback_without_a_promotion_says_so(quill: Harness) -> None:
     assert alas(quill.settings.home, "rollback", "quill", code=1).stderr
+
+
+def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_current(quill: Harness) -> None:
+    assert "rolled back" not in alas(quill.settings.home, "status").stdout
+    quill.alas.registry.promote("quill", "a" * 64, iteration=0, decision_hash="d", run_id="r", at="2026-11-22", previous=None)
+    for command in (["status"], ["scoreboard", "quill"]):
+        assert f"quill was rolled back: current is {'a' * 16}" in alas(quill.settings.home, *command).stdout
+    assert "current is  the base student" in alas(quill.settings.home, "rollback", "quill").stdout
+    assert "current is  aaaa" in alas(quill.settings.home, "rollback", "quill", "--undo").stdout
+    alas(quill.settings.home, "rollback", "quill")
 
 
 def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
@@ -137,7 +152,12 @@ def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
 def test_new_writes_a_domain_that_status_then_shows(tmp_path: Path) -> None:
     alas(tmp_path, "new", "rust", "--describe", "New Rust releases and what they stabilise", "--url", "https://blog.example.org/")
     assert "rust" in alas(tmp_path, "status").stdout
-    alas(tmp_path, "new", "rust", "--describe", "New Rust releases and what they stabilise", "--url", "https://blog.example.org/", code=2)
+    for taken in ("rust", "python-releases"):
+        refused = alas(tmp_path, "new", taken, "--describe", "New Rust releases and more", "--url", "https://blog.example.org/", code=2)
+        assert "exists already" in refused.stderr
+    secret = alas(tmp_path, "new", "go", "--describe", "New Go releases and more", "--url", "https://me:hush@example.org/", code=2)
+    assert "hush" not in secret.stderr
+    assert not (tmp_path / "domains" / "go.toml").exists()
 
 
 def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(quill: Harness, quill_site: Site) -> None:

@@ -24,6 +24,13 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", data=PROJECT_ROOT / "data", dagster_home=tmp_path / "d", site_port=9111, viewer_port=9112)
 
 
+def test_an_unknown_recipe_names_the_file_the_key_and_those_there_are(settings: Settings) -> None:
+    (settings.home / "domains").mkdir(parents=True)
+    (settings.home / "domains" / "d.toml").write_text(GOOD + '[student]\nrecipe = "nope"\n', encoding="utf-8")
+    with pytest.raises(DomainError, match=r"d\.toml: student\.recipe: .*'nope'.*smollm2-135m"):
+        load_domain(settings, "d")
+
+
 @pytest.mark.parametrize("key", ["python-releases", "cves", "research-trends"])
 def test_the_domains_that_ship_are_valid(key: str, settings: Settings) -> None:
     assert load_domain(settings, key).key == key

@@ -130,3 +130,19 @@ def test_current_is_always_the_promotion_in_force(tmp_path_factory: pytest.TempP
             registry.rollback("d")
         newest = registry.newest("d")
         assert registry.current("d") == (stack[-1] if stack else None) == (newest.adapter_hash if newest else None)
+
+
+def test_rollbacks_are_taken_back_in_their_order_until_something_else_is_promoted(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1)
+    with pytest.raises(RegistryError, match="no rollback stands"):
+        registry.undo_rollback("d")
+    registry.rollback("d")
+    registry.rollback("d")
+    assert registry.undo_rollback("d") == "A"
+    assert registry.undo_rollback("d") == "B"
+    assert registry.rollback("d") == "A"  # the promotion that came back can be undone again
+    promote(registry, "C", "A", 2)
+    with pytest.raises(RegistryError, match="no rollback stands"):
+        registry.undo_rollback("d")
