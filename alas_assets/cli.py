@@ -461,7 +461,7 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     _alas(settings, domain)
     watched = set_watched(settings.home, domain, switch is Switch.on)
     open_instance(settings)
-    for sensor in ("next_iteration", "automation"):
+    for sensor in ("next_iteration", "automation", "release_pages"):
         command = "start" if watched else "stop"
         with err.status(f"sensor {sensor}: {command}"):
             done = subprocess.run(

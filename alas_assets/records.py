@@ -74,6 +74,7 @@ class Inherited(Record):
     current_adapter: str | None = Field(default=None, description="adapter hash that was current at opening")
     qa_hashes: list[str] = Field(default_factory=list, description="qa_pairs artifacts of earlier iterations, oldest first")
     probe_hashes: list[str] = Field(default_factory=list, description="probes artifacts of earlier iterations, oldest first")
+    document_hashes: list[str] = Field(default_factory=list, description="documents artifacts of earlier iterations, oldest first")
     mastered: list[str] = Field(default_factory=list, description="topic names")
     covered_urls: list[str] = Field(default_factory=list)
     covered_topics: list[str] = Field(default_factory=list, description="topic_ids planned before")
@@ -90,6 +91,7 @@ class Seed(Record):
     seed_urls: list[str]
     cause: str = Field(description="why this iteration was opened, in words")
     since_cause: int = Field(default=1, ge=1, description="iterations since the last outside cause, this one included")
+    changed_pages: list[str] = Field(default_factory=list, description="pages that changed since they were studied: again, and first (O2)")
     weak_topics: list[Topic] = Field(default_factory=list, description="remediation first (V1)")
     next_topics: list[Topic] = Field(default_factory=list, description="topics left over or spawned by the revision")
     inherited: Inherited = Field(default_factory=Inherited)

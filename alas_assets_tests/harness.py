@@ -112,6 +112,7 @@ guard_file = "cves.jsonl"
 replay_file = "general.jsonl"
 [sources]
 seed_urls = ["http://127.0.0.1:{port}/"]
+watch_urls = []
 private_hosts = ["127.0.0.1:{port}"]
 delay_seconds = 0.0
 timeout_seconds = 5.0

@@ -39,8 +39,11 @@ def last_opened(alas: Alas, domain: str) -> Cell | None:
     return next((cell for name in names if alas.store.pointer(cell := Cell(domain, name), "curriculum_seed")), None)
 
 
-def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Opening:
-    """Say which iteration may be opened next; refuses while the newest one is unfinished or being opened."""
+def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_cause: str | None = None) -> Opening:
+    """Say which iteration may be opened next; refuses while the newest one is unfinished or being opened.
+
+    A loop that stopped is opened again by an outside cause only, such as a page that changed.
+    """
     newest = last_opened(alas, domain)
     births = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition/domain": domain}, statuses=UNDER_WAY)
     if instance.get_runs_count(births):
@@ -51,6 +54,8 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openi
     if revision is None:
         return Opening(None, f"{domain}: iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it")
     revised = alas.store.read_record(RevisedCurriculum, revision)
+    if outside_cause:
+        return Opening(Cell.of(domain, newest.number + 1), outside_cause)
     if revised.decision == "stop":
         return Opening(None, f"{domain}: stopped after {newest.iteration}: {revised.reason}")
     return Opening(Cell.of(domain, newest.number + 1), f"revision {newest.iteration}: {revised.reason}")

@@ -9,6 +9,7 @@ from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
 from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
+from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed
 from alas_assets.retrieval.study import survey
@@ -27,6 +28,7 @@ def inherited(alas: Alas, cell: Cell) -> Inherited:
         current_adapter=alas.registry.current(cell.domain),
         qa_hashes=_hashes(store, earlier, "qa_pairs"),
         probe_hashes=_hashes(store, earlier, "probes"),
+        document_hashes=_hashes(store, earlier, "documents"),
         mastered=sorted({name for revision in revisions for name in revision.mastered}),
         covered_urls=sorted({url for topic in planned for url in topic.urls}),
         covered_topics=sorted({topic.topic_id for topic in planned}),
@@ -50,19 +52,23 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
     cause = context.run.tags.get(CAUSE_TAG, "materialised by hand")
     previous = Cell.of(cell.domain, cell.number - 1) if cell.number else None
     revision = store.pointer(previous, "revised_curriculum") if previous else None
+    changed = pages_for(store.root, cell, opened=store.pointer(cell, "curriculum_seed") is not None)
 
     def make(_: str) -> Made[Seed]:
         if previous is None:
+            take_up(store.root, cell, changed)  # it studies every page anyway
             return Made(first_seed(domain, cause), volatile=("cause",))
         if revision is None:
             raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
         revised = store.read_record(RevisedCurriculum, revision)
-        return Made(next_seed(domain, revised, revision.hash, inherited(alas, cell), cause), volatile=("cause",))
+        take_up(store.root, cell, changed)
+        return Made(next_seed(domain, revised, revision.hash, inherited(alas, cell), cause, changed), volatile=("cause",))
 
     def describe(seed: Seed) -> dict[str, object]:
         shown: dict[str, object] = {
             "cause": seed.cause,
             "seed_urls": dg.MetadataValue.json(seed.seed_urls),
+            "changed_pages": dg.MetadataValue.json(seed.changed_pages),
             "weak_topics": len(seed.weak_topics),
             "next_topics": len(seed.next_topics),
             "current_adapter": seed.inherited.current_adapter or "none yet",
@@ -81,6 +87,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         "seed_topics": domain.seed_topics,
         "seed_urls": domain.sources.seed_urls,
         "revision": revision.hash if revision else None,
+        "changed_pages": changed,
     }
     return step.run(Seed, make, describe, settings=settings)
 

@@ -16,6 +16,7 @@ from alas_assets.synthesis.curate import Limits, coverage, curate
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_replay
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.writing import write_drafts
 
@@ -39,6 +40,13 @@ def _file_version(alas: Alas, name: str) -> str:
 def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
     """Read inherited tables by the content hashes that the seed carries."""
     return [alas.store.read_table(digest, asset) for digest in hashes]
+
+
+def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
+    """Return the earlier facts that their page, read again here or since they were taught, no longer states (O2)."""
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    readings = [*earlier_tables(alas, seed.inherited.document_hashes, "documents"), documents]
+    return no_longer_stated(earlier, latest_texts(readings), lambda sha: (alas.store.texts / sha).read_text(encoding="utf-8"))
 
 
 @loop_asset("1", kinds={"parquet"})
@@ -104,7 +112,7 @@ def qa_pairs(
 
 @loop_asset("1", kinds={"parquet"})
 def probes(
-    context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, qa_pairs: pl.DataFrame
+    context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, qa_pairs: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Questions that are never trained on: held-out phrasings, earlier iterations, guards and neighbours (E1, G2)."""
     step = Step(context, alas)
@@ -115,7 +123,8 @@ def probes(
         if not guards:
             raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
         earlier = earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes")
-        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number))
+        retired = retired_facts(alas, curriculum_seed, documents)
+        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number, retired_facts=retired))
 
     def describe(table: pl.DataFrame) -> dict[str, object]:
         own = table.filter(pl.col("split") == "probe")
@@ -136,19 +145,25 @@ def probes(
 
 @dg.asset_check(
     asset=probes,
-    additional_ins={"qa_pairs": dg.AssetIn("qa_pairs"), "curriculum_seed": dg.AssetIn("curriculum_seed")},
+    additional_ins={name: dg.AssetIn(name) for name in ("qa_pairs", "curriculum_seed", "documents")},
     partitions_def=cells,
     blocking=True,
     description="No probe and no guard question is among the training rows, in these or nearly these words (S8).",
 )
 def no_leaks(
-    context: dg.AssetCheckExecutionContext, alas: Alas, probes: pl.DataFrame, qa_pairs: pl.DataFrame, curriculum_seed: Seed
+    context: dg.AssetCheckExecutionContext,
+    alas: Alas,
+    probes: pl.DataFrame,
+    qa_pairs: pl.DataFrame,
+    curriculum_seed: Seed,
+    documents: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Stop the cell before it trains on what it is going to be asked."""
     domain = alas.domain(cell_of(context.partition_key).domain)
     earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
     replay = read_replay(alas.settings.data / "replay" / domain.replay_file)
-    rows = at_risk(qa_pairs, earlier, replay, [*guards_of(alas, domain), *neighbours_of(alas, domain)])
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    rows = at_risk(qa_pairs, earlier, replay, guards, retired_facts(alas, curriculum_seed, documents))
     leaks = find_leaks(probes, rows)
     words = "; ".join(f"{leak.question!r} {leak.kind}: {leak.prompt!r}" for leak in leaks[:3])
     return dg.AssetCheckResult(

@@ -11,7 +11,7 @@ import polars as pl
 
 from alas_assets.defs import show
 from alas_assets.defs.judging import answers_of
-from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
+from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, retired_facts
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
@@ -150,7 +150,13 @@ def describe_adapter(step: Step) -> Any:
 
 @loop_asset("1", kinds={"python", "huggingface"}, pool="gpu")
 def sft_adapter(
-    context: dg.AssetExecutionContext, alas: Alas, trainer: Trainer, curriculum_seed: Seed, qa_pairs: pl.DataFrame, probes: pl.DataFrame
+    context: dg.AssetExecutionContext,
+    alas: Alas,
+    trainer: Trainer,
+    curriculum_seed: Seed,
+    documents: pl.DataFrame,
+    qa_pairs: pl.DataFrame,
+    probes: pl.DataFrame,
 ) -> dg.MaterializeResult[AdapterRef]:
     """A LoRA adapter trained on the accepted pairs, earlier facts and the student's own general answers (T1, T2)."""
     step = Step(context, alas)
@@ -176,6 +182,7 @@ def sft_adapter(
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
             batch_size=recipe.batch_size,
+            retired_facts=retired_facts(alas, curriculum_seed, documents),
         )
         taught = build([], replay_share=0.0).height
         replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))

@@ -36,6 +36,9 @@ class Sources(_Section):
     """Where pages come from (R2, R5)."""
 
     seed_urls: tuple[str, ...] = Field(min_length=1, description="index pages; the pages they link to on the same host are studied")
+    watch_urls: tuple[str, ...] = Field(
+        default=(), max_length=50, description="pages whose change opens an iteration, also such that are not there yet; empty: seed_urls"
+    )
     allow_hosts: tuple[str, ...] = Field(default=(), description="if set, only these hosts are fetched")
     deny_hosts: tuple[str, ...] = ()
     private_hosts: tuple[str, ...] = Field(default=(), description="host or host:port on private or loopback addresses that may be fetched")
@@ -46,7 +49,7 @@ class Sources(_Section):
     delay_seconds: float = Field(default=1.0, ge=0, description="between two requests to one host")
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
-    _urls = field_validator("seed_urls")(lambda urls: tuple(_http_url(u) for u in urls))
+    _urls = field_validator("seed_urls", "watch_urls")(lambda urls: tuple(_http_url(u) for u in urls))
 
 
 class Student(_Section):

@@ -5,6 +5,8 @@ Builds the record only; what is inherited is collected, and the seed stored, by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alas_assets.domains.config import Domain
 from alas_assets.records import Inherited, RevisedCurriculum, Seed
 
@@ -21,7 +23,14 @@ def first_seed(domain: Domain, cause: str) -> Seed:
     )
 
 
-def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, inherited: Inherited, cause: str) -> Seed:
+def next_seed(
+    domain: Domain,
+    revised: RevisedCurriculum,
+    revision_hash: str,
+    inherited: Inherited,
+    cause: str,
+    changed_pages: Sequence[str] = (),
+) -> Seed:
     """Return the seed of the iteration after a revision, weak topics first (V1).
 
     After a revision that said stop only an outside cause opens an iteration, and `max_iterations` counts anew from it.
@@ -32,6 +41,7 @@ def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, in
         revision_hash: Its content hash.
         inherited: What earlier iterations hand over.
         cause: Why the iteration was opened.
+        changed_pages: Pages that changed since they were studied.
 
     Raises:
         ValueError: The revision is another domain's.
@@ -45,6 +55,7 @@ def next_seed(domain: Domain, revised: RevisedCurriculum, revision_hash: str, in
             "next_topics": revised.next_topics,
             "inherited": inherited,
             "revised_from": revision_hash,
+            "changed_pages": list(changed_pages),
             "since_cause": revised.since_cause + 1 if revised.decision == "continue" else 1,
         }
     )

@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from urllib.parse import urldefrag
 
 from alas_assets.records import Curriculum, Seed, Topic
 
@@ -33,10 +34,11 @@ def plan_curriculum(
 ) -> Curriculum:
     """Order what is to be learned and cut it to the budget.
 
-    Weak topics come first, then what the revision left over, then what is proposed now; mastered and covered topics are
-    left out (P3). Topics that mean the same are merged (P2). Prerequisites come before what needs them; the rest keeps
-    the order of proposal. The budget takes whole pages, in that order, until the next page would exceed it, and at least
-    one; a page cut in two would be fetched twice and leave facts behind that nobody asks for.
+    Weak topics come first, then those of changed pages, then what the revision left over, then what is proposed now;
+    mastered and covered topics are left out, unless their page changed (P3, O2). Topics that mean the same are merged (P2).
+    Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages, in that
+    order, until the next page would exceed it, and at least one; a page cut in two would be fetched twice and leave facts
+    behind that nobody asks for.
 
     Args:
         seed: Where the iteration starts.
@@ -97,10 +99,12 @@ def _particulars(name: str) -> frozenset[str]:
 
 
 def _remembered(seed: Seed, proposed: Sequence[Topic]) -> list[Topic]:
-    """Return weak, left-over and new topics, each once, without what is mastered or covered (P3)."""
+    """Return changed, weak, left-over and new topics, each once, without what is mastered or covered and stands unchanged (P3)."""
+    changed = set(seed.changed_pages)
+    again = [topic for topic in proposed if changed & {urldefrag(url).url for url in topic.urls}]
     mastered = {plain_name(name) for name in seed.inherited.mastered}
     covered = set(seed.inherited.covered_topics)
-    chosen: dict[str, Topic] = {}
+    chosen = {topic.topic_id: topic for topic in again}
     for topic in (*(t.model_copy(update={"origin": "remediation"}) for t in seed.weak_topics), *seed.next_topics, *proposed):
         if topic.topic_id in chosen:
             continue

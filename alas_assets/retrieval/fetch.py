@@ -122,18 +122,22 @@ class Fetcher:
         self._per_host = per_host
         self._concurrency = concurrency
 
-    def fetch_many(self, urls: Iterable[str]) -> list[Fetched]:
+    def fetch_many(self, urls: Iterable[str], deadline: float | None = None) -> list[Fetched]:
         """Fetch each distinct URL once, in parallel over hosts; results are in the order of first mention.
 
         A page that fails is a result with its reason, never an exception. Call it from code without a running event loop.
+
+        Args:
+            urls: What to fetch.
+            deadline: Seconds for all of them together, waiting for a busy host included; None for no more than each one's own.
 
         Raises:
             OSError: The store cannot be written (disk full, no permission).
             StoreError: The cache of validators cannot be written.
         """
-        return asyncio.run(self.fetch_all(list(urls)))
+        return asyncio.run(self.fetch_all(list(urls), deadline))
 
-    async def fetch_all(self, urls: Sequence[str]) -> list[Fetched]:
+    async def fetch_all(self, urls: Sequence[str], deadline: float | None = None) -> list[Fetched]:
         """As `fetch_many`, for code that runs in an event loop."""
         backend = GuardedBackend(self.sources.private_hosts, self._resolver)
         async with httpx2.AsyncClient(
@@ -145,7 +149,16 @@ class Fetcher:
             trust_env=False,
         ) as client:
             session = _Session(self, client, self._per_host, self._concurrency)
-            return list(await asyncio.gather(*(session.fetch(url) for url in dict.fromkeys(urls))))
+            return list(await asyncio.gather(*(_within(deadline, session, url) for url in dict.fromkeys(urls))))
+
+
+async def _within(deadline: float | None, session: _Session, url: str) -> Fetched:
+    """Fetch a URL, or say that the time for all was over before it came."""
+    try:
+        return await asyncio.wait_for(session.fetch(url), deadline)
+    except TimeoutError:
+        now = datetime.now(UTC)
+        return Fetched(url, url, False, None, f"not read within the {deadline:g} s that were left for all pages", False, now, now)
 
 
 class _Session:

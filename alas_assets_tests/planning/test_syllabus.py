@@ -178,6 +178,15 @@ def test_cycles_never_lose_a_topic(edges: list[tuple[int, int]]) -> None:
     assert sorted(named(result.topics)) == names
 
 
+def test_topics_of_a_changed_page_come_before_new_ones_however_well_they_are_known() -> None:
+    known = topic("known").model_copy(update={"urls": ["http://h/changed.html#known"]})
+    settled = topic("settled").model_copy(update={"urls": ["http://h/same.html"]})
+    memory = Inherited(covered_topics=[known.topic_id, settled.topic_id], mastered=["known", "settled"])
+    seed = SEED.model_copy(update={"inherited": memory, "weak_topics": [topic("weak")], "changed_pages": ["http://h/changed.html"]})
+    planned = plan_curriculum(seed, [settled, topic("new"), known], embed=None, min_topics=1, max_topics=9)
+    assert named(planned.topics) == ["weak", "known", "new"]
+
+
 def test_seeds_carry_what_the_revision_said() -> None:
     assert (SEED.iteration, SEED.seed_topics, SEED.seed_urls, SEED.cause) == (0, ["imports"], ["http://127.0.0.1:1/"], "a person")
     revised = RevisedCurriculum(

@@ -1,0 +1,69 @@
+"""What is known of a domain's watched pages: what they said when last read, and which changes no iteration has taken up (O2).
+
+One small file per domain in the store, so that a restart forgets nothing. Reading pages is `retrieval.watch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from alas_assets.provenance.ids import safe_name
+from alas_assets.provenance.store import Cell, StoreError, write_atomic
+from alas_assets.records import Record
+
+
+class WatchState(Record):
+    """The watched pages of one domain."""
+
+    looked_at: str = Field(default="", description="ISO 8601, UTC; empty before the first look")
+    seen: dict[str, str] = Field(
+        default_factory=dict, description="watched URL to the digest of its article; empty where the page was not there"
+    )
+    pending: list[str] = Field(default_factory=list, description="pages that changed and that no iteration has taken up")
+    taken: dict[str, list[str]] = Field(default_factory=dict, description="iteration to the changed pages it took up")
+
+
+def _file(home: Path, domain: str) -> Path:
+    return home / "watch" / f"{safe_name(domain)}.json"
+
+
+def read_watch_state(home: Path, domain: str) -> WatchState:
+    """Return what is known of a domain's watched pages.
+
+    Raises:
+        StoreError: The file is damaged; the message names it.
+    """
+    path = _file(home, domain)
+    try:
+        return WatchState.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return WatchState()
+    except ValidationError as error:
+        raise StoreError(f"{path}: damaged; delete it, the watched pages are then looked at as if for the first time") from error
+
+
+def write_watch_state(home: Path, domain: str, state: WatchState) -> None:
+    """Replace what is known of a domain's watched pages."""
+    path = _file(home, domain)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, state.model_dump_json(indent=1).encode())
+
+
+def pages_for(home: Path, cell: Cell, *, opened: bool) -> list[str]:
+    """Return the changed pages that an iteration is for: those it took up, or the pending ones where it was not opened yet."""
+    state = read_watch_state(home, cell.domain)
+    return state.taken.get(cell.iteration, [] if opened else state.pending)
+
+
+def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
+    """Note that an iteration studies these changed pages, so that no later one does, and itself the same ones when run again."""
+    state = read_watch_state(home, cell.domain)
+    if not pages or cell.iteration in state.taken:
+        return
+    pending = [page for page in state.pending if page not in pages]
+    write_watch_state(
+        home, cell.domain, state.model_copy(update={"pending": pending, "taken": {**state.taken, cell.iteration: list(pages)}})
+    )

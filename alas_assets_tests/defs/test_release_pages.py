@@ -1,0 +1,197 @@
+"""A watched page that changed opens the next iteration of its domain, once, whatever other sites do (O2)."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from alas_assets.definitions import build_defs
+from alas_assets.defs.qa import retired_facts
+from alas_assets.defs.running import open_cell
+from alas_assets.defs.watching import look_at
+from alas_assets.provenance.changes import read_watch_state
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.watching import set_watched
+from alas_assets.records import Curriculum, RevisedCurriculum, Seed
+from alas_assets_tests.harness import Harness, Site, serving
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving() as own:
+        yield own
+
+
+@pytest.fixture
+def harness(tmp_path: Path, site: Site) -> Harness:
+    """The domain `quill`, watched, whose iteration 000 is done and said stop."""
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", site.port)
+    done(harness, "quill", 0, "stop")
+    return harness
+
+
+def done(harness: Harness, domain: str, iteration: int, decision: str) -> None:
+    set_watched(harness.settings.home, domain, True)
+    cell = Cell.of(domain, iteration)
+    seed = Seed(domain=domain, iteration=iteration, description="d", seed_topics=[], seed_urls=[], cause="test")
+    plan = Curriculum(domain=domain, iteration=iteration, topics=[])
+    revision = RevisedCurriculum(domain=domain, iteration=iteration, decision=decision, reason="all is known", accuracy=1.0)  # pyright: ignore
+    for asset, record in (("curriculum_seed", seed), ("curriculum", plan), ("revised_curriculum", revision)):
+        harness.store.put(cell, asset, record, input_key=f"{domain}{iteration}{asset}", inputs={}, run_id="r")
+
+
+def tick(harness: Harness) -> dg.SensorResult | dg.SkipReason:
+    defs = build_defs(home=str(harness.settings.home))
+    sensor = defs.resolve_sensor_def("release_pages")
+    with dg.build_sensor_context(
+        instance=harness.instance, repository_def=defs.get_repository_def(), resources={"alas": harness.alas}, sensor_name="release_pages"
+    ) as context:
+        return sensor(context)  # type: ignore[return-value]
+
+
+def requests(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
+    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+
+def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
+    assert isinstance(result, dg.SkipReason)
+    return str(result.skip_message)
+
+
+def edit(site: Site) -> None:
+    site.pages["/"] = site.pages["/"].replace('<li><a href="/4.html">', '<li><a href="/5.html">Quill 5</a></li><li><a href="/4.html">')
+
+
+def test_the_first_look_remembers_and_opens_nothing(harness: Harness) -> None:
+    assert "no watched page changed" in skipped(tick(harness))
+    assert "no watched page changed" in skipped(tick(harness))
+
+
+def test_a_changed_page_opens_the_next_iteration_and_the_run_says_why(harness: Harness, site: Site) -> None:
+    tick(harness)
+    edit(site)
+    (request,) = requests(tick(harness))
+    assert request.partition_key == "quill|001"
+    assert f"127.0.0.1:{site.port}/" in request.tags["alas/because"]
+    assert "changed" in request.tags["alas/because"]
+
+
+def test_the_seed_takes_the_change_up_and_no_later_tick_or_seed_does_again(harness: Harness, site: Site) -> None:
+    tick(harness)
+    edit(site)
+    (request,) = requests(tick(harness))
+    outcome = open_cell(
+        harness.instance, harness.settings, Cell.of("quill", 1), cause=request.tags["alas/because"], on_event=lambda *_: None
+    )
+    assert outcome.success, outcome.failures
+    seed = harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
+    assert seed.changed_pages == [f"http://127.0.0.1:{site.port}/"]
+    assert (seed.since_cause, seed.cause) == (1, request.tags["alas/because"])
+    assert "no watched page changed" in skipped(tick(harness))
+    done(harness, "quill", 1, "stop")
+    assert requests(tick(harness)) == []
+
+
+def test_a_change_while_an_iteration_is_unfinished_waits_and_is_not_lost(harness: Harness, site: Site) -> None:
+    tick(harness)
+    seed = Seed(domain="quill", iteration=1, description="d", seed_topics=[], seed_urls=[], cause="test")
+    harness.store.put(Cell.of("quill", 1), "curriculum_seed", seed, input_key="1", inputs={}, run_id="r")
+    edit(site)
+    assert "unfinished" in skipped(tick(harness))
+    done(harness, "quill", 1, "stop")
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|002"]
+
+
+def test_what_changes_around_the_article_is_no_change(harness: Harness, site: Site) -> None:
+    tick(harness)
+    site.pages["/"] = site.pages["/"].replace("</main>", "</main><footer>Page generated on 22 November 2026 at 20:00.</footer>")
+    assert "no watched page changed" in skipped(tick(harness))
+
+
+def test_a_page_that_was_not_there_and_now_is_counts_as_a_change(harness: Harness, site: Site) -> None:
+    path = harness.settings.home / "domains" / "quill.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("watch_urls = []", f'watch_urls = ["http://127.0.0.1:{site.port}/5.html"]'), encoding="utf-8")
+    assert "no watched page changed" in skipped(tick(harness))
+    site.page("/5.html", "What is new in Quill 5", "<p>The <code>quill.wax</code> module gained the <code>melt()</code> function.</p>")
+    (request,) = requests(tick(harness))
+    assert "/5.html" in request.tags["alas/because"]
+
+
+def test_a_site_that_fails_is_named_keeps_what_was_seen_and_hides_no_other(harness: Harness, site: Site) -> None:
+    with serving() as other:
+        harness.domain("ink", other.port)
+        done(harness, "ink", 0, "stop")
+        tick(harness)
+        before = read_watch_state(harness.settings.home, "ink").seen
+        other.close()
+    edit(site)
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
+    state, unread = look_at(harness.alas, "ink")
+    assert state.seen == before
+    assert f"127.0.0.1:{other.port}/: " in unread[0]
+
+
+def test_a_domain_that_was_never_run_is_not_started_by_a_change(harness: Harness, site: Site) -> None:
+    harness.domain("fresh", site.port)
+    set_watched(harness.settings.home, "quill", False)
+    set_watched(harness.settings.home, "fresh", True)
+    tick(harness)
+    edit(site)
+    assert "alas run fresh" in skipped(tick(harness))
+
+
+def test_a_broken_domain_file_is_named_and_hides_no_other(harness: Harness, site: Site) -> None:
+    set_watched(harness.settings.home, "broken", True)
+    (harness.settings.home / "domains" / "broken.toml").write_text("title = 3", encoding="utf-8")
+    assert "broken.toml" in skipped(tick(harness))
+    edit(site)
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
+
+
+@pytest.mark.timeout(120)
+def test_a_tick_stays_under_twenty_seconds_when_a_site_never_answers(harness: Harness) -> None:
+    import socket
+
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        harness.domain("slow", silent.getsockname()[1])
+        done(harness, "slow", 0, "stop")
+        path = harness.settings.home / "domains" / "slow.toml"
+        path.write_text(path.read_text(encoding="utf-8").replace("timeout_seconds = 5.0", "timeout_seconds = 300.0"), encoding="utf-8")
+        started = time.monotonic()
+        said = skipped(tick(harness))
+        assert time.monotonic() - started < 20
+        assert "not read within the 8 s" in said
+
+
+@pytest.mark.timeout(240)
+def test_an_edited_fact_is_taught_anew_and_the_old_one_is_neither_asked_nor_rehearsed(
+    tmp_path: Path, tiny_student: Path, site: Site
+) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    harness.domain("quill", site.port, watch_urls=f'["http://127.0.0.1:{site.port}/3.html"]')
+    assert harness.run("quill", dry_run=True).success
+    pairs = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs").filter("accepted")
+    assert set(pairs["answer"]) == {"blot()", "quill.ink"}  # two questions about one sentence
+    stopped = RevisedCurriculum(domain="quill", iteration=0, decision="stop", reason="all is known", accuracy=1.0)  # pyright: ignore
+    harness.store.put(Cell.of("quill", 0), "revised_curriculum", stopped, input_key="r", inputs={}, run_id="r")
+    set_watched(harness.settings.home, "quill", True)
+    tick(harness)
+    site.pages["/3.html"] = site.pages["/3.html"].replace("blot()", "smear()")
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
+    assert harness.run("quill", 1, dry_run=True).success
+    taught = harness.store.read_table(harness.pointers("quill", 1)["qa_pairs"], "qa_pairs")
+    edited = taught.filter(pl.col("accepted") & pl.col("url").str.ends_with("/3.html"))
+    assert set(edited["answer"]) == {"smear()", "quill.ink"}
+    assert not edited["question"].str.contains("blot").any()
+    asked = harness.store.read_table(harness.pointers("quill", 1)["probes"], "probes")
+    assert "earlier" not in set(asked["split"])  # both facts of the sentence that is gone
+    seed = harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
+    documents = harness.store.read_table(harness.pointers("quill", 1)["documents"], "documents")
+    assert retired_facts(harness.alas, seed, documents) == frozenset(pairs["fact_id"])
