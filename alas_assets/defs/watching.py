@@ -12,7 +12,7 @@ from alas_assets.defs.births import Opening, births, last_opened, next_opening
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import start_iteration
 from alas_assets.domains.config import DomainError
-from alas_assets.provenance.changes import WatchState, read_watch_state, write_watch_state
+from alas_assets.provenance.changes import WatchState, read_watch_state, update_watch_state
 from alas_assets.provenance.watching import watched_domains
 from alas_assets.retrieval.watch import changed_pages, look, remembered
 
@@ -57,16 +57,17 @@ def _opening(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Opening:
 
 def look_at(alas: Alas, domain: str) -> tuple[WatchState, list[str]]:
     """Look at a domain's watched pages, remember what they say, and return that with (page: reason) of those not read."""
-    home = alas.settings.home
     looks = look(alas.domain(domain), alas.store, LOOK_SECONDS)
-    state = read_watch_state(home, domain)
-    fresh = [page for page in changed_pages(looks, state.seen) if page not in state.pending]
-    state = state.model_copy(
-        update={
-            "looked_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seen": remembered(looks, state.seen),
-            "pending": [*state.pending, *fresh],
-        }
-    )
-    write_watch_state(home, domain, state)
+
+    def seen(state: WatchState) -> WatchState:
+        fresh = [page for page in changed_pages(looks, state.seen) if page not in state.pending]
+        return state.model_copy(
+            update={
+                "looked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seen": remembered(looks, state.seen),
+                "pending": [*state.pending, *fresh],
+            }
+        )
+
+    state = update_watch_state(alas.settings.home, domain, seen)
     return state, [f"{one.url}: {one.reason}" for one in looks if one.digest is None]

@@ -5,14 +5,17 @@ One small file per domain in the store, so that a restart forgets nothing. Readi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from alas_assets.provenance.ids import safe_name
 from alas_assets.provenance.store import Cell, StoreError, write_atomic
 from alas_assets.records import Record
+
+_LOCK_SECONDS = 10
 
 
 class WatchState(Record):
@@ -45,11 +48,21 @@ def read_watch_state(home: Path, domain: str) -> WatchState:
         raise StoreError(f"{path}: damaged; delete it, the watched pages are then looked at as if for the first time") from error
 
 
-def write_watch_state(home: Path, domain: str, state: WatchState) -> None:
-    """Replace what is known of a domain's watched pages."""
+def update_watch_state(home: Path, domain: str, change: Callable[[WatchState], WatchState]) -> WatchState:
+    """Replace what is known of a domain's watched pages and return it; sensor and runs take turns.
+
+    Raises:
+        StoreError: The file is damaged, or another process keeps it locked.
+    """
     path = _file(home, domain)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, state.model_dump_json(indent=1).encode())
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+            state = change(read_watch_state(home, domain))
+            write_atomic(path, state.model_dump_json(indent=1).encode())
+            return state
+    except Timeout as error:
+        raise StoreError(f"{path}: locked for {_LOCK_SECONDS} s by another process; try again") from error
 
 
 def pages_for(home: Path, cell: Cell, *, opened: bool) -> list[str]:
@@ -60,10 +73,12 @@ def pages_for(home: Path, cell: Cell, *, opened: bool) -> list[str]:
 
 def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
     """Note that an iteration studies these changed pages, so that no later one does, and itself the same ones when run again."""
-    state = read_watch_state(home, cell.domain)
-    if not pages or cell.iteration in state.taken:
-        return
-    pending = [page for page in state.pending if page not in pages]
-    write_watch_state(
-        home, cell.domain, state.model_copy(update={"pending": pending, "taken": {**state.taken, cell.iteration: list(pages)}})
-    )
+
+    def taken(state: WatchState) -> WatchState:
+        if cell.iteration in state.taken:
+            return state
+        pending = [page for page in state.pending if page not in pages]
+        return state.model_copy(update={"pending": pending, "taken": {**state.taken, cell.iteration: list(pages)}})
+
+    if pages:
+        update_watch_state(home, cell.domain, taken)
