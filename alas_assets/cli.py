@@ -196,7 +196,8 @@ def run(
     home: Home = None,
 ) -> None:
     """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
-    from alas_assets.defs.births import last_opened, next_opening
+    from alas_assets.defs.births import next_opening
+    from alas_assets.defs.lineage import closed_because, last_opened
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
 
@@ -204,8 +205,12 @@ def run(
     alas = _alas(settings, domain)
     instance = open_instance(settings)
     with _site(settings, live=alas.domain(domain).sources.live):
-        cell = last_opened(alas, domain) or Cell.of(domain, 0)
-        cause = "alas run"
+        cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
+        if closed_because(alas, cell):
+            opening = next_opening(alas, instance, domain, outside_cause=f"alas run, after {cell.iteration} was closed")
+            if opening.cell is None:
+                _fail(opening.reason)
+            cell, cause = opening.cell, opening.reason
         for turn in range(iterations):
             _run_one(instance, settings, cell, cause, dry_run)
             if dry_run:
@@ -245,8 +250,10 @@ def status(home: Home = None) -> None:
     """Show every domain: how far it is, what is current, what comes next."""
     from rich.table import Table
 
-    from alas_assets.defs.births import last_opened
+    from alas_assets.defs.freshness import last_heartbeat
+    from alas_assets.defs.lineage import closed_because, last_opened
     from alas_assets.defs.revision import rolled_back
+    from alas_assets.defs.running import open_instance
     from alas_assets.domains.catalog import domain_files, load_domain
     from alas_assets.domains.config import DomainError
     from alas_assets.provenance.watching import watched_domains
@@ -255,7 +262,8 @@ def status(home: Home = None) -> None:
     settings = _settings(home)
     alas = _alas(settings)
     watched = watched_domains(settings.home)
-    table = Table("domain", "newest", "current", "accuracy", "next", "watched", box=None)
+    instance = open_instance(settings) if settings.dagster_home.is_dir() else None
+    table = Table("domain", "newest", "current", "accuracy", "next", "as of", "watched", box=None)
     table.columns[0].no_wrap = True
     broken: list[str] = []
     notes: list[str] = []
@@ -268,16 +276,21 @@ def status(home: Home = None) -> None:
         newest = last_opened(alas, key)
         pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
         revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
+        closed = closed_because(alas, newest) if newest else None
+        beat = last_heartbeat(instance, key) if instance else None
         table.add_row(
             key,
             newest.iteration if newest else "-",
             (alas.registry.current(key) or "base student")[:12],
             f"{100 * revised.accuracy:.1f} %" if revised else "-",
-            revised.decision if revised else ("unfinished" if newest else "never run"),
+            revised.decision if revised else _unrevised(closed, newest),
+            f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
             "yes" if key in watched else "no",
         )
         if revised:
             notes.append(f"{key}: {revised.reason}")
+        if newest and closed:
+            notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
         if note := rolled_back(alas, key):
             notes.append(note)
     out.print(table)
@@ -289,6 +302,10 @@ def status(home: Home = None) -> None:
         err.print(f"[red]broken[/] {_plain(line)}")
     if broken:
         raise typer.Exit(1)
+
+
+def _unrevised(closed: str | None, newest: "Cell | None") -> str:
+    return "closed" if closed else "unfinished" if newest else "never run"
 
 
 @app.command()
@@ -461,21 +478,77 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     _alas(settings, domain)
     watched = set_watched(settings.home, domain, switch is Switch.on)
     open_instance(settings)
-    for sensor in ("next_iteration", "automation", "release_pages"):
-        command = "start" if watched else "stop"
-        with err.status(f"sensor {sensor}: {command}"):
-            done = subprocess.run(
-                [sys.executable, "-m", "dagster", "sensor", command, sensor, "-w", str(PROJECT_ROOT / "workspace.yaml")],
-                cwd=PROJECT_ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode:
-            _fail(f"Dagster could not {command} sensor {sensor}: {(done.stderr or done.stdout).strip()[-500:]}")
+    with err.status("turning the sensors " + ("on" if watched else "off")):
+        if watched:
+            _dagster_sensors("start", "--start-all")
+        else:
+            for name in _sensor_names(settings):
+                _dagster_sensors("stop", name)
     out.print(
         f"watched: {', '.join(watched)}. The daemon of `make ui` does the work." if watched else "no domain is watched, the sensors are off"
     )
+
+
+def _sensor_names(settings: Settings) -> list[str]:
+    from alas_assets.definitions import build_defs
+
+    return sorted(sensor.name for sensor in build_defs(home=str(settings.home)).sensors or [])
+
+
+def _dagster_sensors(command: str, which: str) -> None:
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "sensor", command, which, "-w", workspace],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        _fail(f"Dagster could not {command} its sensors ({which}): {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+@app.command()
+def retry(domain: DomainKey, home: Home = None) -> None:
+    """Go on with the newest iteration although it failed or was closed; what is done is kept, and its failures count anew."""
+    from alas_assets.defs.lineage import finished, last_opened
+    from alas_assets.defs.running import open_instance
+    from alas_assets.provenance.changes import retry_iteration
+
+    settings = _settings(home)
+    alas = _alas(settings, domain)
+    cell = last_opened(alas, domain)
+    if cell is None or finished(alas, cell):
+        _fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
+    instance = open_instance(settings)
+    retry_iteration(settings.home, cell)
+    with _site(settings, live=alas.domain(domain).sources.live):
+        _run_one(instance, settings, cell, "alas retry")
+        _score(instance, settings, domain)
+    _print_scoreboard(alas, domain)
+
+
+@app.command()
+def abandon(
+    domain: DomainKey,
+    because: Annotated[str, typer.Option("--because", help="Why, for whoever reads it later.")] = "abandoned by hand",
+    home: Home = None,
+) -> None:
+    """Close the newest unfinished iteration as failed, so that the next cause can open another; what it made is kept."""
+    from alas_assets.defs.births import under_way
+    from alas_assets.defs.lineage import closed_because, finished, last_opened
+    from alas_assets.defs.running import open_instance
+    from alas_assets.provenance.changes import close_iteration
+
+    settings = _settings(home)
+    alas = _alas(settings, domain)
+    cell = last_opened(alas, domain)
+    if cell is None or finished(alas, cell) or closed_because(alas, cell):
+        _fail(f"{domain} has no unfinished iteration that could be closed")
+    if runs := under_way(open_instance(settings), cell):
+        _fail(f"iteration {cell.iteration} of {domain} is under way in run {runs[0][:8]}; end that run first")
+    close_iteration(settings.home, cell, because)
+    out.print(f"iteration {cell.iteration} of {domain} is closed: {_plain(because)}. To go on with it all the same: alas retry {domain}")
 
 
 @app.command()

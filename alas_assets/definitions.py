@@ -4,7 +4,7 @@ import os
 
 import dagster as dg
 
-from alas_assets.defs import curriculum, documents, judging, promotion, qa, revision, sensors, training, watching
+from alas_assets.defs import curriculum, documents, judging, promotion, qa, reporting, revision, sensors, training, upkeep, watching
 from alas_assets.defs.freshness import currency_specs
 from alas_assets.defs.io_managers import StoreIOManager
 from alas_assets.defs.resources import Alas, Trainer
@@ -19,7 +19,16 @@ def build_defs(*, home: str = "") -> dg.Definitions:
     return dg.Definitions(
         assets=[*dg.load_assets_from_modules(MODULES), *currency_specs()],
         asset_checks=dg.load_asset_checks_from_modules(MODULES),
-        sensors=[sensors.automation, sensors.next_iteration, watching.release_pages],
+        sensors=[
+            sensors.automation,
+            sensors.next_iteration,
+            watching.release_pages,
+            upkeep.overdue_domains,
+            upkeep.failed_iterations,
+            reporting.failed_runs,
+            reporting.standing_notices,
+        ],
+        schedules=[upkeep.nightly],
         jobs=[sensors.iteration, sensors.start_iteration, sensors.scoreboard_job],
         resources={"alas": alas, "trainer": Trainer(), "store_io": StoreIOManager(alas=alas)},
         executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),

@@ -34,6 +34,7 @@ class PageOutline(Record):
     title: str
     headings: list[str] = Field(default_factory=list, description="h2 and h3 in document order")
     summary: str = ""
+    text_sha256: str = Field(default="", description="of the page's text, so that a page that reads differently is noticed")
 
 
 class Topic(Record):
@@ -47,7 +48,7 @@ class Topic(Record):
     difficulty: Difficulty = "Easy"
     urls: list[str] = Field(default_factory=list, description="pages to study")
     heading: str | None = Field(default=None, description="the section of the page; None for the whole page")
-    origin: Literal["new", "remediation", "advanced"] = "new"
+    origin: Literal["new", "remediation", "advanced", "changed"] = "new"
     parent: str | None = Field(default=None, description="topic_id that this one remediates or advances")
 
 
@@ -108,6 +109,8 @@ class Curriculum(Record):
     merged: list[tuple[str, str]] = Field(default_factory=list, description="(dropped name, kept name)")
     broken_cycles: list[list[str]] = Field(default_factory=list)
     failed_urls: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of pages not surveyed")
+    changed_pages: list[str] = Field(default_factory=list, description="pages that read differently from when they were last studied")
+    unread_sources: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of watched sources not read (O3)")
     teacher: str = ""
 
 
@@ -199,6 +202,7 @@ class GuardResult(Record):
     other_correct: int
     drop: float = Field(description="points as a fraction; positive is worse")
     allowed: float
+    bound: float = Field(default=1.0, description="upper one-sided 95 % bound of the drop; what a correction is judged by")
     ok: bool
 
 
@@ -211,6 +215,9 @@ class GateDecision(Record):
     reason: str
     candidate: str | None = Field(description="adapter hash that met the gate")
     candidate_system: Literal["sft", "dpo"] | None = None
+    rule: Literal["gain", "correction"] = Field(
+        default="gain", description="what decided: the paired test, or the rule for few changed facts"
+    )
     current_before: str | None
     current_after: str | None
     test: PairedTest | None = None

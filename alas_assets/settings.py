@@ -6,7 +6,7 @@ Domain files are found by `domains.catalog`; nothing here touches Dagster or the
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +28,7 @@ class Settings:
         dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
         viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
+        webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
     """
 
     home: Path
@@ -35,6 +36,7 @@ class Settings:
     dagster_home: Path
     site_port: int
     viewer_port: int
+    webhook: str = field(default="", repr=False)
 
     @property
     def site(self) -> Path:
@@ -61,6 +63,13 @@ def _port(name: str, default: int) -> int:
     return int(raw)
 
 
+def _webhook() -> str:
+    url = os.environ.get("ALAS_WEBHOOK_URL", "").strip()
+    if url and not url.startswith(("http://", "https://")):
+        raise SettingError("ALAS_WEBHOOK_URL is not an http(s) URL")
+    return url
+
+
 def load_settings(home: Path | str | None = None) -> Settings:
     """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`.
 
@@ -75,4 +84,5 @@ def load_settings(home: Path | str | None = None) -> Settings:
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or chosen / "dagster").expanduser().resolve(),
         site_port=_port("ALAS_SITE_PORT", DEFAULT_SITE_PORT),
         viewer_port=_port("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT),
+        webhook=_webhook(),
     )

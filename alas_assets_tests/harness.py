@@ -4,14 +4,18 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dagster as dg
 
+from alas_assets.definitions import build_defs
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.running import Outcome, open_instance, run_cell
 from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.watching import set_watched
+from alas_assets.records import Curriculum, Record, RevisedCurriculum, Seed
 from alas_assets.settings import load_settings
 
 LOOP = (
@@ -128,6 +132,17 @@ phrasings = 4
 """
 
 
+def requests(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
+    """Return the runs that a tick asked for."""
+    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+
+def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
+    """Return why a tick asked for nothing."""
+    assert isinstance(result, dg.SkipReason)
+    return str(result.skip_message)
+
+
 class Harness:
     """A store, a Dagster instance and domains of its own in one folder."""
 
@@ -161,6 +176,39 @@ class Harness:
             on_event=lambda kind, line: self.events.append((kind, line)),
             dry_run=dry_run,
         )
+
+    def tick(self, sensor: str) -> dg.SensorResult | dg.SkipReason:
+        """Evaluate a sensor as the daemon would, on this instance."""
+        repository = self.repository
+        with dg.build_sensor_context(
+            instance=self.instance, repository_def=repository, resources={"alas": self.alas}, sensor_name=sensor
+        ) as context:
+            return repository.get_sensor_def(sensor)(context)  # type: ignore[return-value]
+
+    @cached_property
+    def repository(self) -> dg.RepositoryDefinition:
+        """The code location, loaded once; domain files are read at each use."""
+        return build_defs(home=str(self.settings.home)).get_repository_def()
+
+    def opened(self, domain: str, iteration: int, cause: str = "test") -> None:
+        """Store a seed alone: an iteration that is unfinished."""
+        seed = Seed(domain=domain, iteration=iteration, description="d", seed_topics=[], seed_urls=[], cause=cause)
+        self._put(domain, iteration, "curriculum_seed", seed)
+
+    def revised(self, domain: str, iteration: int, decision: str, reason: str = "a topic is under tau") -> None:
+        """Store a revision alone."""
+        revision = RevisedCurriculum(domain=domain, iteration=iteration, decision=decision, reason=reason, accuracy=0.5)  # pyright: ignore
+        self._put(domain, iteration, "revised_curriculum", revision)
+
+    def finished(self, domain: str, iteration: int, decision: str = "stop", cause: str = "test") -> None:
+        """Watch a domain whose iteration is done, without having run it."""
+        set_watched(self.settings.home, domain, True)
+        self.opened(domain, iteration, cause)
+        self._put(domain, iteration, "curriculum", Curriculum(domain=domain, iteration=iteration, topics=[]))
+        self.revised(domain, iteration, decision)
+
+    def _put(self, domain: str, iteration: int, asset: str, record: Record) -> None:
+        self.store.put(Cell.of(domain, iteration), asset, record, input_key=f"{domain}{iteration}{asset}", inputs={}, run_id="r")
 
     def pointers(self, domain: str, iteration: int = 0) -> dict[str, str]:
         """Return the content hash of every asset of a cell that is there."""

@@ -1,17 +1,20 @@
-"""Opening an iteration: the one function behind the sensor, the command line and the UI (O2).
+"""Opening an iteration: the one function behind the sensors, the command line and the schedule (O2).
 
-It reads stored state, never events, so a missed tick costs nothing and no cause opens two iterations.
+It reads stored state and runs under way, never events, so a missed tick costs nothing and no cause opens two iterations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.lineage import closed_because, last_opened
 from alas_assets.defs.resources import Alas
+from alas_assets.domains.config import DomainError, Retries
 from alas_assets.partitions import cell_key, domains, iterations
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import RevisedCurriculum
 
 UNDER_WAY = [
@@ -32,37 +35,84 @@ class Opening:
     reason: str
 
 
-def last_opened(alas: Alas, domain: str) -> Cell | None:
-    """Return the domain's newest cell that has a seed."""
-    folder = alas.store.root / "cells" / domain
-    names = sorted((path.name for path in folder.iterdir()), reverse=True) if folder.is_dir() else []
-    return next((cell for name in names if alas.store.pointer(cell := Cell(domain, name), "curriculum_seed")), None)
-
-
 def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_cause: str | None = None) -> Opening:
     """Say which iteration may be opened next; refuses while the newest one is unfinished or being opened.
 
-    A loop that stopped is opened again by an outside cause only, such as a page that changed.
+    A loop that stopped is opened again by an outside cause only, such as a page that changed; so is one whose newest iteration was
+    closed as failed.
     """
     newest = last_opened(alas, domain)
     births = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition/domain": domain}, statuses=UNDER_WAY)
     if instance.get_runs_count(births):
         return Opening(None, f"{domain}: an iteration is being opened")
     if newest is None:
-        return Opening(Cell.of(domain, 0), "the first iteration")
+        return Opening(Cell.of(domain, 0), outside_cause or "the first iteration")
+    following = Cell.of(domain, newest.number + 1)
     revision = alas.store.pointer(newest, "revised_curriculum")
     if revision is None:
-        return Opening(None, f"{domain}: iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it")
+        given_up = closed_because(alas, newest)
+        if given_up is None:
+            return Opening(None, f"{domain}: iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it")
+        if outside_cause is None:
+            return Opening(
+                None,
+                f"{domain}: iteration {newest.iteration} was closed as failed ({given_up}); a page that changes opens another, "
+                f"`alas retry {domain}` goes on with this one",
+            )
+        return Opening(following, outside_cause)
     revised = alas.store.read_record(RevisedCurriculum, revision)
     if outside_cause:
-        return Opening(Cell.of(domain, newest.number + 1), outside_cause)
+        return Opening(following, outside_cause)
     if revised.decision == "stop":
         return Opening(None, f"{domain}: stopped after {newest.iteration}: {revised.reason}")
-    return Opening(Cell.of(domain, newest.number + 1), f"revision {newest.iteration}: {revised.reason}")
+    return Opening(following, f"revision {newest.iteration}: {revised.reason}")
 
 
-def births(openings: Sequence[Opening]) -> dg.SensorResult:
-    """Return the sensor result that adds the partitions and requests the seeds of these openings."""
+def automatic_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_cause: str | None = None) -> Opening:
+    """As `next_opening`, but hold back where opening this cell failed: until the next try is due, and for good after the last."""
+    opening = next_opening(alas, instance, domain, outside_cause)
+    failures = failures_of(instance, opening.cell, START_JOB) if opening.cell else []
+    if opening.cell is None or not failures:
+        return opening
+    retries, run_id = alas.domain(domain).retries, failures[0].dagster_run.run_id
+    said = f"{domain}: opening iteration {opening.cell.iteration} failed {len(failures)} times, last in run {run_id[:8]}"
+    if len(failures) >= retries.attempts:
+        return Opening(None, f"{said}; see that run, then `alas open {domain}`")
+    when = due(retries, failures)
+    return opening if when <= datetime.now(UTC) else Opening(None, f"{said}; the next try is at {when:%H:%M} UTC")
+
+
+def under_way(instance: dg.DagsterInstance, cell: Cell) -> list[str]:
+    """Return the ids of the cell's runs that have not ended."""
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": cell_key(cell)}, statuses=UNDER_WAY))
+    return [run.run_id for run in runs]
+
+
+def failures_of(instance: dg.DagsterInstance, cell: Cell, job: str | None = None) -> list[dg.RunRecord]:
+    """Return the failed runs of a cell, newest first; those that somebody cancelled do not count."""
+    wanted = dg.RunsFilter(job_name=job, tags={"dagster/partition": cell_key(cell)}, statuses=[dg.DagsterRunStatus.FAILURE])
+    return list(instance.get_run_records(wanted))
+
+
+def due(retries: Retries, failures: Sequence[dg.RunRecord]) -> datetime:
+    """Return when the next try is due: after the newest failure, twice as long each time (O2)."""
+    ended = datetime.fromtimestamp(failures[0].end_time or failures[0].update_timestamp.timestamp(), UTC)
+    return ended + timedelta(minutes=retries.wait_minutes * 2 ** (len(failures) - 1))
+
+
+def each_by_itself(domain: str, consider: Callable[[str], Opening]) -> Opening:
+    """Consider one domain so that a damaged file of it, or a broken domain file, is named and keeps no other domain waiting."""
+    try:
+        return consider(domain)
+    except (DomainError, StoreError) as error:
+        return Opening(None, f"{domain}: {error}")
+
+
+def births(instance: dg.DagsterInstance, openings: Sequence[Opening]) -> dg.SensorResult:
+    """Return the sensor result that adds the partitions and requests the seeds of these openings.
+
+    Dagster remembers a run key for ever, so a birth that failed has to be requested under another.
+    """
     opened = [(opening.cell, opening.reason) for opening in openings if opening.cell]
     return dg.SensorResult(
         dynamic_partitions_requests=[
@@ -70,7 +120,11 @@ def births(openings: Sequence[Opening]) -> dg.SensorResult:
             iterations.build_add_request(sorted({cell.iteration for cell, _ in opened})),
         ],
         run_requests=[
-            dg.RunRequest(run_key=f"{cell.domain}/{cell.iteration}", partition_key=cell_key(cell), tags={CAUSE_TAG: reason})
+            dg.RunRequest(
+                run_key=f"{cell.domain}/{cell.iteration}/{len(failures_of(instance, cell, START_JOB))}",
+                partition_key=cell_key(cell),
+                tags={CAUSE_TAG: reason},
+            )
             for cell, reason in opened
         ],
     )

@@ -4,6 +4,9 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.lineage import ancestors
+from alas_assets.defs.looks import take_note
+from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
@@ -11,16 +14,16 @@ from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed
+from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.study import survey
+from alas_assets.synthesis.standing import latest_texts
 
 CAUSE_TAG = "alas/because"
 
 
 def inherited(alas: Alas, cell: Cell) -> Inherited:
     """Collect what the cell takes over from the domain's earlier iterations, by content hash."""
-    store = alas.store
-    earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
+    store, earlier = alas.store, ancestors(alas, cell)
     plans = [store.read_record(Curriculum, p) for c in earlier if (p := store.pointer(c, "curriculum"))]
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
@@ -50,19 +53,20 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
     step = Step(context, alas)
     cell, domain, store = step.cell, step.domain, step.store
     cause = context.run.tags.get(CAUSE_TAG, "materialised by hand")
-    previous = Cell.of(cell.domain, cell.number - 1) if cell.number else None
+    previous = next(reversed(ancestors(alas, cell)), None)
     revision = store.pointer(previous, "revised_curriculum") if previous else None
     changed = pages_for(store.root, cell, opened=store.pointer(cell, "curriculum_seed") is not None)
 
     def make(_: str) -> Made[Seed]:
         if previous is None:
             take_up(store.root, cell, changed)  # it studies every page anyway
-            return Made(first_seed(domain, cause), volatile=("cause",))
+            return Made(first_seed(domain, cause, cell.number), volatile=("cause",))
         if revision is None:
             raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
         revised = store.read_record(RevisedCurriculum, revision)
         take_up(store.root, cell, changed)
-        return Made(next_seed(domain, revised, revision.hash, inherited(alas, cell), cause, changed), volatile=("cause",))
+        seed = next_seed(domain, revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+        return Made(seed, volatile=("cause",))
 
     def describe(seed: Seed) -> dict[str, object]:
         shown: dict[str, object] = {
@@ -92,14 +96,21 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
     return step.run(Seed, make, describe, settings=settings)
 
 
-@loop_asset("1", kinds={"json"})
+def read_differently(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str]:
+    """Return the surveyed pages whose text is not the one that was last studied; pages that were never studied are not among them."""
+    studied = latest_texts(earlier_tables(alas, seed.inherited.document_hashes, "documents"))
+    return [page.url for page in outlines if studied.get(page.url, page.text_sha256) != page.text_sha256]
+
+
+@loop_asset("2", kinds={"json"})
 def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed) -> dg.MaterializeResult[Curriculum]:
     """The ordered syllabus of this iteration: topics from the surveyed pages, weak ones first, within the budget."""
     step = Step(context, alas)
     domain, budget = step.domain, step.domain.budget
 
     def make(_: str) -> Made[Curriculum]:
-        outlines, failures = survey(domain, step.store)
+        watched, unread = take_note(alas, domain.key)
+        outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched])
         if not outlines:
             reasons = "; ".join(f"{url}: {reason}" for url, reason in failures[:3])
             raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check sources.seed_urls in the domain file")
@@ -108,12 +119,13 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             curriculum_seed,
             proposed,
             embed=lambda texts: alas.embed(domain, texts),
+            changed=read_differently(alas, curriculum_seed, outlines),
             min_topics=budget.min_topics,
             max_topics=budget.max_topics,
         )
         return Made(
-            plan.model_copy(update={"failed_urls": failures, "teacher": alas.teacher(domain).name}),
-            final=not failures,
+            plan.model_copy(update={"failed_urls": failures, "unread_sources": unread, "teacher": alas.teacher(domain).name}),
+            final=not failures and not unread,
         )
 
     def describe(plan: Curriculum) -> dict[str, object]:
@@ -135,6 +147,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "deferred": len(plan.deferred),
             "merged": dg.MetadataValue.json([list(pair) for pair in plan.merged]),
             "broken_cycles": dg.MetadataValue.json(plan.broken_cycles),
+            "changed_pages": dg.MetadataValue.json(plan.changed_pages),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
             "syllabus": show.table(rows, rows=20),
             "teacher": plan.teacher,

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.qa import standing_facts
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.partitions import cells
@@ -27,11 +28,12 @@ def is_newest(alas: Alas, cell: Cell) -> bool:
     return alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
 
 
-@loop_asset("1", kinds={"json"})
+@loop_asset("2", kinds={"json"})
 def promotion(
     context: dg.AssetExecutionContext,
     alas: Alas,
     curriculum_seed: Seed,
+    documents: pl.DataFrame,
     probes: pl.DataFrame,
     baseline_scores: pl.DataFrame,
     sft_adapter: AdapterRef,
@@ -45,6 +47,7 @@ def promotion(
 
     def make(key: str) -> Made[GateDecision]:
         own = promoted_here(alas, cell, curriculum_seed)
+        asked_anew = set(probes.filter(pl.col("split") == "probe")["fact_id"])
         before = curriculum_seed.inherited.current_adapter if own else alas.registry.current(cell.domain)
         decision = decide(
             domain=cell.domain,
@@ -62,6 +65,7 @@ def promotion(
             gamma=domain.thresholds.gamma,
             rho=domain.thresholds.rho,
             seed=domain.seed,
+            earlier_facts_stand=bool(standing_facts(alas, curriculum_seed, documents) - asked_anew),
         )
         if decision.verdict == "promote" and decision.candidate:
             alas.registry.promote(
@@ -80,6 +84,7 @@ def promotion(
     def describe(decision: GateDecision) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "verdict": decision.verdict,
+            "rule": decision.rule,
             "reason": decision.reason,
             "candidate": f"{decision.candidate_system} {(decision.candidate or '')[:16]}" if decision.candidate else "none",
             "current_before": (decision.current_before or "base student")[:16],

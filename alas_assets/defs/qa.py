@@ -49,7 +49,14 @@ def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[
     return no_longer_stated(earlier, latest_texts(readings), lambda sha: (alas.store.texts / sha).read_text(encoding="utf-8"))
 
 
-@loop_asset("1", kinds={"parquet"})
+def standing_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
+    """Return the earlier facts that their page still states (G2)."""
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+    return frozenset(taught) - retired_facts(alas, seed, documents)
+
+
+@loop_asset("2", kinds={"parquet"})
 def qa_pairs(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -60,10 +67,16 @@ def qa_pairs(
     def make(_: str) -> Made[pl.DataFrame]:
         chunks = chunks_of(alas, step.cell)
         teacher = alas.teacher(domain)
-        drafts, rejected = write_drafts(
-            teacher, curriculum.topics, chunks, max_pairs=budget.pairs_per_topic, phrasings=domain.thresholds.phrasings
-        )
+        author = f"{teacher.name} {teacher.version}"
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+        drafts, rejected = write_drafts(
+            teacher,
+            curriculum.topics,
+            chunks,
+            max_pairs=budget.pairs_per_topic,
+            phrasings=domain.thresholds.phrasings,
+            known={chunk for table in earlier for chunk in table.filter(pl.col("teacher") == author)["chunk_id"].unique()},
+        )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         pairs = curate(
             drafts,
@@ -72,7 +85,7 @@ def qa_pairs(
             curriculum.topics,
             [*guards_of(alas, domain), *neighbours_of(alas, domain)],
             count_tokens=TokenCounter(alas.student(domain).folder).count,
-            teacher=f"{teacher.name} {teacher.version}",
+            teacher=author,
             iteration=step.cell.number,
             earlier_fact_ids=taught,
             limits=Limits(facts_per_topic=budget.pairs_per_topic),

@@ -11,21 +11,24 @@ from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
+from alas_assets.domains.config import Domain
 from alas_assets.evaluation.plots import accuracy_png, topics_png
 from alas_assets.evaluation.scoreboard import current_answers, iteration_rows, score_rows, summary
-from alas_assets.partitions import domains
+from alas_assets.partitions import cell_of, cells, domains
 from alas_assets.planning.convergence import revise
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed
+from alas_assets.retrieval.watch import watched_pages
 
 
-@loop_asset("1", kinds={"json"})
+@loop_asset("2", kinds={"json"})
 def revised_curriculum(
     context: dg.AssetExecutionContext,
     alas: Alas,
     curriculum_seed: Seed,
     curriculum: Curriculum,
+    documents: pl.DataFrame,
     qa_pairs: pl.DataFrame,
     baseline_scores: pl.DataFrame,
     judge_scores: pl.DataFrame,
@@ -76,8 +79,38 @@ def revised_curriculum(
         "teacher": domain.teacher.model_dump(mode="json"),
     }
     result = step.run(RevisedCurriculum, make, describe, settings=settings)
-    context.log_event(heartbeat(step.cell))
+    if not (result.metadata or {})["unchanged"] and not unread_sources(domain, curriculum, documents):
+        context.log_event(heartbeat(step.cell))
     return result
+
+
+def unread_sources(domain: Domain, curriculum: Curriculum, documents: pl.DataFrame) -> list[tuple[str, str]]:
+    """Return (url, reason) of the watched sources that this iteration did not read again, neither in full nor by a 304 (O3)."""
+    watched = {*watched_pages(domain), *curriculum.changed_pages}
+    failed = documents.filter(~pl.col("ok") & pl.col("page_id").is_in(list(watched)))
+    return list(dict.fromkeys([*curriculum.unread_sources, *failed.select("final_url", "reason").iter_rows()]))
+
+
+@dg.asset_check(
+    asset=revised_curriculum,
+    additional_ins={"curriculum": dg.AssetIn("curriculum"), "documents": dg.AssetIn("documents")},
+    partitions_def=cells,
+    description="Every watched source was read again, so that the domain counts as current; if not, which were not (O3).",
+)
+def sources_read(
+    context: dg.AssetCheckExecutionContext, alas: Alas, curriculum: Curriculum, documents: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Name the sources on account of which the domain stays as old as it was."""
+    domain = alas.domain(cell_of(context.partition_key).domain)
+    unread = unread_sources(domain, curriculum, documents)
+    names = "; ".join(f"{url}: {reason}" for url, reason in unread[:5])
+    return dg.AssetCheckResult(
+        passed=not unread,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(unread)} watched sources were not read, so {domain.key} does not count as current: {names}"
+        if unread
+        else f"all watched sources of {domain.key} were read",
+    )
 
 
 SCORED = ("promotion", "probes", "baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores", "sft_adapter", "dpo_adapter")

@@ -2,10 +2,12 @@
 
 import dagster as dg
 
-from alas_assets.defs.births import START_JOB, births, next_opening
+from alas_assets.defs.births import START_JOB, automatic_opening, births, each_by_itself
 from alas_assets.defs.resources import Alas
 from alas_assets.partitions import cells
 from alas_assets.provenance.watching import watched_domains
+
+NOBODY_WATCHED = "no domain is watched; `alas watch on DOMAIN` adds one"
 
 start_iteration = dg.define_asset_job(
     START_JOB, selection=["curriculum_seed"], partitions_def=cells, description="Open an iteration: materialise its seed."
@@ -31,8 +33,7 @@ automation = dg.AutomationConditionSensorDefinition(
 def next_iteration(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Open the next iteration of every watched domain whose newest revision says continue, exactly once."""
     watched = watched_domains(alas.settings.home)
-    openings = [next_opening(alas, context.instance, domain) for domain in watched]
-    wanted = [opening for opening in openings if opening.cell is not None]
-    if wanted:
-        return births(wanted)
-    return dg.SkipReason("; ".join(o.reason for o in openings) or "no domain is watched; `alas watch on DOMAIN` adds one")
+    openings = [each_by_itself(domain, lambda key: automatic_opening(alas, context.instance, key)) for domain in watched]
+    if any(opening.cell for opening in openings):
+        return births(context.instance, openings)
+    return dg.SkipReason("; ".join(o.reason for o in openings) or NOBODY_WATCHED)

@@ -77,6 +77,13 @@ class Budget(_Section):
     max_iterations: int = Field(default=5, ge=1, description="counted from the last outside cause")
 
 
+class Retries(_Section):
+    """How often a watched domain's failed iteration is tried before it is closed as failed (O2)."""
+
+    attempts: int = Field(default=3, ge=1, description="runs of one iteration that may fail")
+    wait_minutes: float = Field(default=10.0, ge=0, description="after the first failure; twice as long after each further one")
+
+
 class Thresholds(_Section):
     """The numbers that decide (G1, V1, V2, D3)."""
 
@@ -102,7 +109,8 @@ class Domain(_Section):
     teacher: TeacherSettings = TeacherSettings()
     budget: Budget = Budget()
     thresholds: Thresholds = Thresholds()
-    freshness_hours: float = Field(default=24 * 7, gt=0, description="how old the domain's knowledge may be (O3)")
+    retries: Retries = Retries()
+    freshness_hours: float = Field(default=24 * 7, ge=1 / 60, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(default="general.jsonl", description="in data/guards")
     neighbour_file: str = Field(default="", description="in data/guards; questions on neighbouring topics")

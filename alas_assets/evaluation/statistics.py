@@ -49,6 +49,28 @@ def mcnemar(wins: int, losses: int) -> float:
     return float(binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue)
 
 
+def drop_bound(wins: int, losses: int, n: int, alpha: float = 0.05) -> float:
+    """Return how far the share of right answers may have fallen at most: the upper one-sided bound of a paired difference (G1).
+
+    Agresti and Min's interval (half an answer added to every cell) keeps its error on small tables; without it, no difference
+    in five answers would count as proof that nothing fell.
+
+    Args:
+        wins: Questions that only the candidate got right.
+        losses: Questions that only the other got right.
+        n: Questions asked of both.
+        alpha: Chance that the true drop lies above the bound.
+
+    Raises:
+        StatisticsError: The counts are impossible.
+    """
+    if wins < 0 or losses < 0 or wins + losses > n:
+        raise StatisticsError(f"{wins} wins and {losses} losses among {n} questions are not counts")
+    size, drop = n + 2, losses - wins
+    spread = math.sqrt(wins + losses + 1 - drop**2 / size)
+    return min(1.0, (drop + NormalDist().inv_cdf(1 - alpha) * spread) / size)
+
+
 def paired_test(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str], seed: int) -> PairedTest:
     """Compare two systems on the same probes.
 

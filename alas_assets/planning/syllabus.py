@@ -9,7 +9,7 @@ import heapq
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urldefrag
 
 from alas_assets.records import Curriculum, Seed, Topic
@@ -21,6 +21,8 @@ Embed = Callable[[list[str]], list[list[float]]]
 
 _NAME = re.compile(r"[^\W_]+(?:[.\-_][^\W_]+)*|\w+")
 _CODE = re.compile(r"`([^`]+)`")
+_AGAIN = ("remediation", "changed")
+"""Origins of topics that are studied although they were covered before."""
 
 
 def plan_curriculum(
@@ -28,14 +30,16 @@ def plan_curriculum(
     proposed: Sequence[Topic],
     embed: Embed | None,
     *,
+    changed: Collection[str] = (),
     min_topics: int,
     max_topics: int,
     threshold: float = MERGE_COSINE,
 ) -> Curriculum:
     """Order what is to be learned and cut it to the budget.
 
-    Weak topics come first, then those of changed pages, then what the revision left over, then what is proposed now;
-    mastered and covered topics are left out, unless their page changed (P3, O2). Topics that mean the same are merged (P2).
+    Weak topics and those of changed pages come first, then what the revision left over, then what is proposed now; mastered
+    and covered topics are left out, unless their page changed (P3, O2). An iteration that was opened by a change puts off what
+    the revision left over: it studies the change, new pages and what is weak. Topics that mean the same are merged (P2).
     Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages, in that
     order, until the next page would exceed it, and at least one; a page cut in two would be fetched twice and leave facts
     behind that nobody asks for.
@@ -44,6 +48,7 @@ def plan_curriculum(
         seed: Where the iteration starts.
         proposed: The teacher's topics.
         embed: Embeds topic names; None merges equal names only.
+        changed: Pages that read differently from when they were last studied; those the seed names count too.
         min_topics: The least the domain asks for; a smaller `max_topics` is raised to it.
         max_topics: New topics at most; remediation comes on top.
         threshold: Cosine from which two names mean the same.
@@ -51,19 +56,33 @@ def plan_curriculum(
     Returns:
         The curriculum; `deferred` holds what is beyond the budget, `merged` and `broken_cycles` what was changed.
     """
-    candidates = _remembered(seed, proposed)
+    moved = {*changed, *seed.changed_pages}
+    candidates = _remembered(seed, proposed, moved)
+    put_off: list[Topic] = []
+    if seed.changed_pages:
+        left_over = {topic.topic_id for topic in seed.next_topics if topic.origin != "changed" and not _on(topic, moved)}
+        put_off = [topic for topic in candidates if topic.topic_id in left_over]
+        candidates = [topic for topic in candidates if topic.topic_id not in left_over]
     topics, merged = _merge(candidates, embed, threshold)
     renamed = {plain_name(dropped): kept for dropped, kept in merged}
     ordered, cycles = _order(topics, renamed)
     taken, deferred = _budget(ordered, max(min_topics, max_topics))
-    return Curriculum(domain=seed.domain, iteration=seed.iteration, topics=taken, deferred=deferred, merged=merged, broken_cycles=cycles)
+    return Curriculum(
+        domain=seed.domain,
+        iteration=seed.iteration,
+        topics=taken,
+        deferred=[*deferred, *put_off],
+        merged=merged,
+        broken_cycles=cycles,
+        changed_pages=sorted(moved),
+    )
 
 
 def shortage(curriculum: Curriculum, min_topics: int) -> str | None:
     """Say in words that a plan is shorter than the domain asks for (P1); None where it is not."""
     found = len(curriculum.topics)
-    if found >= min_topics:
-        return None
+    if found >= min_topics or curriculum.changed_pages:
+        return None  # an iteration for a change studies what changed, however little that is
     said = f"{found} topics planned, the domain asks for at least {min_topics} (budget.min_topics)"
     if curriculum.deferred:
         return f"{said}: the next page alone has more topics than budget.max_topics leaves, {len(curriculum.deferred)} are deferred"
@@ -98,20 +117,24 @@ def _particulars(name: str) -> frozenset[str]:
 # ------------------------------------------------------------------------------------------------ memory
 
 
-def _remembered(seed: Seed, proposed: Sequence[Topic]) -> list[Topic]:
-    """Return changed, weak, left-over and new topics, each once, without what is mastered or covered and stands unchanged (P3)."""
-    changed = set(seed.changed_pages)
-    again = [topic for topic in proposed if changed & {urldefrag(url).url for url in topic.urls}]
+def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str]) -> list[Topic]:
+    """Return weak, changed, left-over and new topics, each once, without what is mastered or covered and stands unchanged (P3)."""
     mastered = {plain_name(name) for name in seed.inherited.mastered}
     covered = set(seed.inherited.covered_topics)
-    chosen = {topic.topic_id: topic for topic in again}
-    for topic in (*(t.model_copy(update={"origin": "remediation"}) for t in seed.weak_topics), *seed.next_topics, *proposed):
+    weak = [topic.model_copy(update={"origin": "remediation"}) for topic in seed.weak_topics]
+    again = [topic.model_copy(update={"origin": "changed"}) for topic in proposed if topic.topic_id in covered and _on(topic, changed)]
+    chosen: dict[str, Topic] = {}
+    for topic in (*weak, *again, *seed.next_topics, *proposed):
         if topic.topic_id in chosen:
             continue
         fresh = topic.topic_id not in covered and plain_name(topic.name) not in mastered
-        if topic.origin == "remediation" or fresh or (topic.origin == "advanced" and topic.parent):
+        if topic.origin in _AGAIN or fresh or (topic.origin == "advanced" and topic.parent):
             chosen[topic.topic_id] = topic
     return list(chosen.values())
+
+
+def _on(topic: Topic, pages: Collection[str]) -> bool:
+    return any(urldefrag(url).url in pages for url in topic.urls)
 
 
 # ------------------------------------------------------------------------------------------------ merging
@@ -175,7 +198,7 @@ def _joined(kept: Topic, dropped: Topic) -> Topic:
 
 
 def _order(topics: list[Topic], renamed: dict[str, str]) -> tuple[list[Topic], list[list[str]]]:
-    """Order by prerequisites, remediation first, else as proposed; cycles are broken at their earliest topic (P2)."""
+    """Order by prerequisites, remediation and changes first, else as proposed; cycles are broken at their earliest topic (P2)."""
     by_name: dict[str, int] = {}
     for i, topic in enumerate(topics):
         by_name.setdefault(plain_name(topic.name), i)
@@ -186,7 +209,7 @@ def _order(topics: list[Topic], renamed: dict[str, str]) -> tuple[list[Topic], l
         if i in wanted:
             cycles.append([topic.name])
         needs.append(wanted - {i})
-    rank = [(topic.origin != "remediation", i) for i, topic in enumerate(topics)]
+    rank = [(topic.origin not in _AGAIN, i) for i, topic in enumerate(topics)]
     ready = [rank[i] for i in range(len(topics)) if not needs[i]]
     heapq.heapify(ready)
     waiting = {i for i in range(len(topics)) if needs[i]}

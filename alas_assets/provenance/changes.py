@@ -1,11 +1,13 @@
-"""What is known of a domain's watched pages: what they said when last read, and which changes no iteration has taken up (O2).
+"""What is known of a domain outside its cells: what watched pages said when last read, which changes no iteration has taken up,
+and which iterations were closed as failed (O2). One small file per domain in the store, so that a restart forgets nothing.
 
-One small file per domain in the store, so that a restart forgets nothing. Reading pages is `retrieval.watch`.
+Reading pages is `retrieval.watch`; when an iteration is opened or closed is decided by `defs.births`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,7 +21,7 @@ _LOCK_SECONDS = 10
 
 
 class WatchState(Record):
-    """The watched pages of one domain."""
+    """The watched pages and closed iterations of one domain."""
 
     looked_at: str = Field(default="", description="ISO 8601, UTC; empty before the first look")
     seen: dict[str, str] = Field(
@@ -27,6 +29,8 @@ class WatchState(Record):
     )
     pending: list[str] = Field(default_factory=list, description="pages that changed and that no iteration has taken up")
     taken: dict[str, list[str]] = Field(default_factory=dict, description="iteration to the changed pages it took up")
+    closed: dict[str, str] = Field(default_factory=dict, description="unfinished iteration that was given up, and why")
+    retried: dict[str, str] = Field(default_factory=dict, description="iteration to when its failures began to count anew, ISO 8601, UTC")
 
 
 def _file(home: Path, domain: str) -> Path:
@@ -82,3 +86,27 @@ def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
 
     if pages:
         update_watch_state(home, cell.domain, taken)
+
+
+def close_iteration(home: Path, cell: Cell, reason: str) -> None:
+    """Give up an unfinished iteration, so that the next cause can open another; what it took up is pending again."""
+
+    def closed(state: WatchState) -> WatchState:
+        back = [page for page in state.taken.get(cell.iteration, []) if page not in state.pending]
+        return state.model_copy(update={"closed": {**state.closed, cell.iteration: reason}, "pending": [*state.pending, *back]})
+
+    update_watch_state(home, cell.domain, closed)
+
+
+def retry_iteration(home: Path, cell: Cell) -> None:
+    """Let an iteration's failures count anew, and take back that it was closed, if it was."""
+
+    def reopened(state: WatchState) -> WatchState:
+        again = {"retried": {**state.retried, cell.iteration: datetime.now(UTC).isoformat()}}
+        if cell.iteration not in state.closed:
+            return state.model_copy(update=again)
+        pending = [page for page in state.pending if page not in state.taken.get(cell.iteration, [])]
+        closed = {iteration: reason for iteration, reason in state.closed.items() if iteration != cell.iteration}
+        return state.model_copy(update={**again, "closed": closed, "pending": pending})
+
+    update_watch_state(home, cell.domain, reopened)

@@ -15,7 +15,7 @@ from urllib.parse import urldefrag, urlsplit
 import polars as pl
 
 from alas_assets.domains.config import Domain, DomainError
-from alas_assets.provenance.ids import fold, page_id
+from alas_assets.provenance.ids import fold, page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, PageOutline, Topic
 from alas_assets.retrieval.chunk import Chunk, outline, split
@@ -62,13 +62,16 @@ class Studied:
     embedded: int  # passages that had no vector yet
 
 
-def survey(domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None) -> tuple[list[PageOutline], list[tuple[str, str]]]:
+def survey(
+    domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None, *, also: Sequence[str] = ()
+) -> tuple[list[PageOutline], list[tuple[str, str]]]:
     """Read the titles and headings of a domain's pages: the seed pages' links on the same host, followed once.
 
     Args:
         domain: Its `sources` say where to look and how far.
         store: Keeps every body that is received.
         fetcher: For tests and for callers with a resolver of their own.
+        also: Further pages to read, whether something links to them or not; the links of those that are an index are followed too.
 
     Returns:
         Outlines in the order of the links, a seed first where it has text of its own; and (url, reason) of every page that failed.
@@ -86,7 +89,13 @@ def survey(domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None)
             if found.kept_words - found.link_words >= max(_CONTENT_WORDS, _WORDS_A_LINK * len(found.links)):
                 outlines.setdefault(page_id(page.final_url), _outline(page, found))
             linked += _linked(domain, page, found)
-        already = {page_id(url) for page, _ in seeds for url in (page.requested_url, page.final_url)}
+        seeds += _read([url for url in dict.fromkeys(also) if url not in _addresses(seeds)], fetcher, extractor)
+        for page, found in seeds[len(domain.sources.seed_urls) :]:
+            if found.kept_words - found.link_words < _WORDS_A_LINK * len(found.links):
+                linked += _linked(domain, page, found)
+            elif page.ok and not found.reason:
+                outlines.setdefault(page_id(page.final_url), _outline(page, found))
+        already = _addresses(seeds)
         room = max(0, domain.sources.max_pages - len(seeds))
         wanted = [url for url in dict.fromkeys(linked) if url not in already]
         if len(wanted) > room:
@@ -193,6 +202,10 @@ def _read(urls: Iterable[str], fetcher: Fetcher, extractor: Extractor) -> list[t
     return [(page, extractor.extract(page) if page.ok else Extracted()) for page in fetcher.fetch_many(urls)]
 
 
+def _addresses(pages: Sequence[tuple[Fetched, Extracted]]) -> set[str]:
+    return {page_id(url) for page, _ in pages for url in (page.requested_url, page.final_url)}
+
+
 def _linked(domain: Domain, page: Fetched, found: Extracted) -> list[str]:
     """Return the links of a page's article part that lead to pages of the same host, without fragments, in order."""
     try:
@@ -215,7 +228,13 @@ def _outline(page: Fetched, found: Extracted) -> PageOutline:
     paragraphs = (part.strip() for part in found.text.split("\n\n"))
     first = next((part for part in paragraphs if part and not part.startswith(("#", "- ", "|", "```"))), "")
     headings = [title for level, title in outline(found.text) if level in (2, 3)]
-    return PageOutline(url=page_id(page.final_url), title=found.title, headings=headings, summary=fold(first)[:_SUMMARY_CHARS])
+    return PageOutline(
+        url=page_id(page.final_url),
+        title=found.title,
+        headings=headings,
+        summary=fold(first)[:_SUMMARY_CHARS],
+        text_sha256=sha256_hex(found.text),
+    )
 
 
 def _fetch_row(page: Fetched, found: Extracted, topic_ids: list[str], text_sha256: str, chunks: int) -> dict[str, object]:

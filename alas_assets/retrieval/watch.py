@@ -1,4 +1,4 @@
-"""Looks whether watched pages changed: the article's text and links count, not what stands around them (O2).
+"""Looks whether watched sources changed: an article's text and links count, not what stands around them; of a feed its entries (O2).
 
 Looking only. What was seen before is kept by `provenance.changes`; what a change leads to is the sensor's.
 """
@@ -12,7 +12,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.provenance.ids import page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extractor
-from alas_assets.retrieval.fetch import Fetcher
+from alas_assets.retrieval.fetch import Fetched, Fetcher
 
 ABSENT = ""
 """The digest of a page that was not there (404 or 410)."""
@@ -30,25 +30,31 @@ class Look:
     reason: str = ""  # why nothing can be said
 
 
-def look(domain: Domain, store: ArtifactStore, deadline: float) -> list[Look]:
+def watched_pages(domain: Domain) -> tuple[str, ...]:
+    """Return the pages that a domain watches: its `sources.watch_urls`, or its `seed_urls` where none are named."""
+    return domain.sources.watch_urls or domain.sources.seed_urls
+
+
+def look(domain: Domain, store: ArtifactStore, deadline: float | None) -> list[Look]:
     """Read a domain's watched pages, conditionally, and return what they say; a page that fails hides no other.
 
     Args:
-        domain: Its `sources.watch_urls`, or its `seed_urls` where none are named.
+        domain: Its sources say what is watched.
         store: Keeps bodies and validators, so that an unchanged page costs one 304.
-        deadline: Seconds after which a page that has not come is given up.
+        deadline: Seconds after which a page that has not come is given up; None for no more than each one's own.
     """
     fetcher = Fetcher(domain.sources, store)
-    looks = []
     with Extractor(store) as extractor:
-        for page in fetcher.fetch_many(domain.sources.watch_urls or domain.sources.seed_urls, deadline=deadline):
-            if not page.ok:
-                looks.append(Look(page.requested_url, page_id(page.final_url), ABSENT if page.status in _GONE else None, page.reason))
-                continue
-            found = extractor.extract(page)
-            said = "\n".join([found.text, *found.links])
-            looks.append(Look(page.requested_url, page_id(page.final_url), None if found.reason else sha256_hex(said), found.reason))
-    return looks
+        return [_look(page, extractor) for page in fetcher.fetch_many(watched_pages(domain), deadline=deadline)]
+
+
+def _look(page: Fetched, extractor: Extractor) -> Look:
+    identity = page_id(page.final_url)
+    if not page.ok:
+        return Look(page.requested_url, identity, ABSENT if page.status in _GONE else None, page.reason)
+    found = extractor.extract(page)
+    said = "\n".join([found.text, *found.links])
+    return Look(page.requested_url, identity, None if found.reason else sha256_hex(said), found.reason)
 
 
 def changed_pages(looks: Sequence[Look], seen: Mapping[str, str]) -> list[str]:

@@ -9,9 +9,11 @@ import polars as pl
 from alas_assets.records import DraftFact, RejectedDraft, Topic
 from alas_assets.teachers.protocol import Teacher
 
+UNCHANGED = "its passages were studied before and did not change"
+
 
 def write_drafts(
-    teacher: Teacher, topics: Sequence[Topic], chunks: pl.DataFrame, *, max_pairs: int, phrasings: int
+    teacher: Teacher, topics: Sequence[Topic], chunks: pl.DataFrame, *, max_pairs: int, phrasings: int, known: Set[str] = frozenset()
 ) -> tuple[list[DraftFact], list[RejectedDraft]]:
     """Let the teacher write on every topic from the passages of its pages.
 
@@ -21,10 +23,12 @@ def write_drafts(
         chunks: All passages of the cell (`CHUNK_SCHEMA`).
         max_pairs: Facts per topic at most.
         phrasings: Training phrasings per fact.
+        known: Chunk ids of passages that this teacher wrote on in earlier iterations; it is asked about them again only for
+            remediation and advanced topics (R4).
 
     Returns:
-        Drafts and what the teacher could not use, in the order of the topics. A topic whose pages gave no passage is a
-        rejected draft with that reason.
+        Drafts and what the teacher could not use, in the order of the topics. A topic whose pages gave no passage, or none that is
+        new, is a rejected draft with that reason.
     """
     facts: list[DraftFact] = []
     rejected: list[RejectedDraft] = []
@@ -36,6 +40,11 @@ def write_drafts(
             continue
         if topic.heading is None:
             passages = _outside(passages, sections)
+        if topic.origin in ("new", "changed"):
+            passages = passages.filter(~pl.col("chunk_id").is_in(list(known)))
+            if passages.is_empty():
+                rejected.append(RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=UNCHANGED))
+                continue
         written = teacher.write(topic, passages, max_pairs, phrasings)
         facts.extend(written.facts)
         rejected.extend(written.rejected)

@@ -7,15 +7,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from alas_assets.definitions import build_defs
+from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.qa import retired_facts
 from alas_assets.defs.running import open_cell
-from alas_assets.defs.watching import LOOK_SECONDS, look_at
+from alas_assets.defs.watching import LOOK_SECONDS
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
-from alas_assets.records import Curriculum, RevisedCurriculum, Seed
-from alas_assets_tests.harness import Harness, Site, serving
+from alas_assets.records import RevisedCurriculum, Seed
+from alas_assets_tests.harness import Harness, Site, requests, serving, skipped
 
 
 @pytest.fixture
@@ -29,36 +29,12 @@ def harness(tmp_path: Path, site: Site) -> Harness:
     """The domain `quill`, watched, whose iteration 000 is done and said stop."""
     harness = Harness(tmp_path, "no-student-is-needed-here")
     harness.domain("quill", site.port)
-    done(harness, "quill", 0, "stop")
+    harness.finished("quill", 0, "stop")
     return harness
 
 
-def done(harness: Harness, domain: str, iteration: int, decision: str) -> None:
-    set_watched(harness.settings.home, domain, True)
-    cell = Cell.of(domain, iteration)
-    seed = Seed(domain=domain, iteration=iteration, description="d", seed_topics=[], seed_urls=[], cause="test")
-    plan = Curriculum(domain=domain, iteration=iteration, topics=[])
-    revision = RevisedCurriculum(domain=domain, iteration=iteration, decision=decision, reason="all is known", accuracy=1.0)  # pyright: ignore
-    for asset, record in (("curriculum_seed", seed), ("curriculum", plan), ("revised_curriculum", revision)):
-        harness.store.put(cell, asset, record, input_key=f"{domain}{iteration}{asset}", inputs={}, run_id="r")
-
-
 def tick(harness: Harness) -> dg.SensorResult | dg.SkipReason:
-    defs = build_defs(home=str(harness.settings.home))
-    sensor = defs.resolve_sensor_def("release_pages")
-    with dg.build_sensor_context(
-        instance=harness.instance, repository_def=defs.get_repository_def(), resources={"alas": harness.alas}, sensor_name="release_pages"
-    ) as context:
-        return sensor(context)  # type: ignore[return-value]
-
-
-def requests(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
-    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
-
-
-def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
-    assert isinstance(result, dg.SkipReason)
-    return str(result.skip_message)
+    return harness.tick("release_pages")
 
 
 def edit(site: Site) -> None:
@@ -91,7 +67,7 @@ def test_the_seed_takes_the_change_up_and_no_later_tick_or_seed_does_again(harne
     assert seed.changed_pages == [f"http://127.0.0.1:{site.port}/"]
     assert (seed.since_cause, seed.cause) == (1, request.tags["alas/because"])
     assert "no watched page changed" in skipped(tick(harness))
-    done(harness, "quill", 1, "stop")
+    harness.finished("quill", 1, "stop")
     assert requests(tick(harness)) == []
 
 
@@ -101,7 +77,7 @@ def test_a_change_while_an_iteration_is_unfinished_waits_and_is_not_lost(harness
     harness.store.put(Cell.of("quill", 1), "curriculum_seed", seed, input_key="1", inputs={}, run_id="r")
     edit(site)
     assert "unfinished" in skipped(tick(harness))
-    done(harness, "quill", 1, "stop")
+    harness.finished("quill", 1, "stop")
     assert [request.partition_key for request in requests(tick(harness))] == ["quill|002"]
 
 
@@ -124,15 +100,15 @@ def test_a_page_that_was_not_there_and_now_is_counts_as_a_change(harness: Harnes
 def test_a_site_that_fails_is_named_keeps_what_was_seen_and_hides_no_other(harness: Harness, site: Site) -> None:
     with serving() as other:
         harness.domain("ink", other.port)
-        done(harness, "ink", 0, "stop")
+        harness.finished("ink", 0, "stop")
         tick(harness)
         before = read_watch_state(harness.settings.home, "ink").seen
         other.close()
     edit(site)
     assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
-    state, unread = look_at(harness.alas, "ink")
+    state, unread = look_for_changes(harness.alas, "ink", LOOK_SECONDS)
     assert state.seen == before
-    assert f"127.0.0.1:{other.port}/: " in unread[0]
+    assert [url for url, _ in unread] == [f"http://127.0.0.1:{other.port}/"]
 
 
 def test_a_domain_that_was_never_run_is_not_started_by_a_change(harness: Harness, site: Site) -> None:
@@ -152,6 +128,15 @@ def test_a_broken_domain_file_is_named_and_hides_no_other(harness: Harness, site
     assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
 
 
+def test_a_damaged_memory_is_named_and_hides_no_other(harness: Harness, site: Site) -> None:
+    harness.domain("ink", site.port)
+    harness.finished("ink", 0, "stop")
+    tick(harness)
+    next((harness.settings.home / "watch").glob("ink*.json")).write_text("{", encoding="utf-8")
+    edit(site)
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
+
+
 @pytest.mark.timeout(120)
 def test_a_site_that_never_answers_does_not_hold_a_tick(harness: Harness) -> None:
     import socket
@@ -160,7 +145,7 @@ def test_a_site_that_never_answers_does_not_hold_a_tick(harness: Harness) -> Non
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         harness.domain("slow", silent.getsockname()[1])
-        done(harness, "slow", 0, "stop")
+        harness.finished("slow", 0, "stop")
         path = harness.settings.home / "domains" / "slow.toml"
         path.write_text(path.read_text(encoding="utf-8").replace("timeout_seconds = 5.0", "timeout_seconds = 300.0"), encoding="utf-8")
         assert f"not read within the {LOOK_SECONDS:g} s" in skipped(tick(harness))

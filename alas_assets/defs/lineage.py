@@ -1,0 +1,38 @@
+"""Which cells of a domain follow on one another: the newest that was opened, and whose revision an iteration goes on from (V1, O2).
+
+Reads stored state only. Who may open the next is `defs.births`, what is handed over `defs.curriculum`.
+"""
+
+from alas_assets.defs.resources import Alas
+from alas_assets.provenance.changes import read_watch_state
+from alas_assets.provenance.store import Cell
+
+
+def opened_cells(alas: Alas, domain: str) -> list[Cell]:
+    """Return the domain's cells that have a seed, oldest first."""
+    folder = alas.store.root / "cells" / domain
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [cell for name in names if alas.store.pointer(cell := Cell(domain, name), "curriculum_seed")]
+
+
+def last_opened(alas: Alas, domain: str) -> Cell | None:
+    """Return the domain's newest cell that has a seed."""
+    cells = opened_cells(alas, domain)
+    return cells[-1] if cells else None
+
+
+def finished(alas: Alas, cell: Cell) -> bool:
+    """Tell whether an iteration came to its revision."""
+    return alas.store.pointer(cell, "revised_curriculum") is not None
+
+
+def closed_because(alas: Alas, cell: Cell) -> str | None:
+    """Return why an iteration was given up; None where it was not, or was finished all the same."""
+    reason = read_watch_state(alas.settings.home, cell.domain).closed.get(cell.iteration)
+    return None if reason is None or finished(alas, cell) else reason
+
+
+def ancestors(alas: Alas, cell: Cell) -> list[Cell]:
+    """Return the earlier iterations that an iteration builds on, oldest first: all but those that were closed as failed."""
+    earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
+    return [one for one in earlier if closed_because(alas, one) is None]

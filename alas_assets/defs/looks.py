@@ -1,0 +1,50 @@
+"""Looking at a domain's watched sources and remembering what they say, for the sensor and for each iteration's plan (O2, O3).
+
+How a page is read is `retrieval.watch`, what is remembered `provenance.changes`; what follows is decided by the callers.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from alas_assets.defs.resources import Alas
+from alas_assets.provenance.changes import WatchState, update_watch_state
+from alas_assets.retrieval.watch import Look, changed_pages, look, remembered
+
+Unread = list[tuple[str, str]]
+"""(url, reason) of every watched source that could not be read."""
+
+
+def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchState, Unread]:
+    """Look at a domain's watched sources for the sensor: what changed is pending until an iteration takes it up.
+
+    Args:
+        alas: The resource.
+        domain: The domain's key.
+        deadline: Seconds for all sources together.
+    """
+    looks = look(alas.domain(domain), alas.store, deadline)
+
+    def seen(state: WatchState) -> WatchState:
+        fresh = [page for page in changed_pages(looks, state.seen) if page not in state.pending]
+        return _after(state, looks).model_copy(update={"pending": [*state.pending, *fresh]})
+
+    return update_watch_state(alas.settings.home, domain, seen), _unread(looks)
+
+
+def take_note(alas: Alas, domain: str) -> tuple[list[str], Unread]:
+    """Look at a domain's watched sources for an iteration that goes on to read them: what changed is its own, so nothing is pending.
+
+    Returns:
+        The pages that are there, and the sources that could not be read.
+    """
+    looks = look(alas.domain(domain), alas.store, None)
+    update_watch_state(alas.settings.home, domain, lambda state: _after(state, looks))
+    return [one.page for one in looks if one.digest], _unread(looks)
+
+
+def _after(state: WatchState, looks: Sequence[Look]) -> WatchState:
+    return state.model_copy(update={"looked_at": datetime.now(UTC).isoformat(timespec="seconds"), "seen": remembered(looks, state.seen)})
+
+
+def _unread(looks: Sequence[Look]) -> Unread:
+    return [(one.url, one.reason) for one in looks if one.digest is None]

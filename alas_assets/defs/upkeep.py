@@ -1,0 +1,155 @@
+"""What keeps a watched domain going when no page changes: `overdue_domains`, `failed_iterations`, and a schedule (O2, O3).
+
+Sensors and schedule only; whether an iteration may be opened is `births`', what stale means is `freshness`'.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from alas_assets.defs.births import (
+    START_JOB,
+    Opening,
+    automatic_opening,
+    births,
+    due,
+    each_by_itself,
+    failures_of,
+    under_way,
+)
+from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.freshness import last_heartbeat, policy_failed
+from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
+from alas_assets.partitions import cell_key
+from alas_assets.provenance.changes import close_iteration, read_watch_state
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.watching import watched_domains
+from alas_assets.records import Seed
+
+OVERDUE = "overdue"
+"""The first word of the cause of an iteration that was opened because knowledge was stale."""
+
+
+@dg.sensor(job=start_iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+def overdue_domains(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
+    """Open an iteration of every watched domain whose freshness policy failed; once, and again only after a while if it stays stale."""
+    openings = [
+        each_by_itself(domain, lambda key: _if_overdue(alas, context.instance, key)) for domain in watched_domains(alas.settings.home)
+    ]
+    if any(opening.cell for opening in openings):
+        return births(context.instance, openings)
+    return dg.SkipReason("; ".join(opening.reason for opening in openings) or NOBODY_WATCHED)
+
+
+def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Opening:
+    window = timedelta(hours=alas.domain(domain).freshness_hours)
+    newest = last_opened(alas, domain)
+    if newest is None:
+        return Opening(None, f"{domain}: was never run; start it with `alas run {domain}`")
+    beat = last_heartbeat(instance, domain)
+    age = _age(alas, newest, beat)
+    if age <= window or (beat and not policy_failed(instance, domain)):
+        return Opening(None, f"{domain}: {_hours(age)} old, {_hours(window)} are allowed")
+    tries = _tries_since(alas, domain, beat)
+    if tries:
+        wait = min(window, timedelta(minutes=alas.domain(domain).retries.wait_minutes * 2 ** (len(tries) - 1)))
+        when = _made_at(alas, tries[-1], "revised_curriculum") + wait
+        if when > datetime.now(UTC):
+            return Opening(
+                None,
+                f"{domain}: iteration {tries[-1].iteration} did not read every watched source, so it is still stale (its check "
+                f"`sources_read` names them); the next try is at {when:%H:%M} UTC",
+            )
+    cause = f"{OVERDUE}: knowledge is {_hours(age)} old, {_hours(window)} are allowed (freshness_hours)"
+    return automatic_opening(alas, instance, domain, outside_cause=cause)
+
+
+def _age(alas: Alas, newest: Cell, beat: datetime | None) -> timedelta:
+    """Return how old a domain's knowledge is: since the last heartbeat, or where there was none since its newest iteration ended."""
+    since = beat or (_made_at(alas, newest, "revised_curriculum") if finished(alas, newest) else datetime.now(UTC))
+    return datetime.now(UTC) - since
+
+
+def _tries_since(alas: Alas, domain: str, beat: datetime | None) -> list[Cell]:
+    """Return the finished iterations that staleness opened since the last heartbeat, none of which made the domain current."""
+    store = alas.store
+    tries = []
+    for cell in opened_cells(alas, domain):
+        seed = store.pointer(cell, "curriculum_seed")
+        if seed is None or not finished(alas, cell) or (beat and datetime.fromisoformat(seed.made_at) <= beat):
+            continue
+        if store.read_record(Seed, seed).cause.startswith(OVERDUE):
+            tries.append(cell)
+    return tries
+
+
+def _made_at(alas: Alas, cell: Cell, asset: str) -> datetime:
+    pointer = alas.store.pointer(cell, asset)
+    assert pointer is not None
+    return datetime.fromisoformat(pointer.made_at)
+
+
+def _hours(age: timedelta) -> str:
+    return f"{age.total_seconds() / 3600:.3g} h"
+
+
+@dg.sensor(job=iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+def failed_iterations(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
+    """Try a watched domain's failed iteration again, later each time; after the last try close it for the next cause."""
+    requests: list[dg.RunRequest] = []
+    said: list[str] = []
+    for domain in watched_domains(alas.settings.home):
+
+        def consider(key: str) -> Opening:
+            request, reason = _retry(alas, context.instance, key)
+            requests.extend([request] if request else [])
+            return Opening(None, reason)
+
+        said.append(each_by_itself(domain, consider).reason)
+    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(said) or NOBODY_WATCHED)
+
+
+def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.RunRequest | None, str]:
+    newest = last_opened(alas, domain)
+    if newest is None or finished(alas, newest):
+        return None, f"{domain}: nothing is unfinished"
+    if reason := closed_because(alas, newest):
+        return None, f"{domain}: iteration {newest.iteration} was closed: {reason}"
+    if under_way(instance, newest):
+        return None, f"{domain}: iteration {newest.iteration} is under way"
+    runs = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": cell_key(newest)}), limit=20)
+    last = next((record.dagster_run for record in runs if record.dagster_run.job_name != START_JOB), None)
+    if last is None or last.status is not dg.DagsterRunStatus.FAILURE:
+        by_hand = last is not None and last.status is dg.DagsterRunStatus.CANCELED
+        waits = f"was cancelled by hand; `alas retry {domain}` goes on with it" if by_hand else "is unfinished, and no run of it failed"
+        return None, f"{domain}: iteration {newest.iteration} {waits}"
+    retries, anew = alas.domain(domain).retries, read_watch_state(alas.settings.home, domain).retried.get(newest.iteration, "")
+    failures = [record for record in failures_of(instance, newest) if record.dagster_run.job_name != START_JOB]
+    failures = [record for record in failures if not anew or record.create_timestamp.replace(tzinfo=UTC) > datetime.fromisoformat(anew)]
+    if not failures:
+        return None, f"{domain}: iteration {newest.iteration} waits for `alas retry`'s run"
+    if len(failures) >= retries.attempts:
+        reason = f"{len(failures)} runs failed, the last is {failures[0].dagster_run.run_id[:8]}"
+        close_iteration(alas.settings.home, newest, reason)
+        return None, f"{domain}: iteration {newest.iteration} is closed: {reason}"
+    when = due(retries, failures)
+    if when > datetime.now(UTC):
+        return None, f"{domain}: iteration {newest.iteration} failed; it is tried again at {when:%H:%M} UTC"
+    cause = f"try {len(failures) + 1} of {retries.attempts}, after run {failures[0].dagster_run.run_id[:8]} failed"
+    return dg.RunRequest(run_key=failures[0].dagster_run.run_id, partition_key=cell_key(newest), tags={CAUSE_TAG: cause}), cause
+
+
+@dg.schedule(job=start_iteration, cron_schedule="0 3 * * *", default_status=dg.DefaultScheduleStatus.STOPPED)
+def nightly(context: dg.ScheduleEvaluationContext, alas: Alas) -> list[dg.RunRequest] | dg.SkipReason:
+    """Open an iteration of every watched domain each night, for those who prefer a clock to sensors (O1)."""
+    day = context.scheduled_execution_time
+    openings = [
+        each_by_itself(domain, lambda key: automatic_opening(alas, context.instance, key, outside_cause=f"the schedule of {day:%Y-%m-%d}"))
+        for domain in watched_domains(alas.settings.home)
+    ]
+    result = births(context.instance, openings)
+    for request in result.dynamic_partitions_requests or []:
+        context.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+    return list(result.run_requests or []) or dg.SkipReason("; ".join(opening.reason for opening in openings) or NOBODY_WATCHED)

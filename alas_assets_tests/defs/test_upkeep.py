@@ -1,0 +1,160 @@
+"""A watched domain that grows stale or fails is looked after: opened once, tried again with patience, closed in the end (O2, O3)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateEvaluation
+
+from alas_assets.defs.births import next_opening
+from alas_assets.defs.freshness import currency_key, heartbeat
+from alas_assets.defs.running import open_cell
+from alas_assets.provenance.changes import close_iteration, read_watch_state, retry_iteration, take_up, update_watch_state
+from alas_assets.provenance.store import Cell
+from alas_assets.records import Seed
+from alas_assets_tests.harness import Harness, requests, skipped
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    """The domain `quill`, watched, whose iteration 000 is done; nothing listens where its pages should be."""
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.finished("quill", 0)
+    return harness
+
+
+def aged(harness: Harness, iteration: int, hours: float) -> None:
+    """Let an iteration's seed and revision look so many hours old."""
+    for asset in ("curriculum_seed", "revised_curriculum"):
+        path = next(harness.store.root.glob(f"cells/quill/{iteration:03d}/{asset}*"))
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["made_at"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+        path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def policy(harness: Harness, state: FreshnessState) -> None:
+    """Record what Dagster's freshness daemon would."""
+    harness.instance.report_runless_asset_event(FreshnessStateEvaluation(key=currency_key("quill"), freshness_state=state))
+
+
+def overdue(harness: Harness) -> dg.SensorResult | dg.SkipReason:
+    return harness.tick("overdue_domains")
+
+
+def test_a_domain_that_was_never_current_is_opened_once_its_window_has_passed(harness: Harness) -> None:
+    assert "168 h are allowed" in skipped(overdue(harness))
+    aged(harness, 0, 169)
+    (request,) = requests(overdue(harness))
+    assert request.partition_key == "quill|001"
+    assert request.tags["alas/because"] == "overdue: knowledge is 169 h old, 168 h are allowed (freshness_hours)"
+
+
+def test_a_domain_that_was_read_again_is_not_opened_although_its_iteration_is_old(harness: Harness) -> None:
+    aged(harness, 0, 169)
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    policy(harness, FreshnessState.FAIL)  # as evaluated before the heartbeat came
+    assert "168 h are allowed" in skipped(overdue(harness))
+
+
+def test_a_stale_domain_is_not_opened_a_second_time_while_its_iteration_is_unfinished(harness: Harness) -> None:
+    aged(harness, 0, 169)
+    assert requests(overdue(harness))
+    harness.opened("quill", 1, "overdue: knowledge is 169 h old")
+    assert requests(overdue(harness)) == []
+
+
+def test_a_domain_that_stays_stale_is_tried_again_later_each_time(harness: Harness) -> None:
+    aged(harness, 0, 300)
+    harness.finished("quill", 1, cause="overdue: knowledge is 169 h old")
+    aged(harness, 1, 169)  # the window has passed since, and one try did not help: ten minutes after it, the next
+    assert [request.partition_key for request in requests(overdue(harness))] == ["quill|002"]
+
+
+def test_the_schedule_opens_an_iteration_of_every_watched_domain_that_is_finished(harness: Harness) -> None:
+    harness.domain("ink", 9)
+    harness.finished("ink", 0)
+    harness.opened("ink", 1)
+    context = dg.build_schedule_context(
+        instance=harness.instance,
+        scheduled_execution_time=datetime(2026, 11, 27, 3, 0, tzinfo=UTC),
+        repository_def=harness.repository,
+        resources={"alas": harness.alas},
+    )
+    found = harness.repository.get_schedule_def("nightly").evaluate_tick(context).run_requests or []
+    assert [(request.partition_key, request.tags["alas/because"]) for request in found] == [("quill|001", "the schedule of 2026-11-27")]
+
+
+# ------------------------------------------------------------------------------------------------ failures
+
+
+@pytest.fixture
+def failing(harness: Harness) -> Harness:
+    """`quill` with an iteration 001 whose one run failed, since nothing listens where its pages should be; no wait between tries."""
+    path = harness.settings.home / "domains" / "quill.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n[retries]\nattempts = 2\nwait_minutes = 0\n", encoding="utf-8")
+    assert not harness.run("quill", 1).success
+    return harness
+
+
+def again(harness: Harness) -> dg.SensorResult | dg.SkipReason:
+    return harness.tick("failed_iterations")
+
+
+def test_a_failed_iteration_is_run_again_then_closed_and_the_next_cause_opens_another(failing: Harness) -> None:
+    (request,) = requests(again(failing))
+    assert request.partition_key == "quill|001"
+    assert request.tags["alas/because"].startswith("try 2 of 2, after run ")
+    assert not failing.run("quill", 1).success
+    assert "is closed: 2 runs failed" in skipped(again(failing))
+    assert requests(failing.tick("next_iteration")) == []
+    opening = next_opening(failing.alas, failing.instance, "quill", outside_cause="a page changed")
+    assert opening.cell == Cell.of("quill", 2)
+
+
+def test_the_next_try_waits_twice_as_long_each_time(failing: Harness) -> None:
+    path = failing.settings.home / "domains" / "quill.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("wait_minutes = 0", "wait_minutes = 10"), encoding="utf-8")
+    assert "it is tried again at" in skipped(again(failing))
+
+
+def test_an_iteration_after_a_closed_one_goes_on_from_the_last_finished_one(failing: Harness) -> None:
+    update_watch_state(failing.settings.home, "quill", lambda state: state.model_copy(update={"pending": ["http://h/new.html"]}))
+    take_up(failing.settings.home, Cell.of("quill", 1), ["http://h/new.html"])
+    close_iteration(failing.settings.home, Cell.of("quill", 1), "it failed twice")
+    assert read_watch_state(failing.settings.home, "quill").pending == ["http://h/new.html"]
+    outcome = open_cell(failing.instance, failing.settings, Cell.of("quill", 2), cause="a page changed", on_event=lambda *_: None)
+    assert outcome.success, outcome.failures
+    seed = failing.store.read_record(Seed, failing.pointers("quill", 2)["curriculum_seed"], "curriculum_seed")
+    assert (seed.iteration, seed.revised_from) == (2, failing.pointers("quill", 0)["revised_curriculum"])
+    assert seed.changed_pages == ["http://h/new.html"]
+    assert read_watch_state(failing.settings.home, "quill").pending == []
+
+
+def test_retry_lets_failures_count_anew_and_takes_a_closing_back(failing: Harness) -> None:
+    close_iteration(failing.settings.home, Cell.of("quill", 1), "it failed")
+    assert "was closed: it failed" in skipped(again(failing))
+    retry_iteration(failing.settings.home, Cell.of("quill", 1))
+    assert "waits for" in skipped(again(failing))
+    assert not failing.run("quill", 1).success
+    assert requests(again(failing))[0].tags["alas/because"].startswith("try 2 of 2")
+
+
+def test_a_birth_that_failed_is_asked_for_under_another_key_and_not_for_ever(harness: Harness) -> None:
+    path = harness.settings.home / "domains" / "quill.toml"
+    retries = "\n[retries]\nattempts = 2\nwait_minutes = 0\n"
+    path.write_text(path.read_text(encoding="utf-8") + retries, encoding="utf-8")
+    harness.finished("quill", 0, "continue")
+    keys = [requests(harness.tick("next_iteration"))[0].run_key]
+    seed_of_the_last = next(harness.store.root.glob("artifacts/revised_curriculum/*"))
+    kept = seed_of_the_last.read_bytes()
+    for _ in range(2):
+        seed_of_the_last.write_bytes(b"{")
+        assert not open_cell(harness.instance, harness.settings, Cell.of("quill", 1), cause="c", on_event=lambda *_: None).success
+        seed_of_the_last.write_bytes(kept)
+        keys += [request.run_key for request in requests(harness.tick("next_iteration"))]
+    assert keys == ["quill/001/0", "quill/001/1"]
+    assert "failed 2 times" in skipped(harness.tick("next_iteration"))
+    assert "alas open quill" in skipped(harness.tick("next_iteration"))
