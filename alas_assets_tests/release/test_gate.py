@@ -171,6 +171,72 @@ def test_many_wordings_of_one_fact_are_one_fact() -> None:
     assert "1 facts better and 0 worse" in verdict.reason
 
 
+# ------------------------------------------------------------------------------------------------ few changed facts
+
+WORDINGS, HELD = 3, 60
+
+
+def corrected(facts: int, won: int, guard: int = HELD, earlier: int = HELD, wordings: int = WORDINGS, **more: Any) -> GateDecision:
+    """Decide on an iteration with few changed facts, of whose wordings the first `won` are right; nothing was known of them before."""
+    new = [probe(i, fact_group=f"fact {i // wordings}") for i in range(facts * wordings)]
+    asked = probes(*new, *many(HELD, "guard"), *many(HELD, "earlier"))
+
+    def said(n_new: int, n_guard: int, n_earlier: int) -> list[bool | str]:
+        return [*[i < n_new for i in range(len(new))], *[i < n_guard for i in range(HELD)], *[i < n_earlier for i in range(HELD)]]
+
+    reference = pl.concat([answers(asked, "base", said(0, HELD, 0)), answers(asked, "previous", said(0, HELD, HELD), "O")])
+    arguments = {"reference": reference, "current_before": "O", "seed_current": "O", **more}
+    return first(asked=asked, sft_right=said(won, guard, earlier), base_right=said(0, HELD, 0), **arguments)
+
+
+def test_one_changed_fact_that_is_right_in_all_wordings_is_promoted_as_a_correction() -> None:
+    verdict = corrected(facts=1, won=3)
+    assert (verdict.verdict, verdict.rule, verdict.current_after) == ("promote", "correction", "S")
+    assert "right in all 3 held-out wordings" in verdict.reason
+    assert "at 95 %" in verdict.reason
+
+
+def test_a_correction_with_one_wrong_wording_waits_for_the_next_change() -> None:
+    verdict = corrected(facts=2, won=5)
+    assert (verdict.verdict, verdict.rule, verdict.current_after) == ("undecided", "correction", "O")
+    assert "1 are not answered right in all held-out wordings" in verdict.reason
+    assert "tested again with the next change" in verdict.reason
+
+
+def test_a_correction_needs_three_wordings_of_each_fact() -> None:
+    verdict = corrected(facts=1, won=2, wordings=2)
+    assert verdict.verdict == "undecided"
+    assert "fewer than 3" in verdict.reason
+
+
+def test_a_correction_must_be_shown_not_to_have_lost_earlier_facts_or_guards() -> None:
+    for guard, earlier in ((HELD - 4, HELD), (HELD, HELD - 4)):  # 6.7 points less: within rho, but perhaps not in truth
+        verdict = corrected(facts=1, won=3, guard=guard, earlier=earlier)
+        assert verdict.verdict == "undecided"
+        assert "may have fallen by up to" in verdict.reason
+    assert corrected(facts=1, won=3, guard=HELD - 1).verdict == "promote"
+
+
+def test_enough_facts_are_decided_by_their_gain_and_never_as_a_correction() -> None:
+    assert (corrected(facts=5, won=15).verdict, corrected(facts=5, won=15).rule) == ("promote", "gain")
+    assert (corrected(facts=5, won=12).verdict, corrected(facts=5, won=12).rule) == ("undecided", "gain")
+
+
+def test_an_empty_set_of_earlier_facts_is_allowed_where_none_of_them_stands() -> None:
+    reference = pl.concat([answers(FIRST, "base", right(2)), answers(FIRST, "previous", right(2), "O")])
+    inherited = {"reference": reference, "current_before": "O", "seed_current": "O"}
+    assert first(**inherited, earlier_facts_stand=False).verdict == "promote"
+
+
+def test_a_candidate_that_truly_fell_is_promoted_as_a_correction_in_at_most_one_trial_of_twenty() -> None:
+    chance = random.Random(22)
+    promoted = 0
+    for _ in range(200):
+        lost = sum(chance.random() < 0.1 for _ in range(HELD))  # as far as rho allows, on average
+        promoted += corrected(facts=1, won=3, earlier=HELD - lost).verdict == "promote"
+    assert promoted <= 10 + 4
+
+
 def test_a_gain_under_gamma_is_not_enough() -> None:
     verdict = first(gamma=0.8)
     assert verdict.verdict == "keep"
