@@ -20,6 +20,7 @@ from alas_assets.domains.hosts import LOCAL, covers, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
 from alas_assets.records import as_pairs
 from alas_assets.synthesis.wording import carries_identity, hard_tokens, mentions, names_in_order, same_answer, words
+from alas_assets.teachers.extractive import context_of
 from alas_assets.teachers.protocol import GradeRequest
 from alas_assets.teachers.reading import clean, read_units
 
@@ -31,6 +32,10 @@ _STOP = frozenset(
     "which this these those it its there now also since than then so when".split()
 )
 _DENIALS = frozenset("not no never neither nor cannot without unless except".split())
+_VALUES = frozenset({"version", "date", "quantity"})
+_OPEN = frozenset(  # stems of verbs that have many objects
+    "accept add allow deprecat drop expos fix gain get got improv includ introduc provid remov support updat us new exampl".split()
+)
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|e|s)$")
 _RELEASE = re.compile(r"\d+\.\d|[a-z]-\d{4}-\d")
 
@@ -47,7 +52,7 @@ class Claim:
         aliases: Other forms of the answer.
         kind: The answer's kind.
         questions: All its phrasings.
-        place: What the sentence is about beyond its words: title, page heading, release headings.
+        place: What the sentence is about beyond its words (`places`).
     """
 
     fact_id: str
@@ -158,9 +163,20 @@ def earlier_claims(tables: Sequence[pl.DataFrame], retired: frozenset[str] = fro
     return list(found.values())
 
 
-def place_of(title: str, headings: Sequence[str]) -> str:
-    """Return what places a passage: its page's title and heading, and each section heading that names a release or record."""
-    return " ".join([title, *headings[:1], *(part for part in headings[1:] if _RELEASE.search(part.casefold()))])
+def places(chunks: pl.DataFrame) -> dict[str, str]:
+    """Return for each passage what it is about beyond its words, from its page's own title, headings and first sentences.
+
+    That is the release or record that the page names, its title, and each section heading that names another.
+    """
+    about: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for row in chunks.sort("page_id", "ordinal").iter_rows(named=True):
+        title, headings = row["title"] or "", [part for part in row["heading_path"] or () if part]
+        if row["page_id"] not in about:
+            about[row["page_id"]] = context_of("", read_units(row["text"] or "", headings, row["chunk_id"], title))[0]
+        releases = (part for part in headings[1:] if _RELEASE.search(part.casefold()))
+        found[row["chunk_id"]] = " ".join([about[row["page_id"]], title, *headings[:1], *releases])
+    return found
 
 
 def dispute_table(pairs: pl.DataFrame, earlier: Sequence[pl.DataFrame] = ()) -> pl.DataFrame:
@@ -340,10 +356,11 @@ def _support(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Cl
 
 
 def _sentences(chunks: pl.DataFrame) -> Iterable[_Sentence]:
+    place = places(chunks)
     for row in chunks.iter_rows(named=True):
         headings = [part for part in row["heading_path"] or () if part]
         for unit in read_units(row["text"] or "", headings, row["chunk_id"], row["title"] or ""):
-            yield _Sentence(site_of(row["page_id"]), unit.text, place_of(unit.title, unit.headings))
+            yield _Sentence(site_of(row["page_id"]), unit.text, place[row["chunk_id"]])
 
 
 class _Statements:
@@ -432,11 +449,25 @@ def _contradict(one: Claim, other: Claim) -> bool:
     return (
         one.page != other.page
         and _same_place(one.place, other.place, _numbers(_frame(one)) & _numbers(_frame(other)))
+        and _has_one_answer(one, bool(_numbers(one.place) & _numbers(other.place)))
         and not _one_answer(one, other)
         and not any(mentions(other.quote, form) for form in one.answers)
         and not any(mentions(one.quote, form) for form in other.answers)
         and _denials(one.quote) == _denials(other.quote)
     )
+
+
+def _has_one_answer(claim: Claim, same_release: bool) -> bool:
+    """Tell whether a sentence with a gap says of one thing what only one answer can fill.
+
+    A value may be that of the release; a name must be said of something else that is named, and not be one of several that a
+    release can add, remove or take.
+    """
+    frame = _frame(claim)
+    names_something = bool(hard_tokens(frame) - {_GAP})
+    if claim.kind in _VALUES:
+        return same_release or names_something
+    return names_something and not any(stem(word) in _OPEN for word in words(frame))
 
 
 def _one_answer(one: Claim, other: Claim) -> bool:

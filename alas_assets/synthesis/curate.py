@@ -18,7 +18,7 @@ from pydantic import Field
 
 from alas_assets.provenance import ids
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
-from alas_assets.synthesis.consensus import Candidate, Claim, Finding, Rules, earlier_claims, over_the_caps, place_of, spread, weigh
+from alas_assets.synthesis.consensus import Candidate, Claim, Finding, Rules, earlier_claims, over_the_caps, places, spread, weigh
 from alas_assets.synthesis.leaks import same_question
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.quotes import FoldedText, explain_missing
@@ -314,23 +314,23 @@ def _say_the_same(one: _Fact, other: _Fact) -> bool:
 def _weigh(facts: list[_Fact], chunks: pl.DataFrame, earlier: Sequence[Claim], rules: Rules) -> None:
     """Hold every verified fact against what other sources say (R7); one that is rejected for another reason is still evidence."""
     verified = [fact for fact in facts if fact.verified and fact.chunk is not None]
-    findings = weigh([_claim(fact) for fact in verified], chunks, earlier, rules)
+    place = places(chunks)
+    findings = weigh([_claim(fact, place) for fact in verified], chunks, earlier, rules)
     for fact in verified:
         fact.finding = findings[fact.fact_id]
         fact.reason = fact.reason or fact.finding.reason
 
 
-def _claim(fact: _Fact) -> Claim:
-    chunk = fact.chunk or {}
+def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
     return Claim(
         fact_id=fact.fact_id,
-        page=chunk["page_id"],
+        page=fact.chunk["page_id"] if fact.chunk else "",
         quote=fact.quote,
         answer=fact.answer,
         aliases=tuple(fact.aliases),
         kind=fact.draft.answer_kind,
         questions=tuple(phrase.question for phrase in fact.phrases if phrase.question),
-        place=place_of(chunk["title"] or "", chunk["heading_path"] or ()),
+        place=place[fact.draft.chunk_id],
     )
 
 
