@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -139,7 +139,7 @@ def weigh(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Claim
     return {claim.fact_id: _finding(claim, len(sites[claim.fact_id]), against[claim.fact_id], rules) for claim in claims}
 
 
-def earlier_claims(tables: Sequence[pl.DataFrame], retired: frozenset[str] = frozenset()) -> list[Claim]:
+def earlier_claims(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> list[Claim]:
     """Return the accepted facts of earlier pair tables, oldest first, without those that their page states no more."""
     found: dict[str, Claim] = {}
     for table in tables:
