@@ -413,8 +413,8 @@ def _in_order(names: Sequence[str], stems: Sequence[str]) -> bool:
 def disputes(claims: Sequence[Claim]) -> list[tuple[Claim, Claim]]:
     """Return every two claims of different pages that answer one question differently, ordered by their ids.
 
-    Only what can have but one right answer is a question here: where one page answers it in two ways, or the sentence of
-    either side names the other's answer too, both may be right.
+    Only what can have but one right answer is a question here, and where the sentence of either side names the other's answer
+    too, both may be right.
     """
     by_question: dict[tuple[object, ...], dict[str, Claim]] = defaultdict(dict)
     for claim in claims:
@@ -423,8 +423,6 @@ def disputes(claims: Sequence[Claim]) -> list[tuple[Claim, Claim]]:
     found: dict[tuple[str, str], tuple[Claim, Claim]] = {}
     for same in by_question.values():
         alike = sorted(same.values(), key=lambda claim: claim.fact_id)
-        if _many_answers(alike):
-            continue
         for one, other in combinations(alike, 2):
             if _contradict(one, other):
                 found[one.fact_id, other.fact_id] = (one, other)
@@ -438,11 +436,6 @@ def _frame(claim: Claim) -> str:
         if mentions(quote, form):
             return re.sub(re.escape(form.strip("`")), _GAP, quote, flags=re.IGNORECASE)
     return quote
-
-
-def _many_answers(claims: Sequence[Claim]) -> bool:
-    pages: dict[str, Claim] = {}
-    return any(not _one_answer(pages.setdefault(claim.page, claim), claim) for claim in claims)
 
 
 def _contradict(one: Claim, other: Claim) -> bool:
@@ -487,8 +480,11 @@ def _reads_as(gold: Claim, said: Claim) -> bool:
 
 @lru_cache(maxsize=50_000)
 def _content(text: str) -> tuple[object, ...]:
-    """Return what a question or statement asks, whatever its order of clauses, articles and tense."""
-    return frozenset(_stems(text)), _names(text)
+    """Return what a question or statement asks, whatever its articles and tense.
+
+    The order counts: "which function replaced `f`" and "which function `f` replaced" have the same words.
+    """
+    return _stems(text), _names(text)
 
 
 @lru_cache(maxsize=50_000)

@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import zip_longest
 
 from alas_assets.provenance import ids
 
@@ -83,7 +84,7 @@ def names_in_order(text: str) -> tuple[str, ...]:
     """
     found = _WORD.findall(unicodedata.normalize("NFKC", text).translate(_QUOTES))
     hard = hard_tokens(text)
-    named = (word for word, after in zip(found, [*found[1:], ""], strict=True) if not after[:1].isdigit())
+    named = (word for word, after in zip_longest(found, found[1:], fillvalue="") if not after[:1].isdigit())
     return tuple(word.casefold() for word in named if word[0].isupper() or (word in hard and not word[0].isdigit()))
 
 
