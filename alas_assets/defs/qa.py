@@ -228,7 +228,7 @@ def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl
     if disputes.height:
         row, kept = disputes.row(0, named=True), alas.domain(cell.domain).consensus.disputed
         words = (
-            f"pages disagree {disputes.height} times in {cell} (consensus.disputed: {kept}); the first: "
+            f"disagreements between pages in {cell}: {disputes.height} (consensus.disputed: {kept}); the first: "
             f"{row['question']!r}: {row['answer']!r} by {row['url']}, {row['other_answer']!r} by {row['other_url']}"
         )
     return dg.AssetCheckResult(

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import polars as pl
 
@@ -27,15 +27,14 @@ from alas_assets.teachers.reading import clean, read_units
 _STATED = 0.6  # share of content words that a sentence and a claim have in common where the one states the other
 _SHOWN = 160  # characters of a quote in a reason; the row itself holds it whole
 _GAP = "___"
+_NOT = "not"
 _STOP = frozenset(
-    "a an the is are was were be been being has have had do does did will would in on at of to for from by with as and or that "
-    "which this these those it its there now also since than then so when".split()
+    "a an the is are was were be been being has have had do does did will would in on at of for with as and or that which this these "
+    "those it its there now also since than then so when".split()
 )
 _DENIALS = frozenset("not no never neither nor cannot without unless except".split())
+_TURNS = frozenset("by from to into before after until under over more less least most only instead may might could should can".split())
 _VALUES = frozenset({"version", "date", "quantity"})
-_OPEN = frozenset(  # stems of verbs that have many objects
-    "accept add allow deprecat drop expos fix gain get got improv includ introduc provid remov support updat us new exampl".split()
-)
 _ENDING = re.compile(r"(?<=[a-z]{3})(?:ing|ed|es|e|s)$")
 _RELEASE = re.compile(r"\d+\.\d|[a-z]-\d{4}-\d")
 
@@ -132,10 +131,10 @@ def weigh(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Claim
     """
     rules = rules or Rules()
     sites = _support(claims, chunks, earlier)
-    against: dict[str, list[tuple[Claim, Claim]]] = defaultdict(list)
+    against: dict[str, list[Claim]] = defaultdict(list)
     for one, other in disputes([*claims, *earlier]):
-        against[one.fact_id].append((one, other))
-        against[other.fact_id].append((other, one))
+        against[one.fact_id].append(other)
+        against[other.fact_id].append(one)
     return {claim.fact_id: _finding(claim, len(sites[claim.fact_id]), against[claim.fact_id], rules) for claim in claims}
 
 
@@ -186,7 +185,7 @@ def dispute_table(pairs: pl.DataFrame, earlier: Sequence[pl.DataFrame] = ()) -> 
         pairs: This iteration's pairs (`QA_SCHEMA`).
         earlier: Pair tables of earlier iterations, where the other side may stand.
     """
-    columns = ["fact_id", "question", "answer", "quote", "url", "accepted"]
+    columns = ["fact_id", "question", "answer", "quote", "url"]
     facts = {row["fact_id"]: row for table in (*earlier, pairs) for row in table.select(columns).unique("fact_id", keep="first").to_dicts()}
     seen: set[frozenset[str]] = set()
     rows = []
@@ -216,8 +215,8 @@ def dispute_table(pairs: pl.DataFrame, earlier: Sequence[pl.DataFrame] = ()) -> 
 # ---------------------------------------------------------------------------------------------- verdicts
 
 
-def _finding(claim: Claim, support: int, against: Sequence[tuple[Claim, Claim]], rules: Rules) -> Finding:
-    others = sorted({other.fact_id: other for _, other in against}.values(), key=lambda other: other.fact_id)
+def _finding(claim: Claim, support: int, against: Sequence[Claim], rules: Rules) -> Finding:
+    others = sorted(against, key=lambda other: other.fact_id)
     ids = tuple(other.fact_id for other in others)
     primary = rules.is_primary(claim.page)
     lost = [other for other in others if not _wins(primary, rules.is_primary(other.page), rules.settings.disputed)]
@@ -374,37 +373,42 @@ class _Statements:
                 self._holders[stem].append(i)
 
     def sites(self, claim: Claim) -> set[str]:
-        """Return the domains with a sentence that states the claim."""
+        """Return the domains with a sentence that states the claim; it must hold the rarest word of an answer."""
         near: set[int] = set()
-        for form in claim.answers:
-            stems = _stems(form)
-            if stems:
-                near.update(min((self._holders.get(stem, []) for stem in stems), key=len))
-        return {self._sentences[i].site for i in sorted(near) if _states(self._sentences[i], claim)}
+        for stems in filter(None, map(_stems, claim.answers)):
+            near.update(min((self._holders.get(stem, []) for stem in stems), key=len))
+        return {self._sentences[i].site for i in near if _states(self._sentences[i], claim)}
 
 
 def _states(sentence: _Sentence, claim: Claim) -> bool:
     """Tell whether a sentence says all that a claim says, and little else.
 
-    Every content word of the claim must stand in the sentence or in the title above it; its names in the same order, so that
-    "A replaced B" is not stated by "B replaced A"; and as many denials. A synonym costs support and never adds it.
+    Every content word of the claim must stand in the sentence in the same order, or else in the title above it; and both must
+    hold the same words that turn a sentence round: "A replaced B" is not stated by "B replaced A", nor by "A was replaced by B"
+    or "A may replace B". Only the release that the page is on may be named anywhere. A synonym costs support and never adds it.
     """
     quote = clean(claim.quote)
-    own, around, said = set(sentence.stems), set(_stems(sentence.place)), set(_stems(quote))
+    said, own, around = _stems(quote), set(sentence.stems), set(_stems(sentence.place))
+    anywhere = _release_words(sentence.place) - {word for form in claim.answers for word in _stems(form)}
     return (
-        said <= own | around
-        and len(said & own) >= _STATED * len(own)
-        and any(mentions(sentence.text, form) for form in claim.answers)
+        len(own.intersection(said)) >= _STATED * len(own)
+        and _in_order([word for word in said if word not in anywhere and (word in own or word not in around)], sentence.stems)
+        and _names_any(sentence.text, claim.answers)
         and carries_identity(f"{sentence.text} {sentence.place}", quote)
-        and _in_order([name for name in _names(quote) if stem(name) in own], sentence.stems)
-        and _denials(quote) == _denials(sentence.text)
+        and _turns(quote) == _turns(sentence.text)
         and _same_place(claim.place, sentence.place, _numbers(quote))
     )
 
 
-def _in_order(names: Sequence[str], stems: Sequence[str]) -> bool:
+def _release_words(place: str) -> set[str]:
+    """Return the numbers that a place names, and the word before each: python, 3.15."""
+    found = words(place)
+    return {stem(word) for pair in pairwise(found) if pair[1][0].isdigit() for word in pair}
+
+
+def _in_order(wanted: Sequence[str], stems: Sequence[str]) -> bool:
     rest = iter(stems)
-    return all(any(stem(name) == other for other in rest) for name in names)
+    return all(word in rest for word in wanted)  # `in` reads on from where the word before was found
 
 
 # ---------------------------------------------------------------------------------------------- disagreement
@@ -418,17 +422,19 @@ def disputes(claims: Sequence[Claim]) -> list[tuple[Claim, Claim]]:
     """
     by_question: dict[tuple[object, ...], dict[str, Claim]] = defaultdict(dict)
     for claim in claims:
+        denials = _turns(_frame(claim)).count(_NOT)  # "is not 9" does not contradict "is 7"
         for asked in {_content(_frame(claim)), *map(_content, claim.questions)}:
-            by_question[claim.kind, *asked][claim.fact_id] = claim
+            by_question[claim.kind, denials, *asked][claim.fact_id] = claim
     found: dict[tuple[str, str], tuple[Claim, Claim]] = {}
     for same in by_question.values():
         alike = sorted(same.values(), key=lambda claim: claim.fact_id)
         for one, other in combinations(alike, 2):
-            if _contradict(one, other):
+            if (one.fact_id, other.fact_id) not in found and _contradict(one, other):
                 found[one.fact_id, other.fact_id] = (one, other)
     return [found[key] for key in sorted(found)]
 
 
+@lru_cache(maxsize=50_000)
 def _frame(claim: Claim) -> str:
     """Return the claim's sentence with a gap where the answer stands: what it answers, in its own words."""
     quote = clean(claim.quote)
@@ -444,10 +450,14 @@ def _contradict(one: Claim, other: Claim) -> bool:
         and _same_place(one.place, other.place, _numbers(_frame(one)) & _numbers(_frame(other)))
         and _has_one_answer(one, bool(_numbers(one.place) & _numbers(other.place)))
         and not _one_answer(one, other)
-        and not any(mentions(other.quote, form) for form in one.answers)
-        and not any(mentions(one.quote, form) for form in other.answers)
-        and _denials(one.quote) == _denials(other.quote)
+        and not _names_any(other.quote, one.answers)
+        and not _names_any(one.quote, other.answers)
     )
+
+
+@lru_cache(maxsize=50_000)
+def _names_any(text: str, answers: tuple[str, ...]) -> bool:
+    return any(mentions(text, form) for form in answers)
 
 
 def _has_one_answer(claim: Claim, same_release: bool) -> bool:
@@ -465,13 +475,14 @@ def _has_one_answer(claim: Claim, same_release: bool) -> bool:
 
 def _one_answer(one: Claim, other: Claim) -> bool:
     """Tell whether two answers are one: equal, or the same date, number or version in other signs."""
-    return same_answer(one.answer, list(one.aliases), other.answer, list(other.aliases)) or (
-        _reads_as(one, other) and _reads_as(other, one)
-    )
+    return _read_alike(one.kind, one.answers, other.answers) and _read_alike(one.kind, other.answers, one.answers)
 
 
-def _reads_as(gold: Claim, said: Claim) -> bool:
-    request = GradeRequest(question="", gold=gold.answer, aliases=list(gold.aliases), answer_kind=gold.kind, answer=said.answer)
+@lru_cache(maxsize=50_000)
+def _read_alike(kind: str, gold: tuple[str, ...], said: tuple[str, ...]) -> bool:
+    if same_answer(gold[0], list(gold[1:]), said[0], list(said[1:])):
+        return True
+    request = GradeRequest(question="", gold=gold[0], aliases=list(gold[1:]), answer_kind=kind, answer=said[0])
     return grade(request).label == "correct"
 
 
@@ -502,8 +513,20 @@ def stem(word: str) -> str:
     return _ENDING.sub("", word)
 
 
-def _denials(text: str) -> int:
-    return sum(word in _DENIALS or word.endswith("n't") for word in words(text))
+_OPEN = frozenset(
+    stem(word)
+    for word in (
+        "accept add allow deprecated dropped example exposed fixed gain get got improve include introduce new provide remove support "
+        "update".split()
+    )
+)
+"""Words of sentences that are true of many things at once: what a release adds, what a function accepts."""
+
+
+def _turns(text: str) -> tuple[str, ...]:
+    """Return the words that turn a sentence round, in their order; every denial is one."""
+    found = (_NOT if word in _DENIALS or word.endswith("n't") else word for word in words(text))
+    return tuple(word for word in found if word == _NOT or word in _TURNS)
 
 
 @lru_cache(maxsize=50_000)

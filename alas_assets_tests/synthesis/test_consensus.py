@@ -159,11 +159,33 @@ def test_the_same_said_in_other_forms_supports(text: str) -> None:
         "The `fold()` function was removed in favour of `crease()`.",
         "The `fold2()` function was deprecated in favour of `crease()`.",
         "The `fold()` function was deprecated in favour of `pleat()`.",
+        "The `fold()` function was deprecated by `crease()` in favour of it.",
+        "The `fold()` function may be deprecated in favour of `crease()`.",
         "The `fold()` function stays, the `bend()` function was deprecated in favour of `crease()`, and all other functions remain.",
     ],
 )
 def test_what_says_something_else_does_not_support(text: str) -> None:
     assert support(STATED, "crease()", {"http://two.test/": text}) == 1
+
+
+@pytest.mark.parametrize(
+    ("quote", "text"),
+    [
+        ("The default depth of `dip()` went from 9 to 7.", "The default depth of `dip()` went from 7 to 9."),
+        ("The default depth of `dip()` went to 7 from 9.", "The default depth of `dip()` went from 7 to 9."),
+        ("The default depth of `dip()` is 7.", "The default depth of `dip()` is less than 7."),
+        ("`eggs` took the place of 7 spoons.", "`eggs` lost the place of 7 spoons."),
+    ],
+)
+def test_numbers_in_other_places_do_not_support(quote: str, text: str) -> None:
+    assert support(quote, "7", {"http://two.test/": text}) == 1
+
+
+def test_names_in_a_pages_title_do_not_excuse_their_order() -> None:
+    title = "The `fold()` and `crease()` functions in Quill 3"
+    reversed_ = "The `crease()` function was deprecated in favour of `fold()`."
+    assert support(STATED, "crease()", {"http://two.test/": STATED}, title=title) == 2
+    assert support(STATED, "crease()", {"http://two.test/": reversed_}, title=title) == 1
 
 
 def test_a_page_on_another_release_does_not_support() -> None:
