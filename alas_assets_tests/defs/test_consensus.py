@@ -23,6 +23,8 @@ def sites() -> Iterator[tuple[Site, Site]]:
     for site, body in zip(pair, (AGREED + DENIED.format("12.3"), AGREED + DENIED.format("4.1") + OWN), strict=True):
         site.page("/", "Quill", '<p>What changed in the Quill toolkit.</p><ul><li><a href="/3.html">Quill 3</a></li></ul>')
         site.page("/3.html", "What is new in Quill 3.0", body)
+    borrowed = f'<link rel="canonical" href="http://127.0.0.1:{pair[0].port}/3.html"></head>'  # a claim to be the primary page (R3)
+    pair[1].pages["/3.html"] = pair[1].pages["/3.html"].replace("</head>", borrowed)
     yield pair
     for site in pair:
         site.close()
@@ -53,6 +55,8 @@ def test_what_a_second_site_denies_or_states_alone_is_not_taught_and_the_check_s
     assert denied["reason"].str.starts_with("disputed: ").all()
     assert all(f":{site.port}/3.html" in denied["reason"][0] for site in sites)
     assert pairs.filter(pl.col("answer") == "burn()")["reason"].str.starts_with("too little support").all()
+    documents = harness.store.read_table(harness.pointers("quill")["documents"], "documents")
+    assert documents["canonical_url"].drop_nulls().str.contains(f":{sites[0].port}/").any()
 
     found = harness.instance.fetch_materializations(
         dg.AssetRecordsFilter(dg.AssetKey("qa_pairs"), asset_partitions=[cell_key(Cell.of("quill", 0))]), limit=1
