@@ -307,9 +307,18 @@ QA_SCHEMA = pl.Schema(
         "accepted": pl.Boolean,
         "reason": pl.String,  # why it was rejected; "" when accepted
         "iteration": pl.Int32,  # the iteration that wrote it
+        "support": pl.Int32,  # registrable domains with a page that states the fact (R7); null where its quote was not found
+        "disputed_with": _TEXT_LIST,  # fact_ids of other pages that answer the same question differently (R7)
     }
 )
 """Accepted and rejected pairs side by side; only accepted `train` rows are ever trained on (S2, S10)."""
+
+
+def as_pairs(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a stored pair table with every column of `QA_SCHEMA`; one from before consensus has no support and no dispute."""
+    new = {"support": pl.lit(None, pl.Int32), "disputed_with": pl.lit([], _TEXT_LIST)}
+    return table.with_columns(value.alias(name) for name, value in new.items() if name not in table.columns)
+
 
 PROBE_SCHEMA = pl.Schema(
     {

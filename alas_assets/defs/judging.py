@@ -14,7 +14,7 @@ from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
 from alas_assets.evaluation.scoreboard import breakdown, score_rows
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import ANSWER_SCHEMA, AdapterRef, GateDecision, Seed
+from alas_assets.records import ANSWER_SCHEMA, AdapterRef, GateDecision, Seed, as_pairs
 from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.students.answering import Decoding
 
@@ -184,7 +184,7 @@ def exam_taught(alas: Alas, domain: str, iteration: int) -> set[str]:
 
     store, key = alas.store, alas.domain(domain)
     pointers = [store.pointer(Cell.of(domain, number), "qa_pairs") for number in range(iteration + 1)]
-    pairs = [store.read_table(pointer) for pointer in pointers if pointer]
+    pairs = [as_pairs(store.read_table(pointer)) for pointer in pointers if pointer]
     if not key.exam_file or not pairs:
         return set()
     return set(covered_by(read_exam(alas.settings.data / "exams" / key.exam_file), pl.concat(pairs)))

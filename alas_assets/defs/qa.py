@@ -10,8 +10,9 @@ from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.domains.config import Domain
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed
+from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
 from alas_assets.students.tokens import TokenCounter
+from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.probes import build_probes, median_overlap
@@ -39,7 +40,8 @@ def _file_version(alas: Alas, name: str) -> str:
 
 def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
     """Read inherited tables by the content hashes that the seed carries."""
-    return [alas.store.read_table(digest, asset) for digest in hashes]
+    tables = [alas.store.read_table(digest, asset) for digest in hashes]
+    return [as_pairs(table) for table in tables] if asset == "qa_pairs" else tables
 
 
 def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
@@ -90,18 +92,24 @@ def qa_pairs(
             earlier_fact_ids=taught,
             limits=Limits(facts_per_topic=budget.pairs_per_topic),
             earlier_qa=earlier,
+            retired_facts=retired_facts(alas, curriculum_seed, documents),
+            rules=Rules(domain.consensus, domain.sources.trusted_hosts),
         )
         return Made(pairs, volatile=("retrieved_at",))
 
     def describe(pairs: pl.DataFrame) -> dict[str, object]:
         accepted = pairs.filter("accepted")
         rejected = pairs.filter(~pl.col("accepted"))
-        columns = ["question", "answer", "role", "quote", "url"]
+        columns = ["question", "answer", "role", "quote", "url", "support"]
+        disputes = dispute_table(pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
         return {
             "facts": accepted["fact_id"].n_unique(),
             "pairs": accepted.height,
             "rejected": rejected.height,
             "rejected_by_reason": show.counts(rejected, "reason"),
+            "facts_by_support": show.counts(accepted.unique("fact_id"), "support"),
+            "disputes": disputes.height,
+            "disputed": show.table(disputes, rows=20),
             "pairs_by_role": show.counts(accepted, "role"),
             "pairs_by_category": show.counts(accepted, "category"),
             "dagster/row_count": pairs.height,
@@ -117,6 +125,8 @@ def qa_pairs(
         "seed": domain.seed,
         "pairs_per_topic": budget.pairs_per_topic,
         "phrasings": domain.thresholds.phrasings,
+        "consensus": domain.consensus.model_dump(mode="json"),
+        "primary_hosts": domain.sources.trusted_hosts,
         "student": domain.student.model,
         "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
     }
@@ -214,4 +224,26 @@ def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) 
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{facts} facts to teach in {cell}{common}",
         metadata={"facts": facts},
+    )
+
+
+@dg.asset_check(
+    asset=qa_pairs,
+    additional_ins={"curriculum_seed": dg.AssetIn("curriculum_seed")},
+    partitions_def=cells,
+    description="No two pages answer the same question differently (R7).",
+)
+def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum_seed: Seed) -> dg.AssetCheckResult:
+    """Say how many facts pages disagree on, and name the first; `consensus.disputed` decides what becomes of them."""
+    cell = cell_of(context.partition_key)
+    disputes = dispute_table(qa_pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
+    words = f"no two pages contradict each other in {cell}"
+    if disputes.height:
+        row, kept = disputes.row(0, named=True), alas.domain(cell.domain).consensus.disputed
+        words = (
+            f"disagreements between pages in {cell}: {disputes.height} (consensus.disputed: {kept}); the first: "
+            f"{row['question']!r}: {row['answer']!r} by {row['url']}, {row['other_answer']!r} by {row['other_url']}"
+        )
+    return dg.AssetCheckResult(
+        passed=disputes.is_empty(), severity=dg.AssetCheckSeverity.WARN, description=words, metadata={"disputes": disputes.height}
     )

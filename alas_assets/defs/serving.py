@@ -21,7 +21,7 @@ from alas_assets.planning.seed import first_seed
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.trace import learned_by
-from alas_assets.records import PROBE_SCHEMA, GateDecision, Record
+from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import find_contexts
 from alas_assets.retrieval.study import survey
 from alas_assets.teachers.protocol import GradeRequest
@@ -66,7 +66,7 @@ def newest_scored(alas: Alas, domain: str) -> Cell:
 def accepted_pairs(alas: Alas, domain: str) -> pl.DataFrame:
     """Return the accepted training pairs of every iteration of a domain, one row a phrasing."""
     pointers = [alas.store.pointer(cell, "qa_pairs") for cell in scored_cells(alas, domain)]
-    tables = [alas.store.read_table(pointer) for pointer in pointers if pointer]
+    tables = [as_pairs(alas.store.read_table(pointer)) for pointer in pointers if pointer]
     if not tables:
         raise StoreError(f"{domain} has no pairs yet; run `alas run {domain}` first")
     return pl.concat(tables).filter(pl.col("accepted") & (pl.col("role") == "train"))

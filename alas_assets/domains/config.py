@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from alas_assets.domains.hosts import named_host
 from alas_assets.provenance.ids import CELL_NAME
 
 
@@ -41,6 +42,11 @@ class Sources(_Section):
     )
     allow_hosts: tuple[str, ...] = Field(default=(), description="if set, only these hosts are fetched")
     deny_hosts: tuple[str, ...] = ()
+    primary_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="hosts whose word is enough (R7), subdomains included; pages of other hosts are capped and need a second source. "
+        "Empty: the hosts of seed_urls and watch_urls, so that a domain that reads only pages it names loses no fact",
+    )
     private_hosts: tuple[str, ...] = Field(default=(), description="host or host:port on private or loopback addresses that may be fetched")
     link_pattern: str = Field(default="", description="regular expression a linked page's URL must match; empty: any on the seed's host")
     max_pages: int = Field(default=200, ge=1, description="pages surveyed at most")
@@ -50,6 +56,11 @@ class Sources(_Section):
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
     _urls = field_validator("seed_urls", "watch_urls")(lambda urls: tuple(_http_url(u) for u in urls))
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """The primary hosts; where none are named, those of the pages that the file itself names (R7)."""
+        return self.primary_hosts or tuple(dict.fromkeys(named_host(url) for url in (*self.seed_urls, *self.watch_urls)))
 
 
 class Student(_Section):
@@ -95,6 +106,24 @@ class Thresholds(_Section):
     beta: float = Field(default=0.1, gt=0, description="DPO's beta")
 
 
+class Consensus(_Section):
+    """What pages must agree on before a fact is taught (R7); `sources.primary_hosts` says whose word is enough."""
+
+    disputed: Literal["reject", "primary", "keep"] = Field(
+        default="reject",
+        description="where pages disagree. reject: teach neither side; primary: teach the side that stands on a primary host, if only "
+        "one does; keep: flag both and teach them, but for a question that has two answers word for word",
+    )
+    min_support: int = Field(default=2, ge=1, description="registrable domains that must state a fact of a host that is not primary")
+    min_support_primary: int = Field(default=1, ge=1, description="the same for a primary host")
+    max_share: float = Field(
+        default=0.20, gt=0, le=1, description="accepted facts that one registrable domain may give where its host is not primary"
+    )
+    max_per_url: int = Field(
+        default=10, ge=1, description="accepted facts that one page of such a host may give: no more than a topic has (pairs_per_topic)"
+    )
+
+
 class Domain(_Section):
     """One domain, as its file states it."""
 
@@ -110,6 +139,7 @@ class Domain(_Section):
     budget: Budget = Budget()
     thresholds: Thresholds = Thresholds()
     retries: Retries = Retries()
+    consensus: Consensus = Consensus()
     freshness_hours: float = Field(default=24 * 7, ge=1 / 60, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(default="general.jsonl", description="in data/guards")

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from alas_assets.provenance.ids import fold
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
-from alas_assets.records import AdapterRef, Record
+from alas_assets.records import AdapterRef, Record, as_pairs
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
@@ -131,7 +131,7 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
 
 def _facts(store: ArtifactStore, domain: str, fact_id: str) -> pl.DataFrame:
     tables = [
-        table.filter(pl.col("fact_id") == fact_id)
+        as_pairs(table).filter(pl.col("fact_id") == fact_id)
         for cell in cells_of(store)
         if cell.domain == domain and (table := _table(store, cell, "qa_pairs")) is not None
     ]

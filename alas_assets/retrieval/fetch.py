@@ -19,6 +19,7 @@ import httpx2
 from protego import Protego
 
 from alas_assets.domains.config import Sources
+from alas_assets.domains.hosts import covers
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.address import AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
@@ -212,9 +213,9 @@ class _Session:
         if url.userinfo:
             raise _PageFailure("the URL carries a user name or password; such URLs are not fetched")
         host, port = _host_and_port(url)
-        if any(_covers(entry, host, port) for entry in self._sources.deny_hosts):
+        if any(covers(entry, host, port) for entry in self._sources.deny_hosts):
             raise _PageFailure(f"{host} is in sources.deny_hosts")
-        if self._sources.allow_hosts and not any(_covers(entry, host, port) for entry in self._sources.allow_hosts):
+        if self._sources.allow_hosts and not any(covers(entry, host, port) for entry in self._sources.allow_hosts):
             raise _PageFailure(f"{host} is not in sources.allow_hosts")
         return url
 
@@ -424,12 +425,6 @@ def _binary_name(body: bytes) -> str:
 
 def _host_and_port(url: httpx2.URL) -> tuple[str, int]:
     return url.raw_host.decode("ascii").lower().rstrip("."), url.port or (443 if url.scheme == "https" else 80)
-
-
-def _covers(entry: str, host: str, port: int) -> bool:
-    """Tell whether a configured `host` or `host:port` means this host; a name covers its subdomains."""
-    name = entry.lower().strip().lstrip("*").lstrip(".")
-    return name in (host, f"{host}:{port}") or host.endswith(f".{name}")
 
 
 def _location(url: httpx2.URL, answer: _Answer) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -18,6 +18,7 @@ from pydantic import Field
 
 from alas_assets.provenance import ids
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
+from alas_assets.synthesis.consensus import Candidate, Claim, Finding, Rules, earlier_claims, over_the_caps, places, spread, weigh
 from alas_assets.synthesis.leaks import same_question
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.quotes import FoldedText, explain_missing
@@ -76,6 +77,7 @@ class _Fact:
     end: int | None = None
     reason: str = ""
     verified: bool = False  # the quote stands in the passage and gives the answer
+    finding: Finding | None = None  # what other sources say of it
 
     @property
     def live(self) -> list[_Phrase]:
@@ -111,8 +113,10 @@ def curate(
     earlier_fact_ids: Set[str] = frozenset(),
     limits: Limits | None = None,
     earlier_qa: Sequence[pl.DataFrame] = (),
+    retired_facts: Set[str] = frozenset(),
+    rules: Rules | None = None,
 ) -> pl.DataFrame:
-    """Return one row per phrasing, accepted and rejected side by side with the first reason found (S2, S4, S7, S8, S10).
+    """Return one row per phrasing, accepted and rejected side by side with the first reason found (S2, S4, S7, S8, S10, R7).
 
     Args:
         drafts: Facts as the teacher wrote them; hostile input.
@@ -125,12 +129,15 @@ def curate(
         iteration: The iteration they were written in.
         earlier_fact_ids: Facts that earlier iterations taught; they come back only in a remediation topic.
         limits: What a pair may be.
-        earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them.
+        earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them, and their
+            accepted facts count as what their page says.
+        retired_facts: Earlier facts that their page states no more; they neither support nor contradict.
+        rules: Whose word is enough and what a disagreement does; by default every host is primary.
 
     Returns:
         `QA_SCHEMA`, in the order of drafts, then of rejected drafts; `qa_id` is unique.
     """
-    limits = limits or Limits()
+    limits, rules = limits or Limits(), rules or Rules()
     documents = _Documents.of(chunks)
     by_id = {topic.topic_id: topic for topic in topics}
     facts = [_open(draft, by_id, documents) for draft in drafts]
@@ -138,6 +145,7 @@ def curate(
     _check_quotes(facts, documents)
     _check_answers(facts)
     _group(facts)
+    _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
     _reject_taught(facts, earlier_fact_ids)
     _reject_repeated(facts)
     _check_giveaways(facts)
@@ -147,9 +155,10 @@ def curate(
     _check_ambiguity(facts)
     _check_wording(facts, earlier_qa)
     _require_phrasings(facts, limits)
-    _keep_one_of_equal_questions(facts)
+    _keep_one_of_equal_questions(facts, rules)
     _require_phrasings(facts, limits)
     _cap_topics(facts, limits)
+    _cap_sources(facts, rules)
     rows = [row for fact in facts for row in _fact_rows(fact, teacher, iteration)]
     rows += [_rejected_row(draft, by_id, documents, teacher, iteration) for draft in rejected]
     _make_ids_unique(rows)
@@ -302,6 +311,29 @@ def _say_the_same(one: _Fact, other: _Fact) -> bool:
     )
 
 
+def _weigh(facts: list[_Fact], chunks: pl.DataFrame, earlier: Sequence[Claim], rules: Rules) -> None:
+    """Hold every verified fact against what other sources say (R7); one that is rejected for another reason is still evidence."""
+    verified = [fact for fact in facts if fact.verified and fact.chunk is not None]
+    place = places(chunks)
+    findings = weigh([_claim(fact, place) for fact in verified], chunks, earlier, rules)
+    for fact in verified:
+        fact.finding = findings[fact.fact_id]
+        fact.reason = fact.reason or fact.finding.reason
+
+
+def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
+    return Claim(
+        fact_id=fact.fact_id,
+        page=fact.chunk["page_id"] if fact.chunk else "",
+        quote=fact.quote,
+        answer=fact.answer,
+        aliases=tuple(fact.aliases),
+        kind=fact.draft.answer_kind,
+        questions=tuple(phrase.question for phrase in fact.phrases if phrase.question),
+        place=place[fact.draft.chunk_id],
+    )
+
+
 def _reject_taught(facts: list[_Fact], earlier: Set[str]) -> None:
     for fact in facts:
         if not fact.reason and fact.fact_id in earlier and fact.topic is not None and fact.topic.origin != "remediation":
@@ -377,18 +409,22 @@ def _check_tokens(facts: list[_Fact], count_tokens: Callable[[str], int], limits
 
 
 def _check_ambiguity(facts: list[_Fact]) -> None:
-    """Reject a question that verified facts answer differently; a fact rejected for another reason is still evidence."""
+    """Reject a question that verified facts answer differently; a fact rejected for another reason is still evidence.
+
+    Not so one that a primary host outvotes, and a dispute stays the reason of its facts.
+    """
     asked: dict[str, list[tuple[_Fact, _Phrase]]] = defaultdict(list)
     for fact in facts:
-        if fact.verified:
+        if fact.verified and not (fact.finding and fact.finding.outvoted):
             for phrase in (p for p in fact.phrases if p.question):
                 asked[normalise(phrase.question)].append((fact, phrase))
     for group in asked.values():
         first = group[0][0]
         if all(same_answer(first.answer, first.aliases, fact.answer, fact.aliases) for fact, _ in group[1:]):
             continue
-        for _, phrase in group:
-            phrase.reason = phrase.reason or "ambiguous question"
+        for fact, phrase in group:
+            if not (fact.finding and fact.finding.reason):
+                phrase.reason = phrase.reason or "ambiguous question"
 
 
 def _check_wording(facts: list[_Fact], earlier_qa: Sequence[pl.DataFrame]) -> None:
@@ -435,10 +471,11 @@ def _require_phrasings(facts: list[_Fact], limits: Limits) -> None:
             fact.reason = f"too few phrasings: {train} train, {probe} probe"
 
 
-def _keep_one_of_equal_questions(facts: list[_Fact]) -> None:
+def _keep_one_of_equal_questions(facts: list[_Fact], rules: Rules) -> None:
+    live = {fact.fact_id: fact for fact in facts if not fact.reason}
     seen: set[str] = set()
-    for fact in facts:
-        for phrase in fact.live:
+    for fact_id in spread(_candidates(live.values()), {fact.fact_id: fact.group for fact in live.values()}, rules):
+        for phrase in live[fact_id].live:
             key = normalise(phrase.question)
             if key in seen:
                 phrase.reason = "duplicate question"
@@ -453,6 +490,17 @@ def _cap_topics(facts: list[_Fact], limits: Limits) -> None:
         taken[fact.draft.topic_id] += 1
         if taken[fact.draft.topic_id] > limits.facts_per_topic:
             fact.reason = "over the topic's budget of pairs"
+
+
+def _cap_sources(facts: list[_Fact], rules: Rules) -> None:
+    live = [fact for fact in facts if not fact.reason]
+    dropped = over_the_caps(_candidates(live), rules)
+    for fact in live:
+        fact.reason = dropped.get(fact.fact_id, "")
+
+
+def _candidates(facts: Iterable[_Fact]) -> list[Candidate]:
+    return [Candidate(fact.fact_id, fact.chunk["page_id"], fact.finding.support) for fact in facts if fact.chunk and fact.finding]
 
 
 # ---------------------------------------------------------------------------------------------- rows
@@ -477,6 +525,8 @@ def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]
         "quote_end": fact.end,
         "teacher": clean(teacher),
         "iteration": iteration,
+        "support": fact.finding.support if fact.finding else None,
+        "disputed_with": list(fact.finding.disputed_with) if fact.finding else [],
     }
     phrases = fact.phrases or [_Phrase("", "", "")]  # a fact without phrasings is still seen
     return [
@@ -513,6 +563,7 @@ def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: 
         "accepted": False,
         "reason": ids.fold(clean(draft.reason))[:200] or "rejected by the teacher",
         "iteration": iteration,
+        "disputed_with": [],
     }
 
 

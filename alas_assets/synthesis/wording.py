@@ -10,6 +10,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import zip_longest
 
 from alas_assets.provenance import ids
 
@@ -68,7 +69,23 @@ def differ_in_identity(one: str, other: str) -> bool:
 
     The other may name it without code style, as two pages mark up the same fact differently.
     """
-    return not (hard_tokens(one) <= _cased_words(other) and hard_tokens(other) <= _cased_words(one))
+    return not (carries_identity(other, one) and carries_identity(one, other))
+
+
+def carries_identity(text: str, other: str) -> bool:
+    """Tell whether a text names every number, version and identifier of the other, in code style or not."""
+    return hard_tokens(other) <= _cased_words(text)
+
+
+def names_in_order(text: str) -> tuple[str, ...]:
+    """Return the lower-case identifiers and capitalised words of a text in their order, numbers left out.
+
+    So is a word right before a number: "in Python 3.15" may open a sentence or close it.
+    """
+    found = _WORD.findall(unicodedata.normalize("NFKC", text).translate(_QUOTES))
+    hard = hard_tokens(text)
+    named = (word for word, after in zip_longest(found, found[1:], fillvalue="") if not after[:1].isdigit())
+    return tuple(word.casefold() for word in named if word[0].isupper() or (word in hard and not word[0].isdigit()))
 
 
 @lru_cache(maxsize=50_000)

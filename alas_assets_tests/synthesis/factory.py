@@ -9,6 +9,7 @@ import polars as pl
 
 from alas_assets.provenance import ids
 from alas_assets.records import ANSWER_SCHEMA, CHUNK_SCHEMA, DraftFact, Phrasing, Topic
+from alas_assets.synthesis.consensus import Rules
 from alas_assets.synthesis.curate import Limits, curate
 from alas_assets.synthesis.questions import GuardQuestion
 
@@ -16,10 +17,10 @@ SITE = "http://site.test/"
 TOPIC = Topic(topic_id="t1", name="Gadgets")
 
 
-def page(texts: Sequence[str], name: str = "a.html") -> tuple[str, pl.DataFrame]:
+def page(texts: Sequence[str], name: str = "a.html", *, site: str = SITE, title: str = "A page") -> tuple[str, pl.DataFrame]:
     """Return a stored page text and its passages, each a slice of it."""
     stored, rows = "", []
-    url = SITE + name
+    url = site + name
     for i, text in enumerate(texts):
         stored += "## part\n\n"
         rows.append(
@@ -27,8 +28,8 @@ def page(texts: Sequence[str], name: str = "a.html") -> tuple[str, pl.DataFrame]
                 "chunk_id": ids.chunk_id(url, text, i),
                 "page_id": url,
                 "url": url,
-                "title": "A page",
-                "heading_path": ["A page"],
+                "title": title,
+                "heading_path": [title],
                 "ordinal": i,
                 "text": text,
                 "start": len(stored),
@@ -96,6 +97,8 @@ def curated(
     limits: Limits | None = None,
     earlier_qa: Sequence[pl.DataFrame] = (),
     iteration: int = 0,
+    retired_facts: frozenset[str] = frozenset(),
+    rules: Rules | None = None,
 ) -> pl.DataFrame:
     """Curate with the arguments that the test does not care about filled in."""
     return curate(
@@ -110,6 +113,8 @@ def curated(
         earlier_fact_ids=earlier_fact_ids,
         limits=limits,
         earlier_qa=earlier_qa,
+        retired_facts=retired_facts,
+        rules=rules,
     )
 
 
