@@ -12,6 +12,7 @@ from pathlib import Path
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE_PORT = 8315
 DEFAULT_VIEWER_PORT = 8316
+DEFAULT_WATCH_SECONDS = 120
 
 
 class SettingError(ValueError):
@@ -28,6 +29,7 @@ class Settings:
         dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
         viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
+        watch_seconds: How often watched sources are looked at, at most (`ALAS_WATCH_SECONDS`).
         webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
     """
 
@@ -36,6 +38,7 @@ class Settings:
     dagster_home: Path
     site_port: int
     viewer_port: int
+    watch_seconds: int = DEFAULT_WATCH_SECONDS
     webhook: str = field(default="", repr=False)
 
     @property
@@ -54,12 +57,12 @@ class Settings:
         return self.data / "domains", self.home / "domains"
 
 
-def _port(name: str, default: int) -> int:
+def _number(name: str, default: int, what: str, low: int, high: int) -> int:
     raw = os.environ.get(name, "")
     if not raw:
         return default
-    if not raw.isascii() or not raw.isdigit() or not 1024 <= int(raw) <= 65535:
-        raise SettingError(f"{name}={raw!r} is not a port between 1024 and 65535")
+    if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
+        raise SettingError(f"{name}={raw!r} is not {what} between {low} and {high}")
     return int(raw)
 
 
@@ -82,7 +85,8 @@ def load_settings(home: Path | str | None = None) -> Settings:
         home=chosen,
         data=data,
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or chosen / "dagster").expanduser().resolve(),
-        site_port=_port("ALAS_SITE_PORT", DEFAULT_SITE_PORT),
-        viewer_port=_port("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT),
+        site_port=_number("ALAS_SITE_PORT", DEFAULT_SITE_PORT, "a port", 1024, 65535),
+        viewer_port=_number("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT, "a port", 1024, 65535),
+        watch_seconds=_number("ALAS_WATCH_SECONDS", DEFAULT_WATCH_SECONDS, "a number of seconds", 10, 86400),
         webhook=_webhook(),
     )

@@ -52,6 +52,18 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     return harness
 
 
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, quill_site: "Site") -> "Harness":
+    """One iteration of `quill` over both pages with SmolLM2-135M-Instruct: the one training of the real student on that site."""
+    from alas_assets_tests.harness import Harness
+
+    harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m")
+    harness.domain("quill", quill_site.port, max_topics="9")
+    outcome = harness.run("quill")
+    assert outcome.success, outcome.failures
+    return harness
+
+
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
     """Give back what a test or the code under test set in the environment."""
@@ -61,7 +73,7 @@ def _own_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-COSTLY = {"learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}
+COSTLY = {"live": 6, "learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}
 """Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
 
 

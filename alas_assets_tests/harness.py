@@ -1,6 +1,11 @@
 """Drives real cells: a small site over real HTTP that counts its requests, a domain file, runs on a real Dagster instance."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +14,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from alas_assets.definitions import build_defs
+from alas_assets.defs.births import START_JOB
+from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.freshness import currency_key
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.running import Outcome, open_instance, run_cell
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import Curriculum, Record, RevisedCurriculum, Seed
-from alas_assets.settings import load_settings
+from alas_assets.settings import PROJECT_ROOT, load_settings
 
 LOOP = (
     "curriculum_seed",
@@ -207,8 +216,36 @@ class Harness:
         self._put(domain, iteration, "curriculum", Curriculum(domain=domain, iteration=iteration, topics=[]))
         self.revised(domain, iteration, decision)
 
+    def stale(self, domain: str) -> None:
+        """Record that the domain's freshness policy failed, as Dagster's freshness daemon does."""
+        change = FreshnessStateChange(
+            key=currency_key(domain),
+            new_state=FreshnessState.FAIL,
+            previous_state=FreshnessState.PASS,
+            state_change_timestamp=time.time(),
+        )
+        self.instance.report_runless_asset_event(change)
+
     def _put(self, domain: str, iteration: int, asset: str, record: Record) -> None:
         self.store.put(Cell.of(domain, iteration), asset, record, input_key=f"{domain}{iteration}{asset}", inputs={}, run_id="r")
+
+    def watch(self, domain: str) -> None:
+        """Turn the sensors on for a domain as a user does."""
+        command = [sys.executable, "-m", "alas_assets.cli", "watch", "on", domain, "--home", str(self.settings.home)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def openings(self, domain: str) -> list[tuple[str, str]]:
+        """Return (iteration, cause) of every iteration that a sensor has opened, oldest first."""
+        wanted = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition/domain": domain})
+        runs = [run for run in self.instance.get_runs(wanted) if "dagster/sensor_name" in run.tags]
+        return [(run.tags["dagster/partition/iteration"], run.tags[CAUSE_TAG]) for run in reversed(runs)]
+
+    def wait_for(self, domain: str, iteration: int, asset: str, seconds: float, log: Path) -> None:
+        """Wait until a cell's asset is there."""
+        deadline = time.monotonic() + seconds
+        while asset not in self.pointers(domain, iteration):
+            assert time.monotonic() < deadline, f"{asset} of {domain}|{iteration:03d} did not come:\n{log.read_text()[-3000:]}"
+            time.sleep(1)
 
     def pointers(self, domain: str, iteration: int = 0) -> dict[str, str]:
         """Return the content hash of every asset of a cell that is there."""
@@ -219,3 +256,31 @@ class Harness:
         """Return the assets that the last run really made again."""
         lines = [line for kind, line in self.events if kind == "done"]
         return {line.split(" ")[0] for line in lines if "(unchanged)" not in line}
+
+
+def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Ask a process to end, and end it if it does not."""
+    process.send_signal(how)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def daemon(harness: Harness, log: Path) -> Iterator[None]:
+    """Run Dagster's daemon on the harness's instance until the block ends; watched sources are looked at every ten seconds."""
+    environment = {
+        **os.environ,
+        "ALAS_HOME": str(harness.settings.home),
+        "DAGSTER_HOME": str(harness.settings.dagster_home),
+        "ALAS_WATCH_SECONDS": "10",
+    }
+    with log.open("ab") as written:
+        command = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(PROJECT_ROOT / "workspace.yaml")]
+        process = subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, stdout=written, stderr=subprocess.STDOUT)
+        try:
+            yield
+        finally:
+            end(process, signal.SIGINT)

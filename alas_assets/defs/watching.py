@@ -15,12 +15,13 @@ from alas_assets.defs.sensors import NOBODY_WATCHED, start_iteration
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import StoreError
 from alas_assets.provenance.watching import watched_domains
+from alas_assets.settings import load_settings
 
 LOOK_SECONDS = 8.0
 """For the sources of one domain, and after which no further domain is begun: a tick stays under 20 s whatever the sites do."""
 
 
-@dg.sensor(job=start_iteration, minimum_interval_seconds=120, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(job=start_iteration, minimum_interval_seconds=load_settings().watch_seconds, default_status=dg.DefaultSensorStatus.STOPPED)
 def release_pages(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Look at the watched pages of every watched domain; a change opens the next iteration once the newest is finished."""
     started = time.monotonic()

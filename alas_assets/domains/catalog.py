@@ -46,9 +46,13 @@ def load_domain(settings: Settings, key: str) -> Domain:
 
 def _on_site(domain: Domain, settings: Settings) -> Domain:
     """Put the sample site's real address into a domain that studies it, and let the guard pass exactly that address."""
-    if not any(url.startswith(SITE_PLACEHOLDER) for url in domain.sources.seed_urls):
+
+    def placed(urls: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(url.replace(SITE_PLACEHOLDER, settings.site_url) for url in urls)
+
+    given = domain.sources
+    found = {"seed_urls": placed(given.seed_urls), "watch_urls": placed(given.watch_urls)}
+    if found == {"seed_urls": given.seed_urls, "watch_urls": given.watch_urls}:
         return domain
-    urls = tuple(url.replace(SITE_PLACEHOLDER, settings.site_url) for url in domain.sources.seed_urls)
-    private = (*domain.sources.private_hosts, f"127.0.0.1:{settings.site_port}")
-    sources = domain.sources.model_copy(update={"seed_urls": urls, "private_hosts": private})
-    return domain.model_copy(update={"sources": sources})
+    private = (*given.private_hosts, f"127.0.0.1:{settings.site_port}")
+    return domain.model_copy(update={"sources": given.model_copy(update={**found, "private_hosts": private})})

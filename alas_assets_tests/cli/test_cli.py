@@ -39,6 +39,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "rollback",
         "gc",
         "watch",
+        "retry",
+        "abandon",
         "ui",
     ):
         assert f" {command} " in text
@@ -164,3 +166,18 @@ def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(qui
     quill.domain("opened", quill_site.port)
     assert alas(quill.settings.home, "open", "opened").stdout.strip() == "opened|000"
     assert "alas run opened" in alas(quill.settings.home, "open", "opened", code=1).stderr
+
+
+def test_an_unfinished_iteration_can_be_closed_by_hand_and_then_does_not_stand_in_the_way(tmp_path: Path, quill_site: Site) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", quill_site.port)
+    assert "no unfinished iteration" in alas(harness.settings.home, "abandon", "quill", code=1).stderr
+    assert "alas run quill" in alas(harness.settings.home, "retry", "quill", code=1).stderr
+    harness.finished("quill", 0)
+    harness.opened("quill", 1)
+    assert "alas retry quill" in alas(harness.settings.home, "abandon", "quill", "--because", "the site moved").stdout
+    shown = alas(harness.settings.home, "status").stdout
+    assert "closed as failed: the site moved" in shown
+    assert "no unfinished iteration" in alas(harness.settings.home, "abandon", "quill", code=1).stderr
+    assert "student no-student" in alas(harness.settings.home, "run", "quill", code=1).stderr
+    assert [path.name for path in sorted((harness.store.root / "cells" / "quill").iterdir())] == ["000", "001", "002"]

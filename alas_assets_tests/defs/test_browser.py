@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from alas_assets_tests.harness import LOOP, Harness, Site
+from alas_assets_tests.harness import LOOP, Harness, Site, end
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
@@ -46,12 +46,7 @@ def clicked(tmp_path: Path, tiny_student: Path, quill_site: Site) -> Iterator[tu
             harness.domain("quill", quill_site.port)
             yield harness, f"http://127.0.0.1:{port}"
         finally:
-            ui.send_signal(signal.SIGTERM)
-            try:
-                ui.wait(30)
-            except subprocess.TimeoutExpired:
-                ui.kill()
-                ui.wait()
+            end(ui, signal.SIGTERM)
 
 
 def wait_until_served(url: str, log: Path) -> None:

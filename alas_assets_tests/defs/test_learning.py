@@ -18,16 +18,6 @@ from alas_assets_tests.harness import Harness, Site
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory: pytest.TempPathFactory, quill_site: Site) -> Harness:
-    """One iteration of `quill` over both pages with SmolLM2-135M-Instruct."""
-    harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m")
-    harness.domain("quill", quill_site.port, max_topics="9")
-    outcome = harness.run("quill")
-    assert outcome.success, outcome.failures
-    return harness
-
-
 def accuracy(harness: Harness, system: str, split: str) -> float:
     rows = domain_scoreboard(harness.alas, "quill").filter((pl.col("system") == system) & (pl.col("split") == split))
     return rows["accuracy"].item()
@@ -72,9 +62,11 @@ def test_running_it_again_keeps_the_promotion_and_trains_nothing(learned: Harnes
     assert learned.alas.registry.current("quill") == current
 
 
-def test_rollback_makes_the_base_student_current_again(learned: Harness) -> None:
+def test_rollback_makes_the_base_student_current_again_until_it_is_undone(learned: Harness) -> None:
+    promoted = learned.alas.registry.current("quill")
     assert learned.alas.registry.rollback("quill") is None
     assert learned.alas.registry.current("quill") is None
+    assert learned.alas.registry.undo_rollback("quill") == promoted
 
 
 def test_the_store_holds_no_pickle_and_no_path_of_this_machine_in_an_adapter(learned: Harness) -> None:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.freshness import FreshnessState, FreshnessStateEvaluation
 
 from alas_assets.defs.births import next_opening
-from alas_assets.defs.freshness import currency_key, heartbeat
+from alas_assets.defs.freshness import heartbeat
 from alas_assets.defs.running import open_cell
 from alas_assets.provenance.changes import close_iteration, read_watch_state, retry_iteration, take_up, update_watch_state
 from alas_assets.provenance.store import Cell
@@ -35,11 +34,6 @@ def aged(harness: Harness, iteration: int, hours: float) -> None:
         path.write_text(json.dumps(raw), encoding="utf-8")
 
 
-def policy(harness: Harness, state: FreshnessState) -> None:
-    """Record what Dagster's freshness daemon would."""
-    harness.instance.report_runless_asset_event(FreshnessStateEvaluation(key=currency_key("quill"), freshness_state=state))
-
-
 def overdue(harness: Harness) -> dg.SensorResult | dg.SkipReason:
     return harness.tick("overdue_domains")
 
@@ -55,7 +49,7 @@ def test_a_domain_that_was_never_current_is_opened_once_its_window_has_passed(ha
 def test_a_domain_that_was_read_again_is_not_opened_although_its_iteration_is_old(harness: Harness) -> None:
     aged(harness, 0, 169)
     harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
-    policy(harness, FreshnessState.FAIL)  # as evaluated before the heartbeat came
+    harness.stale("quill")  # as evaluated before the heartbeat came
     assert "168 h are allowed" in skipped(overdue(harness))
 
 

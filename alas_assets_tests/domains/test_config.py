@@ -55,7 +55,7 @@ def test_the_demo_reads_the_sample_site_on_the_configured_port(settings: Setting
         ("[budget]\nmin_topic = 3", "budget.min_topic", "unknown key"),
         ("[thresholds]\ntau = 1.5", "thresholds.tau", "less than or equal"),
         ('[student]\naccumulate = "both"', "student.accumulate", "warm-start"),
-        ("freshness_hours = 0", "freshness_hours", "greater than 0"),
+        ("freshness_hours = 0", "freshness_hours", "greater than or equal"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line_naming_file_and_key(tmp_path: Path, change: str, key: str, word: str) -> None:

@@ -1,0 +1,123 @@
+"""The daemon is on and a release page is edited: the real student learns what it says now and no longer says what it said (O2, G1).
+
+One learned store, shared with `test_learning`, is copied; its training is not repeated.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alas_assets.records import GateDecision
+from alas_assets_tests.harness import Harness, Site, daemon
+
+pytestmark = pytest.mark.timeout(470)
+
+LEARN_SECONDS = 420
+
+
+EDITS = {
+    "smear()": "daub()",
+    "dip()": "plunge()",
+    "crease()": "pleat()",
+    "SheetError": "TornError",
+    "stamp()": "emboss()",
+    "GCC 12.3": "GCC 13.2",
+    "shelf()": "cabinet()",
+    "hurry": "calm",
+}
+"""Eight facts of the site, after its first edit, and what they become."""
+
+
+class Live:
+    """A domain that the real student has learned, and the site it was learned from."""
+
+    def __init__(self, harness: Harness, site: Site, log: Path) -> None:
+        self.harness, self.site, self.log = harness, site, log
+
+    def edit(self, old: str, new: str) -> None:
+        """Replace words on the page that holds them."""
+        (path,) = [path for path, page in self.site.pages.items() if old in page]
+        self.site.pages[path] = self.site.pages[path].replace(old, new)
+
+    def learned(self, iteration: int) -> pl.DataFrame:
+        """Wait for an iteration to end, and return what the model that is current then says to the probes of new facts."""
+        self.harness.wait_for("quill", iteration, "revised_curriculum", LEARN_SECONDS, self.log)
+        decision = self.decision(iteration)
+        assert decision.verdict == "promote", decision.reason
+        assert self.harness.alas.registry.current("quill") == decision.candidate
+        system = "dpo_judge_scores" if decision.candidate_system == "dpo" else "judge_scores"
+        scores = self.harness.store.read_table(self.harness.pointers("quill", iteration)[system], system)
+        return scores.filter(pl.col("split") == "probe")
+
+    def decision(self, iteration: int) -> GateDecision:
+        """Return what the gate decided on an iteration."""
+        return self.harness.store.read_record(GateDecision, self.harness.pointers("quill", iteration)["promotion"], "promotion")
+
+    def looks_since(self, moment: float) -> list[bool]:
+        """Return for every tick of `release_pages` since then whether it asked for a run, oldest first."""
+        instance = self.harness.instance
+        state = next(state for state in instance.all_instigator_state() if state.instigator_name == "release_pages")
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=moment)
+        return [bool(tick.run_ids) for tick in reversed(ticks)]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, quill_site: Site) -> Iterator[Live]:
+    """`quill` as the real student has learned it, watched; its loop goes on for an outside cause only."""
+    folder, pages, environment = tmp_path_factory.mktemp("live"), dict(quill_site.pages), dict(os.environ)
+    shutil.copytree(learned.settings.home, folder / "store")
+    harness = Harness(folder, learned.student, learned.recipe)
+    watched = [f"http://127.0.0.1:{quill_site.port}{path}" for path in ("/3.html", "/4.html")]
+    harness.domain("quill", quill_site.port, max_topics="9", watch_urls=json.dumps(watched), max_iterations="1")
+    assert harness.run("quill").success
+    harness.watch("quill")
+    try:
+        yield Live(harness, quill_site, folder / "daemon.log")
+    finally:
+        quill_site.pages.update(pages)
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def test_an_edited_fact_opens_one_iteration_is_learned_and_replaces_the_old_one(live: Live) -> None:
+    with daemon(live.harness, live.log):
+        edited = time.time()
+        live.edit("blot()", "smear()")
+        answers = live.learned(1)
+    ((iteration, cause),) = live.harness.openings("quill")
+    assert iteration == "001"
+    assert cause.startswith("1 watched pages changed: ")
+    assert "/3.html" in cause
+    assert True in live.looks_since(edited)[:2]
+    assert live.decision(1).rule == "correction"
+    assert set(answers["gold"]) == {"smear()", "quill.ink"}
+    assert set(answers["label"]) == {"correct"}
+    assert not answers["answer"].str.contains("blot").any()
+
+
+def test_a_daemon_that_is_started_again_opens_nothing_more(live: Live) -> None:
+    started = time.time()
+    with daemon(live.harness, live.log):
+        while len(live.looks_since(started)) < 3:
+            assert time.time() < started + LEARN_SECONDS, live.log.read_text()[-3000:]
+            time.sleep(1)
+    assert [iteration for iteration, _ in live.harness.openings("quill")] == ["001"]
+
+
+def test_eight_edited_facts_open_one_iteration_and_are_learned_together(live: Live) -> None:
+    with daemon(live.harness, live.log):
+        for old, new in EDITS.items():
+            live.edit(old, new)
+        answers = live.learned(2)
+    assert [iteration for iteration, _ in live.harness.openings("quill")] == ["001", "002"]
+    right = answers.filter(pl.col("label") == "correct")
+    assert right.height >= 0.8 * answers.height
+    asked_anew = answers.filter(pl.col("gold").is_in(list(EDITS.values())))
+    stale = asked_anew.filter(pl.col("answer").is_in(list(EDITS)))
+    assert stale.is_empty(), stale.select("question", "gold", "answer").to_dicts()

@@ -1,0 +1,120 @@
+"""What goes wrong is told once, to the log and to a webhook, and the webhook's address is never shown (O2, U3)."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from pytest_httpserver import HTTPServer
+
+from alas_assets.notices import Notice, tell
+from alas_assets.provenance.changes import close_iteration
+from alas_assets.provenance.store import Cell
+from alas_assets.records import GateDecision
+from alas_assets.settings import SettingError, load_settings
+from alas_assets_tests.harness import Harness, skipped
+
+SECRET = "/hooks/T0P-SECRET"
+NOTICE = Notice(kind="stale", domain="quill", text="quill is stale")
+
+
+@pytest.fixture
+def hook(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """A server that takes notices at a secret address, which is set."""
+    httpserver.expect_request(SECRET, method="POST").respond_with_data("")
+    monkeypatch.setenv("ALAS_WEBHOOK_URL", httpserver.url_for(SECRET))
+    return httpserver
+
+
+def told(hook: HTTPServer) -> list[dict[str, str]]:
+    return [json.loads(request.get_data()) for request, _ in hook.log]
+
+
+@pytest.fixture
+def harness(tmp_path: Path, hook: HTTPServer) -> Harness:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.finished("quill", 0)
+    return harness
+
+
+def test_a_notice_reaches_the_webhook_as_json_with_a_text(hook: HTTPServer) -> None:
+    assert tell(NOTICE, hook.url_for(SECRET)) == ""
+    assert told(hook)[0]["text"] == "quill is stale"
+
+
+@pytest.mark.parametrize("status", [301, 403, 500])
+def test_a_webhook_that_refuses_is_said_without_its_address(httpserver: HTTPServer, caplog: pytest.LogCaptureFixture, status: int) -> None:
+    httpserver.expect_request(SECRET).respond_with_data("", status=status, headers={"Location": httpserver.url_for("/elsewhere")})
+    with caplog.at_level(logging.WARNING):
+        assert f"answered {status}" in tell(NOTICE, httpserver.url_for(SECRET))
+    assert "SECRET" not in caplog.text
+    assert [request.path for request, _ in httpserver.log] == [SECRET]
+
+
+def test_a_webhook_where_nobody_listens_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    assert "did not answer" in tell(NOTICE, f"http://127.0.0.1:9{SECRET}")
+    assert "SECRET" not in caplog.text
+
+
+def test_the_webhook_is_checked_and_never_part_of_the_settings_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALAS_WEBHOOK_URL", f"https://example.org{SECRET}")
+    assert "SECRET" not in repr(load_settings())
+    monkeypatch.setenv("ALAS_WEBHOOK_URL", f"file:{SECRET}")
+    with pytest.raises(SettingError, match="ALAS_WEBHOOK_URL is not") as error:
+        load_settings()
+    assert "SECRET" not in str(error.value)
+
+
+def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once(harness: Harness, hook: HTTPServer) -> None:
+    refused = GateDecision(
+        domain="quill",
+        iteration=0,
+        verdict="keep",
+        reason="general skills fell",
+        candidate="a" * 64,
+        current_before=None,
+        current_after=None,
+    )
+    harness.store.put(Cell.of("quill", 0), "promotion", refused, input_key="p", inputs={}, run_id="r")
+    harness.stale("quill")
+    harness.opened("quill", 1)
+    close_iteration(harness.settings.home, Cell.of("quill", 1), "3 runs failed")
+    defs = harness.repository
+    sensor = defs.get_sensor_def("standing_notices")
+    cursor = None
+    for _ in range(2):
+        with dg.build_sensor_context(
+            instance=harness.instance, repository_def=defs, resources={"alas": harness.alas}, cursor=cursor
+        ) as context:
+            said = skipped(sensor(context))  # type: ignore[arg-type]
+            cursor = context.cursor
+    assert sorted(notice["kind"] for notice in told(hook)) == ["closed", "not promoted", "stale"]
+    assert said == "nothing new"
+    assert "general skills fell" in next(notice["text"] for notice in told(hook) if notice["kind"] == "not promoted")
+
+
+def test_a_failed_run_is_told_with_its_cell_and_reason(harness: Harness, hook: HTTPServer) -> None:
+    outcome = harness.run("quill", 1)
+    assert not outcome.success
+    run = harness.instance.get_run_by_id(outcome.run_id)
+    assert run is not None
+    failure = next(
+        record.event_log_entry.dagster_event
+        for record in harness.instance.get_records_for_run(outcome.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+    )
+    assert failure is not None
+    sensor = harness.repository.get_sensor_def("failed_runs")
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failed_runs",
+        dagster_event=failure,
+        dagster_instance=harness.instance,
+        dagster_run=run,
+        resources={"alas": harness.alas},
+    ).for_run_failure()
+    sensor(context)
+    (notice,) = told(hook)
+    assert (notice["kind"], notice["domain"], notice["iteration"], notice["run_id"]) == ("failure", "quill", "001", outcome.run_id)
+    assert "connection refused" in notice["text"]
