@@ -53,12 +53,21 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
 
 
 @pytest.fixture(scope="session")
-def learned(tmp_path_factory: pytest.TempPathFactory, quill_site: "Site") -> "Harness":
-    """One iteration of `quill` over both pages with SmolLM2-135M-Instruct: the one training of the real student on that site."""
+def learned_site() -> "Iterator[Site]":
+    """The larger site that the real student learns from."""
+    from alas_assets_tests.harness import serving_more
+
+    with serving_more() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory, learned_site: "Site") -> "Harness":
+    """One iteration of `quill` over four pages with SmolLM2-135M-Instruct: the one training of the real student on that site."""
     from alas_assets_tests.harness import Harness
 
     harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m")
-    harness.domain("quill", quill_site.port, max_topics="9")
+    harness.domain("quill", learned_site.port, max_topics="18", guard_file='"general.jsonl"')
     outcome = harness.run("quill")
     assert outcome.success, outcome.failures
     return harness

@@ -116,6 +116,31 @@ def serving() -> Iterator[Site]:
         site.close()
 
 
+@contextmanager
+def serving_more() -> Iterator[Site]:
+    """Serve the site with two older releases beside: enough facts that what is kept can be told from what is lost."""
+    with serving() as site:
+        site.page(
+            "/1.html",
+            "What is new in Quill 1",
+            "<h2>quill.nib</h2><p>The <code>quill.nib</code> module gained the <code>trim()</code> function.</p>"
+            "<p>The <code>weigh()</code> function was deprecated in favour of <code>balance()</code>.</p>"
+            "<h2>quill.wax</h2><p>The <code>pour()</code> function now accepts the <code>slowly</code> argument.</p>"
+            "<p>Building the manual now requires Sphinx 7.2 or newer.</p>",
+        )
+        site.page(
+            "/2.html",
+            "What is new in Quill 2",
+            "<h2>quill.case</h2><p>The <code>quill.case</code> module gained the <code>latch()</code> function.</p>"
+            "<p>Opening a locked case with <code>unlock()</code> now raises <code>LockError</code>.</p>"
+            "<h2>quill.rack</h2><p>The <code>hang()</code> function was removed; use <code>hook()</code> instead.</p>"
+            "<p>The <code>arrange()</code> function now accepts the <code>backwards</code> argument.</p>",
+        )
+        older = '<li><a href="/1.html">Quill 1</a></li><li><a href="/2.html">Quill 2</a></li>'
+        site.pages["/"] = site.pages["/"].replace('<li><a href="/3.html">', f'{older}<li><a href="/3.html">')
+        yield site
+
+
 DOMAIN = """
 title = "Quill"
 description = "The releases of the Quill toolkit, which exists only in this test."

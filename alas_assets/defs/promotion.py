@@ -47,7 +47,6 @@ def promotion(
 
     def make(key: str) -> Made[GateDecision]:
         own = promoted_here(alas, cell, curriculum_seed)
-        asked_anew = set(probes.filter(pl.col("split") == "probe")["fact_id"])
         before = curriculum_seed.inherited.current_adapter if own else alas.registry.current(cell.domain)
         decision = decide(
             domain=cell.domain,
@@ -65,7 +64,7 @@ def promotion(
             gamma=domain.thresholds.gamma,
             rho=domain.thresholds.rho,
             seed=domain.seed,
-            earlier_facts_stand=bool(standing_facts(alas, curriculum_seed, documents) - asked_anew),
+            earlier_facts=standing_facts(alas, curriculum_seed, documents),
         )
         if decision.verdict == "promote" and decision.candidate:
             alas.registry.promote(

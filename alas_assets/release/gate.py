@@ -5,6 +5,7 @@ Decides only. What is current is `release.registry`; the numbers come from `eval
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import polars as pl
@@ -51,7 +52,7 @@ def decide(
     gamma: float,
     rho: float,
     seed: int,
-    earlier_facts_stand: bool = True,
+    earlier_facts: Set[str] | None = None,
     alpha: float = ALPHA,
 ) -> GateDecision:
     """Decide whether the iteration's candidate becomes current (G1-G3, D4).
@@ -66,8 +67,9 @@ def decide(
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
     *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set is
-    shown not to have fallen by more than `rho` (`bench/gate.md` has that rule's error). One that fails is undecided: the revision
-    plans its topics again, so its facts are taught and tested together with the next change.
+    shown not to have fallen by more than `rho` (`bench/gate.md` has that rule's error). Earlier facts that are only taught again
+    are not changed facts: they count among the earlier ones. A candidate that fails is undecided: the revision plans its topics
+    again, so its facts are taught and tested together with the next change.
 
     General skills are compared with the base student as well as with the previous adapter: against the previous one
     alone each iteration could lose up to `rho` again, and nobody would see the sum.
@@ -88,8 +90,8 @@ def decide(
         gamma: Least gain, a fraction.
         rho: Most that a guard set may fall, a fraction.
         seed: Fixes the bootstrap.
-        earlier_facts_stand: Whether earlier facts still hold that this iteration does not ask anew; an empty set of their probes
-            then refuses.
+        earlier_facts: Facts of earlier iterations that still hold; where some of them are not asked anew, an empty set of earlier
+            probes refuses. None where they are not known, which refuses too.
         alpha: One-sided error of the test.
     """
     candidate = _choose(probes, sft, dpo, sft_answers, dpo_answers)
@@ -102,21 +104,25 @@ def decide(
         other = _reference_answers(reference, "previous" if seed_current else "base", seed_current or "")
         test, facts = _test(probes, chosen.answers, other, seed)
         has_previous = seed_current is not None
+        new = probes.filter(pl.col("split") == "probe")
+        again = _taught_again(new, other, earlier_facts or frozenset())
         guards = _guards(
             probes,
             chosen.answers,
             other,
             reference,
             has_previous=has_previous,
-            needs_earlier=has_previous and earlier_facts_stand,
+            again=again,
+            needs_earlier=has_previous and (earlier_facts is None or bool(earlier_facts - set(new["fact_id"]))),
             rho=rho,
             alpha=alpha,
         )
         whom = "the previous adapter" if seed_current else "the base student"
         verdict, reason, wanted = _weigh(test, facts, guards, gamma=gamma, alpha=alpha, whom=whom)
-        if verdict == "undecided" and _too_few(probes, other, alpha):
+        if verdict == "undecided" and _too_few(new, other, alpha):
             rule, wanted = "correction", None
-            verdict, reason = _correct(probes, chosen.answers, guards, rho=rho, seen=reason)
+            changed = new.filter(~pl.col("fact_group").is_in(list(again)))
+            verdict, reason = _correct(changed, chosen.answers, guards, rho=rho, seen=reason)
         reason += _failed_note(other)
         if verdict == "promote" and not newest_cell:
             verdict, reason = "keep", f"a later iteration of {domain} was opened, only the newest may change what is current ({reason})"
@@ -226,14 +232,16 @@ def _guards(
     reference: pl.DataFrame,
     *,
     has_previous: bool,
+    again: Set[str],
     needs_earlier: bool,
     rho: float,
     alpha: float,
 ) -> list[GuardResult]:
     """Compare every guard set, and every well-filled topic of it, with what came before (G2)."""
     results: list[GuardResult] = []
+    known = pl.col("fact_group").is_in(list(again)) & (pl.col("split") == "probe")
     for split in _GUARDS:
-        rows = probes.filter(pl.col("split") == split)
+        rows = probes.filter((pl.col("split") == split) | (known if split == "earlier" else False))
         if rows.is_empty():
             if split == "guard" or (split == "earlier" and needs_earlier):
                 results.append(GuardResult(name=split, n=0, candidate_correct=0, other_correct=0, drop=1.0, allowed=rho, ok=False))
@@ -311,20 +319,27 @@ def _weigh(
     return "undecided", f"{seen}, which may be chance{more}", needed
 
 
-def _too_few(probes: pl.DataFrame, other: pl.DataFrame, alpha: float) -> bool:
+def _taught_again(new: pl.DataFrame, other: pl.DataFrame, earlier_facts: Set[str]) -> frozenset[str]:
+    """Return the groups of earlier facts that are asked anew and of which what came before knows something: no change of facts."""
+    known = pl.Series("known", _right(other, new["probe_id"].to_list(), failed=True), dtype=pl.Boolean)
+    rows = new.with_columns(known).filter(pl.col("known") & pl.col("fact_id").is_in(list(earlier_facts)))
+    return frozenset(rows["fact_group"])
+
+
+def _too_few(new: pl.DataFrame, other: pl.DataFrame, alpha: float) -> bool:
     """Tell whether so few facts can be won that winning all of them would prove nothing."""
-    new = probes.filter(pl.col("split") == "probe")
     known = _right(other, new["probe_id"].to_list(), failed=True)
     winnable = {group for group, ok in zip(new["fact_group"], known, strict=True) if not ok}
     return mcnemar(len(winnable), 0) >= alpha
 
 
-def _correct(probes: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult], *, rho: float, seen: str) -> tuple[str, str]:
+def _correct(changed: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult], *, rho: float, seen: str) -> tuple[str, str]:
     """Return verdict and reason of the rule for few changed facts (G1)."""
-    new = probes.filter(pl.col("split") == "probe")
-    right = pl.Series("right", _right(ours, new["probe_id"].to_list(), failed=False), dtype=pl.Boolean)
-    facts = new.with_columns(right).group_by("fact_group").agg(pl.len().alias("wordings"), pl.col("right").all())
+    right = pl.Series("right", _right(ours, changed["probe_id"].to_list(), failed=False), dtype=pl.Boolean)
+    facts = changed.with_columns(right).group_by("fact_group").agg(pl.len().alias("wordings"), pl.col("right").all())
     again = "it is taught and tested again with the next change"
+    if facts.is_empty():
+        return "undecided", f"only earlier facts were taught again: {seen}"
     what = f"{facts.height} changed facts are too few for the paired test, so it is judged as a correction"
     thin = facts.filter(pl.col("wordings") < CORRECTION_WORDINGS).height
     if thin:
@@ -339,8 +354,7 @@ def _correct(probes: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult]
             f"{what}: {worst.name} may have fallen by up to {100 * worst.bound:.1f} points (n = {worst.n}) "
             f"where {100 * rho:.1f} are allowed; {again} ({seen})"
         )
-    wordings = new.height
-    return "promote", f"{what}: right in all {wordings} held-out wordings, and {_bounded_words(guards)}"
+    return "promote", f"{what}: right in all {changed.height} held-out wordings, and {_bounded_words(guards)}"
 
 
 def _bounded_words(guards: list[GuardResult]) -> str:

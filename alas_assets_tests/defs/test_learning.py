@@ -13,7 +13,7 @@ from alas_assets.defs.running import run_scoreboard
 from alas_assets.defs.serving import ask_student
 from alas_assets.provenance.trace import trace_answer
 from alas_assets.records import GateDecision
-from alas_assets_tests.harness import Harness, Site
+from alas_assets_tests.harness import Harness
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,7 +39,7 @@ def test_the_better_candidate_is_promoted(learned: Harness) -> None:
     assert accuracy(learned, "current", "probe") > accuracy(learned, "base", "probe")
 
 
-def test_a_learned_answer_names_the_sentence_that_taught_it(learned: Harness, quill_site: Site) -> None:
+def test_a_learned_answer_names_the_sentence_that_taught_it(learned: Harness) -> None:
     scores = learned.store.read_table(learned.pointers("quill")["judge_scores"], "judge_scores")
     right = scores.filter((pl.col("split") == "probe") & (pl.col("label") == "correct")).row(0, named=True)
     trace = trace_answer(learned.store, right["answer_id"])

@@ -68,19 +68,21 @@ class Live:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, quill_site: Site) -> Iterator[Live]:
+def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_site: Site) -> Iterator[Live]:
     """`quill` as the real student has learned it, watched; its loop goes on for an outside cause only."""
-    folder, pages, environment = tmp_path_factory.mktemp("live"), dict(quill_site.pages), dict(os.environ)
+    folder, pages, environment = tmp_path_factory.mktemp("live"), dict(learned_site.pages), dict(os.environ)
     shutil.copytree(learned.settings.home, folder / "store")
     harness = Harness(folder, learned.student, learned.recipe)
-    watched = [f"http://127.0.0.1:{quill_site.port}{path}" for path in ("/3.html", "/4.html")]
-    harness.domain("quill", quill_site.port, max_topics="9", watch_urls=json.dumps(watched), max_iterations="1")
+    watched = [f"http://127.0.0.1:{learned_site.port}{path}" for path in ("/3.html", "/4.html")]
+    harness.domain(
+        "quill", learned_site.port, max_topics="18", guard_file='"general.jsonl"', watch_urls=json.dumps(watched), max_iterations="1"
+    )
     assert harness.run("quill").success
     harness.watch("quill")
     try:
-        yield Live(harness, quill_site, folder / "daemon.log")
+        yield Live(harness, learned_site, folder / "daemon.log")
     finally:
-        quill_site.pages.update(pages)
+        learned_site.pages.update(pages)
         os.environ.clear()
         os.environ.update(environment)
 

@@ -225,7 +225,23 @@ def test_enough_facts_are_decided_by_their_gain_and_never_as_a_correction() -> N
 def test_an_empty_set_of_earlier_facts_is_allowed_where_none_of_them_stands() -> None:
     reference = pl.concat([answers(FIRST, "base", right(2)), answers(FIRST, "previous", right(2), "O")])
     inherited = {"reference": reference, "current_before": "O", "seed_current": "O"}
-    assert first(**inherited, earlier_facts_stand=False).verdict == "promote"
+    assert first(**inherited, earlier_facts=frozenset()).verdict == "promote"
+    assert first(**inherited, earlier_facts=frozenset({"stands"})).verdict == "keep"
+
+
+def test_an_earlier_fact_that_is_taught_again_counts_among_the_earlier_ones_and_holds_up_no_correction() -> None:
+    new = [probe(i, fact_id=f"fact {i // WORDINGS}", fact_group=f"fact {i // WORDINGS}") for i in range(2 * WORDINGS)]
+    asked = probes(*new, *many(HELD, "guard"), *many(HELD, "earlier"))
+    held: list[bool | str] = [True] * (2 * HELD)
+    previous = answers(asked, "previous", [False] * 3 + [True, True, False] + held, "O")
+    base: list[bool | str] = [False] * 6 + held
+    reference = pl.concat([answers(asked, "base", base), previous])
+    said: list[bool | str] = [True] * 3 + [True, False, False] + held  # the change is learned, the fact taught again is not
+    shared = {"asked": asked, "sft_right": said, "base_right": base, "reference": reference, "current_before": "O", "seed_current": "O"}
+    verdict = first(**shared, earlier_facts=frozenset({"fact 1"}))
+    assert (verdict.verdict, verdict.rule) == ("promote", "correction")
+    assert {guard.name: guard.n for guard in verdict.guards}["earlier"] == HELD + WORDINGS
+    assert first(**shared, earlier_facts=frozenset({"another"})).verdict == "undecided"
 
 
 def test_a_candidate_that_truly_fell_is_promoted_as_a_correction_in_at_most_one_trial_of_twenty() -> None:
