@@ -202,7 +202,8 @@ class GuardResult(Record):
     other_correct: int
     drop: float = Field(description="points as a fraction; positive is worse")
     allowed: float
-    bound: float = Field(default=1.0, description="upper one-sided 95 % bound of the drop; what a correction is judged by")
+    facts_lost: int = Field(default=0, description="facts, or questions of their own, that got worse over all wordings")
+    bound: float = Field(default=1.0, description="upper one-sided 95 % bound of the drop, counted by facts; judges a correction")
     ok: bool
 
 

@@ -52,23 +52,37 @@ def mcnemar(wins: int, losses: int) -> float:
 def drop_bound(wins: int, losses: int, n: int, alpha: float = 0.05) -> float:
     """Return how far the share of right answers may have fallen at most: the upper one-sided bound of a paired difference (G1).
 
-    Agresti and Min's interval (half an answer added to every cell) keeps its error on small tables; without it, no difference
-    in five answers would count as proof that nothing fell.
+    Tango's score interval: the spread is taken at the drop that is to be ruled out, not at the one observed, which would be too
+    small where hardly anything was lost.
 
     Args:
-        wins: Questions that only the candidate got right.
-        losses: Questions that only the other got right.
-        n: Questions asked of both.
+        wins: Units (facts, or questions of their own) on which only the candidate is right.
+        losses: Units on which only the other is right.
+        n: Units asked of both.
         alpha: Chance that the true drop lies above the bound.
 
     Raises:
         StatisticsError: The counts are impossible.
     """
     if wins < 0 or losses < 0 or wins + losses > n:
-        raise StatisticsError(f"{wins} wins and {losses} losses among {n} questions are not counts")
-    size, drop = n + 2, losses - wins
-    spread = math.sqrt(wins + losses + 1 - drop**2 / size)
-    return min(1.0, (drop + NormalDist().inv_cdf(1 - alpha) * spread) / size)
+        raise StatisticsError(f"{wins} wins and {losses} losses among {n} units are not counts")
+    if n == 0:
+        return 1.0
+    limit = -NormalDist().inv_cdf(1 - alpha)
+    low, high = (losses - wins) / n, 1.0
+    for _ in range(50):  # the score falls as the drop to be ruled out grows
+        middle = (low + high) / 2
+        low, high = (middle, high) if _score(wins, losses, n, middle) > limit else (low, middle)
+    return high
+
+
+def _score(wins: int, losses: int, n: int, drop: float) -> float:
+    """Return Tango's statistic of a paired difference against a true drop (Statistics in Medicine 17, 1998)."""
+    b = -losses - wins + (2 * n - losses + wins) * drop
+    c = -wins * drop * (1 - drop)
+    restricted = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
+    variance = n * (2 * restricted + drop * (1 - drop))
+    return (losses - wins - n * drop) / math.sqrt(variance) if variance > 0 else 0.0
 
 
 def paired_test(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str], seed: int) -> PairedTest:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
-from alas_assets.evaluation.statistics import StatisticsError, fact_counts, mcnemar, paired_test, probes_to_decide, wilson
+from alas_assets.evaluation.statistics import StatisticsError, drop_bound, fact_counts, mcnemar, paired_test, probes_to_decide, wilson
 
 
 def test_wilson_gives_the_known_intervals() -> None:
@@ -85,3 +88,40 @@ def test_wilson_holds_the_share_and_stays_in_bounds(correct: int, wrong: int) ->
     if correct + wrong:
         assert low <= correct / (correct + wrong) + 1e-12
         assert high >= correct / (correct + wrong) - 1e-12
+
+
+def test_the_bound_of_a_drop_shrinks_with_the_number_of_facts() -> None:
+    assert drop_bound(0, 0, 24) > 0.1 > drop_bound(0, 0, 25)  # what a set must hold to show that no tenth of it is lost
+    assert drop_bound(0, 16, 236) < 0.1 < drop_bound(0, 17, 236)
+
+
+@given(st.integers(1, 300), st.integers(0, 300), st.integers(0, 300))
+def test_a_bound_lies_above_what_was_observed_and_falls_with_wins(n: int, wins: int, losses: int) -> None:
+    wins, losses = min(wins, n), min(losses, max(0, n - wins))
+    bound = drop_bound(wins, losses, n)
+    assert (losses - wins) / n <= bound <= 1
+    if wins + losses < n:
+        assert drop_bound(wins + 1, losses, n) <= bound + 1e-9
+        assert drop_bound(wins, losses + 1, n) >= bound - 1e-9
+
+
+def test_impossible_counts_have_no_bound() -> None:
+    for counts in ((-1, 0, 5), (3, 3, 5)):
+        with pytest.raises(StatisticsError):
+            drop_bound(*counts)
+    assert drop_bound(0, 0, 0) == 1.0
+
+
+@pytest.mark.parametrize(("wins", "losses", "n"), [(0, 0, 30), (0, 3, 60), (4, 9, 100), (12, 2, 50)])
+def test_at_the_bound_the_score_is_the_limit_by_the_likelihood_itself(wins: int, losses: int, n: int) -> None:
+    """The closed form of the restricted estimate against a search for the greatest likelihood."""
+    bound = drop_bound(wins, losses, n)
+
+    def unlikely(q: float) -> float:
+        """Return minus the log-likelihood where wins have the chance q and losses q + bound."""
+        shares = ((wins, q), (losses, q + bound), (n - wins - losses, 1 - 2 * q - bound))
+        return -sum(count * math.log(share) for count, share in shares if count)
+
+    q = float(minimize_scalar(unlikely, bounds=(1e-12, (1 - bound) / 2 - 1e-12), method="bounded", options={"xatol": 1e-12}).x)
+    score = (losses - wins - n * bound) / math.sqrt(n * (2 * q + bound - bound**2))
+    assert score == pytest.approx(-1.645, abs=2e-3)
