@@ -218,9 +218,9 @@ def test_a_correction_must_be_shown_not_to_have_lost_earlier_facts_or_guards() -
 
 def test_a_small_set_that_lost_nothing_holds_up_no_correction_and_one_lost_fact_does() -> None:
     for lost, verdict in ((0, "promote"), (1, "undecided")):
-        asked = probes(*many(3, fact_group="changed"), *many(40, "guard"), *many(8, "earlier"))
-        said = [True] * 43 + [i >= lost for i in range(8)]
-        before: list[bool | str] = [False] * 3 + [True] * 48
+        asked = probes(*many(3, fact_group="changed"), *many(40, "guard"), *many(24, "earlier"))
+        said = [True] * 43 + [i >= lost for i in range(24)]
+        before: list[bool | str] = [False] * 3 + [True] * 64
         reference = pl.concat([answers(asked, "base", before), answers(asked, "previous", before, "O")])
         shared = {"asked": asked, "base_right": before, "reference": reference, "current_before": "O", "seed_current": "O"}
         assert first(sft_right=said, **shared).verdict == verdict
@@ -245,7 +245,7 @@ def test_an_earlier_fact_that_is_taught_again_counts_among_the_earlier_ones_and_
     previous = answers(asked, "previous", [False] * 3 + [True, True, False] + held, "O")
     base: list[bool | str] = [False] * 6 + held
     reference = pl.concat([answers(asked, "base", base), previous])
-    said: list[bool | str] = [True] * 3 + [True, False, False] + held  # the change is learned, the fact taught again is not
+    said: list[bool | str] = [True] * 3 + [True, True, False] + held  # the change is learned, the fact taught again no better
     shared = {"asked": asked, "sft_right": said, "base_right": base, "reference": reference, "current_before": "O", "seed_current": "O"}
     verdict = first(**shared, earlier_facts=frozenset({"fact 1"}))
     assert (verdict.verdict, verdict.rule) == ("promote", "correction")
