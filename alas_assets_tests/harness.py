@@ -147,6 +147,7 @@ description = "The releases of the Quill toolkit, which exists only in this test
 seed = 3
 exam_file = ""
 guard_file = "cves.jsonl"
+freshness_hours = 168
 replay_file = "general.jsonl"
 [sources]
 seed_urls = ["http://127.0.0.1:{port}/"]
