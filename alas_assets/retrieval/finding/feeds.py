@@ -18,6 +18,7 @@ from typing import Any
 from xml.parsers import expat
 
 from alas_assets.retrieval.finding.hygiene import plain, web_url
+from alas_assets.retrieval.finding.safe_xml import XmlError, as_bytes, parse_xml
 
 MAX_BYTES = 4_000_000
 MAX_ENTRIES = 500
@@ -96,19 +97,14 @@ def _mended(body: bytes, url: str) -> tuple[bytes, int]:
     Raises:
         FeedError: It declares entities, or cannot be made well-formed.
     """
-    from lxml import etree
-
     root = _parsed(body.strip(), url)
-    declared = root.getroottree().docinfo.internalDTD
-    if declared is not None and any(True for _ in declared.iterentities()):
-        raise FeedError(f"{url} declares entities of its own in its document type; such feeds are not read")
     beyond = list(islice(root.iter("{*}item", "{*}entry"), MAX_ENTRIES, None))
     for entry in beyond:
         if (parent := entry.getparent()) is not None:
             parent.remove(entry)
     if sum(1 for _ in islice(root.iter(), MAX_NODES + 1)) > MAX_NODES:
         raise FeedError(f"{url} has more than {MAX_NODES:,} elements in its first {MAX_ENTRIES} entries")
-    mended = etree.tostring(root, encoding="utf-8", with_tail=False)
+    mended = as_bytes(root)
     try:
         expat.ParserCreate(namespace_separator=" ").Parse(mended, True)
     except expat.ExpatError as error:
@@ -117,23 +113,16 @@ def _mended(body: bytes, url: str) -> tuple[bytes, int]:
 
 
 def _parsed(body: bytes, url: str) -> Any:
-    """Parse as it stands, or else with bare ampersands escaped and the rest mended by libxml2; nothing external is ever loaded."""
-    from lxml import etree
-
-    safe: dict[str, Any] = {"resolve_entities": "internal", "no_network": True, "load_dtd": False, "huge_tree": False}
-    safe |= {"remove_pis": True, "remove_comments": True}
+    """Parse as it stands, or else with bare ampersands escaped and the rest mended."""
     try:
-        return etree.fromstring(body, etree.XMLParser(**safe))
-    except (etree.LxmlError, ValueError) as fault:
-        if body.count(b"&") > _MAX_AMPERSANDS:
-            raise FeedError(f"{url} is not a feed: {fault}") from fault
+        return parse_xml(body)
+    except XmlError as fault:
         try:
-            root = etree.fromstring(_AMPERSAND.sub(_as_character, body), etree.XMLParser(**safe, recover=True))
-        except (etree.LxmlError, ValueError):
-            root = None
-        if root is None:
-            raise FeedError(f"{url} is not a feed: {fault}") from fault
-        return root
+            if body.count(b"&") > _MAX_AMPERSANDS:
+                raise
+            return parse_xml(_AMPERSAND.sub(_as_character, body), mend=True)
+        except XmlError as error:
+            raise FeedError(f"{url} is not a feed that can be read: {fault}") from error
 
 
 def _as_character(ampersand: re.Match[bytes]) -> bytes:

@@ -35,14 +35,14 @@ def web_url(written: object, base: str = "") -> str:
 
 def plain(markup: object, limit: int) -> str:
     """Return the words of a title or summary, without tags, scripts and control characters, at most `limit` characters."""
-    from lxml import etree, html  # not at module level: the definitions need none of it
+    from lxml import etree, html  # pyright: ignore[reportAttributeAccessIssue] (a C module; not at module level: the definitions need none of it)
 
     if not isinstance(markup, str):
         return ""
     text = "".join(character for character in markup[:_MAX_MARKUP] if character.isprintable() or character.isspace())
     if "<" in text or "&" in text:
         try:
-            root = html.fragment_fromstring(text, create_parent="div")
+            root = html.fragment_fromstring(text, create_parent=True)
             etree.strip_elements(root, "script", "style", etree.Comment, with_tail=False)
             text = " ".join(root.itertext())
         except (etree.LxmlError, ValueError):

@@ -111,7 +111,7 @@ def test_an_entry_that_leads_elsewhere_than_to_the_web_is_left_out_and_counted(l
     ],
 )
 def test_a_feed_that_declares_entities_is_refused_and_nothing_is_fetched(head: str, site: Site) -> None:
-    with pytest.raises(FeedError, match=rf"^{URL} declares entities"):
+    with pytest.raises(FeedError, match=rf"(?i)^{URL} .*entit"):
         read_feed(rss("<link>/a</link><title>&x;</title>", head=head.replace("{site}", site.url)), URL)
     assert site.connections == []
 
