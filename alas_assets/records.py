@@ -34,6 +34,7 @@ class PageOutline(Record):
     title: str
     headings: list[str] = Field(default_factory=list, description="h2 and h3 in document order")
     summary: str = ""
+    found_by: str = Field(default="", description="what led to it: seed, link, feed, sitemap, records, folder or search, with which")
 
 
 class Topic(Record):
@@ -108,6 +109,7 @@ class Curriculum(Record):
     merged: list[tuple[str, str]] = Field(default_factory=list, description="(dropped name, kept name)")
     broken_cycles: list[list[str]] = Field(default_factory=list)
     failed_urls: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of pages not surveyed")
+    found_by: dict[str, str] = Field(default_factory=dict, description="what led to each surveyed page, by URL")
     teacher: str = ""
 
 
@@ -231,6 +233,7 @@ FETCH_SCHEMA = pl.Schema(
         "page_id": pl.String,
         "host": pl.String,
         "topic_ids": _TEXT_LIST,
+        "found_by": pl.String,  # seed | link | feed <url> | sitemap <url> | records <url> | folder | search <provider>: <query> | query
         "ok": pl.Boolean,
         "status": pl.Int32,  # HTTP status; null where no answer came
         "reason": pl.String,  # why it failed, in words; "" when ok (R6)

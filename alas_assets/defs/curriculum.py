@@ -92,7 +92,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
     return step.run(Seed, make, describe, settings=settings)
 
 
-@loop_asset("1", kinds={"json"})
+@loop_asset("2", kinds={"json"})
 def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed) -> dg.MaterializeResult[Curriculum]:
     """The ordered syllabus of this iteration: topics from the surveyed pages, weak ones first, within the budget."""
     step = Step(context, alas)
@@ -102,7 +102,10 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         outlines, failures = survey(domain, step.store)
         if not outlines:
             reasons = "; ".join(f"{url}: {reason}" for url, reason in failures[:3])
-            raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check sources.seed_urls in the domain file")
+            raise StageError(
+                f"no page of {domain.key} could be surveyed: {reasons}. "
+                "Check sources.seed_urls, and what else [sources] names, in the domain file"
+            )
         proposed = alas.teacher(domain).plan(domain.description, curriculum_seed.seed_topics, outlines)
         plan = plan_curriculum(
             curriculum_seed,
@@ -112,7 +115,14 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             max_topics=budget.max_topics,
         )
         return Made(
-            plan.model_copy(update={"failed_urls": failures, "teacher": alas.teacher(domain).name}),
+            plan.model_copy(
+                update={
+                    "failed_urls": failures,
+                    "found_by": {outline.url: outline.found_by for outline in outlines},
+                    "teacher": alas.teacher(domain).name,
+                }
+            ),
+            volatile=("found_by",),
             final=not failures,
         )
 

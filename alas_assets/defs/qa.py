@@ -11,6 +11,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed
+from alas_assets.retrieval.study import with_found_pages
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.curate import Limits, coverage, curate
 from alas_assets.synthesis.leaks import find_leaks
@@ -60,16 +61,15 @@ def qa_pairs(
     def make(_: str) -> Made[pl.DataFrame]:
         chunks = chunks_of(alas, step.cell)
         teacher = alas.teacher(domain)
-        drafts, rejected = write_drafts(
-            teacher, curriculum.topics, chunks, max_pairs=budget.pairs_per_topic, phrasings=domain.thresholds.phrasings
-        )
+        topics = with_found_pages(curriculum.topics, documents)
+        drafts, rejected = write_drafts(teacher, topics, chunks, max_pairs=budget.pairs_per_topic, phrasings=domain.thresholds.phrasings)
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         pairs = curate(
             drafts,
             rejected,
             chunks,
-            curriculum.topics,
+            topics,
             [*guards_of(alas, domain), *neighbours_of(alas, domain)],
             count_tokens=TokenCounter(alas.student(domain).folder).count,
             teacher=f"{teacher.name} {teacher.version}",

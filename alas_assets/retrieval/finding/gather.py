@@ -1,0 +1,145 @@
+"""All pages that a domain's settings lead to beyond its seeds and their links, each with what found it (R1, R2).
+
+Index documents are fetched here through the domain's fetcher; the pages themselves are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from urllib.parse import urlsplit
+
+from alas_assets.domains.config import Domain
+from alas_assets.retrieval.fetch import DATA, Fetched, Fetcher, Wanted
+from alas_assets.retrieval.finding.feeds import FeedError, github_feed, read_feed
+from alas_assets.retrieval.finding.folder import Folder
+from alas_assets.retrieval.finding.queries import oldest, survey_queries
+from alas_assets.retrieval.finding.records_index import RecordIndexError, read_record_index
+from alas_assets.retrieval.finding.search import ask_all
+from alas_assets.retrieval.finding.sitemaps import Listed, Sitemap, SitemapError, newest_first, read_sitemap
+
+MAX_SITEMAPS = 20
+MAX_DEPTH = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page's address, and what led to it."""
+
+    url: str
+    by: str  # "link", "feed <url>", "sitemap <url>", "records <url>", "folder" or "search <provider>: <query>"
+
+
+class Gathering:
+    """What was found so far, in order, and what failed on the way.
+
+    Args:
+        domain: Its `sources` say where to look.
+        fetcher: Fetches index documents.
+        followed: Tells whether a listed address is a page that the domain wants.
+    """
+
+    def __init__(self, domain: Domain, fetcher: Fetcher, followed: Callable[[str], bool]) -> None:
+        self.pages: list[Found] = []
+        self.failures: list[tuple[str, str]] = []  # (url, reason)
+        self._domain = domain
+        self._sources = domain.sources
+        self._fetcher = fetcher
+        self._followed = followed
+
+    def gather(self, folder: Folder, today: date) -> None:
+        """Look into everything that the settings name, in this order: feeds, sitemaps, record indexes, folder, search."""
+        self._feeds()
+        self._sitemaps()
+        self._records()
+        self._folder(folder)
+        self._search(today)
+
+    def _feeds(self) -> None:
+        urls = [*self._sources.feeds, *(github_feed(repository) for repository in self._sources.github)]
+        for page in self._fetched(urls, replace(DATA, obeys_robots=not self._sources.feeds_ignore_robots)):
+            if not page.ok:
+                advice = "; feed readers read it all the same: set sources.feeds_ignore_robots" if "robots.txt" in page.reason else ""
+                self.failures.append((page.requested_url, page.reason + advice))
+                continue
+            try:
+                feed = read_feed(self._body(page), page.final_url)
+            except FeedError as error:
+                self.failures.append((page.requested_url, str(error)))
+                continue
+            entries = sorted(feed.entries, key=lambda entry: entry.updated, reverse=True)
+            self._add((entry.url for entry in entries if self._followed(entry.url)), f"feed {page.requested_url}")
+
+    def _sitemaps(self) -> None:
+        """Read the sitemaps and, a few levels deep, those that they name on their own host; pages count only there too."""
+        pending, seen = list(dict.fromkeys(self._sources.sitemaps)), set(self._sources.sitemaps)
+        read = 0
+        for _ in range(MAX_DEPTH):
+            room = MAX_SITEMAPS - read
+            self.failures += [(url, f"not read: {MAX_SITEMAPS} sitemaps were read already") for url in pending[max(room, 0) :]]
+            pending, read = pending[: max(room, 0)], read + len(pending)
+            deeper: list[Listed] = []
+            for page in self._fetched(pending, DATA):
+                found = self._sitemap(page)
+                if found is None:
+                    continue
+                own = [one.url for one in found.pages if _host(one.url) == _host(page.final_url)]
+                if elsewhere := len(found.pages) - len(own):
+                    self.failures.append((page.requested_url, f"{elsewhere} of its pages lie on other hosts and were left out"))
+                self._add((url for url in own if self._followed(url)), f"sitemap {page.requested_url}")
+                trusted = page.requested_url in self._sources.sitemaps and page.final_url.endswith("/robots.txt")
+                deeper += [one for one in found.sitemaps if trusted or _host(one.url) == _host(page.final_url)]
+            pending = [one.url for one in newest_first(deeper) if one.url not in seen]
+            pending = list(dict.fromkeys(pending))
+            seen.update(pending)
+        self.failures += [(url, f"not read: it lies more than {MAX_DEPTH} levels deep") for url in pending]
+
+    def _sitemap(self, page: Fetched) -> Sitemap | None:
+        if not page.ok:
+            self.failures.append((page.requested_url, page.reason))
+            return None
+        try:
+            return read_sitemap(self._body(page), page.final_url)
+        except SitemapError as error:
+            self.failures.append((page.requested_url, str(error)))
+            return None
+
+    def _records(self) -> None:
+        for page in self._fetched(self._sources.record_indexes, DATA):
+            if not page.ok:
+                self.failures.append((page.requested_url, page.reason))
+                continue
+            try:
+                listed = read_record_index(self._body(page), page.final_url)
+            except RecordIndexError as error:
+                self.failures.append((page.requested_url, str(error)))
+                continue
+            self._add((one.url for one in listed), f"records {page.requested_url}")
+
+    def _folder(self, folder: Folder) -> None:
+        listing = folder.listing()
+        self._add(listing.documents, "folder")
+        self.failures += listing.problems
+
+    def _search(self, today: date) -> None:
+        search = self._sources.search
+        if search is None:
+            return
+        for answer in ask_all(survey_queries(self._domain, search, today), self._sources, oldest(search, today)):
+            self._add((hit.url for hit in answer.hits), f"search {search.provider}: {answer.query}")
+            if answer.reason:
+                self.failures.append((answer.url, answer.reason))
+
+    def _fetched(self, urls: Sequence[str], wanted: Wanted) -> list[Fetched]:
+        return self._fetcher.fetch_many(urls, wanted=wanted) if urls else []
+
+    def _body(self, page: Fetched) -> bytes:
+        return (self._fetcher.store.pages / page.body_sha256).read_bytes()
+
+    def _add(self, urls: Iterable[str], by: str) -> None:
+        self.pages += [Found(url, by) for url in urls]
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.lower()
