@@ -48,7 +48,7 @@ class SearchSettings(_Section):
     results: int = Field(default=5, ge=1, le=20, description="hits taken per topic, and asked for per query")
     queries: int = Field(default=24, ge=1, description="queries that one step may ask at most")
     since_days: int = Field(default=365, ge=0, description="how old a hit may be; 0: any age")
-    deadline_seconds: float = Field(default=90.0, gt=0, description="for all queries of one step together")
+    deadline_seconds: float = Field(default=90.0, gt=0, description="after which one step asks no further query")
     templates: tuple[str, ...] = Field(
         default=("{topic} {context}", "{topic} release notes {year}"),
         min_length=1,

@@ -25,7 +25,7 @@ from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
 from alas_assets.retrieval.finding.folder import Folder, is_folder_url
 from alas_assets.retrieval.finding.gather import Found, Gathering
-from alas_assets.retrieval.finding.queries import oldest, primary_first, topic_queries
+from alas_assets.retrieval.finding.queries import primary_first, topic_queries
 from alas_assets.retrieval.finding.search import Asked, ask_all
 from alas_assets.retrieval.store import ChunkStore, Embed
 
@@ -155,7 +155,7 @@ def study(
             topic_ids = wanted.setdefault(urldefrag(url).url, [])
             if topic.topic_id not in topic_ids:
                 topic_ids.append(topic.topic_id)
-    asked = _searched(topics, domain, today or _today(), wanted, ways)
+    asked = _searched(topics, domain, store, today or _today(), wanted, ways)
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
     with Extractor(store) as extractor:
         pages = _read(wanted, fetcher, folder, extractor)
@@ -254,13 +254,17 @@ def _by_page(found: Iterable[Found], already: set[str]) -> dict[str, str]:
     return ways
 
 
-def _searched(topics: Sequence[Topic], domain: Domain, today: date, wanted: dict[str, list[str]], ways: dict[str, str]) -> list[Asked]:
+def _searched(
+    topics: Sequence[Topic], domain: Domain, store: ArtifactStore, today: date, wanted: dict[str, list[str]], ways: dict[str, str]
+) -> list[Asked]:
     """Ask for each topic and add the best pages found to what is wanted, within the budget of hits; return what was asked."""
     search = domain.sources.search
     if search is None:
         return []
     queries = {topic.topic_id: topic_queries(topic.name, domain, search, today) for topic in topics}
-    asked = ask_all([query for own in queries.values() for query in own], domain.sources, oldest(search, today))
+    # Each topic's first query comes before any topic's second, so that a short budget leaves no topic out.
+    in_turn = [query for rank in zip_longest(*queries.values()) for query in rank if query]
+    asked = ask_all(in_turn, domain.sources, today, store)
     hits = {one.query: [(hit.url, f"search {search.provider}: {one.query}") for hit in one.hits] for one in asked}
     for topic in topics:
         ranked = [one for rank in zip_longest(*(hits.get(query, []) for query in queries[topic.topic_id])) for one in rank if one]

@@ -77,12 +77,15 @@ def read_feed(body: bytes, url: str) -> Feed:
     if len(body) > MAX_BYTES:
         raise FeedError(f"{url} is larger than the {MAX_BYTES:,} bytes that a feed may have")
     mended, beyond = _mended(body, url)
-    parsed = feedparser.parse(
-        io.BytesIO(mended),
-        response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
-        sanitize_html=False,  # the words are taken out below, and its sanitizer is slow on hostile markup
-        resolve_relative_uris=False,
-    )
+    try:
+        parsed = feedparser.parse(
+            io.BytesIO(mended),
+            response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
+            sanitize_html=False,  # the words are taken out below, and its sanitizer is slow on hostile markup
+            resolve_relative_uris=False,
+        )
+    except Exception as error:  # a foreign parser on foreign text: it raises whatever an odd nesting leads it to
+        raise FeedError(f"{url} cannot be read as a feed ({type(error).__name__})") from error
     if not parsed.version:
         raise FeedError(f"{url} is neither an RSS nor an Atom feed")
     entries = [entry for raw in parsed.entries if (entry := _entry(raw, url))]

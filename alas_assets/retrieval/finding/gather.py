@@ -5,6 +5,7 @@ Index documents are fetched here through the domain's fetcher; the pages themsel
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,10 +15,12 @@ from alas_assets.domains.config import Domain
 from alas_assets.retrieval.fetch import DATA, Fetched, Fetcher, Wanted
 from alas_assets.retrieval.finding.feeds import FeedError, github_feed, read_feed
 from alas_assets.retrieval.finding.folder import Folder
-from alas_assets.retrieval.finding.queries import oldest, survey_queries
+from alas_assets.retrieval.finding.queries import survey_queries
 from alas_assets.retrieval.finding.records_index import RecordIndexError, read_record_index
 from alas_assets.retrieval.finding.search import ask_all
 from alas_assets.retrieval.finding.sitemaps import Listed, Sitemap, SitemapError, newest_first, read_sitemap
+
+log = logging.getLogger(__name__)
 
 MAX_SITEMAPS = 20
 MAX_DEPTH = 3
@@ -68,32 +71,39 @@ class Gathering:
             except FeedError as error:
                 self.failures.append((page.requested_url, str(error)))
                 continue
+            if feed.left_out:
+                log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, feed.left_out)
             entries = sorted(feed.entries, key=lambda entry: entry.updated, reverse=True)
             self._add((entry.url for entry in entries if self._followed(entry.url)), f"feed {page.requested_url}")
 
     def _sitemaps(self) -> None:
         """Read the sitemaps and, a few levels deep, those that they name on their own host; pages count only there too."""
-        pending, seen = list(dict.fromkeys(self._sources.sitemaps)), set(self._sources.sitemaps)
-        read = 0
+        pending, read = list(dict.fromkeys(self._sources.sitemaps)), set[str]()
         for _ in range(MAX_DEPTH):
-            room = MAX_SITEMAPS - read
-            self.failures += [(url, f"not read: {MAX_SITEMAPS} sitemaps were read already") for url in pending[max(room, 0) :]]
-            pending, read = pending[: max(room, 0)], read + len(pending)
-            deeper: list[Listed] = []
-            for page in self._fetched(pending, DATA):
-                found = self._sitemap(page)
-                if found is None:
-                    continue
-                own = [one.url for one in found.pages if _host(one.url) == _host(page.final_url)]
-                if elsewhere := len(found.pages) - len(own):
-                    self.failures.append((page.requested_url, f"{elsewhere} of its pages lie on other hosts and were left out"))
-                self._add((url for url in own if self._followed(url)), f"sitemap {page.requested_url}")
-                trusted = page.requested_url in self._sources.sitemaps and page.final_url.endswith("/robots.txt")
-                deeper += [one for one in found.sitemaps if trusted or _host(one.url) == _host(page.final_url)]
-            pending = [one.url for one in newest_first(deeper) if one.url not in seen]
-            pending = list(dict.fromkeys(pending))
-            seen.update(pending)
-        self.failures += [(url, f"not read: it lies more than {MAX_DEPTH} levels deep") for url in pending]
+            now, beyond = pending[: MAX_SITEMAPS - len(read)], pending[MAX_SITEMAPS - len(read) :]
+            if beyond:
+                self.failures.append((beyond[0], f"not read, and {len(beyond) - 1} more: at most {MAX_SITEMAPS} sitemaps are"))
+            read.update(now)
+            deeper = [one for page in self._fetched(now, DATA) for one in self._taken(page)]
+            pending = list(dict.fromkeys(one.url for one in newest_first(deeper) if one.url not in read))
+            if beyond or not pending:
+                return
+        self.failures.append((pending[0], f"not read, and {len(pending) - 1} more: they lie more than {MAX_DEPTH} levels deep"))
+
+    def _taken(self, page: Fetched) -> list[Listed]:
+        """Take a sitemap's pages, and return the sitemaps that it may send to: a robots.txt that the domain names may send anywhere."""
+        found = self._sitemap(page)
+        if found is None:
+            return []
+        host = _host(page.final_url)
+        own = [one.url for one in found.pages if _host(one.url) == host]
+        if elsewhere := len(found.pages) - len(own):
+            self.failures.append((page.requested_url, f"{elsewhere} of its pages lie on other hosts and were left out"))
+        if found.left_out:
+            log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, found.left_out)
+        self._add((url for url in own if self._followed(url)), f"sitemap {page.requested_url}")
+        named = page.requested_url in self._sources.sitemaps and page.final_url.endswith("/robots.txt")
+        return [one for one in found.sitemaps if named or _host(one.url) == host]
 
     def _sitemap(self, page: Fetched) -> Sitemap | None:
         if not page.ok:
@@ -126,7 +136,7 @@ class Gathering:
         search = self._sources.search
         if search is None:
             return
-        for answer in ask_all(survey_queries(self._domain, search, today), self._sources, oldest(search, today)):
+        for answer in ask_all(survey_queries(self._domain, search, today), self._sources, today, self._fetcher.store):
             self._add((hit.url for hit in answer.hits), f"search {search.provider}: {answer.query}")
             if answer.reason:
                 self.failures.append((answer.url, answer.reason))

@@ -5,18 +5,25 @@ How a provider is spoken to is its own module under `finding.providers`; what is
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import date
 from importlib import import_module
 from typing import Protocol
 from urllib.parse import quote
 
 from alas_assets.domains.config import SearchSettings, Sources
+from alas_assets.provenance.ids import short_id
+from alas_assets.provenance.store import ArtifactStore, write_atomic
 from alas_assets.retrieval.address import Resolver, resolve
 from alas_assets.retrieval.finding.hygiene import iso_time, plain, web_url
+from alas_assets.retrieval.finding.queries import oldest
+
+log = logging.getLogger(__name__)
 
 MAX_TITLE = 300
 MAX_SNIPPET = 1_000
@@ -76,14 +83,10 @@ class Access:
     name: str
     url: str  # without a slash at its end
     key_env: str
-    key: str
+    key: str = field(repr=False)
     seconds: float  # for one query
     private_hosts: tuple[str, ...]
     resolver: Resolver
-
-    def __repr__(self) -> str:
-        """Show no key."""
-        return f"Access({self.name}, {self.url})"
 
 
 @dataclass(frozen=True)
@@ -119,40 +122,67 @@ def open_provider(sources: Sources, resolver: Resolver = resolve) -> SearchProvi
     return module.open_with(access)
 
 
-def ask_all(queries: Sequence[str], sources: Sources, since: date | None, resolver: Resolver = resolve) -> list[Asked]:
+def ask_all(queries: Sequence[str], sources: Sources, today: date, store: ArtifactStore, resolver: Resolver = resolve) -> list[Asked]:
     """Ask the domain's provider one query after another, within its limits of number and time; a failure is a reason and the rest goes on.
 
+    An answer is stored before it is used, and the same query costs nothing again on the same day (O4).
+
     Args:
-        queries: What to ask.
+        queries: What to ask; those beyond `queries` of the settings are left out.
         sources: Its `search` says whom, how much and how long.
-        since: Hits that state an earlier date are left out.
+        today: Hits that state a date too long before it are left out.
+        store: Keeps the answers, in `searches`.
         resolver: Turns the provider's name into addresses.
+
+    Raises:
+        OSError: The store cannot be written.
     """
     search = sources.search
-    if search is None or not queries:
+    if search is None:
         return []
-    stopped = ""
-    provider = None
-    try:
-        provider = open_provider(sources, resolver)
-    except SearchError as error:
-        stopped = str(error)
-    until = time.monotonic() + search.deadline_seconds
+    distinct = list(dict.fromkeys(queries))
+    if len(distinct) > search.queries:
+        log.warning("%d queries are there, the first %d are asked (sources.search.queries)", len(distinct), search.queries)
+    provider: SearchProvider | None = None
+    stopped, until = "", time.monotonic() + search.deadline_seconds
     answers = []
-    for number, query in enumerate(dict.fromkeys(queries)):
-        if number == search.queries:
-            stopped = stopped or f"not asked: {search.queries} queries were asked already (sources.search.queries)"
-        elif time.monotonic() >= until:
-            stopped = stopped or f"not asked: the {search.deadline_seconds:g} s for all queries were over (sources.search.deadline_seconds)"
-        hits, reason = [], stopped
-        if provider is not None and not stopped:
+    for query in distinct[: search.queries]:
+        memory = _Memory(store, search, query, today)
+        hits, reason = memory.recall(), ""
+        if hits is None and not stopped and time.monotonic() >= until:
+            stopped = f"not asked: the {search.deadline_seconds:g} s for all queries were over (sources.search.deadline_seconds)"
+        if hits is None and not stopped:
             try:
-                hits = _kept(provider.search(query, search.results, since), search.results, since)
+                provider = provider or open_provider(sources, resolver)
+                since = oldest(search, today)
+                hits = memory.keep(_chosen(provider.search(query, search.results, since), search.results, since))
             except SearchError as error:
                 reason = str(error)
                 stopped = f"not asked: {reason}" if error.final else ""
-        answers.append(Asked(query, asked_url(search, query), hits, reason))
+        elif hits is None:
+            reason = stopped
+        answers.append(Asked(query, asked_url(search, query), hits or [], reason))
     return answers
+
+
+class _Memory:
+    """What one query brought on one day, as a file of the store."""
+
+    def __init__(self, store: ArtifactStore, search: SearchSettings, query: str, today: date) -> None:
+        key = short_id("search", search.provider, _base(search), query, str(search.results), str(search.since_days), today.isoformat())
+        self._path = store.root / "searches" / f"{key}.json"
+
+    def recall(self) -> list[Hit] | None:
+        """Return the hits, or None where the query was not answered that day or the file is damaged."""
+        try:
+            return [Hit(*map(str, fields)) for fields in json.loads(self._path.read_bytes())]
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, hits: list[Hit]) -> list[Hit]:
+        """Store the hits and return them."""
+        write_atomic(self._path, json.dumps([astuple(one) for one in hits]).encode())
+        return hits
 
 
 def hit(url: object, title: object, snippet: object, published: object) -> Hit | None:
@@ -161,7 +191,7 @@ def hit(url: object, title: object, snippet: object, published: object) -> Hit |
     return Hit(address, plain(title, MAX_TITLE), plain(snippet, MAX_SNIPPET), iso_time(published)) if address else None
 
 
-def _kept(hits: list[Hit], limit: int, since: date | None) -> list[Hit]:
+def _chosen(hits: list[Hit], limit: int, since: date | None) -> list[Hit]:
     fresh = [one for one in hits if since is None or not one.published or one.published[:10] >= since.isoformat()]
     return list({one.url: one for one in reversed(fresh)}.values())[::-1][:limit]
 

@@ -136,7 +136,17 @@ def test_a_body_that_names_a_file_is_no_way_to_read_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html><body>hi</body></html>", b"{}", b"\x00\x01", b"<", "<a:b/>".encode("utf-16"), b"<x xmlns:y=''/>"]
+    "body",
+    [
+        b"",
+        b"<html><body>hi</body></html>",
+        b"{}",
+        b"\x00\x01",
+        b"<",
+        b"<channel><item><link><item",
+        "<a:b/>".encode("utf-16"),
+        b"<x xmlns:y=''/>",
+    ],
 )
 def test_what_is_no_feed_is_one_error_that_names_it(body: bytes) -> None:
     with pytest.raises(FeedError, match=URL):

@@ -8,19 +8,23 @@ import logging
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.domains.config import Sources
+from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.finding.endpoint import MAX_ANSWER
 from alas_assets.retrieval.finding.search import Asked, Hit, SearchError, ask_all, open_provider
 from alas_assets_tests.retrieval.finding.provider import KEY, VARIABLE, Provider, Request, providing
 
 PROVIDERS = ["searxng", "brave", "tavily", "exa"]
 KEYED = PROVIDERS[1:]
-SINCE = date(2026, 1, 15)
+TODAY = date(2026, 11, 27)
+SINCE = "2026-01-15"
+AGE = (TODAY - date.fromisoformat(SINCE)).days
 PAGES = [
     {"url": "https://docs.example.org/new#top", "title": "What is <b>new</b>", "text": "Words & more", "when": "2026-11-20T10:00:00Z"},
     {"url": "https://blog.example.org/old", "title": "Old", "text": "", "when": "2025-01-01T00:00:00Z"},
@@ -52,8 +56,13 @@ def wire(name: str, pages: list[dict[str, object]]) -> object:
     return {"requestId": "r", "resolvedSearchType": "neural", "results": found, "costDollars": {"total": 0.005}}
 
 
-def asked(provider: Provider, name: str, query: str = "what is new", **changes: object) -> Asked:
-    (answer,) = ask_all([query], provider.sources(name, **changes), SINCE)
+def ask(provider: Provider, name: str, *queries: str, store: ArtifactStore, **changes: Any) -> list[Asked]:
+    search = {"since_days": AGE, **changes.pop("search", {})}
+    return ask_all(queries, provider.sources(name, search=search, **changes), TODAY, store)
+
+
+def asked(provider: Provider, name: str, query: str = "what is new", *, store: ArtifactStore, **changes: Any) -> Asked:
+    (answer,) = ask(provider, name, query, store=store, **changes)
     return answer
 
 
@@ -61,10 +70,10 @@ def asked(provider: Provider, name: str, query: str = "what is new", **changes: 
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_hits_are_plain_web_pages_and_those_known_to_be_too_old_are_left_out(name: str, provider: Provider) -> None:
+def test_hits_are_plain_web_pages_and_those_known_to_be_too_old_are_left_out(name: str, provider: Provider, store: ArtifactStore) -> None:
     bad = [{"url": url, "title": "x", "text": "", "when": None} for url in ("file:///etc/passwd", "folder://local/x.md", "javascript:x")]
     provider.answer(wire(name, [*PAGES[:1], *bad, *PAGES[1:]]))
-    answer = asked(provider, name)
+    answer = asked(provider, name, store=store)
     assert answer.reason == ""
     assert [hit.url for hit in answer.hits] == ["https://docs.example.org/new", "https://undated.example.org/"]
     first = answer.hits[0]
@@ -72,9 +81,9 @@ def test_hits_are_plain_web_pages_and_those_known_to_be_too_old_are_left_out(nam
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_provider_is_asked_in_its_own_form_with_its_key_and_the_age(name: str, provider: Provider) -> None:
+def test_a_provider_is_asked_in_its_own_form_with_its_key_and_the_age(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire(name, []))
-    answer = asked(provider, name, 'C++ & "quotes" ?x=1', search={"results": 7})
+    answer = asked(provider, name, 'C++ & "quotes" ?x=1', search={"results": 7}, store=store)
     assert (answer.hits, answer.reason) == ([], "")
     (request,) = provider.asked
     check = {"searxng": searxng_form, "brave": brave_form, "tavily": tavily_form, "exa": exa_form}[name]
@@ -107,9 +116,9 @@ def exa_form(request: Request) -> None:
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_no_more_hits_are_taken_than_were_asked_for_and_each_once(name: str, provider: Provider) -> None:
+def test_no_more_hits_are_taken_than_were_asked_for_and_each_once(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire(name, [{"url": f"https://a.example/{n % 8}", "title": "", "text": "", "when": None} for n in range(30)]))
-    assert [hit.url[-1] for hit in asked(provider, name).hits] == ["0", "1", "2", "3", "4"]
+    assert [hit.url[-1] for hit in asked(provider, name, store=store).hits] == ["0", "1", "2", "3", "4"]
 
 
 # ------------------------------------------------------------------------------------------------ faults
@@ -121,11 +130,11 @@ def test_no_more_hits_are_taken_than_were_asked_for_and_each_once(name: str, pro
     [(401, "key"), (403, ""), (404, "404 Not Found"), (429, "come again after 3600"), (500, "500"), (302, "sources.search.url")],
 )
 def test_a_fault_is_a_reason_without_the_key(
-    name: str, status: int, words: str, provider: Provider, caplog: pytest.LogCaptureFixture
+    name: str, status: int, words: str, provider: Provider, store: ArtifactStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     provider.answer({"detail": {"error": f"bad key {KEY}"}, "error": KEY}, status, Retry_After="3600", Location="http://127.0.0.1:1/")
-    answer = asked(provider, name)
+    answer = asked(provider, name, store=store)
     assert answer.hits == []
     assert f"{name} answered {status}" in answer.reason
     assert words in answer.reason
@@ -135,25 +144,25 @@ def test_a_fault_is_a_reason_without_the_key(
     assert len(provider.asked) == 1
 
 
-def test_a_searxng_without_json_says_what_to_set(provider: Provider) -> None:
+def test_a_searxng_without_json_says_what_to_set(provider: Provider, store: ArtifactStore) -> None:
     provider.answer(b"Forbidden", 403)
-    assert "search.formats in its settings.yml" in asked(provider, "searxng").reason
+    assert "search.formats in its settings.yml" in asked(provider, "searxng", store=store).reason
 
 
 @pytest.mark.parametrize("name", KEYED)
-def test_a_wrong_key_names_its_variable_and_ends_the_asking(name: str, provider: Provider) -> None:
+def test_a_wrong_key_names_its_variable_and_ends_the_asking(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer({}, 401)
-    first, second = ask_all(["a", "b"], provider.sources(name), None)
+    first, second = ask(provider, name, "a", "b", store=store)
     assert VARIABLE in first.reason
     assert second.reason.startswith("not asked: ")
     assert len(provider.asked) == 1
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_provider_that_asks_for_a_moment_is_asked_once_more(name: str, provider: Provider) -> None:
+def test_a_provider_that_asks_for_a_moment_is_asked_once_more(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer({}, 429, Retry_After="0")
     provider.answer(wire(name, PAGES))
-    assert len(asked(provider, name).hits) == 2
+    assert len(asked(provider, name, store=store).hits) == 2
     assert len(provider.asked) == 2
 
 
@@ -161,38 +170,40 @@ def test_a_provider_that_asks_for_a_moment_is_asked_once_more(name: str, provide
 @pytest.mark.parametrize(
     "body", [b"", b"<html>hello</html>", b"[]", b"null", b'{"results": 3}', b'{"web": [], "results": {"a": 1}}', b"{" * 5_000]
 )
-def test_a_malformed_answer_is_a_reason_and_the_next_query_is_asked(name: str, body: bytes, provider: Provider) -> None:
+def test_a_malformed_answer_is_a_reason_and_the_next_query_is_asked(
+    name: str, body: bytes, provider: Provider, store: ArtifactStore
+) -> None:
     provider.answer(body)
     provider.answer(wire(name, PAGES))
-    first, second = ask_all(["a", "b"], provider.sources(name), SINCE)
+    first, second = ask(provider, name, "a", "b", store=store)
     assert first.hits == []
     assert first.reason
     assert len(second.hits) == 2
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_dripping_answer_is_given_up_at_the_deadline(name: str, provider: Provider) -> None:
+def test_a_dripping_answer_is_given_up_at_the_deadline(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire(name, PAGES))
     provider.drip = 0.05
-    assert "did not answer in full within 0.5 s" in asked(provider, name, timeout_seconds=0.5).reason
+    assert "did not answer in full within 0.5 s" in asked(provider, name, timeout_seconds=0.5, store=store).reason
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_an_answer_without_end_is_cut_also_when_it_was_packed(name: str, provider: Provider) -> None:
+def test_an_answer_without_end_is_cut_also_when_it_was_packed(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(gzip.compress(b" " * (MAX_ANSWER * 10)), Content_Encoding="gzip")
-    assert f"more than {MAX_ANSWER:,} bytes" in asked(provider, name).reason
+    assert f"more than {MAX_ANSWER:,} bytes" in asked(provider, name, store=store).reason
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_provider_on_a_private_address_must_be_allowed(name: str, provider: Provider) -> None:
+def test_a_provider_on_a_private_address_must_be_allowed(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire(name, PAGES))
-    assert "sources.private_hosts" in asked(provider, name, private_hosts=[]).reason
+    assert "sources.private_hosts" in asked(provider, name, private_hosts=[], store=store).reason
     assert provider.asked == []
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_provider_that_is_down_is_a_reason(name: str, provider: Provider) -> None:
-    answer = asked(provider, name, search={"url": "http://127.0.0.1:1"}, private_hosts=["127.0.0.1:1"])
+def test_a_provider_that_is_down_is_a_reason(name: str, provider: Provider, store: ArtifactStore) -> None:
+    answer = asked(provider, name, search={"url": "http://127.0.0.1:1"}, private_hosts=["127.0.0.1:1"], store=store)
     assert f"no answer from {name}" in answer.reason
 
 
@@ -202,28 +213,43 @@ def test_a_provider_that_is_down_is_a_reason(name: str, provider: Provider) -> N
 @pytest.mark.parametrize("name", KEYED)
 @pytest.mark.parametrize(("value", "words"), [("", "is not set"), ("käy", "characters"), ("a\nb", "characters")])
 def test_a_key_that_is_missing_or_broken_is_said_and_nothing_is_asked(
-    name: str, value: str, words: str, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    name: str, value: str, words: str, provider: Provider, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, value)
-    answer = asked(provider, name)
+    answer = asked(provider, name, store=store)
     assert VARIABLE in answer.reason
     assert words in answer.reason
     assert provider.asked == []
 
 
-def test_no_more_is_asked_than_the_settings_allow(provider: Provider) -> None:
+def test_no_more_is_asked_than_the_settings_allow(provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire("searxng", PAGES))
-    answers = ask_all(["a", "b", "a", "c"], provider.sources("searxng", search={"queries": 2}), SINCE)
-    assert [answer.query for answer in answers] == ["a", "b", "c"]
-    assert "sources.search.queries" in answers[2].reason
+    answers = ask(provider, "searxng", "a", "b", "a", "c", store=store, search={"queries": 2})
+    assert [(answer.query, answer.reason) for answer in answers] == [("a", ""), ("b", "")]
     assert len(provider.asked) == 2
 
 
-def test_all_queries_together_have_a_deadline(provider: Provider) -> None:
+def test_all_queries_together_have_a_deadline(provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire("searxng", PAGES))
-    answers = ask_all(["a", "b"], provider.sources("searxng", search={"deadline_seconds": 1e-9}), SINCE)
+    answers = ask(provider, "searxng", "a", "b", store=store, search={"deadline_seconds": 1e-9})
     assert all("sources.search.deadline_seconds" in answer.reason for answer in answers)
     assert provider.asked == []
+
+
+def test_the_same_query_costs_nothing_again_that_day_and_a_failed_one_is_asked_again(provider: Provider, store: ArtifactStore) -> None:
+    provider.answer({}, 500)
+    provider.answer(wire("brave", PAGES))
+    assert asked(provider, "brave", store=store).reason
+    first, second = (asked(provider, "brave", store=store) for _ in range(2))
+    assert first == second
+    assert len(first.hits) == 2
+    assert len(provider.asked) == 2
+    ask_all([first.query], provider.sources("brave", search={"since_days": AGE}), date(2026, 11, 28), store)
+    assert len(provider.asked) == 3
+    for path in (store.root / "searches").iterdir():
+        assert KEY not in path.read_text(encoding="utf-8")
+        path.write_text("{", encoding="utf-8")
+    assert asked(provider, "brave", store=store) == first
 
 
 @pytest.mark.parametrize(("name", "package"), [("tavily", "tavily"), ("exa", "exa_py"), ("duckduckgo", "ddgs")])
@@ -235,7 +261,7 @@ def test_a_client_that_is_not_installed_names_its_extra(
         open_provider(provider.sources(name))
 
 
-def test_no_client_is_loaded_for_a_domain_that_does_not_ask(provider: Provider) -> None:
+def test_no_client_is_loaded_for_a_domain_that_does_not_ask(provider: Provider, store: ArtifactStore) -> None:
     assert ask_all(["a"], Sources(seed_urls=(provider.url,)), None) == []
     assert provider.asked == []
 
@@ -267,9 +293,11 @@ VALUES = st.recursive(
         VALUES.map(lambda v: json.dumps({"results": [v]}).encode()),
     )
 )
-def test_any_answer_is_hits_or_a_reason(name: str, fuzzed: Provider, monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_any_answer_is_hits_or_a_reason(
+    name: str, fuzzed: Provider, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, body: bytes
+) -> None:
     monkeypatch.setenv(VARIABLE, KEY)
     fuzzed.answers[:] = [(200, body, {})]
-    (answer,) = ask_all(["a"], fuzzed.sources(name), None)
+    (answer,) = ask_all(["a"], fuzzed.sources(name), TODAY, ArtifactStore(tmp_path_factory.mktemp("fuzz")))
     assert not (answer.hits and answer.reason)
     assert all(hit.url.startswith(("http://", "https://")) for hit in answer.hits)
