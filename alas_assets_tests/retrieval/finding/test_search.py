@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,12 +22,13 @@ from alas_assets_tests.retrieval.finding.provider import KEY, VARIABLE, Provider
 
 PROVIDERS = ["searxng", "brave", "tavily", "exa"]
 KEYED = PROVIDERS[1:]
-TODAY = date(2026, 11, 27)
-SINCE = "2026-01-15"
-AGE = (TODAY - date.fromisoformat(SINCE)).days
+TODAY = datetime.now(UTC).date()  # providers count an age back from the real day
+AGE = 300
+SINCE = (TODAY - timedelta(days=AGE)).isoformat()
+FRESH = f"{TODAY.isoformat()}T00:00:00"
 PAGES = [
-    {"url": "https://docs.example.org/new#top", "title": "What is <b>new</b>", "text": "Words & more", "when": "2026-11-20T10:00:00Z"},
-    {"url": "https://blog.example.org/old", "title": "Old", "text": "", "when": "2025-01-01T00:00:00Z"},
+    {"url": "https://docs.example.org/new#top", "title": "What is <b>new</b>", "text": "Words & more", "when": f"{FRESH}Z"},
+    {"url": "https://blog.example.org/old", "title": "Old", "text": "", "when": "2020-01-01T00:00:00Z"},
     {"url": "https://undated.example.org/", "title": "Undated", "text": "", "when": None},
 ]
 
@@ -77,7 +78,7 @@ def test_hits_are_plain_web_pages_and_those_known_to_be_too_old_are_left_out(nam
     assert answer.reason == ""
     assert [hit.url for hit in answer.hits] == ["https://docs.example.org/new", "https://undated.example.org/"]
     first = answer.hits[0]
-    assert first == Hit("https://docs.example.org/new", "What is new", "" if name == "exa" else "Words & more", "2026-11-20T10:00:00+00:00")
+    assert first == Hit("https://docs.example.org/new", "What is new", "" if name == "exa" else "Words & more", f"{FRESH}+00:00")
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -100,18 +101,18 @@ def searxng_form(request: Request) -> None:
 def brave_form(request: Request) -> None:
     assert (request.method, request.path, request.headers["x-subscription-token"]) == ("GET", "/res/v1/web/search", KEY)
     assert (request.query["q"], request.query["count"]) == ('C++ & "quotes" ?x=1', "7")
-    assert request.query["freshness"] == f"2026-01-15to{datetime.now(UTC).date().isoformat()}"
+    assert request.query["freshness"] == f"{SINCE}to{datetime.now(UTC).date().isoformat()}"
 
 
 def tavily_form(request: Request) -> None:
     assert (request.method, request.path, request.headers["authorization"]) == ("POST", "/search", f"Bearer {KEY}")
-    assert request.body == {"query": 'C++ & "quotes" ?x=1', "max_results": 7, "start_date": "2026-01-15"}
+    assert request.body == {"query": 'C++ & "quotes" ?x=1', "max_results": 7, "start_date": SINCE}
 
 
 def exa_form(request: Request) -> None:
     assert (request.method, request.path, request.headers["x-api-key"]) == ("POST", "/search", KEY)
     assert request.body["query"] == 'C++ & "quotes" ?x=1'
-    assert (request.body["numResults"], request.body["startPublishedDate"]) == (7, "2026-01-15")
+    assert (request.body["numResults"], request.body["startPublishedDate"]) == (7, SINCE)
     assert "contents" not in request.body
 
 
@@ -244,7 +245,7 @@ def test_the_same_query_costs_nothing_again_that_day_and_a_failed_one_is_asked_a
     assert first == second
     assert len(first.hits) == 2
     assert len(provider.asked) == 2
-    ask_all([first.query], provider.sources("brave", search={"since_days": AGE}), date(2026, 11, 28), store)
+    ask_all([first.query], provider.sources("brave", search={"since_days": AGE}), TODAY + timedelta(days=1), store)
     assert len(provider.asked) == 3
     for path in (store.root / "searches").iterdir():
         assert KEY not in path.read_text(encoding="utf-8")
@@ -261,8 +262,8 @@ def test_a_client_that_is_not_installed_names_its_extra(
         open_provider(provider.sources(name))
 
 
-def test_no_client_is_loaded_for_a_domain_that_does_not_ask(provider: Provider, store: ArtifactStore) -> None:
-    assert ask_all(["a"], Sources(seed_urls=(provider.url,)), None) == []
+def test_a_domain_without_a_provider_asks_nobody(provider: Provider, store: ArtifactStore) -> None:
+    assert ask_all(["a"], Sources(seed_urls=(provider.url,)), TODAY, store) == []
     assert provider.asked == []
 
 
