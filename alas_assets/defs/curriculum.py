@@ -1,5 +1,7 @@
 """Assets `curriculum_seed` (the feedback port) and `curriculum` (P1-P3, V1). Planning itself is in `planning`."""
 
+from collections import Counter
+
 import dagster as dg
 import polars as pl
 
@@ -145,6 +147,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "deferred": len(plan.deferred),
             "merged": dg.MetadataValue.json([list(pair) for pair in plan.merged]),
             "broken_cycles": dg.MetadataValue.json(plan.broken_cycles),
+            "pages_found_by": dg.MetadataValue.json(dict(Counter(way.partition(" ")[0] for way in plan.found_by.values()))),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
             "syllabus": show.table(rows, rows=20),
             "teacher": plan.teacher,

@@ -92,7 +92,7 @@ class Sources(_Section):
     feeds: tuple[str, ...] = Field(default=(), max_length=50, description="RSS or Atom feeds; the pages of their entries are studied")
     github: tuple[str, ...] = Field(default=(), max_length=50, description="owner/repo whose releases are studied, through their feed")
     sitemaps: tuple[str, ...] = Field(
-        default=(), max_length=50, description="sitemaps, sitemap indexes, or robots.txt files that name some"
+        default=(), max_length=50, description="sitemaps, sitemap indexes, plain lists of URLs, or robots.txt files that name sitemaps"
     )
     record_indexes: tuple[str, ...] = Field(
         default=(), max_length=50, description="change lists of vulnerability records: the CVE list's delta.json, OSV's modified_id.csv"

@@ -93,7 +93,7 @@ def survey(
     """
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
     pattern = _link_pattern(domain)
-    gathering = Gathering(domain, fetcher, lambda url: not _NOT_PAGES.search(url) and bool(pattern.search(url)))
+    gathering = Gathering(domain, fetcher, pattern, _NOT_PAGES)
     gathering.gather(folder, today or _today())
     outlines: dict[str, PageOutline] = {}
     with Extractor(store) as extractor:

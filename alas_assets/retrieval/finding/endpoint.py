@@ -124,6 +124,7 @@ class Endpoint:
         status, key_env = answered.status_code, self.access.key_env
         words = {
             401: f"is the key in {key_env} right?" if key_env else "it wants a key",
+            402: "its quota is spent",
             403: f"the key in {key_env} may not do this" if key_env else "it refuses the request",
             429: "its quota is spent"
             + (f"; it asks to come again after {answered.headers['retry-after'][:40]}" if "retry-after" in answered.headers else ""),

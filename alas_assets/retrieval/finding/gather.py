@@ -6,7 +6,8 @@ Index documents are fetched here through the domain's fetcher; the pages themsel
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlsplit
@@ -40,16 +41,18 @@ class Gathering:
     Args:
         domain: Its `sources` say where to look.
         fetcher: Fetches index documents.
-        followed: Tells whether a listed address is a page that the domain wants.
+        pattern: What a listed page's URL must match (`sources.link_pattern`).
+        no_page: What the URL of a document matches that feeds and sitemaps list beside pages, such as images.
     """
 
-    def __init__(self, domain: Domain, fetcher: Fetcher, followed: Callable[[str], bool]) -> None:
+    def __init__(self, domain: Domain, fetcher: Fetcher, pattern: re.Pattern[str], no_page: re.Pattern[str]) -> None:
         self.pages: list[Found] = []
         self.failures: list[tuple[str, str]] = []  # (url, reason)
         self._domain = domain
         self._sources = domain.sources
         self._fetcher = fetcher
-        self._followed = followed
+        self._pattern = pattern
+        self._no_page = no_page
 
     def gather(self, folder: Folder, today: date) -> None:
         """Look into everything that the settings name, in this order: feeds, sitemaps, record indexes, folder, search."""
@@ -74,7 +77,7 @@ class Gathering:
             if feed.left_out:
                 log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, feed.left_out)
             entries = sorted(feed.entries, key=lambda entry: entry.updated, reverse=True)
-            self._add((entry.url for entry in entries if self._followed(entry.url)), f"feed {page.requested_url}")
+            self._add((entry.url for entry in entries if self._is_page(entry.url)), f"feed {page.requested_url}")
 
     def _sitemaps(self) -> None:
         """Read the sitemaps and, a few levels deep, those that they name on their own host; pages count only there too."""
@@ -101,7 +104,7 @@ class Gathering:
             self.failures.append((page.requested_url, f"{elsewhere} of its pages lie on other hosts and were left out"))
         if found.left_out:
             log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, found.left_out)
-        self._add((url for url in own if self._followed(url)), f"sitemap {page.requested_url}")
+        self._add((url for url in own if self._is_page(url)), f"sitemap {page.requested_url}")
         named = page.requested_url in self._sources.sitemaps and page.final_url.endswith("/robots.txt")
         return [one for one in found.sitemaps if named or _host(one.url) == host]
 
@@ -125,7 +128,7 @@ class Gathering:
             except RecordIndexError as error:
                 self.failures.append((page.requested_url, str(error)))
                 continue
-            self._add((one.url for one in listed), f"records {page.requested_url}")
+            self._add((one.url for one in listed if self._pattern.search(one.url)), f"records {page.requested_url}")
 
     def _folder(self, folder: Folder) -> None:
         listing = folder.listing()
@@ -140,6 +143,9 @@ class Gathering:
             self._add((hit.url for hit in answer.hits), f"search {search.provider}: {answer.query}")
             if answer.reason:
                 self.failures.append((answer.url, answer.reason))
+
+    def _is_page(self, url: str) -> bool:
+        return bool(self._pattern.search(url)) and not self._no_page.search(url)
 
     def _fetched(self, urls: Sequence[str], wanted: Wanted) -> list[Fetched]:
         return self._fetcher.fetch_many(urls, wanted=wanted) if urls else []

@@ -14,7 +14,9 @@ from alas_assets.retrieval.finding.hygiene import iso_time, web_url
 from alas_assets.retrieval.finding.sitemaps import Listed, newest_first
 
 MAX_RECORDS = 20_000
-_OSV_LINE = re.compile(r"(\d{4}-\d{2}-\d{2}T[0-9:.]+(?:Z|[+-]\d{2}:\d{2})),([A-Za-z0-9._ :+-]{1,100}(?:/[A-Za-z0-9._:+-]{1,100})?)")
+_OSV_LINE = re.compile(
+    r"(\d{4}-\d{2}-\d{2}T[0-9:.]+(?:Z|[+-]\d{2}:\d{2})),([A-Za-z0-9][A-Za-z0-9._ :+-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9._:+-]{0,99})?)"
+)
 _OSV_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{1,100}")
 _OSV_QUERIES = ("/query", "/querybatch")
 

@@ -129,11 +129,15 @@ def test_no_foreign_document_leads_to_a_file_or_into_the_folder(site: Site, stor
     assert got.chunks.is_empty()
 
 
-def test_link_pattern_and_file_types_hold_for_feeds_and_sitemaps(site: Site, store: ArtifactStore) -> None:
+def test_the_link_pattern_holds_for_all_that_is_listed_and_files_that_are_no_pages_are_left_out(site: Site, store: ArtifactStore) -> None:
     serve(site, "news/1", "other", "x.zip")
     site.routes["/feed"] = say(feed(site, "other", "news/1", "x.zip"))
-    outlines, _ = survey(site.domain(seed_urls=[], feeds=[f"{site.url}/feed"], link_pattern="/news/"), store)
-    assert [outline.title for outline in outlines] == ["Page news/1"]
+    serve(site, "news/r.json")
+    delta = {"numberOfChanges": 2, "new": [{"githubLink": f"{site.url}/{name}"} for name in ("other", "news/r.json")]}
+    site.routes["/delta.json"] = say(json.dumps(delta).encode())
+    domain = site.domain(seed_urls=[], feeds=[f"{site.url}/feed"], record_indexes=[f"{site.url}/delta.json"], link_pattern="/news/")
+    outlines, _ = survey(domain, store)
+    assert [outline.title for outline in outlines] == ["Page news/1", "Page news/r.json"]
 
 
 def test_sitemap_indexes_are_followed_a_little_and_never_in_circles(site: Site, store: ArtifactStore) -> None:

@@ -44,7 +44,7 @@ def test_osvs_lists_lead_to_the_records_beside_them() -> None:
         "2026-11-20T00:05:00.5Z,Debian:12/DSA-1-1",
         "2026-11-01T00:00:00Z,GitHub Actions/GHSA-x",
     ]
-    whole = "\n".join([*lines, "noise"]).encode()
+    whole = "\n".join([*lines, "noise", "2026-11-03T00:00:00Z,../../x"]).encode()
     assert [one.url for one in read_record_index(whole, f"{OSV}/modified_id.csv")] == [
         f"{OSV}/Debian:12/DSA-1-1.json",
         f"{OSV}/PyPI/PYSEC-2026-1.json",

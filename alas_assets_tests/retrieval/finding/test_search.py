@@ -150,6 +150,15 @@ def test_a_searxng_without_json_says_what_to_set(provider: Provider, store: Arti
     assert "search.formats in its settings.yml" in asked(provider, "searxng", store=store).reason
 
 
+@pytest.mark.parametrize(
+    ("name", "status", "words"), [("brave", 422, "key"), ("tavily", 432, "limit"), ("tavily", 433, "limit"), ("exa", 402, "quota")]
+)
+def test_what_only_one_provider_answers_is_explained(name: str, status: int, words: str, provider: Provider, store: ArtifactStore) -> None:
+    provider.answer({}, status)
+    assert f"{name} answered {status}" in (reason := asked(provider, name, store=store).reason)
+    assert words in reason
+
+
 @pytest.mark.parametrize("name", KEYED)
 def test_a_wrong_key_names_its_variable_and_ends_the_asking(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer({}, 401)

@@ -24,7 +24,7 @@ class Brave:
         asked = {"q": query, "count": str(min(max_results, _MOST)), "text_decorations": "false", "result_filter": "web"}
         if since is not None:
             asked["freshness"] = f"{since.isoformat()}to{datetime.now(UTC).date().isoformat()}"
-        endpoint = Endpoint(self._access)
+        endpoint = Endpoint(self._access, {422: f"is the key in {self._access.key_env} right?"})
         answer = endpoint.ask(lambda: endpoint.get_json("/res/v1/web/search", asked, {"X-Subscription-Token": self._access.key}))
         if isinstance(answer, dict) and answer.get("type") == "search" and "web" not in answer:  # so it says that it found nothing
             return []

@@ -29,9 +29,9 @@ class DuckDuckGo:
         try:
             results = DDGS(timeout=self._seconds).text(query, backend="duckduckgo", timelimit=limit, max_results=max_results)
         except DDGSException as error:
-            if "No results found" in str(error):
-                return []
-            raise SearchError(f"duckduckgo gave no answer ({type(error).__name__})") from error
+            raise SearchError(
+                f"duckduckgo found nothing or refused, which its client does not tell apart ({type(error).__name__})"
+            ) from error
         found = (hit(one.get("href"), one.get("title"), one.get("body"), "") for one in results)
         return [one for one in found if one][:max_results]
 

@@ -32,7 +32,7 @@ class Exa:
                 try:
                     answer = await exa.search(query, contents=False, num_results=max_results, start_published_date=start)
                     return list(answer.results)
-                except (ValueError, TypeError, KeyError, AttributeError) as error:  # its client trusts the answer's form
+                except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # its client trusts the answer's form
                     raise SearchError("exa answered something that is not what its client reads") from error
 
         results = endpoint.ask(talk)

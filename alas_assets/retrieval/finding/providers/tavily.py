@@ -10,6 +10,8 @@ from datetime import date
 from alas_assets.retrieval.finding.endpoint import Endpoint, items
 from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hit
 
+_ADVICE = {432: "the plan's limit is reached", 433: "the limit of what is paid by use is reached"}
+
 
 class Tavily:
     """Tavily's search, basic depth, links only."""
@@ -21,14 +23,14 @@ class Tavily:
         """As `SearchProvider.search`; the age is asked for by day."""
         from tavily import AsyncTavilyClient
 
-        endpoint = Endpoint(self._access)
+        endpoint = Endpoint(self._access, _ADVICE)
 
         async def talk() -> object:
             async with endpoint.httpx_client() as client:
                 tavily = AsyncTavilyClient(self._access.key, api_base_url=self._access.url, client=client)
                 try:
                     return await tavily.search(query, max_results=max_results, start_date=since.isoformat() if since else None)  # pyright: ignore[reportArgumentType] (None is its default)
-                except (ValueError, TypeError, KeyError, AttributeError) as error:  # its client trusts the answer's form
+                except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:  # its client trusts the answer's form
                     raise SearchError("tavily answered something that is not what its client reads") from error
 
         answer = endpoint.ask(talk)
