@@ -25,17 +25,17 @@ from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
 from alas_assets.retrieval.finding.folder import Folder, is_folder_url
 from alas_assets.retrieval.finding.gather import Found, Gathering
-from alas_assets.retrieval.finding.queries import primary_first, topic_queries
+from alas_assets.retrieval.finding.queries import may_be_read, primary_first, topic_queries
 from alas_assets.retrieval.finding.search import Asked, ask_all
 from alas_assets.retrieval.store import ChunkStore, Embed
 
 log = logging.getLogger(__name__)
 
-_CONTENT_WORDS = 150  # an index page with at least so many words outside its links is a page to study itself
-_WORDS_A_LINK = 20  # an index says a line about each page; a page of its own says more between its links
 QUERY = "query"
 """What `found_by` says of a row that is no page but a search query that failed."""
 
+_CONTENT_WORDS = 150  # an index page with at least so many words outside its links is a page to study itself
+_WORDS_A_LINK = 20  # an index says a line about each page; a page of its own says more between its links
 _LEAST_SHARE = 0.5
 _LEAST_WORDS_A_PAGE = 20
 _SUMMARY_CHARS = 300
@@ -265,11 +265,12 @@ def _searched(
     # Each topic's first query comes before any topic's second, so that a short budget leaves no topic out.
     in_turn = [query for rank in zip_longest(*queries.values()) for query in rank if query]
     asked = ask_all(in_turn, domain.sources, today, store)
-    hits = {one.query: [(hit.url, f"search {search.provider}: {one.query}") for hit in one.hits] for one in asked}
+    hits = {one.query: [Found(hit.url, f"search {search.provider}: {one.query}") for hit in one.hits] for one in asked}
     for topic in topics:
         ranked = [one for rank in zip_longest(*(hits.get(query, []) for query in queries[topic.topic_id])) for one in rank if one]
-        best = list(dict(reversed(ranked)).items())[::-1]  # each page once, as the first query that found it
-        for url, way in primary_first(best, domain.sources.primary_hosts, lambda one: one[0])[: search.results]:
+        allowed = (one for one in ranked if may_be_read(one.url, domain.sources))  # what cannot be read must not use up the budget
+        best = primary_first(_by_page(allowed, set()).items(), domain.sources.primary_hosts, lambda one: one[0])
+        for url, way in best[: search.results]:
             topic_ids = wanted.setdefault(url, [])
             ways.setdefault(url, way)
             if topic.topic_id not in topic_ids:

@@ -16,7 +16,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.retrieval.fetch import DATA, Fetched, Fetcher, Wanted
 from alas_assets.retrieval.finding.feeds import FeedError, github_feed, read_feed
 from alas_assets.retrieval.finding.folder import Folder
-from alas_assets.retrieval.finding.queries import survey_queries
+from alas_assets.retrieval.finding.queries import may_be_read, survey_queries
 from alas_assets.retrieval.finding.records_index import RecordIndexError, read_record_index
 from alas_assets.retrieval.finding.search import ask_all
 from alas_assets.retrieval.finding.sitemaps import Listed, Sitemap, SitemapError, newest_first, read_sitemap
@@ -140,7 +140,7 @@ class Gathering:
         if search is None:
             return
         for answer in ask_all(survey_queries(self._domain, search, today), self._sources, today, self._fetcher.store):
-            self._add((hit.url for hit in answer.hits), f"search {search.provider}: {answer.query}")
+            self._add((hit.url for hit in answer.hits if may_be_read(hit.url, self._sources)), f"search {search.provider}: {answer.query}")
             if answer.reason:
                 self.failures.append((answer.url, answer.reason))
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from alas_assets.domains.config import Domain, SearchSettings
+from alas_assets.domains.config import Domain, SearchSettings, Sources
 from alas_assets.provenance.ids import fold
 
 T = TypeVar("T")
@@ -48,17 +48,22 @@ def oldest(search: SearchSettings, today: date) -> date | None:
 
 def primary_first(items: Iterable[T], primary_hosts: Sequence[str], url: Callable[[T], str]) -> list[T]:
     """Put what lies on hosts of primary documentation first; otherwise the order stays (R1)."""
-    return sorted(items, key=lambda item: not is_primary(url(item), primary_hosts))
+    return sorted(items, key=lambda item: not lies_on(url(item), primary_hosts))
 
 
-def is_primary(url: str, primary_hosts: Sequence[str]) -> bool:
+def may_be_read(url: str, sources: Sources) -> bool:
+    """Tell whether a domain's lists of hosts let a page be read; the fetcher holds them, and the address guard, in any case (R5)."""
+    return not lies_on(url, sources.deny_hosts) and (not sources.allow_hosts or lies_on(url, sources.allow_hosts))
+
+
+def lies_on(url: str, hosts: Sequence[str]) -> bool:
     """Tell whether a URL lies on one of the hosts; a host's name covers its subdomains, `host:port` only itself."""
     try:
         parts = urlsplit(url)
         host, netloc = (parts.hostname or "").rstrip("."), parts.netloc.lower()
     except ValueError:
         return False
-    names = [name.lower().strip().lstrip("*").lstrip(".") for name in primary_hosts]
+    names = [name.lower().strip().lstrip("*").lstrip(".") for name in hosts]
     return any(name and (name in (host, netloc) or host.endswith(f".{name}")) for name in names)
 
 

@@ -67,7 +67,7 @@ class SearchProvider(Protocol):
 
         Args:
             query: Words; no provider's own syntax.
-            max_results: How many at most.
+            max_results: How many are wanted; a provider that cannot count gives more.
             since: Nothing published before this day is wanted; pages without a date may come all the same.
 
         Raises:
@@ -192,8 +192,12 @@ def hit(url: object, title: object, snippet: object, published: object) -> Hit |
 
 
 def _chosen(hits: list[Hit], limit: int, since: date | None) -> list[Hit]:
-    fresh = [one for one in hits if since is None or not one.published or one.published[:10] >= since.isoformat()]
-    return list({one.url: one for one in reversed(fresh)}.values())[::-1][:limit]
+    """Return the first hits, each page once, without those that state too early a date."""
+    distinct: dict[str, Hit] = {}
+    for one in hits:
+        if since is None or not one.published or one.published[:10] >= since.isoformat():
+            distinct.setdefault(one.url, one)
+    return list(distinct.values())[:limit]
 
 
 def _base(search: SearchSettings) -> str:

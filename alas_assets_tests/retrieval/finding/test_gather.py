@@ -209,8 +209,9 @@ def test_a_survey_searches_for_the_title_and_what_is_found_is_fetched_under_guar
     outlines, failures = survey(searching(site, provider), store, today=TODAY)
     assert ways(outlines) == [("Page a", "search searxng: A little site 2026")]
     assert [url for url, reason in failures if "not a public address" in reason] == ["http://10.0.0.1/private"]
-    _, failures = survey(searching(site, provider, deny_hosts=["127.0.0.1"]), store, today=TODAY)
-    assert any("sources.deny_hosts" in reason for _, reason in failures)
+    site.asked.clear()
+    assert survey(searching(site, provider, deny_hosts=["127.0.0.1", "10.0.0.1"]), store, today=TODAY) == ([], [])
+    assert site.asked == []
 
 
 def test_a_search_that_fails_is_a_reason_and_the_rest_is_surveyed(site: Site, store: ArtifactStore, provider: Provider) -> None:
@@ -235,6 +236,21 @@ def test_the_best_hits_of_each_topic_are_read_and_keep_what_found_them(site: Sit
     ]
     assert [request.query["q"] for request in provider.asked] == ["Memory 2026", "Speed 2026"]
     assert [topic.urls for topic in with_found_pages(topics, got.fetches)] == [[f"{site.url}/own", f"{site.url}/a"], [f"{site.url}/a"]]
+
+
+def test_hits_of_several_queries_are_taken_in_turn_and_what_may_not_be_read_uses_up_no_place(
+    site: Site, store: ArtifactStore, provider: Provider
+) -> None:
+    serve(site, "a", "b", "c")
+    answer_with(provider, "http://denied.example/", f"{site.url}/a", f"{site.url}/b", f"{site.url}/a")
+    answer_with(provider, "http://denied.example/2", f"{site.url}/c", f"{site.url}/a")
+    search = {"provider": "searxng", "url": provider.url, "templates": ["{topic}", "new {topic}"], "results": 2}
+    domain = searching(site, provider, search=search, deny_hosts=["denied.example"])
+    got = studied(domain, store, Topic(topic_id="t", name="Speed"))
+    assert got.fetches.select("final_url", "found_by").rows() == [
+        (f"{site.url}/a", "search searxng: Speed"),
+        (f"{site.url}/c", "search searxng: new Speed"),
+    ]
 
 
 def test_a_query_that_fails_is_a_row_and_no_page(site: Site, store: ArtifactStore, provider: Provider) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.domains.config import Domain, SearchSettings
-from alas_assets.retrieval.finding.queries import MAX_QUERY, is_primary, oldest, primary_first, survey_queries, topic_queries
+from alas_assets.retrieval.finding.queries import MAX_QUERY, lies_on, may_be_read, oldest, primary_first, survey_queries, topic_queries
 
 SEARCH = SearchSettings(provider="searxng", url="http://127.0.0.1:1/")
 TODAY = date(2026, 11, 27)
@@ -50,7 +50,14 @@ def test_primary_pages_come_first_and_the_rest_keeps_its_order() -> None:
 
 @pytest.mark.parametrize("url", ["", "http://[", "folder://local/python.org", "http://python.org.evil.example/", "http://x/?python.org"])
 def test_a_look_alike_is_not_primary(url: str) -> None:
-    assert not is_primary(url, ["python.org", ""])
+    assert not lies_on(url, ["python.org", ""])
+
+
+def test_the_lists_of_hosts_say_what_may_be_read() -> None:
+    sources = domain(sources={"folder": "/x", "allow_hosts": ["a.example", "b.example"], "deny_hosts": ["bad.a.example"]}).sources
+    urls = ["http://a.example/", "http://docs.b.example/", "http://bad.a.example/", "http://c.example/"]
+    assert [may_be_read(url, sources) for url in urls] == [True, True, False, False]
+    assert may_be_read("http://c.example/", domain().sources)
 
 
 @given(topic=st.text(max_size=400))

@@ -119,7 +119,7 @@ def exa_form(request: Request) -> None:
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_no_more_hits_are_taken_than_were_asked_for_and_each_once(name: str, provider: Provider, store: ArtifactStore) -> None:
     provider.answer(wire(name, [{"url": f"https://a.example/{n % 8}", "title": "", "text": "", "when": None} for n in range(30)]))
-    assert [hit.url[-1] for hit in asked(provider, name, store=store).hits] == ["0", "1", "2", "3", "4"]
+    assert [hit.url[-1] for hit in asked(provider, name, store=store, search={"results": 7}).hits] == ["0", "1", "2", "3", "4", "5", "6"]
 
 
 # ------------------------------------------------------------------------------------------------ faults

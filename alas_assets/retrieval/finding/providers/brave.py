@@ -32,7 +32,7 @@ class Brave:
             hit(item.get("url"), item.get("title"), item.get("description"), item.get("page_age"))
             for item in items(answer, "web", "results")
         )
-        return [one for one in found if one][:max_results]
+        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

@@ -33,7 +33,7 @@ class DuckDuckGo:
                 f"duckduckgo found nothing or refused, which its client does not tell apart ({type(error).__name__})"
             ) from error
         found = (hit(one.get("href"), one.get("title"), one.get("body"), "") for one in results)
-        return [one for one in found if one][:max_results]
+        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

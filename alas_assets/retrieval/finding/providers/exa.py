@@ -37,7 +37,7 @@ class Exa:
 
         results = endpoint.ask(talk)
         found = (hit(one.url, one.title, "", one.published_date) for one in results)
-        return [one for one in found if one][:max_results]
+        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

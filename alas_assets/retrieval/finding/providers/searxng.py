@@ -17,8 +17,8 @@ class SearXNG:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def search(self, query: str, max_results: int, since: date | None) -> list[Hit]:
-        """As `SearchProvider.search`; engines that know no time range ignore it, and it gives a page of about 20 at most."""
+    def search(self, query: str, max_results: int, since: date | None) -> list[Hit]:  # noqa: ARG002 (it cannot be told how many)
+        """As `SearchProvider.search`; it gives a page of about 20 hits, and its engines that know no time range ignore it."""
         asked = {"q": query, "format": "json", "pageno": "1"}
         if since is not None and (window := _range((datetime.now(UTC).date() - since).days)):
             asked["time_range"] = window
@@ -27,7 +27,7 @@ class SearXNG:
         found = (
             hit(item.get("url"), item.get("title"), item.get("content"), item.get("publishedDate")) for item in items(answer, "results")
         )
-        return [one for one in found if one][:max_results]
+        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

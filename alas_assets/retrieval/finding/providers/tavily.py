@@ -37,7 +37,7 @@ class Tavily:
         found = (
             hit(item.get("url"), item.get("title"), item.get("content"), item.get("published_date")) for item in items(answer, "results")
         )
-        return [one for one in found if one][:max_results]
+        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:
