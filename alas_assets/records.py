@@ -35,6 +35,7 @@ class PageOutline(Record):
     headings: list[str] = Field(default_factory=list, description="h2 and h3 in document order")
     summary: str = ""
     text_sha256: str = Field(default="", description="of the page's text, so that a page that reads differently is noticed")
+    found_by: str = Field(default="", description="what led to it: seed, link, feed, sitemap, records, folder or search, with which")
 
 
 class Topic(Record):
@@ -111,6 +112,7 @@ class Curriculum(Record):
     failed_urls: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of pages not surveyed")
     changed_pages: list[str] = Field(default_factory=list, description="pages that read differently from when they were last studied")
     unread_sources: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of watched sources not read (O3)")
+    found_by: dict[str, str] = Field(default_factory=dict, description="what led to each surveyed page, by URL")
     teacher: str = ""
 
 
@@ -239,6 +241,7 @@ FETCH_SCHEMA = pl.Schema(
         "page_id": pl.String,
         "host": pl.String,
         "topic_ids": _TEXT_LIST,
+        "found_by": pl.String,  # seed | link | feed <url> | sitemap <url> | records <url> | folder | search <provider>: <query> | query
         "ok": pl.Boolean,
         "status": pl.Int32,  # HTTP status; null where no answer came
         "reason": pl.String,  # why it failed, in words; "" when ok (R6)

@@ -1,5 +1,7 @@
 """Assets `curriculum_seed` (the feedback port) and `curriculum` (P1-P3, V1). Planning itself is in `planning`."""
 
+from collections import Counter
+
 import dagster as dg
 import polars as pl
 
@@ -113,7 +115,10 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched])
         if not outlines:
             reasons = "; ".join(f"{url}: {reason}" for url, reason in failures[:3])
-            raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check sources.seed_urls in the domain file")
+            raise StageError(
+                f"no page of {domain.key} could be surveyed: {reasons}. "
+                "Check sources.seed_urls, and what else [sources] names, in the domain file"
+            )
         proposed = alas.teacher(domain).plan(domain.description, curriculum_seed.seed_topics, outlines)
         plan = plan_curriculum(
             curriculum_seed,
@@ -124,7 +129,15 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             max_topics=budget.max_topics,
         )
         return Made(
-            plan.model_copy(update={"failed_urls": failures, "unread_sources": unread, "teacher": alas.teacher(domain).name}),
+            plan.model_copy(
+                update={
+                    "failed_urls": failures,
+                    "unread_sources": unread,
+                    "found_by": {outline.url: outline.found_by for outline in outlines},
+                    "teacher": alas.teacher(domain).name,
+                }
+            ),
+            volatile=("found_by",),
             final=not failures and not unread,
         )
 
@@ -148,6 +161,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "merged": dg.MetadataValue.json([list(pair) for pair in plan.merged]),
             "broken_cycles": dg.MetadataValue.json(plan.broken_cycles),
             "changed_pages": dg.MetadataValue.json(plan.changed_pages),
+            "pages_found_by": dg.MetadataValue.json(dict(Counter(way.partition(" ")[0] for way in plan.found_by.values()))),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
             "syllabus": show.table(rows, rows=20),
             "teacher": plan.teacher,

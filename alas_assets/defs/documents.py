@@ -13,7 +13,7 @@ from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import study, yield_problem
 from alas_assets.viewer.links import page_link
 
-VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status")
+VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
 
 
 def cell_tag(cell: Cell) -> str:
@@ -37,7 +37,7 @@ def chunks_of(alas: Alas, cell: Cell) -> pl.DataFrame:
     return chunk_store(alas, cell.domain).read_cell(cell_tag(cell))
 
 
-@loop_asset("1", kinds={"lancedb", "parquet"}, pool="lancedb")
+@loop_asset("2", kinds={"lancedb", "parquet"}, pool="lancedb")
 def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag."""
     step = Step(context, alas)
@@ -51,6 +51,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             embed=lambda texts: alas.embed(domain, texts),
             embedder=domain.student.embedder,
             tag=cell_tag(cell),
+            found_by=curriculum.found_by,
         )
         fetched = studied.fetches.filter("ok")
         if fetched.is_empty() or studied.chunks.is_empty():
@@ -68,9 +69,12 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             "failed": failed.height,
             "chunks": int(fetches["chunks"].sum() or 0),
             "hosts": show.counts(fetches, "host"),
+            "found_by": show.counts(fetches.with_columns(pl.col("found_by").str.extract(r"^(\w+)", 1)), "found_by"),
             "dagster/row_count": fetches.height,
             "dagster/column_schema": show.column_schema(FETCH_SCHEMA),
-            "fetches": show.table(linked, ["final_url", "title", "status", "reason", "chunks", "retrieved_at", "stored_page"], rows=20),
+            "fetches": show.table(
+                linked, ["final_url", "title", "found_by", "status", "reason", "chunks", "retrieved_at", "stored_page"], rows=20
+            ),
         }
 
     def still_good(fetches: pl.DataFrame) -> bool:

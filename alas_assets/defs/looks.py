@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import WatchState, update_watch_state
-from alas_assets.retrieval.watch import Look, changed_pages, look, remembered
+from alas_assets.retrieval.watch import Look, changed_pages, look, remembered, shown_entries
 
 Unread = list[tuple[str, str]]
 """(url, reason) of every watched source that could not be read."""
@@ -25,7 +25,7 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
     looks = look(alas.domain(domain), alas.store, deadline)
 
     def seen(state: WatchState) -> WatchState:
-        fresh = [page for page in changed_pages(looks, state.seen) if page not in state.pending]
+        fresh = [page for page in changed_pages(looks, state) if page not in state.pending]
         return _after(state, looks).model_copy(update={"pending": [*state.pending, *fresh]})
 
     return update_watch_state(alas.settings.home, domain, seen), _unread(looks)
@@ -39,11 +39,17 @@ def take_note(alas: Alas, domain: str) -> tuple[list[str], Unread]:
     """
     looks = look(alas.domain(domain), alas.store, None)
     update_watch_state(alas.settings.home, domain, lambda state: _after(state, looks))
-    return [one.page for one in looks if one.digest], _unread(looks)
+    return [one.page for one in looks if one.digest and one.entries is None], _unread(looks)
 
 
 def _after(state: WatchState, looks: Sequence[Look]) -> WatchState:
-    return state.model_copy(update={"looked_at": datetime.now(UTC).isoformat(timespec="seconds"), "seen": remembered(looks, state.seen)})
+    return state.model_copy(
+        update={
+            "looked_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seen": remembered(looks, state.seen),
+            "entries": shown_entries(looks, state.entries),
+        }
+    )
 
 
 def _unread(looks: Sequence[Look]) -> Unread:

@@ -11,6 +11,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
+from alas_assets.retrieval.study import with_found_pages
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate
@@ -70,10 +71,11 @@ def qa_pairs(
         chunks = chunks_of(alas, step.cell)
         teacher = alas.teacher(domain)
         author = f"{teacher.name} {teacher.version}"
+        topics = with_found_pages(curriculum.topics, documents)
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
         drafts, rejected = write_drafts(
             teacher,
-            curriculum.topics,
+            topics,
             chunks,
             max_pairs=budget.pairs_per_topic,
             phrasings=domain.thresholds.phrasings,
@@ -84,7 +86,7 @@ def qa_pairs(
             drafts,
             rejected,
             chunks,
-            curriculum.topics,
+            topics,
             [*guards_of(alas, domain), *neighbours_of(alas, domain)],
             count_tokens=TokenCounter(alas.student(domain).folder).count,
             teacher=author,

@@ -193,7 +193,7 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
 
 
 def estimate_iteration(alas: Alas, domain_key: str) -> dict[str, object]:
-    """Say what the next iteration would read, write and train; fetches the index and page outlines, nothing else."""
+    """Say what the next iteration would read, write and train; it surveys the pages, searching where the domain does, and no more."""
     domain = alas.domain(domain_key)
     outlines, failures = survey(domain, alas.store)
     teacher = alas.teacher(domain)

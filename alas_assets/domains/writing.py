@@ -33,6 +33,7 @@ def new_domain(settings: Settings, key: str, description: str, urls: list[str]) 
         "[sources]",
         f"seed_urls = {json.dumps(urls)}",
         "delay_seconds = 1.0",
+        "# feeds = ['https://example.org/feed.xml']  # also: github, sitemaps, record_indexes, folder, and a table [sources.search]",
         "# link_pattern = 'news/.*'  # regular expression that a linked page's address must match",
         "# primary_hosts = ['docs.example.org']  # whose word is enough; facts of other hosts need a second source",
         "# private_hosts = ['127.0.0.1:8000']  # addresses that are not public and may be fetched all the same",

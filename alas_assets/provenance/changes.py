@@ -29,6 +29,7 @@ class WatchState(Record):
     )
     pending: list[str] = Field(default_factory=list, description="pages that changed and that no iteration has taken up")
     taken: dict[str, list[str]] = Field(default_factory=dict, description="iteration to the changed pages it took up")
+    entries: dict[str, list[str]] = Field(default_factory=dict, description="watched feed to the ids of the entries that it has shown")
     closed: dict[str, str] = Field(default_factory=dict, description="unfinished iteration that was given up, and why")
     retried: dict[str, str] = Field(default_factory=dict, description="iteration to when its failures began to count anew, ISO 8601, UTC")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -123,7 +123,7 @@ class Fetcher:
         self._per_host = per_host
         self._concurrency = concurrency
 
-    def fetch_many(self, urls: Iterable[str], deadline: float | None = None) -> list[Fetched]:
+    def fetch_many(self, urls: Iterable[str], deadline: float | None = None, wanted: Wanted | None = None) -> list[Fetched]:
         """Fetch each distinct URL once, in parallel over hosts; results are in the order of first mention.
 
         A page that fails is a result with its reason, never an exception. Call it from code without a running event loop.
@@ -131,25 +131,27 @@ class Fetcher:
         Args:
             urls: What to fetch.
             deadline: Seconds for all of them together, waiting for a busy host included; None for no more than each one's own.
+            wanted: What kind of document they are meant to be; pages where nothing is said.
 
         Raises:
             OSError: The store cannot be written (disk full, no permission).
             StoreError: The cache of validators cannot be written.
         """
-        return asyncio.run(self.fetch_all(list(urls), deadline))
+        return asyncio.run(self.fetch_all(list(urls), deadline, wanted))
 
-    async def fetch_all(self, urls: Sequence[str], deadline: float | None = None) -> list[Fetched]:
+    async def fetch_all(self, urls: Sequence[str], deadline: float | None = None, wanted: Wanted | None = None) -> list[Fetched]:
         """As `fetch_many`, for code that runs in an event loop."""
+        wanted = wanted or PAGES
         backend = GuardedBackend(self.sources.private_hosts, self._resolver)
         async with httpx2.AsyncClient(
             transport=GuardedTransport(backend, self._concurrency),
-            headers={"User-Agent": USER_AGENT, "Accept": _ACCEPT},
+            headers={"User-Agent": USER_AGENT, "Accept": wanted.accept},
             timeout=httpx2.Timeout(self.sources.timeout_seconds),
             follow_redirects=False,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
         ) as client:
-            session = _Session(self, client, self._per_host, self._concurrency)
+            session = _Session(self, client, self._per_host, self._concurrency, wanted)
             return list(await asyncio.gather(*(_within(deadline, session, url) for url in dict.fromkeys(urls))))
 
 
@@ -165,11 +167,12 @@ async def _within(deadline: float | None, session: _Session, url: str) -> Fetche
 class _Session:
     """One batch: the state that must not outlive its event loop."""
 
-    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, per_host: int, concurrency: int) -> None:
+    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, per_host: int, concurrency: int, wanted: Wanted) -> None:
         self._sources = fetcher.sources
         self._store = fetcher.store
         self._cache = fetcher.cache
         self._client = client
+        self._wanted = wanted
         self._per_host = per_host
         self._all = asyncio.Semaphore(concurrency)
         self._hosts: dict[str, _Host] = {}
@@ -225,11 +228,14 @@ class _Session:
         if entry is None or not (entry.etag or entry.last_modified):
             return None
         path = self._store.pages / entry.body_sha256
-        return entry if path.is_file() and sha256_hex(path.read_bytes()) == entry.body_sha256 else None
+        if not path.is_file() or sha256_hex(body := path.read_bytes()) != entry.body_sha256:
+            return None
+        return None if self._wanted.problem(body, entry.content_type) else entry  # it may have been fetched as another kind
 
     async def _ask(self, url: httpx2.URL, entry: CacheEntry | None, budget: _Budget) -> _Answer:
         host = self._host(url)
-        await self._ask_robots(url, host)
+        if self._wanted.obeys_robots:
+            await self._ask_robots(url, host)
         headers = {}
         if entry is not None and entry.etag:
             headers["If-None-Match"] = entry.etag
@@ -355,8 +361,8 @@ class _Session:
         content_type = answer.headers.get("content-type", "")
         if not answer.body.strip():
             raise _PageFailure(f"{url} answered 200 with an empty page", 200)
-        if problem := unreadable_kind(answer.body, content_type):
-            raise _PageFailure(f"{url} is {problem}; only HTML, plain text and Markdown are read", 200)
+        if problem := self._wanted.problem(answer.body, content_type):
+            raise _PageFailure(f"{url} is {problem}", 200)
         digest = self._store.put_bytes(self._store.pages, answer.body)
         earlier = self._cache.get(url)
         received = earlier.retrieved_at if earlier is not None and earlier.body_sha256 == digest else now.isoformat()
@@ -411,6 +417,28 @@ def unreadable_kind(body: bytes, content_type: str) -> str:
     if declared and declared not in ACCEPTED_TYPES:
         return f"of type {declared[:80]}"
     return ""
+
+
+def _no_page(body: bytes, content_type: str) -> str:
+    problem = unreadable_kind(body, content_type)
+    return f"{problem}; only HTML, plain text and Markdown are read" if problem else ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What kind of document is asked for."""
+
+    accept: str  # the Accept header
+    problem: Callable[[bytes, str], str]  # says of a body and its declared type why it cannot be used; "" if it can
+    obeys_robots: bool = True
+
+
+PAGES = Wanted(_ACCEPT, _no_page)
+DATA = Wanted(
+    "application/atom+xml,application/rss+xml,application/xml,text/xml,application/json;q=0.9,text/csv;q=0.8,text/plain;q=0.7,*/*;q=0.1",
+    lambda _body, _content_type: "",
+)
+"""Feeds, sitemaps and indexes: servers declare them as all sorts of types, so the reader of each says what it cannot use."""
 
 
 def _binary_name(body: bytes) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import zip_longest
 from urllib.parse import urldefrag, urlsplit
 
 import polars as pl
@@ -21,9 +23,16 @@ from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, PageOutline, Topic
 from alas_assets.retrieval.chunk import Chunk, outline, split
 from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
+from alas_assets.retrieval.finding.folder import Folder, is_folder_url
+from alas_assets.retrieval.finding.gather import Found, Gathering
+from alas_assets.retrieval.finding.queries import may_be_read, primary_first, topic_queries
+from alas_assets.retrieval.finding.search import Asked, ask_all
 from alas_assets.retrieval.store import ChunkStore, Embed
 
 log = logging.getLogger(__name__)
+
+QUERY = "query"
+"""What `found_by` says of a row that is no page but a search query that failed."""
 
 _CONTENT_WORDS = 150  # an index page with at least so many words outside its links is a page to study itself
 _WORDS_A_LINK = 20  # an index says a line about each page; a page of its own says more between its links
@@ -63,49 +72,57 @@ class Studied:
 
 
 def survey(
-    domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None, *, also: Sequence[str] = ()
+    domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None, today: date | None = None, *, also: Sequence[str] = ()
 ) -> tuple[list[PageOutline], list[tuple[str, str]]]:
-    """Read the titles and headings of a domain's pages: the seed pages' links on the same host, followed once.
+    """Read the titles and headings of a domain's pages, wherever its settings lead.
+
+    Those are the seed pages' links on the same host, followed once, then what feeds, sitemaps, record indexes, the folder and a
+    search for its seed topics name (R1, R2). Pages on `sources.primary_hosts` come first, the rest in that order.
 
     Args:
         domain: Its `sources` say where to look and how far.
         store: Keeps every body that is received.
         fetcher: For tests and for callers with a resolver of their own.
+        today: What searches count back from; the day it is, in UTC, where none is given.
         also: Further pages to read, whether something links to them or not; the links of those that are an index are followed too.
 
     Returns:
-        Outlines in the order of the links, a seed first where it has text of its own; and (url, reason) of every page that failed.
+        Outlines in the order of the pages, a seed first where it has text of its own; and (url, reason) of all that failed.
 
     Raises:
         DomainError: `sources.link_pattern` is not a regular expression.
     """
-    fetcher = fetcher or Fetcher(domain.sources, store)
+    fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
+    pattern = _link_pattern(domain)
+    gathering = Gathering(domain, fetcher, pattern, _NOT_PAGES)
+    gathering.gather(folder, today or _today())
     outlines: dict[str, PageOutline] = {}
-    failures: list[tuple[str, str]] = []
     with Extractor(store) as extractor:
-        seeds = _read(domain.sources.seed_urls, fetcher, extractor)
+        seeds = _read(domain.sources.seed_urls, fetcher, folder, extractor)
         linked = []
         for page, found in seeds:
             if found.kept_words - found.link_words >= max(_CONTENT_WORDS, _WORDS_A_LINK * len(found.links)):
-                outlines.setdefault(page_id(page.final_url), _outline(page, found))
-            linked += _linked(domain, page, found)
-        seeds += _read([url for url in dict.fromkeys(also) if url not in _addresses(seeds)], fetcher, extractor)
-        for page, found in seeds[len(domain.sources.seed_urls) :]:
+                outlines.setdefault(page_id(page.final_url), _outline(page, found, "seed"))
+            linked += [Found(url, "link") for url in _linked(pattern, page, found)]
+        named = {page_id(one.url) for one in (*linked, *gathering.pages)}
+        watched = [url for url in dict.fromkeys(also) if page_id(url) not in _addresses(seeds) | named]
+        for page, found in _read(watched, fetcher, folder, extractor):
+            seeds.append((page, found))
             if found.kept_words - found.link_words < _WORDS_A_LINK * len(found.links):
-                linked += _linked(domain, page, found)
+                linked += [Found(url, "link") for url in _linked(pattern, page, found)]
             elif page.ok and not found.reason:
-                outlines.setdefault(page_id(page.final_url), _outline(page, found))
+                outlines.setdefault(page_id(page.final_url), _outline(page, found, "watched"))
         already = _addresses(seeds)
         room = max(0, domain.sources.max_pages - len(seeds))
-        wanted = [url for url in dict.fromkeys(linked) if url not in already]
+        wanted = _by_page(primary_first([*linked, *gathering.pages], domain.sources.primary_hosts, lambda one: one.url), already)
         if len(wanted) > room:
-            log.warning("%s: %d pages are linked, the first %d are surveyed (sources.max_pages)", domain.key, len(wanted), room)
-        pages = _read(wanted[:room], fetcher, extractor)
+            log.warning("%s: %d pages are found, the first %d are surveyed (sources.max_pages)", domain.key, len(wanted), room)
+        pages = _read(list(wanted)[:room], fetcher, folder, extractor)
     for page, found in pages:
         if page.ok and not found.reason:
-            outlines.setdefault(page_id(page.final_url), _outline(page, found))
-    failures += [(page.requested_url, page.reason or found.reason) for page, found in (*seeds, *pages) if page.reason or found.reason]
-    return list(outlines.values()), failures
+            outlines.setdefault(page_id(page.final_url), _outline(page, found, wanted[page.requested_url]))
+    failed = [(page.requested_url, page.reason or found.reason) for page, found in (*seeds, *pages) if page.reason or found.reason]
+    return list(outlines.values()), [*failed, *gathering.failures]
 
 
 def study(
@@ -116,12 +133,15 @@ def study(
     embed: Embed,
     embedder: str,
     tag: str,
+    found_by: Mapping[str, str] | None = None,
     fetcher: Fetcher | None = None,
+    today: date | None = None,
 ) -> Studied:
     """Fetch the topics' pages, keep body and text of each, and store their passages for this cell.
 
     Every distinct URL is requested once; what was fetched before is asked about conditionally, and a passage that is stored
-    already is not embedded again (R4). A page that fails is a row with its reason (R6).
+    already is not embedded again (R4). A page that fails is a row with its reason (R6). Where the domain names a search
+    provider, the best pages that it finds for each topic are read too (R1); a query that fails is a row of its own.
 
     Args:
         topics: Whose pages to read.
@@ -130,20 +150,24 @@ def study(
         embed: Turns passages into vectors.
         embedder: The name of the model behind `embed`.
         tag: The name under which the chunk store keeps what this cell read.
+        found_by: What led to each of the topics' pages, by URL, as the survey says.
         fetcher: For tests and for callers with a resolver of their own.
+        today: What searches count back from; the day it is, in UTC, where none is given.
 
     Raises:
         StoreError: The chunk store cannot be written.
     """
+    ways = dict(found_by or {})
     wanted: dict[str, list[str]] = {}
     for topic in topics:
         for url in topic.urls:
             topic_ids = wanted.setdefault(urldefrag(url).url, [])
             if topic.topic_id not in topic_ids:
                 topic_ids.append(topic.topic_id)
-    fetcher = fetcher or Fetcher(domain.sources, store)
+    asked = _searched(topics, domain, store, today or _today(), wanted, ways)
+    fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
     with Extractor(store) as extractor:
-        pages = _read(wanted, fetcher, extractor)
+        pages = _read(wanted, fetcher, folder, extractor)
     fetch_rows, chunk_rows = [], []
     cut: set[str] = set()
     for page, found in pages:
@@ -154,7 +178,9 @@ def study(
         if text_sha256:
             cut.add(identity)
         chunk_rows += [_chunk_row(chunk, page, found, text_sha256) for chunk in chunks]
-        fetch_rows.append(_fetch_row(page, found, wanted[page.requested_url], text_sha256, len(chunks)))
+        way = ways.get(page.requested_url, "")
+        fetch_rows.append(_fetch_row(page, found, wanted[page.requested_url], text_sha256, len(chunks), way))
+    fetch_rows += [_fetch_row(_unanswered(one), Extracted(), [], "", 0, QUERY) for one in asked if one.reason]
     fetches = pl.DataFrame(fetch_rows, schema=FETCH_SCHEMA, orient="row")
     passages = pl.DataFrame(chunk_rows, schema=CHUNK_SCHEMA, orient="row")
     if passages.is_empty():
@@ -165,11 +191,21 @@ def study(
     return Studied(fetches, passages, upserted.embedded)
 
 
+def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Topic]:
+    """Return the topics with the pages that a search found for them added to their own, so that pairs are written from them too."""
+    more: dict[str, list[str]] = {}
+    for url, topic_ids in fetches.filter("ok", pl.col("found_by").str.starts_with("search ")).select("final_url", "topic_ids").iter_rows():
+        for topic_id in topic_ids:
+            more.setdefault(topic_id, []).append(url)
+    return [topic.model_copy(update={"urls": list(dict.fromkeys([*topic.urls, *more.get(topic.topic_id, [])]))}) for topic in topics]
+
+
 def yield_problem(fetches: pl.DataFrame, chunks: pl.DataFrame) -> str | None:
     """Say in words why a reading gave too little, or None where it gave enough (R6).
 
     Too little is: no page at all, fewer than half of the pages, or hardly any text in those that were read.
     """
+    fetches = fetches.filter(pl.col("found_by") != QUERY)
     if fetches.is_empty():
         return "no topic names a page to study; the curriculum's failed_urls say which pages could not be surveyed"
     failed = fetches.filter(~pl.col("ok"))
@@ -198,22 +234,70 @@ def _likely_cause(failed: pl.DataFrame) -> str:
 # ------------------------------------------------------------------------------------------------ one page
 
 
-def _read(urls: Iterable[str], fetcher: Fetcher, extractor: Extractor) -> list[tuple[Fetched, Extracted]]:
-    return [(page, extractor.extract(page) if page.ok else Extracted()) for page in fetcher.fetch_many(urls)]
+def _read(urls: Iterable[str], fetcher: Fetcher, folder: Folder, extractor: Extractor) -> list[tuple[Fetched, Extracted]]:
+    distinct = list(dict.fromkeys(urls))
+    rows = [*fetcher.fetch_many(url for url in distinct if not is_folder_url(url)), *folder.read(list(filter(is_folder_url, distinct)))]
+    read = {page.requested_url: page for page in rows}
+    return [(read[url], extractor.extract(read[url]) if read[url].ok else Extracted()) for url in distinct]
 
 
 def _addresses(pages: Sequence[tuple[Fetched, Extracted]]) -> set[str]:
     return {page_id(url) for page, _ in pages for url in (page.requested_url, page.final_url)}
 
 
-def _linked(domain: Domain, page: Fetched, found: Extracted) -> list[str]:
-    """Return the links of a page's article part that lead to pages of the same host, without fragments, in order."""
+def _link_pattern(domain: Domain) -> re.Pattern[str]:
     try:
-        pattern = re.compile(domain.sources.link_pattern)
+        return re.compile(domain.sources.link_pattern)
     except re.error as error:
         raise DomainError(f"{domain.key}: sources.link_pattern: not a regular expression: {error}") from error
-    links = (urldefrag(link).url for link in found.links)
+
+
+def _linked(pattern: re.Pattern[str], page: Fetched, found: Extracted) -> list[str]:
+    """Return the links of a page's article part that lead to pages of the same host, without fragments, in order."""
+    links = (urldefrag(link).url for link in found.links if link.startswith(("http://", "https://")))
     return [link for link in links if _host(link) == _host(page.final_url) and not _NOT_PAGES.search(link) and pattern.search(link)]
+
+
+def _by_page(found: Iterable[Found], already: set[str]) -> dict[str, str]:
+    """Return what first led to each page, by URL, in order; pages that were read already are left out."""
+    ways: dict[str, str] = {}
+    for one in found:
+        if page_id(one.url) not in already:
+            ways.setdefault(page_id(one.url), one.by)
+    return ways
+
+
+def _searched(
+    topics: Sequence[Topic], domain: Domain, store: ArtifactStore, today: date, wanted: dict[str, list[str]], ways: dict[str, str]
+) -> list[Asked]:
+    """Ask for each topic and add the best pages found to what is wanted, within the budget of hits; return what was asked."""
+    search = domain.sources.search
+    if search is None:
+        return []
+    queries = {topic.topic_id: topic_queries(topic.name, domain, search, today) for topic in topics}
+    # Each topic's first query comes before any topic's second, so that a short budget leaves no topic out.
+    in_turn = [query for rank in zip_longest(*queries.values()) for query in rank if query]
+    asked = ask_all(in_turn, domain.sources, today, store)
+    hits = {one.query: [Found(hit.url, f"search {search.provider}: {one.query}") for hit in one.hits] for one in asked}
+    for topic in topics:
+        ranked = [one for rank in zip_longest(*(hits.get(query, []) for query in queries[topic.topic_id])) for one in rank if one]
+        allowed = (one for one in ranked if may_be_read(one.url, domain.sources))  # what cannot be read must not use up the budget
+        best = primary_first(_by_page(allowed, set()).items(), domain.sources.primary_hosts, lambda one: one[0])
+        for url, way in best[: search.results]:
+            topic_ids = wanted.setdefault(url, [])
+            ways.setdefault(url, way)
+            if topic.topic_id not in topic_ids:
+                topic_ids.append(topic.topic_id)
+    return asked
+
+
+def _unanswered(asked: Asked) -> Fetched:
+    now = datetime.now(UTC)
+    return Fetched(asked.url, asked.url, False, None, asked.reason, False, now, now)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _host(url: str) -> str:
@@ -224,7 +308,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def _outline(page: Fetched, found: Extracted) -> PageOutline:
+def _outline(page: Fetched, found: Extracted, found_by: str) -> PageOutline:
     paragraphs = (part.strip() for part in found.text.split("\n\n"))
     first = next((part for part in paragraphs if part and not part.startswith(("#", "- ", "|", "```"))), "")
     headings = [title for level, title in outline(found.text) if level in (2, 3)]
@@ -234,10 +318,11 @@ def _outline(page: Fetched, found: Extracted) -> PageOutline:
         headings=headings,
         summary=fold(first)[:_SUMMARY_CHARS],
         text_sha256=sha256_hex(found.text),
+        found_by=found_by,
     )
 
 
-def _fetch_row(page: Fetched, found: Extracted, topic_ids: list[str], text_sha256: str, chunks: int) -> dict[str, object]:
+def _fetch_row(page: Fetched, found: Extracted, topic_ids: list[str], text_sha256: str, chunks: int, found_by: str) -> dict[str, object]:
     return {
         "requested_url": page.requested_url,
         "final_url": page.final_url,
@@ -245,6 +330,7 @@ def _fetch_row(page: Fetched, found: Extracted, topic_ids: list[str], text_sha25
         "page_id": page_id(page.final_url),
         "host": page.host,
         "topic_ids": topic_ids,
+        "found_by": found_by,
         "ok": bool(text_sha256),
         "status": page.status,
         "reason": page.reason or found.reason,

@@ -5,29 +5,41 @@ Looking only. What was seen before is kept by `provenance.changes`; what a chang
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alas_assets.domains.config import Domain
+from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.ids import page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
+from alas_assets.retrieval.finding.feeds import Entry, FeedError, read_feed
+from alas_assets.retrieval.finding.gather import feed_wanted
 
 ABSENT = ""
 """The digest of a page that was not there (404 or 410)."""
+
+MAX_REMEMBERED = 2000
+"""Entries of one feed that are known to have been shown; the oldest are forgotten first."""
+
+READING_SECONDS = 4.0
+"""Where a look has a deadline: for one page's text, and for beginning to read pages once the deadline is over."""
 
 _GONE = (404, 410)
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at one page."""
+    """One look at one page or feed."""
 
     url: str  # as it is watched
     page: str  # the page it led to, as topics name it
-    digest: str | None  # of the article; ABSENT where the page is not there; None where nothing can be said
+    digest: str | None  # of the article or the feed; ABSENT where the page is not there; None where nothing can be said
     reason: str = ""  # why nothing can be said
+    entries: tuple[Entry, ...] | None = None  # of a feed that was read; None for a page
 
 
 def watched_pages(domain: Domain) -> tuple[str, ...]:
@@ -36,16 +48,31 @@ def watched_pages(domain: Domain) -> tuple[str, ...]:
 
 
 def look(domain: Domain, store: ArtifactStore, deadline: float | None) -> list[Look]:
-    """Read a domain's watched pages, conditionally, and return what they say; a page that fails hides no other.
+    """Read a domain's watched pages and feeds, conditionally, and return what they say; one that fails hides no other.
 
     Args:
         domain: Its sources say what is watched.
         store: Keeps bodies and validators, so that an unchanged page costs one 304.
-        deadline: Seconds after which a page that has not come is given up; None for no more than each one's own.
+        deadline: Seconds after which what has not come is given up; None for no more than each one's own.
     """
-    fetcher = Fetcher(domain.sources, store)
-    with Extractor(store) as extractor:
-        return [_look(page, extractor) for page in fetcher.fetch_many(watched_pages(domain), deadline=deadline)]
+    started = time.monotonic()
+    pages, feeds = asyncio.run(_fetch(domain, Fetcher(domain.sources, store), deadline))
+    looks = [_look_at_feed(feed, store) for feed in feeds]
+    with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
+        for page in pages:
+            if deadline is None or time.monotonic() - started < deadline + READING_SECONDS:
+                looks.append(_look(page, extractor))
+            else:
+                looks.append(Look(page.requested_url, page_id(page.final_url), None, "read at a later look: other pages took too long"))
+    return looks
+
+
+async def _fetch(domain: Domain, fetcher: Fetcher, deadline: float | None) -> tuple[list[Fetched], list[Fetched]]:
+    """Fetch pages and feeds at the same time, so that the deadline holds for both together."""
+    pages = fetcher.fetch_all(watched_pages(domain), deadline)
+    feeds = fetcher.fetch_all(domain.sources.feed_urls, deadline, wanted=feed_wanted(domain.sources))
+    read_pages, read_feeds = await asyncio.gather(pages, feeds)
+    return read_pages, read_feeds
 
 
 def _look(page: Fetched, extractor: Extractor) -> Look:
@@ -57,15 +84,47 @@ def _look(page: Fetched, extractor: Extractor) -> Look:
     return Look(page.requested_url, identity, None if found.reason else sha256_hex(said), found.reason)
 
 
-def changed_pages(looks: Sequence[Look], seen: Mapping[str, str]) -> list[str]:
-    """Return the pages that say something else than before, or that were not there and now are; a first look changes nothing."""
-    return [one.page for one in looks if one.digest and seen.get(one.url, one.digest) != one.digest]
+def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:
+    identity = page_id(feed.final_url)
+    if not feed.ok:
+        return Look(feed.requested_url, identity, None, feed.reason)
+    try:
+        entries = read_feed((store.pages / feed.body_sha256).read_bytes(), feed.final_url).entries
+    except FeedError as error:
+        return Look(feed.requested_url, identity, None, str(error))
+    return Look(feed.requested_url, identity, feed.body_sha256, entries=tuple(entries))
+
+
+def changed_pages(looks: Sequence[Look], state: WatchState) -> list[str]:
+    """Return the pages that say something else than before, or were not there and now are, and those of new entries of a feed.
+
+    A first look changes nothing.
+    """
+    changed: list[str] = []
+    for one in looks:
+        if one.entries is None:
+            changed += [one.page] if one.digest and state.seen.get(one.url, one.digest) != one.digest else []
+        elif one.url in state.entries:
+            shown = set(state.entries[one.url])
+            changed += [page_id(entry.url) for entry in one.entries if entry.id not in shown]
+    return list(dict.fromkeys(changed))
 
 
 def remembered(looks: Sequence[Look], seen: Mapping[str, str]) -> dict[str, str]:
-    """Return what is known after these looks: a page that is gone for a while or cannot be read keeps what it said before."""
-    known = {one.url: seen[one.url] for one in looks if one.url in seen}
-    for one in looks:
+    """Return what pages are known to say after these looks: one that is gone for a while or cannot be read keeps what it said before."""
+    pages = [one for one in looks if one.entries is None]
+    known = {one.url: seen[one.url] for one in pages if one.url in seen}
+    for one in pages:
         if one.digest or (one.digest == ABSENT and one.url not in seen):
             known[one.url] = one.digest or ABSENT
     return known
+
+
+def shown_entries(looks: Sequence[Look], before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the ids of the entries that each feed has shown so far; a feed that cannot be read keeps its own."""
+    shown = {url: list(ids) for url, ids in before.items()}
+    for one in looks:
+        if one.entries is not None:
+            ids = dict.fromkeys([*shown.get(one.url, []), *(entry.id for entry in one.entries)])
+            shown[one.url] = list(ids)[-MAX_REMEMBERED:]
+    return shown

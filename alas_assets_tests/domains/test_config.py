@@ -80,8 +80,71 @@ def test_a_bad_url_is_refused_by_key(tmp_path: Path, url: str) -> None:
 def test_a_domain_without_sources_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.toml"
     path.write_text(GOOD.replace('["https://example.org/"]', "[]"))
-    with pytest.raises(DomainError, match=r"d\.toml: sources\.seed_urls"):
+    with pytest.raises(DomainError, match=r"d\.toml: sources: seed_urls, feeds, .* must be set"):
         read_domain(path)
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        'feeds = ["https://a.example/feed"]',
+        'github = ["python/cpython"]',
+        'sitemaps = ["https://a.example/robots.txt"]',
+        'record_indexes = ["https://a.example/delta.json"]',
+        'folder = "notes"',
+        '[sources.search]\nprovider = "searxng"\nurl = "http://127.0.0.1:8080"',
+    ],
+)
+def test_one_kind_of_source_is_enough(tmp_path: Path, sources: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD.replace('seed_urls = ["https://example.org/"]', sources))
+    assert read_domain(path).sources.seed_urls == ()
+
+
+def test_a_folder_is_meant_from_the_domain_file(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD + 'folder = "../notes"\n')
+    assert Path(read_domain(path).sources.folder).resolve() == tmp_path.parent / "notes"
+    path.write_text(GOOD + 'folder = "/somewhere/notes"\n')
+    assert read_domain(path).sources.folder == "/somewhere/notes"
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "word"),
+    [
+        ('github = ["cpython"]', "sources.github", "owner/repo"),
+        ('github = ["../../x/y"]', "sources.github", "owner/repo"),
+        ('feeds = ["file:///etc/passwd"]', "sources.feeds", "not an http"),
+        ('sitemaps = ["s.xml"]', "sources.sitemaps", "not an http"),
+        ('record_indexes = ["folder://local/x"]', "sources.record_indexes", "not an http"),
+        ('[sources.search]\nprovider = "altavista"', "sources.search.provider", "searxng"),
+        ('[sources.search]\nprovider = "searxng"', "sources.search", "url: must be set"),
+        ('[sources.search]\nprovider = "brave"', "sources.search", "key_env: must be set"),
+        ('[sources.search]\nprovider = "exa"\nkey_env = "E"\nurl = "ftp://x/"', "sources.search.url", "not an http"),
+        (
+            '[sources.search]\nprovider = "exa"\nkey_env = "E"\ntemplates = ["{topic.__class__}"]',
+            "sources.search.templates",
+            "unknown placeholder",
+        ),
+    ],
+)
+def test_a_wrong_source_is_one_line_naming_file_and_key(tmp_path: Path, change: str, where: str, word: str) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(f"{GOOD}{change}\n")
+    with pytest.raises(DomainError) as caught:
+        read_domain(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: {where}: ")
+    assert word in message
+    assert "\n" not in message
+
+
+def test_a_key_written_where_its_variables_name_belongs_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(GOOD + '[sources.search]\nprovider = "brave"\nkey_env = "bsa-s3cret-s3cret"\n')
+    with pytest.raises(DomainError, match=r"sources\.search\.key_env: must be the name of an environment variable") as caught:
+        read_domain(path)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_the_users_file_outranks_the_tracked_one(settings: Settings) -> None:
