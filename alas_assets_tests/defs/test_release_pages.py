@@ -97,6 +97,52 @@ def test_a_page_that_was_not_there_and_now_is_counts_as_a_change(harness: Harnes
     assert "/5.html" in request.tags["alas/because"]
 
 
+ENTRY = '<entry><id>{id}</id><title>t</title><updated>{at}</updated><link href="{url}"/></entry>'
+
+
+def feed(site: Site, *entries: tuple[str, str]) -> None:
+    """Serve a feed of (id, time of change) entries."""
+    url = f"http://127.0.0.1:{site.port}/"
+    listed = "".join(ENTRY.format(id=name, at=at, url=f"{url}{name}.html") for name, at in entries)
+    site.pages["/feed.xml"] = f'<feed xmlns="http://www.w3.org/2005/Atom"><title>f</title>{listed}</feed>'
+
+
+@pytest.fixture
+def fed(harness: Harness, site: Site) -> Harness:
+    """`quill`, which reads a feed of one entry too, looked at once."""
+    path = harness.settings.home / "domains" / "quill.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        text.replace("watch_urls = []", f'watch_urls = []\nfeeds = ["http://127.0.0.1:{site.port}/feed.xml"]'), encoding="utf-8"
+    )
+    feed(site, ("3", "2026-11-01T00:00:00Z"))
+    assert "no watched page changed" in skipped(tick(harness))
+    return harness
+
+
+def test_a_new_entry_of_a_feed_is_a_change_and_names_its_page(fed: Harness, site: Site) -> None:
+    feed(site, ("9", "2026-11-02T00:00:00Z"), ("3", "2026-11-01T00:00:00Z"))
+    (request,) = requests(tick(fed))
+    assert request.tags["alas/because"] == f"1 watched pages changed: http://127.0.0.1:{site.port}/9.html"
+
+
+def test_an_entry_that_was_shown_before_is_no_change_however_often_it_is_touched_or_comes_back(fed: Harness, site: Site) -> None:
+    feed(site, ("3", "2026-11-05T00:00:00Z"))
+    assert "no watched page changed" in skipped(tick(fed))
+    feed(site)
+    tick(fed)
+    feed(site, ("3", "2026-11-01T00:00:00Z"))
+    assert "no watched page changed" in skipped(tick(fed))
+
+
+def test_a_feed_that_cannot_be_read_is_named_and_hides_no_page(fed: Harness, site: Site) -> None:
+    site.pages["/feed.xml"] = "<html><body>Down for maintenance</body></html>"
+    edit(site)
+    assert [request.partition_key for request in requests(tick(fed))] == ["quill|001"]
+    _, unread = look_for_changes(fed.alas, "quill", LOOK_SECONDS)
+    assert [url for url, _ in unread] == [f"http://127.0.0.1:{site.port}/feed.xml"]
+
+
 def test_a_site_that_fails_is_named_keeps_what_was_seen_and_hides_no_other(harness: Harness, site: Site) -> None:
     with serving() as other:
         harness.domain("ink", other.port)
