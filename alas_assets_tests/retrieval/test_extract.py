@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extracted, Extractor
-from alas_assets.retrieval.extract_worker import Unreadable, read_page
+from alas_assets.retrieval.readers import Unreadable, read_page
 from alas_assets.retrieval.fetch import Fetched
 
 URL = "http://docs.example/new/3.15.html"
@@ -110,10 +112,128 @@ def test_characters_without_a_shape_are_removed() -> None:
     assert got.title == "AB"
 
 
+HIDING_RULES = [
+    ".x{display:none}",
+    "#y { DISPLAY : none !important }",
+    "p.x, .other { visibility: hidden; }",
+    "main > .x{opacity:0}",
+    "h1 ~ p[class=x]{position:absolute;left:-9999px}",
+    ".shown{color:red} .x:hover, .x{font-size:0}",
+    "@media screen { .x { display: none } }",
+    "@layer base { @media all { .x { clip-path: inset(50%) } } }",
+    "a{} /* .x{ */ .x{dis/**/play:block} .x{display:none",
+    ".x { color: transparent }",
+    ".x { color:#fff; background-color:#fff }",
+    ".x{display:none} .x{display:block}",
+]
+
+
+@pytest.mark.parametrize("css", HIDING_RULES)
+def test_what_the_page_hides_by_a_rule_is_not_read(css: str) -> None:
+    body = f'<h1>Page</h1>{FILLER}<p class="x" id="y">IGNOREALLRULES</p>{FILLER}'
+    got = read(f"<html><head><style>{css}</style></head><body><main>{body}</main></body></html>")
+    assert "IGNOREALLRULES" not in got.text
+    assert got.text.count("Twelve plain words") == 2
+    assert got.share_of_words_kept == 1.0
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@media print { p { display: none } }",
+        "@media (max-width: 600px) { p { display: none } }",
+        "p::before{display:none} p:after{display:none}",
+        ".menu{display:none}",
+        "body{display:none} main{visibility:hidden}",
+        "p{color:#000;background:#fff} }}} :::{display:none} p{",
+    ],
+)
+def test_a_rule_that_hides_nothing_on_a_screen_takes_nothing_away(css: str) -> None:
+    got = read(f"<html><head><style>{css}</style></head><body><main><h1>Page</h1>{FILLER * 3}</main></body></html>")
+    assert got.text.count("Twelve plain words") == 3
+
+
+def test_a_page_of_instructions_keeps_the_visible_one_only() -> None:
+    html = """<!doctype html><html><head><title>TITLECANARY</title><meta name="description" content="METACANARY">
+        <meta property="og:title" content="OGCANARY"><style>.sr{position:absolute;clip:rect(0,0,0,0)} #off{display:none}</style></head>
+        <body><main><h1>Release notes</h1><!-- COMMENTCANARY --><p>VISIBLECANARY is printed on the page for every reader to see.</p>
+        <p hidden>HIDDENCANARY</p><p id="off">IDCANARY</p><span class="sr">CLASSCANARY</span><img src="a.png" alt="ALTCANARY" title="TIPCANARY">
+        <p title="TOOLTIPCANARY" data-note="DATACANARY">ZERO​WIDTH⁠CANARY ends here.</p><a href="/x" aria-label="LABELCANARY">link</a>
+        <script>SCRIPTCANARY</script><input value="INPUTCANARY" placeholder="PLACECANARY"></main></body></html>"""
+    got = read(html)
+    assert set(re.findall(r"[A-Z]+CANARY", got.text)) == {"VISIBLECANARY", "ZEROWIDTHCANARY"}
+    assert got.title == "Release notes"
+
+
 def test_visible_styles_and_headers_inside_an_article_stay() -> None:
     styled = "<p style='line-height:1; max-width:100px; margin-left:-10px'>Shown.</p>"
     got = read(f"<html><body><article><header><h1>Kept</h1></header>{styled}{FILLER}</article></body></html>")
     assert got.text.startswith("# Kept\n\nShown.")
+
+
+_INLINE = ("span", "b", "code", "a")
+_BLOCK = ("div", "p", "ul", "ol", "li", "blockquote", "section", "figure", "figcaption", "details", "summary", "address", "h2", "h3", "dl", "dt")
+_BLOCK += ("dd", "pre", "table", "tr", "td", "th", "caption", "main", "article", "fieldset", "form", "center", "menu", "aside", "nav")
+_TREES = st.recursive(
+    st.just(None),
+    lambda inside: st.lists(st.tuples(st.sampled_from((*_BLOCK, *_BLOCK, *_INLINE)), inside), min_size=1, max_size=4),
+    max_leaves=25,
+)
+
+
+def _written(tree: object, numbers: Iterator[int]) -> str:
+    """Write a tree with a word before, in and after every element; blocks have no white space around them, inline parts do."""
+    if not isinstance(tree, list):
+        return f"w{next(numbers)}w"
+    parts = []
+    for name, inside in tree:
+        gap = " " if name in _INLINE else ""
+        parts.append(f"w{next(numbers)}w{gap}<{name}>{_written(inside, numbers)}</{name}>{gap}")
+    return "".join(parts) + f"w{next(numbers)}w"
+
+
+@given(_TREES)
+@settings(max_examples=300, deadline=None)
+def test_the_words_of_two_blocks_never_become_one(tree: object) -> None:
+    numbers = iter(range(10_000))
+    html = f"<html><body><main>{FILLER}{_written(tree, numbers)}</main></body></html>"
+    text = read(html).text
+    known = {f"w{number}w" for number in range(next(numbers))}
+    stray = [word for word in re.findall(r"\w+", text) if re.match(r"w\d", word) and word not in known]
+    assert stray == [], text
+    glued = re.findall(r"w\d+w[^\s|`]+w\d+w", text)
+    assert glued == [], text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ul><li>Called directly.<ul><li>Or not.</li></ul>The end.</li></ul>", "- Called directly.\n  - Or not.\n\n  The end."),
+        ("<p>one</p>two<div></div>three<aside>x</aside>four<hr>five", "one\n\ntwo\n\nthree\n\nfour\n\nfive"),
+        ("<figure>one</figure>two<details><summary>three</summary>four</details>", "one\n\ntwo\n\nthree\n\nfour"),
+        ("<table><tr><td><h3>one</h3>two<ul><li>three</li></ul>four</td></tr></table>", "one two - three four"),
+        ("<p>2<sup>32</sup> words<sup>th</sup></p>", "2^32 wordsth"),
+        ("<p>a <code>b\n   c</code> d</p>", "a `b c` d"),
+    ],
+)
+def test_what_follows_a_nested_block_stands_on_its_own(html: str, text: str) -> None:
+    assert text in read(f"<main><h1>T</h1>{FILLER}{html}</main>").text
+
+
+def test_line_numbers_beside_code_are_not_its_text() -> None:
+    table = '<table class="highlighttable"><tr><td class="linenos"><pre>1\n2</pre></td><td class="code"><div><pre>a = 1\nb = 2</pre></div></td></tr>'
+    assert "\n```\na = 1\nb = 2\n```\n" in read(f"<main><h1>T</h1>{FILLER}{table}</table></main>").text
+
+
+def test_where_newspaper_finds_too_little_trafilatura_is_asked() -> None:
+    menu = "".join(f"<div><a href='/{n}'>Menu entry {n}</a></div>" for n in range(40))
+    sections = "".join(
+        f"<div class='part'><h2>Part {n}</h2><p>{'The option in this part was changed for all users of the module. ' * 4}</p></div>"
+        for n in range(12)
+    )
+    got = read(f"<html><body><div>{menu}</div><div class='left'>{sections}</div></body></html>")
+    assert got.how in ("newspaper", "trafilatura")
+    assert got.text.count("The option in this part") == 48
 
 
 def test_a_long_list_without_a_declared_article_is_kept_whole() -> None:
@@ -138,11 +258,11 @@ def test_the_declared_charset_decides_and_a_wrong_one_does_not_raise() -> None:
     assert "und" in read_page(latin, URL, "text/html; charset=no-such-thing")["text"]
 
 
-def test_markdown_stays_as_it_is_and_its_links_are_found() -> None:
-    source = "# Title\n\nSome *words* with a [link](more.md) and `code` <!-- hidden words -->here.\r\n\r\n\r\n\r\n- item\n"
-    got = Extracted(**read_page(source.encode(), URL, "text/markdown"))
-    assert got.text == "# Title\n\nSome *words* with a [link](more.md) and `code` here.\n\n- item\n"
-    assert (got.title, got.links, got.how) == ("Title", ["http://docs.example/new/more.md"], "text")
+def test_a_huge_table_is_read_row_by_row() -> None:
+    rows = "".join(f"<tr><td>name_{n}</td><td>value {n}</td></tr>" for n in range(3_000))
+    got = read(f"<main><h1>Table</h1><table><tr><th>Name</th><th>Value</th></tr>{rows}</table></main>")
+    assert "\n| name_2999 | value 2999 |\n" in got.text
+    assert got.share_of_words_kept == 1.0
 
 
 @pytest.mark.parametrize(
@@ -164,7 +284,7 @@ _FOREIGN = st.one_of(
 
 
 @given(
-    _FOREIGN, st.sampled_from(["text/html", "text/plain; charset=utf-16", "text/markdown", "", "text/html; charset=x-unknown", "\x00;;="])
+    _FOREIGN, st.sampled_from(["text/html", "text/plain; charset=utf-16", "", "text/html; charset=x-unknown", "\x00;;="])
 )
 @settings(max_examples=150, deadline=None)
 def test_foreign_bytes_yield_text_or_a_reason_and_nothing_else(body: bytes, content_type: str) -> None:
@@ -188,8 +308,10 @@ def test_a_page_read_before_is_not_read_again(store: ArtifactStore) -> None:
         assert second.extract(page) == found
 
 
-def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(extractor: Extractor) -> None:
-    deep = fetched(extractor.store, b"<div>" * 5_000 + b"words that nobody can reach down here")
+@pytest.mark.parametrize("depth", [5_000, 100_000])
+@pytest.mark.parametrize("tag", [b"<div>", b"<ul><li>", b"<b>", b"<table><tr><td>", b"<blockquote>"])
+def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(depth: int, tag: bytes, extractor: Extractor) -> None:
+    deep = fetched(extractor.store, tag * depth + b"words that nobody can reach down here")
     found = extractor.extract(deep)
     assert found.reason
     plain = fetched(extractor.store, f"<main><h1>Next</h1>{FILLER}</main>".encode())

@@ -1,0 +1,144 @@
+"""The reader of reStructuredText: docutils, without files, raw parts or the network, and without loss where Sphinx says more than it knows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes, utils
+from docutils.core import publish_doctree, publish_from_doctree
+from docutils.frontend import get_default_settings
+from docutils.parsers.rst import Directive, Parser, directives, roles
+from docutils.parsers.rst.languages import en
+from docutils.parsers.rst.states import Inliner
+
+from .markup import read_made_html
+
+_DIRECTIVE = re.compile(r"^[ \t]*(?:[-*+][ \t]+)*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([\w:+.-]+?)[ \t]?::", re.MULTILINE)
+_ROLE = re.compile(r":([\w:+.-]+):`|`:([\w:+.-]+):")
+_VERSION_WORDS = {
+    "versionadded": "Added in version",
+    "versionchanged": "Changed in version",
+    "versionremoved": "Removed in version",
+    "deprecated": "Deprecated since version",
+    "deprecated-removed": "Deprecated since version",
+}
+_NOT_SHOWN = frozenset(
+    "index toctree highlight highlightlang currentmodule module-list tabularcolumns default-domain sectionauthor codeauthor moduleauthor"
+    " program meta contents sectnum date include literalinclude raw restructuredtext-test-directive title".split()
+)
+_CODE = frozenset("code code-block sourcecode testcode testsetup testcleanup testoutput doctest prompt parsed-literal productionlist".split())
+_OBJECTS = frozenset(
+    "function method class exception data attribute module decorator staticmethod classmethod property variable type option cmdoption"
+    " envvar opcode macro member struct enum enumerator union var pdbcommand describe object audit-event".split()
+)
+_SHORTENED = re.compile(r"(?s)(.*?)\s*<[^<>]+>$")
+_SETTINGS: dict[str, Any] = {
+    "_disable_config": True,
+    "file_insertion_enabled": False,
+    "raw_enabled": False,
+    "report_level": 3,  # errors stay in the tree, where read_rst looks for the text that they hold
+    "halt_level": 5,
+    "embed_stylesheet": False,
+    "stylesheet_path": "",
+    "syntax_highlight": "none",
+    "math_output": "LaTeX",
+    "doctitle_xform": True,
+    "initial_header_level": 2,
+    "smart_quotes": False,
+    "strip_comments": True,
+    "warning_stream": False,
+    "output_encoding": "unicode",
+}
+
+
+def read_rst(text: str, url: str) -> dict[str, Any]:
+    """Read reStructuredText, Sphinx's included.
+
+    Raises:
+        Unreadable: It has (nearly) no text.
+    """
+    _teach_unknown(text)
+    document = publish_doctree(text, settings_overrides=_SETTINGS)
+    for message in list(document.findall(nodes.system_message)):
+        # What docutils could not make sense of stands in its complaint, word for word.
+        message.replace_self([nodes.literal_block(held.astext(), held.astext()) for held in message.findall(nodes.literal_block)])
+    html = publish_from_doctree(document, writer="html5", settings_overrides=_SETTINGS)
+    return read_made_html(str(html), url, "restructuredtext")
+
+
+def _teach_unknown(text: str) -> None:
+    """Register a stand-in for every directive and role of the text that docutils does not know; it would drop what they hold."""
+    document = utils.new_document("", get_default_settings(Parser))
+    document.reporter.report_level = 5
+    for name in {name.lower() for name in _DIRECTIVE.findall(text)}:
+        if name in ("date", "raw", "include") or directives.directive(name, en, document)[0] is None:
+            directives.register_directive(name, _Shown)
+    for name in {(before or after).lower() for before, after in _ROLE.findall(text)}:
+        if name == "raw" or roles.role(name, en, 0, document.reporter)[0] is None:
+            roles.register_local_role(name, _shown_role)
+
+
+class _AnyOption(dict[str, Any]):
+    """Options of a directive that nobody knows: each is accepted, none is shown."""
+
+    def __getitem__(self, name: str) -> Any:
+        return directives.unchanged
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class _Shown(Directive):
+    """Any directive that docutils does not know: what it says stays, in the order in which it is said."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = _AnyOption()
+
+    def run(self) -> list[nodes.Node]:
+        """Return the directive's argument and content as plain nodes."""
+        name = self.name.lower().rpartition(":")[2]
+        said = self.arguments[0] if self.arguments else ""
+        if name in _NOT_SHOWN:
+            return []
+        if name in _CODE:
+            return [nodes.literal_block("", "\n".join(self.content), classes=["code"])]
+        shown: list[nodes.Node] = []
+        if name in _VERSION_WORDS:
+            version, *more = said.split(None, 2 if name == "deprecated-removed" else 1) or [""]
+            removed = f", removed in version {more.pop(0)}" if name == "deprecated-removed" and more else ""
+            shown += self._read([f"{_VERSION_WORDS[name]} {version}{removed}{':' if more or self.content else '.'}", *more])
+        elif name in _OBJECTS:
+            shown += [nodes.paragraph("", "", nodes.literal("", line.strip())) for line in said.split("\n") if line.strip()]
+        elif said:
+            shown += self._read(said.split("\n"))
+        holder = nodes.container()
+        self.state.nested_parse(self.content, self.content_offset, holder, match_titles=False)
+        return [*shown, *holder.children]
+
+    def _read(self, lines: list[str]) -> list[nodes.Node]:
+        inline, messages = self.state.inline_text(" ".join(lines).strip(), self.lineno)
+        return [nodes.paragraph("", "", *inline), *messages]
+
+
+def _shown_role(
+    name: str, rawtext: str, text: str, lineno: int, inliner: Inliner, options: Any = None, content: Any = None
+) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+    """Any role that docutils does not know: the text that Sphinx would show for it."""
+    said = utils.unescape(text)
+    kind = name.lower().rpartition(":")[2]
+    if titled := _SHORTENED.fullmatch(said):
+        said = titled[1]
+    elif said.startswith("~"):
+        said = said[1:].rpartition(".")[2]
+    said = said.lstrip("!")
+    if kind in ("ref", "doc", "term", "abbr", "dfn", "menuselection", "guilabel", "numref", "any"):
+        return [nodes.inline("", said)], []
+    if kind in ("pep", "rfc"):
+        return [nodes.inline("", f"{kind.upper()} {said}")], []
+    if kind in ("issue", "gh", "bug", "pr", "cve", "cwe", "source", "pypi"):
+        return [nodes.inline("", {"issue": "bpo-", "gh": "gh-", "cve": "CVE-", "cwe": "CWE-"}.get(kind, "") + said)], []
+    call = kind in ("func", "meth") and not said.endswith(")")
+    return [nodes.literal("", said + ("()" if call else ""))], []
