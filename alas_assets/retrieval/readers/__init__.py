@@ -16,8 +16,8 @@ __all__ = ["Unreadable", "read_page"]
 _PLAIN = "text/plain"
 _MARKDOWN_TYPES = ("text/markdown", "text/x-markdown")
 _RST_TYPES = ("text/x-rst", "text/prs.fallenstein.rst")
-_JSON_TYPES = ("application/json", "text/json")
-_PDF_TYPES = ("application/pdf", "application/x-pdf")
+_JSON = "application/json"
+_PDF = "application/pdf"
 
 
 def read_page(body: bytes, url: str, content_type: str) -> dict[str, Any]:
@@ -33,14 +33,14 @@ def read_page(body: bytes, url: str, content_type: str) -> dict[str, Any]:
     """
     declared = content_type.partition(";")[0].strip().lower()
     name = _path(url).lower()
-    if declared in _PDF_TYPES:
+    if declared == _PDF:
         from .pdf import read_pdf
 
-        return read_pdf(body, url)
-    if declared in _JSON_TYPES or (declared == _PLAIN and name.endswith(".json")):
+        return read_pdf(body)
+    if declared == _JSON or (declared == _PLAIN and name.endswith(".json")):
         from .advisories import read_advisory
 
-        return read_advisory(body, url)
+        return read_advisory(body)
     _, text = html_to_unicode(content_type or None, body)
     if declared in _RST_TYPES or (declared == _PLAIN and name.endswith((".rst", ".rst.txt"))):
         from .rst import read_rst

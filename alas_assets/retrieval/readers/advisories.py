@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,13 +21,14 @@ from .page import Unreadable, answer, refuse_if_empty, tidy, visible, words
 _REFUSED = "not a CVE JSON 5 or OSV record"
 _MAX_PRODUCTS = 40
 _MAX_RANGES = 60
+_NO_START = ("", "0", "*", "0.0.0")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _CWE = re.compile(r"CWE-\d+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _CVSS_KEYS = {"cvssV4_0": "4.0", "cvssV3_1": "3.1", "cvssV3_0": "3.0", "cvssV2_0": "2.0"}
 
 
-def read_advisory(body: bytes, url: str) -> dict[str, Any]:
+def read_advisory(body: bytes) -> dict[str, Any]:
     """Read a CVE JSON 5 or OSV record.
 
     Raises:
@@ -78,7 +80,7 @@ class _Range(_Part):
     last: str = ""
 
     def words(self) -> str:
-        since = f"from {self.start} " if self.start not in ("", "0", "*", "0.0.0") else ""
+        since = f"from {self.start} " if self.start not in _NO_START else ""
         if self.before:
             return f"{since}before {self.before}"
         if self.last:
@@ -140,16 +142,19 @@ class _Told(_Part):
         if self.rejected:
             lines.append(f"{self.subject} was rejected: {self.rejected}")
         if self.own_id:
-            lines.append(f"{self.subject} is also recorded as {self.own_id}.")
+            lines.append(f"{self.subject} is also recorded as `{self.own_id}`.")
         others = [alias for alias in self.aliases if alias not in (self.subject, self.own_id)]
         if others:
             lines.append(f"{self.subject} is also known as {_listed(others)}.")
-        names = list(dict.fromkeys(f"{one.name} by {one.vendor}" if one.vendor else one.name for one in self.products))
+        names = list(dict.fromkeys(one.name for one in self.products))
         if names:
             lines.append(f"{self.subject} affects {_listed(names[:_MAX_PRODUCTS])}.")
-        for verb, date in (("was published on", self.published), ("was last updated on", self.updated), ("was withdrawn on", self.withdrawn)):
+        vendors = list(dict.fromkeys(one.vendor for one in self.products if one.vendor))
+        if len(vendors) == 1:
+            lines.append(f"The vendor of what {self.subject} affects is `{vendors[0]}`.")
+        for verb, date in (("published", self.published), ("last updated", self.updated), ("withdrawn", self.withdrawn)):
             if day := _DATE.match(date):
-                lines.append(f"{self.subject} {verb} {day[0]}.")
+                lines.append(f"{self.subject} was {verb} on {day[0]}.")
         return [" ".join(lines)] if lines else []
 
     def _affected(self) -> list[str]:
@@ -171,25 +176,42 @@ class _Told(_Part):
         for product in self.products[:_MAX_PRODUCTS]:
             fixed = [one for one in product.fixed if one.before][:_MAX_RANGES]
             if len(fixed) == 1:
-                lines.append(f"{self.subject} is fixed in {product.name} {fixed[0].before}.")
+                lines.append(self._fix(product.name, fixed[0].before))
             elif fixed:
-                lines.append(f"{self.subject} is fixed in {product.name} {_listed([one.before for one in fixed])}.")
-                lines += [f"In {product.name} {one.start} and later, {self.subject} is fixed in {one.before}." for one in fixed if _branch(one)]
+                lines.append(
+                    f"The versions of {product.name} in which {self.subject} is fixed are {_listed([one.before for one in fixed])}."
+                )
+                lines += [self._fix(f"the {product.name} {series} series", fix) for series, fix in _fixed_by_series(fixed).items()]
         return _section("Fixed versions", "\n\n".join(dict.fromkeys(lines)))
 
+    def _fix(self, what: str, version: str) -> str:
+        return f"The first version of {what} in which {self.subject} is fixed is `{version}`."
+
     def _weakness(self, number: str, name: str) -> str:
-        return f"The weakness behind {self.subject} is {number}{f' ({name})' if name else ''}."
+        named = f" The name of {number} is `{name}`." if name else ""
+        return f"The weakness behind {self.subject} is `{number}`.{named}"
 
     def _severity(self) -> list[str]:
-        lines = [f"The severity of {self.subject} is {self.level.lower()}."] if self.level else []
+        lines = [f"The severity of {self.subject} is `{self.level.lower()}`."] if self.level else []
         for one in self.severities:
             if one.score is not None:
-                lines.append(f"The CVSS {one.version} base score of {self.subject} is {one.score:.1f}.")
+                lines.append(f"The CVSS base score of {self.subject} is `{one.score:.1f}` (CVSS {one.version}).")
             if one.level and one.level.lower() != self.level.lower():
-                lines.append(f"By CVSS {one.version}, the severity of {self.subject} is {one.level.lower()}.")
+                lines.append(f"The severity of {self.subject} by CVSS {one.version} is `{one.level.lower()}`.")
             if one.vector:
-                lines.append(f"The CVSS {one.version} vector of {self.subject} is `{one.vector}`.")
+                lines.append(f"The CVSS vector of {self.subject} is `{one.vector}`.")
         return lines
+
+
+def _fixed_by_series(ranges: list[_Range]) -> dict[str, str]:
+    """Return the fix of each series, 5.2 for a range from 5.2.0 before 5.2.11; none for a series that has several."""
+    found: dict[str, list[str]] = {}
+    for one in ranges:
+        pairs = zip(one.start.split("."), one.before.split("."), strict=False)
+        series = ".".join(start for start, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        if series:
+            found.setdefault(series, []).append(one.before)
+    return {series: fixes[0] for series, fixes in found.items() if len(fixes) == 1}
 
 
 def _section(heading: str, text: str) -> list[str]:
@@ -200,13 +222,9 @@ def _listed(items: list[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def _branch(one: _Range) -> bool:
-    return bool(one.start) and one.start not in ("0", "*", "0.0.0")
-
-
 def _line(text: str) -> str:
-    """Return foreign text as one line of prose."""
-    return " ".join(visible(text).split())
+    """Return foreign text as one line of prose; it opens and closes no code span of ours."""
+    return " ".join(visible(text).replace("`", "'").split())
 
 
 def _prose(markdown: str) -> str:
@@ -357,10 +375,12 @@ def _cve_product(one: _CveProduct) -> _Product:
             versions.append(start)
     if ranges:
         ranges += [_Range(start=version, last=version) for version in versions]
-    fixed = [one for one in ranges if one.before and "*" not in one.before]
-    return _Product(
-        name=name, vendor="" if vendor.lower() in ("n/a", name.lower()) else vendor, ranges=ranges, versions=versions, fixed=fixed
-    )
+    # What follows an affected range is a fix only where the record says that other versions are not affected.
+    unaffected = {_line(version.version) for version in one.versions if version.status == "unaffected"}
+    ends = [each for each in ranges if each.before and "*" not in each.before]
+    fixed = [each for each in ends if one.default_status == "unaffected" or each.before in unaffected]
+    told_by_name = vendor.lower() == "n/a" or name.lower().startswith(vendor.lower())
+    return _Product(name=name, vendor="" if told_by_name else vendor, ranges=ranges, versions=versions, fixed=fixed)
 
 
 def _cwe_of(names: list[_CweName]) -> list[tuple[str, str]]:
@@ -495,4 +515,5 @@ def _severity_of(vector: str) -> _Severity:
         scored = kind(vector)
     except CVSSError:
         return _Severity(version=version, vector=vector)
-    return _Severity(version=version, vector=vector, score=float(scored.scores()[0]), level=scored.severities()[0])
+    score, level = scored.scores()[0], scored.severities()[0]
+    return _Severity(version=version, vector=vector, score=None if score is None else float(score), level=level or "")

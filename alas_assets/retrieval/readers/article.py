@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ _END_OF_BLOCK = re.compile(rf"</(?:{'|'.join(sorted(BLOCKS))})\s*>", re.IGNORECA
 _LEAST_OF_PAGE = 0.7
 """newspaper4k keeps the densest part and loses most of a long list page: it is trusted where this share of the words is kept."""
 _LEAST_OF_PAGE_FALLBACK = 0.5
+_NEARLY_ALL = 0.95
 
 
 def parse(html: str) -> BeautifulSoup:
@@ -90,7 +92,7 @@ def choose(soup: BeautifulSoup, body: Tag, article: Any) -> tuple[Tag, str]:
     found = _newspaper_node(article)
     if found is not None and prose_words(found) >= _LEAST_OF_PAGE * everything:
         return found, "newspaper"
-    found = trafilatura_node(soup)
+    found = _trafilatura_node(soup, body)
     if found is not None and prose_words(found) >= _LEAST_OF_PAGE_FALLBACK * everything:
         return found, "trafilatura"
     return body, "body"
@@ -107,22 +109,32 @@ def _newspaper_node(article: Any) -> Tag | None:
 
     if article is None or article.top_node is None:
         return None
-    return _with_text(str(lxml.html.tostring(article.top_node, encoding="unicode")))
+    found = parse(str(lxml.html.tostring(article.top_node, encoding="unicode"))).body
+    return found if found is not None and found.get_text(strip=True) else None
 
 
-def trafilatura_node(soup: BeautifulSoup) -> Tag | None:
-    """Return what trafilatura keeps of a page, as HTML again."""
+def _trafilatura_node(soup: BeautifulSoup, body: Tag) -> Tag | None:
+    """Return the smallest element that holds what trafilatura keeps; its own rendering loses headings and tears code out of sentences."""
+    kept = Counter(words(trafilatura_text(str(soup))))
+    if not kept or body is soup:
+        return None
+    node = body
+    while True:
+        inner = next((child for child in node.find_all(True, recursive=False) if _holds(child, kept)), None)
+        if inner is None:
+            return node if node is not body else None
+        node = inner
+
+
+def trafilatura_text(html: str) -> str:
+    """Return what trafilatura keeps of a page as plain text; "" where it keeps nothing."""
     import trafilatura
 
     try:
-        kept = trafilatura.extract(
-            str(soup), output_format="html", favor_recall=True, include_links=True, include_formatting=True, with_metadata=False
-        )
+        return trafilatura.extract(html, favor_recall=True, with_metadata=False) or ""
     except Exception:  # noqa: BLE001 (as for newspaper)
-        return None
-    return _with_text(kept) if kept else None
+        return ""
 
 
-def _with_text(html: str) -> Tag | None:
-    found = parse(html).body
-    return found if found is not None and found.get_text(strip=True) else None
+def _holds(node: Tag, kept: Counter[str]) -> bool:
+    return (Counter(words(node.get_text(" "))) & kept).total() >= _NEARLY_ALL * kept.total()

@@ -6,16 +6,18 @@ What belongs to the text is decided before; nothing here removes a word.
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from bs4 import NavigableString, Tag
+from bs4 import Tag
+from bs4.element import NavigableString
 from markdownify import ATX, MarkdownConverter
 
-_KNOWN_BLOCKS = frozenset(
-    "p div section article h1 h2 h3 h4 h5 h6 ul ol li pre table caption thead tbody tfoot tr td th figcaption hr".split()
-)
-_OTHER_BLOCKS = frozenset(
+from .page import names
+
+_KNOWN_BLOCKS = names("p div section article h1 h2 h3 h4 h5 h6 ul ol li pre table caption thead tbody tfoot tr td th figcaption hr")
+_OTHER_BLOCKS = names(
     "address aside blockquote body center dd details dialog dir dl dt fieldset figure footer form header hgroup html legend main menu nav"
-    " optgroup option search summary".split()
+    " optgroup option search summary"
 )
 BLOCKS = _KNOWN_BLOCKS | _OTHER_BLOCKS
 """Elements that stand on lines of their own: their text never joins what stands before or after them."""
@@ -23,7 +25,10 @@ BLOCKS = _KNOWN_BLOCKS | _OTHER_BLOCKS
 _ONE_LINE_APART = ("li", "tr", "thead", "tbody", "tfoot")
 
 
-class _Converter(MarkdownConverter):
+_Base: Any = MarkdownConverter
+
+
+class _Converter(_Base):
     """markdownify, with white space around every block; it leaves it out after nested lists, around empty blocks and more."""
 
     def process_tag(self, node: Tag, parent_tags: set[str] | None = None) -> str:
@@ -54,7 +59,7 @@ class _Converter(MarkdownConverter):
 
     convert_th = convert_td
 
-    def convert_sup(self, el: Tag, text: str, parent_tags: set[str]) -> str:
+    def convert_sup(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002 (markdownify passes it by name)
         before = el.previous_sibling
         power = text.strip().lstrip("-+").isalnum() and isinstance(before, NavigableString) and before[-1:].isdigit()
         return f"^{text.strip()}" if power and el.find("a") is None else text

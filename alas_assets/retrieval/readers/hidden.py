@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import soupsieve
 import tinycss2
@@ -115,7 +116,7 @@ def _hiding_selectors(css: str) -> Iterator[str]:
     yield from _of_rules(tinycss2.parse_stylesheet(css, skip_comments=True, skip_whitespace=True))
 
 
-def _of_rules(rules: list[tinycss2.ast.Node]) -> Iterator[str]:
+def _of_rules(rules: list[Any]) -> Iterator[str]:
     for rule in rules:
         if rule.type == "qualified-rule":
             selector = tinycss2.serialize(rule.prelude).strip()
@@ -125,9 +126,9 @@ def _of_rules(rules: list[tinycss2.ast.Node]) -> Iterator[str]:
             yield from _of_rules(tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True))
 
 
-def _alone(prelude: list[tinycss2.ast.Node]) -> Iterator[str]:
+def _alone(prelude: list[Any]) -> Iterator[str]:
     """Return the selectors of a list one by one, so that one that is not understood costs no other."""
-    part: list[tinycss2.ast.Node] = []
+    part: list[Any] = []
     for token in [*prelude, None]:
         if token is None or (token.type == "literal" and token.value == ","):
             if selector := tinycss2.serialize(part).strip():
@@ -137,7 +138,7 @@ def _alone(prelude: list[tinycss2.ast.Node]) -> Iterator[str]:
             part.append(token)
 
 
-def _applies(rule: tinycss2.ast.AtRule) -> bool:
+def _applies(rule: Any) -> bool:
     """Tell whether an at-rule's rules hold on any screen: not those for print or for some widths only."""
     if rule.lower_at_keyword in ("layer", "supports"):
         return True

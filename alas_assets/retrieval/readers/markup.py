@@ -44,7 +44,7 @@ def read_made_html(html: str, url: str, how: str) -> dict[str, Any]:
     Raises:
         Unreadable: The document has (nearly) no text.
     """
-    page = _cleaned(html, url)
+    page = _cleaned(html, url, of_a_site=False)
     return _told(page, page.body, how)
 
 
@@ -54,18 +54,18 @@ def shown(html: str, url: str) -> Shown:
     Raises:
         Unreadable: No word is left.
     """
-    return _cleaned(html, url, furniture=False, look=True)
+    return _cleaned(html, url, of_a_site=True)
 
 
-def _cleaned(html: str, url: str, *, furniture: bool = True, look: bool = False) -> Shown:
+def _cleaned(html: str, url: str, *, of_a_site: bool) -> Shown:
     soup = article.parse(html)
     licence = _licence(soup)
     base = soup.find("base", href=True)
     plain_title = soup.title.get_text(" ", strip=True) if soup.title else ""
     hidden.drop_hidden(soup)
-    if not furniture:
+    if of_a_site:
         hidden.drop_furniture(soup)
-    parsed = article.newspaper_article(str(soup), url) if look else None
+    parsed = article.newspaper_article(str(soup), url) if of_a_site else None
     hidden.drop_about(soup)
     body = soup.body or soup
     seen = Counter(words(visible(flat_text(body))))

@@ -9,14 +9,19 @@ from urllib.parse import urljoin
 _WORD = re.compile(r"\w+")
 # Characters that a reader never sees, so that instructions could be hidden in them or between them (S9).
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _LEAST_WORDS = 5
 
 
 class Unreadable(Exception):
     """A page that gives no text; the message is the reason a person reads."""
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the words of a listing, for membership."""
+    return frozenset(text.split())
 
 
 def words(text: str) -> list[str]:

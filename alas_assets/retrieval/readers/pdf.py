@@ -24,7 +24,7 @@ _BROKEN = re.compile(r"(\w*[a-z])-\n([a-z]\w*)")
 _RUNNING_LINE_SHARE = 0.6
 
 
-def read_pdf(body: bytes, url: str) -> dict[str, Any]:
+def read_pdf(body: bytes) -> dict[str, Any]:
     """Read a PDF's text page by page.
 
     Raises:

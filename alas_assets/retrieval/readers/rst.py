@@ -1,18 +1,21 @@
-"""The reader of reStructuredText: docutils, without files, raw parts or the network, and without loss where Sphinx says more than it knows."""
+"""The reader of reStructuredText: docutils, without files, raw parts or the network.
+
+Directives and roles that only Sphinx knows lose no text: each gets a stand-in that shows what it holds.
+"""
 
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any
 
 from docutils import nodes, utils
 from docutils.core import publish_doctree, publish_from_doctree
 from docutils.frontend import get_default_settings
 from docutils.parsers.rst import Directive, Parser, directives, roles
-from docutils.parsers.rst.languages import en
-from docutils.parsers.rst.states import Inliner
 
 from .markup import read_made_html
+from .page import names
 
 _DIRECTIVE = re.compile(r"^[ \t]*(?:[-*+][ \t]+)*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([\w:+.-]+?)[ \t]?::", re.MULTILINE)
 _ROLE = re.compile(r":([\w:+.-]+):`|`:([\w:+.-]+):")
@@ -23,16 +26,21 @@ _VERSION_WORDS = {
     "deprecated": "Deprecated since version",
     "deprecated-removed": "Deprecated since version",
 }
-_NOT_SHOWN = frozenset(
+_NOT_SHOWN = names(
     "index toctree highlight highlightlang currentmodule module-list tabularcolumns default-domain sectionauthor codeauthor moduleauthor"
-    " program meta contents sectnum date include literalinclude raw restructuredtext-test-directive title".split()
+    " program date include contents literalinclude raw"
 )
-_CODE = frozenset("code code-block sourcecode testcode testsetup testcleanup testoutput doctest prompt parsed-literal productionlist".split())
-_OBJECTS = frozenset(
+_CODE = names("code code-block sourcecode testcode testsetup testcleanup testoutput doctest prompt productionlist")
+_OBJECTS = names(
     "function method class exception data attribute module decorator staticmethod classmethod property variable type option cmdoption"
-    " envvar opcode macro member struct enum enumerator union var pdbcommand describe object audit-event".split()
+    " envvar opcode macro member struct enum enumerator union var pdbcommand describe object audit-event"
 )
 _SHORTENED = re.compile(r"(?s)(.*?)\s*<[^<>]+>$")
+_REPLACED = _CODE | names("date raw include contents")  # docutils knows them: options of Sphinx, the clock, files, navigation
+_known_directive: Any = directives.directive
+_known_role: Any = roles.role
+_register_role: Any = roles.register_local_role
+_ENGLISH: Any = import_module("docutils.parsers.rst.languages.en")
 _SETTINGS: dict[str, Any] = {
     "_disable_config": True,
     "file_insertion_enabled": False,
@@ -50,6 +58,9 @@ _SETTINGS: dict[str, Any] = {
     "warning_stream": False,
     "output_encoding": "unicode",
 }
+_parser: Any = Parser
+_SETTINGS_FOR_LOOKUPS = get_default_settings(_parser)
+_SETTINGS_FOR_LOOKUPS.report_level = 5
 
 
 def read_rst(text: str, url: str) -> dict[str, Any]:
@@ -69,14 +80,13 @@ def read_rst(text: str, url: str) -> dict[str, Any]:
 
 def _teach_unknown(text: str) -> None:
     """Register a stand-in for every directive and role of the text that docutils does not know; it would drop what they hold."""
-    document = utils.new_document("", get_default_settings(Parser))
-    document.reporter.report_level = 5
+    document = utils.new_document("", _SETTINGS_FOR_LOOKUPS)
     for name in {name.lower() for name in _DIRECTIVE.findall(text)}:
-        if name in ("date", "raw", "include") or directives.directive(name, en, document)[0] is None:
+        if name in _REPLACED or _known_directive(name, _ENGLISH, document)[0] is None:
             directives.register_directive(name, _Shown)
     for name in {(before or after).lower() for before, after in _ROLE.findall(text)}:
-        if name == "raw" or roles.role(name, en, 0, document.reporter)[0] is None:
-            roles.register_local_role(name, _shown_role)
+        if name == "raw" or _known_role(name, _ENGLISH, 0, document.reporter)[0] is None:
+            _register_role(name, _shown_role)
 
 
 class _AnyOption(dict[str, Any]):
@@ -123,9 +133,7 @@ class _Shown(Directive):
         return [nodes.paragraph("", "", *inline), *messages]
 
 
-def _shown_role(
-    name: str, rawtext: str, text: str, lineno: int, inliner: Inliner, options: Any = None, content: Any = None
-) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+def _shown_role(name: str, _raw: str, text: str, *_where: Any) -> tuple[list[nodes.Node], list[nodes.system_message]]:
     """Any role that docutils does not know: the text that Sphinx would show for it."""
     said = utils.unescape(text)
     kind = name.lower().rpartition(":")[2]
