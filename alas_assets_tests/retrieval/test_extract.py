@@ -19,6 +19,7 @@ from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import Fetched
 from alas_assets.retrieval.readers import Unreadable, read_page
+from alas_assets_tests.retrieval.documents import cve, lines, osv, pdf
 
 URL = "http://docs.example/new/3.15.html"
 FILLER = "<p>Twelve plain words stand here so that the page has something to say.</p>"
@@ -228,15 +229,22 @@ def test_line_numbers_beside_code_are_not_its_text() -> None:
     assert "\n```\na = 1\nb = 2\n```\n" in read(f"<main><h1>T</h1>{FILLER}{table}</main>").text
 
 
-def test_where_newspaper_finds_too_little_trafilatura_is_asked() -> None:
+def sections_behind_a_menu() -> bytes:
+    """A page of nested sections that says nowhere which part is its article."""
+    said = "<p>The option in this part, <code>option()</code>, was changed for all users, and the old form, which was slow, is gone.</p>"
+    areas = "".join(f"<section><h3>Area {n}</h3>{said * 4}</section>" for n in range(3))
+    parts = "".join(f"<section><h2>Part {n}</h2>{areas}</section>" for n in range(8))
     menu = "".join(f"<div><a href='/{n}'>Menu entry {n}</a></div>" for n in range(40))
-    sections = "".join(
-        f"<div class='part'><h2>Part {n}</h2><p>{'The option in this part was changed for all users of the module. ' * 4}</p></div>"
-        for n in range(12)
-    )
-    got = read(f"<html><body><div>{menu}</div><div class='left'>{sections}</div></body></html>")
-    assert got.how in ("newspaper", "trafilatura")
-    assert got.text.count("The option in this part") == 48
+    return f"<html><body><div class='left'>{menu}</div><div><div>{parts}</div></div></body></html>".encode()
+
+
+def test_where_newspaper_finds_too_little_trafilatura_says_which_part_it_is(extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, sections_behind_a_menu()))
+    assert got.how == "trafilatura"
+    assert got.text.count("The option in this part") == 8 * 3 * 4
+    assert got.text.count("\n### Area") == 8 * 3
+    assert got.text.count("`option()`") == 8 * 3 * 4
+    assert "Menu entry" not in got.text
 
 
 def test_a_long_list_without_a_declared_article_is_kept_whole() -> None:
@@ -348,8 +356,38 @@ def test_the_extractor_asks_for_nothing_that_a_page_names(extractor: Extractor) 
             <link rel="stylesheet" href="{here}/s.css"><meta http-equiv="refresh" content="0;url={here}/r"></head>
             <body><main><h1>Images</h1><img src="{here}/b.png"><iframe src="{here}/f"></iframe>{FILLER * 4}</main></body></html>"""
         assert extractor.extract(fetched(extractor.store, html.encode())).title == "Images"
+        undeclared = (
+            sections_behind_a_menu().replace(b"/0", f"{here}/0".encode()).replace(b"<h2>Part 0", f'<img src="{here}/i"><h2>'.encode())
+        )
+        assert extractor.extract(fetched(extractor.store, undeclared)).how == "trafilatura"
+        source = f"Title\n=====\n\nWords enough to be read here.\n\n.. image:: {here}/x.png\n.. include:: {here}/y\n.. raw:: html\n   :url: {here}/z\n"
+        assert extractor.extract(fetched(extractor.store, source.encode(), "text/x-rst")).title == "Title"
         with pytest.raises(TimeoutError):
             listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "how"),
+    [
+        (pdf([lines("Twelve plain words stand on this page so that it says something.")]), "application/pdf", "pdf"),
+        (b"Title\n=====\n\nA :func:`role` of Sphinx, and *words* enough to be read.\n", "text/x-rst", "restructuredtext"),
+        (b"# Title\n\nSome *words* that are enough to be read.\n", "text/markdown", "markdown"),
+        (osv(), "application/json", "osv-record"),
+        (cve(), "application/json; charset=utf-8", "cve-record"),
+    ],
+)
+def test_every_format_is_read_in_the_locked_process(body: bytes, content_type: str, how: str, extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, body, content_type))
+    assert (got.reason, got.how) == ("", how)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/pdf", "application/json", "text/x-rst", "text/markdown"])
+@pytest.mark.parametrize(
+    "body", [b"PK\x03\x04" + bytes(400), b"\x7fELF\x02" + bytes(400), b"%PDF-1.7\n" + bytes(400), b"\xff\xfe\xff" * 90]
+)
+def test_bytes_of_another_kind_are_text_or_a_reason_in_the_locked_process(body: bytes, content_type: str, extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, body, content_type))
+    assert bool(got.reason) != bool(got.text.strip())
 
 
 def test_a_body_that_is_gone_is_a_reason(extractor: Extractor) -> None:

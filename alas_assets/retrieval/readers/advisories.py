@@ -131,7 +131,7 @@ class _Told(_Part):
         parts += self._affected()
         parts += self._fixed()
         parts += _section("Weakness", "\n\n".join(self._weakness(number, name) for number, name in self.weaknesses))
-        parts += _section("Severity", "\n\n".join(self._severity()))
+        parts += _section("Rating", "\n\n".join(self._severity()))
         for heading, text in self.notes:
             parts += _section(heading, text)
         parts += _section("References", "\n".join(f"- {link}" for link in self.links))
@@ -224,7 +224,11 @@ def _listed(items: list[str]) -> str:
 
 def _line(text: str) -> str:
     """Return foreign text as one line of prose; it opens and closes no code span of ours."""
-    return " ".join(visible(text).replace("`", "'").split())
+    return " ".join(_shown(text).replace("`", "'").split())
+
+
+def _shown(text: str) -> str:
+    return visible(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL))
 
 
 def _prose(markdown: str) -> str:
@@ -237,8 +241,8 @@ def _prose(markdown: str) -> str:
 
 def _plain(text: str) -> str:
     """Return foreign plain text in its paragraphs; none of its lines becomes a heading."""
-    paragraphs = re.split(r"\n\s*\n", text.replace("\r\n", "\n"))
-    return "\n\n".join(re.sub(r"^#+\s*", "", _line(paragraph)) for paragraph in paragraphs if paragraph.strip())
+    paragraphs = re.split(r"\n\s*\n", _shown(text).replace("\r\n", "\n"))
+    return "\n\n".join(" ".join(paragraph.split()).lstrip("# ") for paragraph in paragraphs if paragraph.strip())
 
 
 def _web(links: Iterable[str]) -> list[str]:
@@ -344,7 +348,7 @@ def _of_cve(record: _CveRecord) -> _Told:
         updated=head.updated,
         rejected=" ".join(_english(cna.rejected)),
         description="\n\n".join(_english(cna.descriptions)),
-        products=[_cve_product(one) for container in every for one in container.affected if one.product or one.package],
+        products=[product for container in every for one in container.affected if (product := _cve_product(one)).name],
         weaknesses=_cwe_of([name for container in every for group in container.weaknesses for name in group.descriptions]),
         severities=list({(one.version, one.vector, one.score): one for one in severities}.values())[:8],
         notes=[
@@ -469,7 +473,7 @@ def _of_osv(record: _OsvRecord) -> _Told:
         updated=record.modified,
         withdrawn=record.withdrawn,
         description=_prose(record.details),
-        products=[_osv_product(one) for one in record.affected if one.package.name],
+        products=[product for one in record.affected if (product := _osv_product(one)).name],
         weaknesses=[(cwe, "") for cwe in cwes if isinstance(cwe, str) and _CWE.fullmatch(cwe)],
         severities=severities,
         level=stated if re.fullmatch(r"[A-Za-z]{3,12}", stated) else "",

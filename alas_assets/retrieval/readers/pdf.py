@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
 from pypdf.generic import ArrayObject, Destination, TextStringObject
 
 from .page import Unreadable, answer, refuse_if_empty, tidy, words
@@ -31,31 +30,34 @@ def read_pdf(body: bytes) -> dict[str, Any]:
         Unreadable: It is damaged, encrypted, has too many pages, or shows no text.
     """
     try:
-        reader = PdfReader(io.BytesIO(body))
-        if reader.is_encrypted:
-            raise Unreadable("the PDF is encrypted")
-        count = len(reader.pages)
-        if count > _MAX_PAGES:
-            raise Unreadable(f"the PDF has {count} pages; at most {_MAX_PAGES} are read")
-        bookmarks = _bookmarks(reader)
-        pages = _without_running_lines([_page_lines(page) for page in reader.pages])
-        about = reader.metadata
-    except PyPdfError as error:
-        raise Unreadable(f"the PDF is damaged: {error}"[:300]) from error
+        return _read(body)
+    except (Unreadable, MemoryError, RecursionError):
+        raise
+    except Exception as error:  # pypdf meets damage with whatever its code happens to raise
+        raise Unreadable(f"the PDF is damaged: {type(error).__name__}: {error}"[:300]) from error
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    reader = PdfReader(io.BytesIO(body))
+    if reader.is_encrypted:
+        raise Unreadable("the PDF is encrypted")
+    if len(reader.pages) > _MAX_PAGES:
+        raise Unreadable(f"the PDF has {len(reader.pages)} pages; at most {_MAX_PAGES} are read")
+    bookmarks = _bookmarks(reader)
+    pages = _without_running_lines([_page_lines(page) for page in reader.pages])
     text = _joined("\n\n".join("\n".join(_marked(lines, bookmarks.get(number, {}))) for number, lines in enumerate(pages)))
     if len(text) > _MAX_CHARS:
         raise Unreadable(f"the PDF holds more than {_MAX_CHARS:,} characters")
     kept = tidy(text)
     shown = len(words(kept))
     refuse_if_empty(shown, "the PDF")
+    about = _about(reader)
     first = next(line for line in kept.split("\n") if line.strip())
-    title = str(about.title or "") if about is not None else ""
-    links = list(dict.fromkeys(link for page in reader.pages for link in _links(page)))
     return answer(
         kept,
-        title.strip() or first.lstrip("# "),
-        {"authors": [str(about.author)] if about is not None and about.author else [], "published_at": _date(about)},
-        links=links,
+        about.pop("title") or first.lstrip("# "),
+        about,
+        links=list(dict.fromkeys(link for page in reader.pages for link in _links(page))),
         page_words=shown,
         kept_words=shown,
         link_words=0,
@@ -160,9 +162,16 @@ def _links(page: Any) -> list[str]:
     return found
 
 
-def _date(about: Any) -> str:
+def _about(reader: PdfReader) -> dict[str, Any]:
+    told = reader.metadata
+    if told is None:
+        return {"title": ""}
     try:
-        created = about.creation_date if about is not None else None
+        created = told.creation_date
     except ValueError:
-        return ""
-    return created.isoformat() if isinstance(created, datetime) else ""
+        created = None
+    return {
+        "title": str(told.title or "").strip(),
+        "authors": [str(told.author)] if told.author else [],
+        "published_at": created.isoformat() if isinstance(created, datetime) else "",
+    }

@@ -15,7 +15,7 @@ from docutils.frontend import get_default_settings
 from docutils.parsers.rst import Directive, Parser, directives, roles
 
 from .markup import read_made_html
-from .page import names
+from .page import Unreadable, names
 
 _DIRECTIVE = re.compile(r"^[ \t]*(?:[-*+][ \t]+)*\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([\w:+.-]+?)[ \t]?::", re.MULTILINE)
 _ROLE = re.compile(r":([\w:+.-]+):`|`:([\w:+.-]+):")
@@ -67,15 +67,27 @@ def read_rst(text: str, url: str) -> dict[str, Any]:
     """Read reStructuredText, Sphinx's included.
 
     Raises:
-        Unreadable: It has (nearly) no text.
+        Unreadable: It has (nearly) no text, or docutils fails on it.
     """
     _teach_unknown(text)
+    try:
+        html = _html(text)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # docutils stumbles over some sources; what they hide is not known then
+        raise Unreadable(f"docutils cannot read the file: {type(error).__name__}: {error}"[:300]) from error
+    return read_made_html(html, url, "restructuredtext")
+
+
+def _html(text: str) -> str:
     document = publish_doctree(text, settings_overrides=_SETTINGS)
     for message in list(document.findall(nodes.system_message)):
         # What docutils could not make sense of stands in its complaint, word for word.
-        message.replace_self([nodes.literal_block(held.astext(), held.astext()) for held in message.findall(nodes.literal_block)])
-    html = publish_from_doctree(document, writer="html5", settings_overrides=_SETTINGS)
-    return read_made_html(str(html), url, "restructuredtext")
+        at = message.parent.index(message)
+        message.parent[at : at + 1] = [nodes.literal_block("", held.astext()) for held in message.findall(nodes.literal_block)]
+    for literal in document.findall(nodes.literal):
+        literal["classes"].append("code")  # the writer makes <code> of it, not <span>
+    return str(publish_from_doctree(document, writer="html5", settings_overrides=_SETTINGS))
 
 
 def _teach_unknown(text: str) -> None:
