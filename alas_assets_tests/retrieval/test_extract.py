@@ -195,7 +195,7 @@ def _written(tree: object, numbers: Iterator[int]) -> str:
 
 
 @given(_TREES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_words_of_two_blocks_never_become_one(tree: object) -> None:
     numbers = iter(range(10_000))
     html = f"<html><body><main>{FILLER}{_written(tree, numbers)}</main></body></html>"
@@ -270,9 +270,9 @@ def test_the_declared_charset_decides_and_a_wrong_one_does_not_raise() -> None:
 
 
 def test_a_huge_table_is_read_row_by_row() -> None:
-    rows = "".join(f"<tr><td>name_{n}</td><td>value {n}</td></tr>" for n in range(3_000))
+    rows = "".join(f"<tr><td>name_{n}</td><td>value {n}</td></tr>" for n in range(1_500))
     got = read(f"<main><h1>Table</h1><table><tr><th>Name</th><th>Value</th></tr>{rows}</table></main>")
-    assert "\n| name_2999 | value 2999 |\n" in got.text
+    assert "\n| name_1499 | value 1499 |\n" in got.text
     assert got.share_of_words_kept == 1.0
 
 
@@ -317,9 +317,10 @@ def test_a_page_read_before_is_not_read_again(store: ArtifactStore) -> None:
         assert second.extract(page) == found
 
 
-@pytest.mark.parametrize("depth", [5_000, 100_000])
-@pytest.mark.parametrize("tag", [b"<div>", b"<ul><li>", b"<b>", b"<table><tr><td>", b"<blockquote>"])
-def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(depth: int, tag: bytes, extractor: Extractor) -> None:
+@pytest.mark.parametrize(
+    ("tag", "depth"), [(b"<div>", 100_000), (b"<b>", 100_000), (b"<ul><li>", 50_000), (b"<table><tr><td>", 33_000), (b"<p><span>", 5_000)]
+)
+def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(tag: bytes, depth: int, extractor: Extractor) -> None:
     deep = fetched(extractor.store, tag * depth + b"words that nobody can reach down here")
     found = extractor.extract(deep)
     assert found.reason
@@ -356,11 +357,11 @@ def test_the_extractor_asks_for_nothing_that_a_page_names(extractor: Extractor) 
             <link rel="stylesheet" href="{here}/s.css"><meta http-equiv="refresh" content="0;url={here}/r"></head>
             <body><main><h1>Images</h1><img src="{here}/b.png"><iframe src="{here}/f"></iframe>{FILLER * 4}</main></body></html>"""
         assert extractor.extract(fetched(extractor.store, html.encode())).title == "Images"
-        undeclared = (
-            sections_behind_a_menu().replace(b"/0", f"{here}/0".encode()).replace(b"<h2>Part 0", f'<img src="{here}/i"><h2>'.encode())
-        )
+        image = f'<img src="{here}/i"><h2>Part 0'.encode()
+        undeclared = sections_behind_a_menu().replace(b"/0", f"{here}/0".encode()).replace(b"<h2>Part 0", image)
         assert extractor.extract(fetched(extractor.store, undeclared)).how == "trafilatura"
-        source = f"Title\n=====\n\nWords enough to be read here.\n\n.. image:: {here}/x.png\n.. include:: {here}/y\n.. raw:: html\n   :url: {here}/z\n"
+        asks = f".. image:: {here}/x.png\n.. include:: {here}/y\n.. raw:: html\n   :url: {here}/z\n"
+        source = f"Title\n=====\n\nWords enough to be read here.\n\n{asks}"
         assert extractor.extract(fetched(extractor.store, source.encode(), "text/x-rst")).title == "Title"
         with pytest.raises(TimeoutError):
             listener.accept()

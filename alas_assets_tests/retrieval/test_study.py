@@ -75,9 +75,8 @@ def test_the_link_pattern_and_the_page_limit_are_kept(site: Site, store: Artifac
 
 
 def test_pdf_and_json_are_followed_only_where_the_link_pattern_names_them(site: Site, store: ArtifactStore) -> None:
-    site.routes["/"] = say(
-        page("Index", '<p>There are <a href="notes.pdf">notes</a>, <a href="r.json">a record</a> and <a href="a.html">a page</a>.</p>')
-    )
+    links = '<a href="notes.pdf">notes</a>, <a href="r.json">a record</a> and <a href="a.html">a page</a>'
+    site.routes["/"] = say(page("Index", f"<p>There are {links}.</p>"))
     site.routes["/a.html"] = say(page("Page A", PROSE))
     site.routes["/r.json"] = say(osv(), "application/json")
     site.routes["/notes.pdf"] = say(pdf([lines("Words of the notes", "that are enough to be read.")], Title="Notes"), "application/pdf")

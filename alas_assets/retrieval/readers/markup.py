@@ -60,7 +60,7 @@ def shown(html: str, url: str) -> Shown:
 def _cleaned(html: str, url: str, *, of_a_site: bool) -> Shown:
     soup = article.parse(html)
     licence = _licence(soup)
-    base = soup.find("base", href=True)
+    base = _base(soup, url)
     plain_title = soup.title.get_text(" ", strip=True) if soup.title else ""
     hidden.drop_hidden(soup)
     if of_a_site:
@@ -72,8 +72,7 @@ def _cleaned(html: str, url: str, *, of_a_site: bool) -> Shown:
     if not seen:
         raise Unreadable("the page shows no text (empty, or filled in by scripts only)")
     about = {**article.about(parsed, url), "licence": licence}
-    own_base = absolute(url, str(base["href"])) or url if isinstance(base, Tag) else url
-    return Shown(soup, body, seen, about, plain_title, own_base, parsed)
+    return Shown(soup, body, seen, about, plain_title, base, parsed)
 
 
 def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
@@ -95,6 +94,11 @@ def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
         link_words=link_words,
         how=how,
     )
+
+
+def _base(soup: BeautifulSoup, url: str) -> str:
+    named = soup.find("base", href=True)
+    return absolute(url, str(named["href"])) or url if isinstance(named, Tag) else url
 
 
 def _licence(soup: BeautifulSoup) -> str:
