@@ -91,10 +91,10 @@ def choose(soup: BeautifulSoup, body: Tag, article: Any) -> tuple[Tag, str]:
         # A declared container that is nearly empty is filled by scripts elsewhere: look on.
         if node is not None and 10 * prose_words(node) >= everything and node.get_text(strip=True):
             return node, how
-    found = _newspaper_node(article)
+    found = newspaper_node(article)
     if found is not None and prose_words(found) >= _LEAST_OF_PAGE * everything:
         return found, "newspaper"
-    found = _trafilatura_node(soup, body)
+    found = trafilatura_node(soup, body)
     if found is not None and prose_words(found) >= _LEAST_OF_PAGE * everything:
         return found, "trafilatura"
     return body, "body"
@@ -106,7 +106,8 @@ def prose_words(node: Tag) -> int:
     return len(words(node.get_text(" "))) - linked
 
 
-def _newspaper_node(article: Any) -> Tag | None:
+def newspaper_node(article: Any) -> Tag | None:
+    """Return what newspaper keeps of a page; None where that is nothing."""
     import lxml.html
 
     if article is None or article.top_node is None:
@@ -115,7 +116,7 @@ def _newspaper_node(article: Any) -> Tag | None:
     return found if found is not None and found.get_text(strip=True) else None
 
 
-def _trafilatura_node(soup: BeautifulSoup, body: Tag) -> Tag | None:
+def trafilatura_node(soup: BeautifulSoup, body: Tag) -> Tag | None:
     """Return the smallest element that holds what trafilatura keeps; its own rendering loses headings and tears code out of sentences."""
     kept = Counter(words(trafilatura_text(str(soup))))
     if not kept or body is soup:
