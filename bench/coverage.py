@@ -13,7 +13,9 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from bs4 import BeautifulSoup, Tag
 
@@ -42,36 +44,48 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+class Shares(NamedTuple):
+    """One page's words, and how many of them are kept."""
+
+    page: str
+    words: int
+    ours: int
+    how: str
+    newspaper: int
+    trafilatura: int
+
+
 def print_shares(folder: Path, paths: list[Path]) -> None:
     """Print a folder's totals and its worst pages."""
-    rows = [(path.relative_to(folder), *shares(path.read_bytes())) for path in paths]
-    counted = [row for row in rows if row[1]]
-    total = sum(row[1] for row in counted)
+    rows = [shares(str(path.relative_to(folder)), path.read_bytes()) for path in paths]
+    counted = sorted((row for row in rows if row.words), key=lambda row: (row.ours / row.words, row.newspaper / row.words))
+    total = sum(row.words for row in counted)
     print(f"\n{folder}: {len(rows)} pages, {len(rows) - len(counted)} of them without text, n = {total:,} words")
     print("| page | words | ours | how | newspaper4k alone | trafilatura alone |\n|---|---|---|---|---|---|")
-    whole = [sum(row[at] for row in counted) for at in (2, 4, 5)]
-    print(f"| all | {total:,} | {share(whole[0], total)} | | {share(whole[1], total)} | {share(whole[2], total)} |")
-    least = [min((row[at] / row[1] for row in counted), default=0.0) for at in (2, 4, 5)]
-    print(f"| lowest page | | {least[0]:.1%} | | {least[1]:.1%} | {least[2]:.1%} |")
-    for path, count, ours, how, newspaper, trafilatura in sorted(counted, key=lambda row: (row[2] / row[1], row[4] / row[1]))[:WORST]:
-        print(f"| {path} | {count:,} | {share(ours, count)} | {how} | {share(newspaper, count)} | {share(trafilatura, count)} |")
+    if not counted:
+        return
+    print_row("all", total, sum(r.ours for r in counted), "", sum(r.newspaper for r in counted), sum(r.trafilatura for r in counted))
+    lowest = [min(kept(row) / row.words for row in counted) for kept in map(attrgetter, ("ours", "newspaper", "trafilatura"))]
+    print(f"| lowest page | | {lowest[0]:.1%} | | {lowest[1]:.1%} | {lowest[2]:.1%} |")
+    for row in counted[:WORST]:
+        print_row(*row)
 
 
-def share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}"
+def print_row(page: str, count: int, ours: int, how: str, newspaper: int, trafilatura: int) -> None:
+    print(f"| {page} | {count:,} | {ours / count:.1%} | {how} | {newspaper / count:.1%} | {trafilatura / count:.1%} |")
 
 
-def shares(body: bytes) -> tuple[int, int, str, int, int]:
-    """Return a page's words, those we keep, how, and those that either extractor keeps by itself."""
+def shares(name: str, body: bytes) -> Shares:
+    """Read a page with us and with either extractor by itself."""
     html = body.decode("utf-8", "replace")
     try:
         page = markup.shown(html, URL)
         got = read_page(body, URL, "text/html; charset=utf-8")
     except Unreadable:
-        return 0, 0, "", 0, 0
+        return Shares(name, 0, 0, "", 0, 0)
     alone = article.newspaper_article(html, URL)
     kept = [(Counter(words(text)) & page.words).total() for text in (alone.text if alone else "", article.trafilatura_text(html))]
-    return page.words.total(), got["kept_words"], got["how"], kept[0], kept[1]
+    return Shares(name, page.words.total(), got["kept_words"], got["how"], kept[0], kept[1])
 
 
 def print_thresholds(paths: list[Path]) -> None:
