@@ -147,6 +147,8 @@ def test_what_the_page_hides_by_a_rule_is_not_read(css: str) -> None:
         ".menu{display:none}",
         "body{display:none} main{visibility:hidden}",
         "p{color:#000;background:#fff} }}} :::{display:none} p{",
+        "p{color:inherit;background:inherit}",
+        "".join(f".unused{n} p, #unused{n}{{display:none}}" for n in range(3_000)),
     ],
 )
 def test_a_rule_that_hides_nothing_on_a_screen_takes_nothing_away(css: str) -> None:
@@ -165,6 +167,14 @@ def test_a_page_of_instructions_keeps_the_visible_one_only() -> None:
     got = read(html)
     assert set(re.findall(r"[A-Z]+CANARY", got.text)) == {"VISIBLECANARY", "ZEROWIDTHCANARY"}
     assert got.title == "Release notes"
+    untitled = read(html.replace("<h1>Release notes</h1>", FILLER))
+    assert untitled.title == "TITLECANARY"  # a browser shows it on the tab; what only a card elsewhere would show is none
+
+
+def test_a_page_that_hides_by_too_many_rules_is_a_reason() -> None:
+    rules = "".join(f":not(.c{n}){{display:none}}" for n in range(1_500))
+    with pytest.raises(Unreadable, match="more than 1000 style rules"):
+        read(f"<html><head><style>{rules}</style></head><body><main>{FILLER}</main></body></html>")
 
 
 def test_visible_styles_and_headers_inside_an_article_stay() -> None:

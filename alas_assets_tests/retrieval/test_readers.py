@@ -184,6 +184,15 @@ def test_a_source_reads_no_file_and_runs_no_raw_part(tmp_path: Path) -> None:
     assert got == read(source, "text/x-rst")
 
 
+def test_what_one_source_defines_is_not_known_to_the_next() -> None:
+    plain = f"Title\n=====\n\n{FILLER} An :own:`ROLEWORD` and :emphasis:`EMPHASISWORD`.\n\n.. own:: ARGUMENTWORD\n"
+    first = read(plain, "text/x-rst")
+    read(f".. role:: own(raw)\n   :format: html\n.. role:: emphasis(raw)\n   :format: html\n\n{FILLER} :own:`x`\n", "text/x-rst")
+    assert read(plain, "text/x-rst") == first
+    for word in ("ROLEWORD", "EMPHASISWORD", "ARGUMENTWORD"):
+        assert word in first.text
+
+
 _RST_PARTS = (
     *(
         ".. note:: ",

@@ -21,7 +21,7 @@ from .page import Unreadable, answer, refuse_if_empty, tidy, visible, words
 _REFUSED = "not a CVE JSON 5 or OSV record"
 _MAX_PRODUCTS = 40
 _MAX_RANGES = 60
-_NO_START = ("", "0", "*", "0.0.0")
+_NO_START = ("", "0", "*", "0.0.0", "n/a", "unspecified")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
 _CWE = re.compile(r"CWE-\d+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -148,7 +148,8 @@ class _Told(_Part):
             lines.append(f"{self.subject} is also known as {_listed(others)}.")
         names = list(dict.fromkeys(one.name for one in self.products))
         if names:
-            lines.append(f"{self.subject} affects {_listed(names[:_MAX_PRODUCTS])}.")
+            more = [f"{len(names) - _MAX_PRODUCTS} more"] if len(names) > _MAX_PRODUCTS else []
+            lines.append(f"{self.subject} affects {_listed([*names[:_MAX_PRODUCTS], *more])}.")
         vendors = list(dict.fromkeys(one.vendor for one in self.products if one.vendor))
         if len(vendors) == 1:
             lines.append(f"The vendor of what {self.subject} affects is `{vendors[0]}`.")

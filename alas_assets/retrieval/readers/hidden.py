@@ -15,6 +15,7 @@ import tinycss2
 from bs4 import BeautifulSoup, Comment, Tag
 
 from .flow import BLOCKS
+from .page import Unreadable
 
 _HIDING_STYLE = re.compile(
     r"display:none|visibility:(hidden|collapse)|content-visibility:hidden|opacity:0(\.0+)?%?(;|$)|font-size:0(px|em|rem|pt|%)?(;|$)"
@@ -23,11 +24,11 @@ _HIDING_STYLE = re.compile(
 )
 _PAINTED_OUT = (
     re.compile(r"(?<![-\w])color:(transparent|rgba\([^;]*,0?\.?0\)|#[0-9a-f]{6}00|#[0-9a-f]{3}0)(;|$)(?!.*background-clip:text)"),
-    re.compile(r"(?<![-\w])color:([^;]+);(?:.*;)?background(?:-color)?:\1(?:;|$)"),
-    re.compile(r"(?<![-\w])background(?:-color)?:([^;]+);(?:.*;)?color:\1(?:;|$)"),
+    re.compile(r"(?<![-\w])color:(?!inherit|initial|unset|revert)([^;]+);(?:.*;)?background(?:-color)?:\1(?:;|$)"),
+    re.compile(r"(?<![-\w])background(?:-color)?:(?!inherit|initial|unset|revert)([^;]+);(?:.*;)?color:\1(?:;|$)"),
 )
 _NEVER_TEXT = (
-    *("script", "style", "noscript", "template", "head", "iframe", "object", "embed", "svg", "canvas", "img", "picture", "video"),
+    *("style", "noscript", "template", "iframe", "object", "embed", "svg", "canvas", "img", "picture", "video"),
     *("audio", "button", "select", "textarea", "input", "dialog", "map", "datalist", "noembed", "noframes", "rp"),
 )
 _ABOUT_THE_PAGE = ("head", "script")  # newspaper reads dates and authors in them
@@ -35,8 +36,8 @@ _FURNITURE = ("nav", "aside", "header", "footer")
 _FURNITURE_ROLES = ("navigation", "banner", "contentinfo", "search", "complementary", "menu", "menubar", "toolbar")
 _NEVER_HIDDEN = ("html", "body", "main")  # some sites reveal the whole page by script
 _ON_SCREEN = re.compile(r"(?:only\s+)?(?:all|screen)?", re.IGNORECASE)
-_MAX_RULES = 5_000
-_MAX_SELECTOR = 2_000
+_MAX_SELECTORS = 1_000
+_NAMED = re.compile(r"[.#]([\w-]+)")
 
 
 def drop_hidden(soup: BeautifulSoup) -> None:
@@ -44,7 +45,7 @@ def drop_hidden(soup: BeautifulSoup) -> None:
     by_rule = _hidden_by_rule(soup)
     for comment in soup.find_all(string=lambda s: isinstance(s, Comment)):
         comment.extract()
-    for tag in soup.find_all([name for name in _NEVER_TEXT if name not in _ABOUT_THE_PAGE]):
+    for tag in soup.find_all(_NEVER_TEXT):
         _remove(tag)
     for tag in [*by_rule, *soup.find_all(_is_hidden)]:
         _remove(tag)
@@ -91,14 +92,22 @@ def _hidden_by_rule(soup: BeautifulSoup) -> list[Tag]:
 
     A rule that hides counts even where a later one shows again: which of the two wins is a browser's full-time work, and text that is
     shown only sometimes is not worth an instruction that is hidden.
+
+    Raises:
+        Unreadable: So many rules hide parts of the page that finding them would take too long.
     """
+    named = {str(name) for tag in soup.find_all(True) for key in ("class", "id") for name in tag.get_attribute_list(key)}
+    asked = 0
     found: list[Tag] = []
     for element in soup.find_all("style"):
         if not _ON_SCREEN.fullmatch(str(element.get("media", "")).strip()):
             continue
-        for count, selector in enumerate(_hiding_selectors(element.get_text())):
-            if count >= _MAX_RULES:
-                break
+        for selector in _hiding_selectors(element.get_text()):
+            if ":" not in selector and not named.issuperset(_NAMED.findall(selector)):
+                continue  # a cheap look saves most of the dear ones
+            asked += 1
+            if asked > _MAX_SELECTORS:
+                raise Unreadable(f"more than {_MAX_SELECTORS} style rules hide parts of the page")
             found += _selected(soup, selector)
     return [tag for tag in found if tag.name not in _NEVER_HIDDEN]
 
@@ -119,8 +128,7 @@ def _hiding_selectors(css: str) -> Iterator[str]:
 def _of_rules(rules: list[Any]) -> Iterator[str]:
     for rule in rules:
         if rule.type == "qualified-rule":
-            selector = tinycss2.serialize(rule.prelude).strip()
-            if len(selector) <= _MAX_SELECTOR and _hides(tinycss2.serialize(rule.content)):
+            if _hides(tinycss2.serialize(rule.content)):
                 yield from _alone(rule.prelude)
         elif rule.type == "at-rule" and rule.content is not None and _applies(rule):
             yield from _of_rules(tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True))

@@ -78,7 +78,7 @@ def _cleaned(html: str, url: str, *, of_a_site: bool) -> Shown:
 def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
     heading = node.find("h1") or page.body.find("h1")
     first = node.find(["h2", "h3"])
-    title = heading.get_text() if heading else page.about.get("title") or page.plain_title or (first.get_text() if first else "")
+    title = heading.get_text() if heading else _shown_title(page) or (first.get_text() if first else "")
     links = [absolute(page.base, str(anchor["href"]).strip()) for anchor in node.find_all("a", href=True)]
     link_words = sum(len(words(anchor.get_text(" "))) for anchor in node.find_all("a", href=True))
     text = tidy(to_markdown(node))
@@ -94,6 +94,12 @@ def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
         link_words=link_words,
         how=how,
     )
+
+
+def _shown_title(page: Shown) -> str:
+    """Return newspaper's title where a reader sees its words; it may come from a part of `head` that nobody sees (S9)."""
+    found = page.about.get("title", "")
+    return found if found and set(words(found)) <= {*page.words, *words(page.plain_title)} else page.plain_title
 
 
 def _base(soup: BeautifulSoup, url: str) -> str:

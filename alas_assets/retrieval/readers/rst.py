@@ -6,13 +6,14 @@ Directives and roles that only Sphinx knows lose no text: each gets a stand-in t
 from __future__ import annotations
 
 import re
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from docutils import nodes, utils
 from docutils.core import publish_doctree, publish_from_doctree
-from docutils.frontend import get_default_settings
-from docutils.parsers.rst import Directive, Parser, directives, roles
+from docutils.parsers.rst import Directive, directives, roles
+from docutils.parsers.rst.languages import en
 
 from .markup import read_made_html
 from .page import Unreadable, names
@@ -37,10 +38,7 @@ _OBJECTS = names(
 )
 _SHORTENED = re.compile(r"(?s)(.*?)\s*<[^<>]+>$")
 _REPLACED = _CODE | names("date raw include contents")  # docutils knows them: options of Sphinx, the clock, files, navigation
-_known_directive: Any = directives.directive
-_known_role: Any = roles.role
 _register_role: Any = roles.register_local_role
-_ENGLISH: Any = import_module("docutils.parsers.rst.languages.en")
 _SETTINGS: dict[str, Any] = {
     "_disable_config": True,
     "file_insertion_enabled": False,
@@ -58,9 +56,6 @@ _SETTINGS: dict[str, Any] = {
     "warning_stream": False,
     "output_encoding": "unicode",
 }
-_parser: Any = Parser
-_SETTINGS_FOR_LOOKUPS = get_default_settings(_parser)
-_SETTINGS_FOR_LOOKUPS.report_level = 5
 
 
 def read_rst(text: str, url: str) -> dict[str, Any]:
@@ -69,9 +64,10 @@ def read_rst(text: str, url: str) -> dict[str, Any]:
     Raises:
         Unreadable: It has (nearly) no text, or docutils fails on it.
     """
-    _teach_unknown(text)
     try:
-        html = _html(text)
+        with _names_of_its_own():
+            _teach_unknown(text)
+            html = _html(text)
     except (MemoryError, RecursionError):
         raise
     except Exception as error:  # docutils stumbles over some sources; what they hide is not known then
@@ -92,13 +88,25 @@ def _html(text: str) -> str:
 
 def _teach_unknown(text: str) -> None:
     """Register a stand-in for every directive and role of the text that docutils does not know; it would drop what they hold."""
-    document = utils.new_document("", _SETTINGS_FOR_LOOKUPS)
     for name in {name.lower() for name in _DIRECTIVE.findall(text)}:
-        if name in _REPLACED or _known_directive(name, _ENGLISH, document)[0] is None:
+        if name in _REPLACED or name not in en.directives:
             directives.register_directive(name, _Shown)
     for name in {(before or after).lower() for before, after in _ROLE.findall(text)}:
-        if name == "raw" or _known_role(name, _ENGLISH, 0, document.reporter)[0] is None:
+        if name == "raw" or name not in en.roles:
             _register_role(name, _shown_role)
+
+
+@contextmanager
+def _names_of_its_own() -> Iterator[None]:
+    """Forget afterwards what a source defined: docutils keeps directives and roles for the whole process."""
+    known: tuple[dict[str, Any], ...] = (vars(directives)["_directives"], vars(roles)["_roles"])
+    before = [dict(defined) for defined in known]
+    try:
+        yield
+    finally:
+        for defined, earlier in zip(known, before, strict=True):
+            defined.clear()
+            defined.update(earlier)
 
 
 class _AnyOption(dict[str, Any]):
