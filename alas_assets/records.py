@@ -258,6 +258,9 @@ FETCH_SCHEMA = pl.Schema(
         "text_sha256": pl.String,  # extracted text: texts/<sha>
         "body_bytes": pl.Int64,
         "text_chars": pl.Int64,
+        "page_words": pl.Int64,  # words the page shows, navigation and hidden parts apart
+        "kept_words": pl.Int64,  # of these, words that reached its chunks
+        "how": pl.String,  # what the text was taken from: main, role=main, article, newspaper, trafilatura, body, pdf, ...
         "chunks": pl.Int32,
     }
 )

@@ -10,7 +10,7 @@ from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import FETCH_SCHEMA, Curriculum
 from alas_assets.retrieval.store import ChunkStore
-from alas_assets.retrieval.study import study, yield_problem
+from alas_assets.retrieval.study import LEAST_COVERAGE, coverage, coverage_problem, study, yield_problem
 from alas_assets.viewer.links import page_link
 
 VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
@@ -64,12 +64,15 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             pl.col("body_sha256").map_elements(page_link, return_dtype=pl.String).alias("stored_page"),
         )
         failed = fetches.filter(~pl.col("ok"))
+        shares = coverage(fetches)
         return {
             "pages": fetches.filter("ok").height,
             "failed": failed.height,
             "chunks": int(fetches["chunks"].sum() or 0),
             "hosts": show.counts(fetches, "host"),
             "found_by": show.counts(fetches.with_columns(pl.col("found_by").str.extract(r"^(\w+)", 1)), "found_by"),
+            "words_kept": show.percent(int(shares["kept_words"].sum()) / max(1, int(shares["page_words"].sum()))),
+            "coverage": show.table(shares, rows=20),
             "dagster/row_count": fetches.height,
             "dagster/column_schema": show.column_schema(FETCH_SCHEMA),
             "fetches": show.table(
@@ -100,4 +103,15 @@ def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: 
         passed=problem is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=problem or f"{documents.filter('ok').height} of {documents.height} pages read",
+    )
+
+
+@dg.asset_check(asset=documents, partitions_def=cells, description="The words that pages show a reader reached the passages (R2).")
+def pages_kept_whole(context: dg.AssetCheckExecutionContext, documents: pl.DataFrame) -> dg.AssetCheckResult:
+    """Name the pages of which much was lost between page and passages."""
+    problem = coverage_problem(documents)
+    return dg.AssetCheckResult(
+        passed=problem is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=problem or f"every page of {context.partition_key} kept at least {LEAST_COVERAGE:.0%} of the words it shows",
     )

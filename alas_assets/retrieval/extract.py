@@ -1,6 +1,6 @@
 """From a stored page to its text: starts the sandboxed worker, times every page, and remembers what it read (R2, R6).
 
-How a page is read is `retrieval.extract_worker`; nothing here parses foreign bytes.
+How a page is read is `retrieval.readers`, in the process of `retrieval.extract_worker`; nothing here parses foreign bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from alas_assets.provenance.store import ArtifactStore, write_atomic
 from alas_assets.records import Record
 from alas_assets.retrieval.fetch import Fetched
 
-EXTRACTOR_VERSION = "1"
+EXTRACTOR_VERSION = "2"
 """Part of the key under which a reading is remembered: raise it when the worker's output changes."""
 _WORKER = Path(__file__).with_name("extract_worker.py")
 _MAX_ANSWER = 64 << 20
@@ -44,7 +44,7 @@ class Extracted(Record):
     page_words: int = Field(default=0, description="words that the page shows, navigation and hidden parts apart")
     kept_words: int = Field(default=0, description="of these, words in `text`")
     link_words: int = Field(default=0, description="words of the article that are link texts")
-    how: str = Field(default="", description="what the text was taken from: main, role=main, article, newspaper, body, text")
+    how: str = Field(default="", description="what the text was taken from: an element or extractor of HTML, or a format")
     reason: str = Field(default="", description="why there is no text; empty when there is")
 
     @property

@@ -27,8 +27,11 @@ from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
 ROBOT_NAME = "alas-assets"
 USER_AGENT = f"{ROBOT_NAME}/0.1 (keeps a small language model current; obeys robots.txt)"
-ACCEPTED_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/x-markdown")
-_ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.8"
+ACCEPTED_TYPES = (
+    *("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/x-markdown", "text/x-rst", "text/prs.fallenstein.rst"),
+    *("application/json", "application/pdf"),
+)
+_ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/x-rst;q=0.8,text/plain;q=0.8,application/json;q=0.5,*/*;q=0.1"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_URL = 2083
@@ -38,7 +41,8 @@ _RETRIES = 2
 _RETRIED = {408, 429, 500, 502, 503, 504, 522, 524}
 _SNIFFED = 4096
 _BINARY_BYTES = frozenset(range(32)) - {9, 10, 12, 13, 27}
-_UNREAD_TEXT_FORMATS = ("%PDF-", "{\\rtf", "%!PS")
+_PDF, _PDF_MARK = "application/pdf", b"%PDF-"
+_UNREAD_TEXT_FORMATS = (_PDF_MARK, b"{\\rtf", b"%!PS")
 
 
 @dataclass(frozen=True)
@@ -409,9 +413,11 @@ def unreadable_kind(body: bytes, content_type: str) -> str:
     """Say what a body is if it is nothing we read, by its bytes first and its declared type second; "" if it may be read."""
     head = body[:_SNIFFED]
     declared = content_type.partition(";")[0].strip().lower()
+    if declared == _PDF:
+        return "" if head.startswith(_PDF_MARK) else f"declared as {_PDF} and is none"
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16 text is full of zero bytes
     binary = not wide and any(byte in _BINARY_BYTES for byte in head)
-    if binary or head.lstrip().startswith(tuple(mark.encode() for mark in _UNREAD_TEXT_FORMATS)):
+    if binary or head.lstrip().startswith(_UNREAD_TEXT_FORMATS):
         said = f", although it is declared as {declared}" if declared in ACCEPTED_TYPES else ""
         return f"{_binary_name(body)}{said}"
     if declared and declared not in ACCEPTED_TYPES:
@@ -421,7 +427,7 @@ def unreadable_kind(body: bytes, content_type: str) -> str:
 
 def _no_page(body: bytes, content_type: str) -> str:
     problem = unreadable_kind(body, content_type)
-    return f"{problem}; only HTML, plain text and Markdown are read" if problem else ""
+    return f"{problem}; only HTML, plain text, Markdown, reStructuredText, PDF and JSON are read" if problem else ""
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,14 @@ _WORDS_A_LINK = 20  # an index says a line about each page; a page of its own sa
 _LEAST_SHARE = 0.5
 _LEAST_WORDS_A_PAGE = 20
 _SUMMARY_CHARS = 300
+LEAST_COVERAGE = 0.9
+"""A page of which less reached the passages is worth a look; on the measured pages the lowest share is higher (bench/RESULTS.md)."""
+_NAMED_PAGES = 5
 _NOT_PAGES = re.compile(
     r"\.(pdf|zip|gz|bz2|xz|tgz|whl|exe|msi|pkg|dmg|png|jpe?g|gif|svg|ico|css|js|json|xml|rss|atom|txt\.asc|mp[34])$", re.I
 )
+# A linked PDF is nearly always the page once more for printing, and a linked JSON file seldom a record: only who names them gets them.
+_PAGES_IF_NAMED = re.compile(r"\.(pdf|json)$", re.I)
 _CAUSES = (
     ("connection refused", "nothing listens at {host}: is the site running, and is the port in sources.seed_urls right?"),
     ("does not resolve", "the name {host} does not resolve: is it spelt right, and is there a network?"),
@@ -55,7 +60,7 @@ _CAUSES = (
     ("answered 4", "{host} refuses the requests"),
     ("answered 5", "{host} has an error of its own"),
     ("sources.max_bytes", "the pages are larger than sources.max_bytes"),
-    ("only HTML", "what {host} sends is not HTML, plain text or Markdown"),
+    ("only HTML", "what {host} sends is not HTML, plain text, Markdown, reStructuredText, PDF or JSON"),
     ("words of text", "the pages hold no text"),
     ("shows no text", "the pages hold no text: they are empty or filled in by scripts"),
     ("empty page", "the pages are empty"),
@@ -218,6 +223,35 @@ def yield_problem(fetches: pl.DataFrame, chunks: pl.DataFrame) -> str | None:
     return None
 
 
+def coverage(fetches: pl.DataFrame) -> pl.DataFrame:
+    """Return the share of each read page's words that reached its passages, worst first.
+
+    Words count that the page shows a reader, navigation apart (`page_words`); a page that another address led to already is left out.
+
+    Args:
+        fetches: `FETCH_SCHEMA`.
+
+    Returns:
+        final_url, title, share (0..1), page_words, kept_words, how.
+    """
+    read = fetches.filter(pl.col("ok") & (pl.col("chunks") > 0) & (pl.col("page_words") > 0))
+    shared = read.with_columns((pl.col("kept_words") / pl.col("page_words")).alias("share"))
+    return shared.select("final_url", "title", "share", "page_words", "kept_words", "how").sort("share", "final_url")
+
+
+def coverage_problem(fetches: pl.DataFrame) -> str | None:
+    """Name the pages that lost more than a tenth of their words on the way to the passages, or return None where none did."""
+    worst = coverage(fetches).filter(pl.col("share") < LEAST_COVERAGE)
+    if worst.is_empty():
+        return None
+    named = [
+        f"{url} ({share:.0%} of {count} words, read by {how})"
+        for url, share, count, how in worst.head(_NAMED_PAGES).select("final_url", "share", "page_words", "how").iter_rows()
+    ]
+    more = f" and {worst.height - _NAMED_PAGES} more" if worst.height > _NAMED_PAGES else ""
+    return f"{worst.height} pages lost much of their text: {', '.join(named)}{more}; compare the stored page with its passages"
+
+
 def _likely_cause(failed: pl.DataFrame) -> str:
     causes: Counter[str] = Counter()
     examples: dict[str, str] = {}
@@ -255,7 +289,15 @@ def _link_pattern(domain: Domain) -> re.Pattern[str]:
 def _linked(pattern: re.Pattern[str], page: Fetched, found: Extracted) -> list[str]:
     """Return the links of a page's article part that lead to pages of the same host, without fragments, in order."""
     links = (urldefrag(link).url for link in found.links if link.startswith(("http://", "https://")))
-    return [link for link in links if _host(link) == _host(page.final_url) and not _NOT_PAGES.search(link) and pattern.search(link)]
+    return [link for link in links if _host(link) == _host(page.final_url) and _may_be_page(link, pattern) and pattern.search(link)]
+
+
+def _may_be_page(link: str, pattern: re.Pattern[str]) -> bool:
+    """Tell whether a link's ending lets it be a page; .pdf and .json only where `sources.link_pattern` names the ending."""
+    named = _PAGES_IF_NAMED.search(link)
+    if named is not None and named[1].lower() in pattern.pattern.lower():
+        return True
+    return not _NOT_PAGES.search(link)
 
 
 def _by_page(found: Iterable[Found], already: set[str]) -> dict[str, str]:
@@ -347,6 +389,9 @@ def _fetch_row(page: Fetched, found: Extracted, topic_ids: list[str], text_sha25
         "text_sha256": text_sha256,
         "body_bytes": page.body_bytes,
         "text_chars": len(found.text),
+        "page_words": found.page_words,
+        "kept_words": found.kept_words if chunks else 0,
+        "how": found.how,
         "chunks": chunks,
     }
 

@@ -96,6 +96,14 @@ def test_the_run_in_the_ui_shows_counts_samples_and_plots(quill: Harness) -> Non
     assert isinstance(shown("sft_adapter")["loss"], dg.MarkdownMetadataValue)
     assert shown("judge_scores")["answers"].value
     assert shown("documents")["pages"].value == 1
+    assert shown("documents")["words_kept"].value == "100.0 %"
+    assert isinstance(shown("documents")["coverage"], dg.TableMetadataValue)
+
+
+def test_the_run_says_whether_the_pages_were_kept_whole(quill: Harness) -> None:
+    key = dg.AssetCheckKey(dg.AssetKey("documents"), "pages_kept_whole")
+    records = quill.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert [record.status.value for record in records] == ["SUCCEEDED"]
 
 
 def test_a_cell_whose_seed_is_not_there_is_refused_in_words(quill: Harness) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -15,8 +17,9 @@ from hypothesis import strategies as st
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extracted, Extractor
-from alas_assets.retrieval.extract_worker import Unreadable, read_page
 from alas_assets.retrieval.fetch import Fetched
+from alas_assets.retrieval.readers import Unreadable, read_page
+from alas_assets_tests.retrieval.documents import cve, lines, osv, pdf
 
 URL = "http://docs.example/new/3.15.html"
 FILLER = "<p>Twelve plain words stand here so that the page has something to say.</p>"
@@ -110,10 +113,148 @@ def test_characters_without_a_shape_are_removed() -> None:
     assert got.title == "AB"
 
 
+HIDING_RULES = [
+    ".x{display:none}",
+    "#y { DISPLAY : none !important }",
+    "p.x, .other { visibility: hidden; }",
+    "main > .x{opacity:0}",
+    "h1 ~ p[class=x]{position:absolute;left:-9999px}",
+    ".shown{color:red} .x:hover, .x{font-size:0}",
+    "@media screen { .x { display: none } }",
+    "@layer base { @media all { .x { clip-path: inset(50%) } } }",
+    "a{} /* .x{ */ .x{dis/**/play:block} .x{display:none",
+    ".x { color: transparent }",
+    ".x { color:#fff; background-color:#fff }",
+    ".x{display:none} .x{display:block}",
+]
+
+
+@pytest.mark.parametrize("css", HIDING_RULES)
+def test_what_the_page_hides_by_a_rule_is_not_read(css: str) -> None:
+    body = f'<h1>Page</h1>{FILLER}<p class="x" id="y">IGNOREALLRULES</p>{FILLER}'
+    got = read(f"<html><head><style>{css}</style></head><body><main>{body}</main></body></html>")
+    assert "IGNOREALLRULES" not in got.text
+    assert got.text.count("Twelve plain words") == 2
+    assert got.share_of_words_kept == 1.0
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@media print { p { display: none } }",
+        "@media (max-width: 600px) { p { display: none } }",
+        "p::before{display:none} p:after{display:none}",
+        ".menu{display:none}",
+        "body{display:none} main{visibility:hidden}",
+        "p{color:#000;background:#fff} }}} :::{display:none} p{",
+        "p{color:inherit;background:inherit}",
+        "".join(f".unused{n} p, #unused{n}{{display:none}}" for n in range(3_000)),
+    ],
+)
+def test_a_rule_that_hides_nothing_on_a_screen_takes_nothing_away(css: str) -> None:
+    got = read(f"<html><head><style>{css}</style></head><body><main><h1>Page</h1>{FILLER * 3}</main></body></html>")
+    assert got.text.count("Twelve plain words") == 3
+
+
+def test_a_page_of_instructions_keeps_the_visible_one_only() -> None:
+    html = """<!doctype html><html><head><title>TITLECANARY</title><meta name="description" content="METACANARY">
+        <meta property="og:title" content="OGCANARY"><style>.sr{position:absolute;clip:rect(0,0,0,0)} #off{display:none}</style></head>
+        <body><main><h1>Release notes</h1><!-- COMMENTCANARY --><p>VISIBLECANARY is printed on the page for every reader to see.</p>
+        <p hidden>HIDDENCANARY</p><p id="off">IDCANARY</p><span class="sr">CLASSCANARY</span>
+        <img src="a.png" alt="ALTCANARY" title="TIPCANARY">
+        <p title="TOOLTIPCANARY" data-note="DATACANARY">ZERO\u200bWIDTH⁠CANARY ends here.</p><a href="/x" aria-label="LABELCANARY">link</a>
+        <script>SCRIPTCANARY</script><input value="INPUTCANARY" placeholder="PLACECANARY"></main></body></html>"""
+    got = read(html)
+    assert set(re.findall(r"[A-Z]+CANARY", got.text)) == {"VISIBLECANARY", "ZEROWIDTHCANARY"}
+    assert got.title == "Release notes"
+    untitled = read(html.replace("<h1>Release notes</h1>", FILLER))
+    assert untitled.title == "TITLECANARY"  # a browser shows it on the tab; what only a card elsewhere would show is none
+
+
+def test_a_page_that_hides_by_too_many_rules_is_a_reason() -> None:
+    rules = "".join(f":not(.c{n}){{display:none}}" for n in range(1_500))
+    with pytest.raises(Unreadable, match="more than 1000 style rules"):
+        read(f"<html><head><style>{rules}</style></head><body><main>{FILLER}</main></body></html>")
+
+
 def test_visible_styles_and_headers_inside_an_article_stay() -> None:
     styled = "<p style='line-height:1; max-width:100px; margin-left:-10px'>Shown.</p>"
     got = read(f"<html><body><article><header><h1>Kept</h1></header>{styled}{FILLER}</article></body></html>")
     assert got.text.startswith("# Kept\n\nShown.")
+
+
+_INLINE = ("span", "b", "code", "a")
+_BLOCK = ("div", "p", "ul", "ol", "li", "blockquote", "section", "figure", "figcaption", "details", "summary", "address", "h2", "dl", "dt")
+_BLOCK += ("dd", "pre", "table", "tr", "td", "th", "caption", "main", "article", "fieldset", "form", "center", "menu", "aside", "nav")
+_TREES = st.recursive(
+    st.just(None),
+    lambda inside: st.lists(st.tuples(st.sampled_from((*_BLOCK, *_BLOCK, *_INLINE)), inside), min_size=1, max_size=4),
+    max_leaves=25,
+)
+
+
+def _written(tree: object, numbers: Iterator[int]) -> str:
+    """Write a tree with a word before, in and after every element; blocks have no white space around them, inline parts do."""
+    if not isinstance(tree, list):
+        return f"w{next(numbers)}w"
+    parts = []
+    for name, inside in tree:
+        gap = " " if name in _INLINE else ""
+        parts.append(f"w{next(numbers)}w{gap}<{name}>{_written(inside, numbers)}</{name}>{gap}")
+    return "".join(parts) + f"w{next(numbers)}w"
+
+
+@given(_TREES)
+@settings(max_examples=200, deadline=None)
+def test_the_words_of_two_blocks_never_become_one(tree: object) -> None:
+    numbers = iter(range(10_000))
+    html = f"<html><body><main>{FILLER}{_written(tree, numbers)}</main></body></html>"
+    text = read(html).text
+    known = {f"w{number}w" for number in range(next(numbers))}
+    stray = [word for word in re.findall(r"\w+", text) if re.match(r"w\d", word) and word not in known]
+    assert stray == [], text
+    glued = re.findall(r"w\d+w[^\s|`]+w\d+w", text)
+    assert glued == [], text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<ul><li>Called directly.<ul><li>Or not.</li></ul>The end.</li></ul>", "- Called directly.\n  - Or not.\n\n  The end."),
+        ("<p>one</p>two<div></div>three<aside>x</aside>four<hr>five", "one\n\ntwo\n\nthree\n\nfour\n\nfive"),
+        ("<figure>one</figure>two<details><summary>three</summary>four</details>", "one\n\ntwo\n\nthree\n\nfour"),
+        ("<table><tr><td><h3>one</h3>two<ul><li>three</li></ul>four</td></tr></table>", "one two - three four"),
+        ("<p>2<sup>32</sup> words<sup>th</sup></p>", "2^32 wordsth"),
+        ("<p>a <code>b\n   c</code> d</p>", "a `b c` d"),
+    ],
+)
+def test_what_follows_a_nested_block_stands_on_its_own(html: str, text: str) -> None:
+    assert text in read(f"<main><h1>T</h1>{FILLER}{html}</main>").text
+
+
+def test_line_numbers_beside_code_are_not_its_text() -> None:
+    numbers = '<td class="linenos"><pre>1\n2</pre></td>'
+    code = '<td class="code"><div><pre>a = 1\nb = 2</pre></div></td>'
+    table = f'<table class="highlighttable"><tr>{numbers}{code}</tr></table>'
+    assert "\n```\na = 1\nb = 2\n```\n" in read(f"<main><h1>T</h1>{FILLER}{table}</main>").text
+
+
+def sections_behind_a_menu() -> bytes:
+    """A page of nested sections that says nowhere which part is its article."""
+    said = "<p>The option in this part, <code>option()</code>, was changed for all users, and the old form, which was slow, is gone.</p>"
+    areas = "".join(f"<section><h3>Area {n}</h3>{said * 4}</section>" for n in range(3))
+    parts = "".join(f"<section><h2>Part {n}</h2>{areas}</section>" for n in range(8))
+    menu = "".join(f"<div><a href='/{n}'>Menu entry {n}</a></div>" for n in range(40))
+    return f"<html><body><div class='left'>{menu}</div><div><div>{parts}</div></div></body></html>".encode()
+
+
+def test_where_newspaper_finds_too_little_trafilatura_says_which_part_it_is(extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, sections_behind_a_menu()))
+    assert got.how == "trafilatura"
+    assert got.text.count("The option in this part") == 8 * 3 * 4
+    assert got.text.count("\n### Area") == 8 * 3
+    assert got.text.count("`option()`") == 8 * 3 * 4
+    assert "Menu entry" not in got.text
 
 
 def test_a_long_list_without_a_declared_article_is_kept_whole() -> None:
@@ -138,11 +279,11 @@ def test_the_declared_charset_decides_and_a_wrong_one_does_not_raise() -> None:
     assert "und" in read_page(latin, URL, "text/html; charset=no-such-thing")["text"]
 
 
-def test_markdown_stays_as_it_is_and_its_links_are_found() -> None:
-    source = "# Title\n\nSome *words* with a [link](more.md) and `code` <!-- hidden words -->here.\r\n\r\n\r\n\r\n- item\n"
-    got = Extracted(**read_page(source.encode(), URL, "text/markdown"))
-    assert got.text == "# Title\n\nSome *words* with a [link](more.md) and `code` here.\n\n- item\n"
-    assert (got.title, got.links, got.how) == ("Title", ["http://docs.example/new/more.md"], "text")
+def test_a_huge_table_is_read_row_by_row() -> None:
+    rows = "".join(f"<tr><td>name_{n}</td><td>value {n}</td></tr>" for n in range(1_500))
+    got = read(f"<main><h1>Table</h1><table><tr><th>Name</th><th>Value</th></tr>{rows}</table></main>")
+    assert "\n| name_1499 | value 1499 |\n" in got.text
+    assert got.share_of_words_kept == 1.0
 
 
 @pytest.mark.parametrize(
@@ -163,9 +304,7 @@ _FOREIGN = st.one_of(
 )
 
 
-@given(
-    _FOREIGN, st.sampled_from(["text/html", "text/plain; charset=utf-16", "text/markdown", "", "text/html; charset=x-unknown", "\x00;;="])
-)
+@given(_FOREIGN, st.sampled_from(["text/html", "text/plain; charset=utf-16", "", "text/html; charset=x-unknown", "\x00;;="]))
 @settings(max_examples=150, deadline=None)
 def test_foreign_bytes_yield_text_or_a_reason_and_nothing_else(body: bytes, content_type: str) -> None:
     try:
@@ -188,8 +327,11 @@ def test_a_page_read_before_is_not_read_again(store: ArtifactStore) -> None:
         assert second.extract(page) == found
 
 
-def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(extractor: Extractor) -> None:
-    deep = fetched(extractor.store, b"<div>" * 5_000 + b"words that nobody can reach down here")
+@pytest.mark.parametrize(
+    ("tag", "depth"), [(b"<div>", 100_000), (b"<b>", 100_000), (b"<ul><li>", 50_000), (b"<table><tr><td>", 33_000), (b"<p><span>", 5_000)]
+)
+def test_a_page_nested_too_deep_is_a_reason_and_the_next_page_is_read(tag: bytes, depth: int, extractor: Extractor) -> None:
+    deep = fetched(extractor.store, tag * depth + b"words that nobody can reach down here")
     found = extractor.extract(deep)
     assert found.reason
     plain = fetched(extractor.store, f"<main><h1>Next</h1>{FILLER}</main>".encode())
@@ -225,8 +367,38 @@ def test_the_extractor_asks_for_nothing_that_a_page_names(extractor: Extractor) 
             <link rel="stylesheet" href="{here}/s.css"><meta http-equiv="refresh" content="0;url={here}/r"></head>
             <body><main><h1>Images</h1><img src="{here}/b.png"><iframe src="{here}/f"></iframe>{FILLER * 4}</main></body></html>"""
         assert extractor.extract(fetched(extractor.store, html.encode())).title == "Images"
+        image = f'<img src="{here}/i"><h2>Part 0'.encode()
+        undeclared = sections_behind_a_menu().replace(b"/0", f"{here}/0".encode()).replace(b"<h2>Part 0", image)
+        assert extractor.extract(fetched(extractor.store, undeclared)).how == "trafilatura"
+        asks = f".. image:: {here}/x.png\n.. include:: {here}/y\n.. raw:: html\n   :url: {here}/z\n"
+        source = f"Title\n=====\n\nWords enough to be read here.\n\n{asks}"
+        assert extractor.extract(fetched(extractor.store, source.encode(), "text/x-rst")).title == "Title"
         with pytest.raises(TimeoutError):
             listener.accept()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "how"),
+    [
+        (pdf([lines("Twelve plain words stand on this page so that it says something.")]), "application/pdf", "pdf"),
+        (b"Title\n=====\n\nA :func:`role` of Sphinx, and *words* enough to be read.\n", "text/x-rst", "restructuredtext"),
+        (b"# Title\n\nSome *words* that are enough to be read.\n", "text/markdown", "markdown"),
+        (osv(), "application/json", "osv-record"),
+        (cve(), "application/json; charset=utf-8", "cve-record"),
+    ],
+)
+def test_every_format_is_read_in_the_locked_process(body: bytes, content_type: str, how: str, extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, body, content_type))
+    assert (got.reason, got.how) == ("", how)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/pdf", "application/json", "text/x-rst", "text/markdown"])
+@pytest.mark.parametrize(
+    "body", [b"PK\x03\x04" + bytes(400), b"\x7fELF\x02" + bytes(400), b"%PDF-1.7\n" + bytes(400), b"\xff\xfe\xff" * 90]
+)
+def test_bytes_of_another_kind_are_text_or_a_reason_in_the_locked_process(body: bytes, content_type: str, extractor: Extractor) -> None:
+    got = extractor.extract(fetched(extractor.store, body, content_type))
+    assert bool(got.reason) != bool(got.text.strip())
 
 
 def test_a_body_that_is_gone_is_a_reason(extractor: Extractor) -> None:

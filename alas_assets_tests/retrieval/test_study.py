@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from alas_assets.domains.config import DomainError
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Topic
 from alas_assets.retrieval.store import ChunkStore
-from alas_assets.retrieval.study import Studied, study, survey, yield_problem
+from alas_assets.retrieval.study import Studied, coverage, coverage_problem, study, survey, yield_problem
+from alas_assets_tests.retrieval.documents import lines, osv, pdf
 from alas_assets_tests.retrieval.site import Site, go_to, page, say
 from alas_assets_tests.retrieval.test_store import Embedder
 
@@ -69,6 +72,40 @@ def test_the_link_pattern_and_the_page_limit_are_kept(site: Site, store: Artifac
     assert [outline.title for outline in outlines] == ["Page B"]
     with pytest.raises(DomainError, match=r"little-site: sources\.link_pattern"):
         survey(site.domain(link_pattern="("), store)
+
+
+def test_pdf_and_json_are_followed_only_where_the_link_pattern_names_them(site: Site, store: ArtifactStore) -> None:
+    links = '<a href="notes.pdf">notes</a>, <a href="r.json">a record</a> and <a href="a.html">a page</a>'
+    site.routes["/"] = say(page("Index", f"<p>There are {links}.</p>"))
+    site.routes["/a.html"] = say(page("Page A", PROSE))
+    site.routes["/r.json"] = say(osv(), "application/json")
+    site.routes["/notes.pdf"] = say(pdf([lines("Words of the notes", "that are enough to be read.")], Title="Notes"), "application/pdf")
+    for pattern, titles in (
+        ("", ["Page A"]),
+        (r"\.(json|html)$", ["CVE-2026-10007: Crash in the parser", "Page A"]),
+        (r"\.pdf$", ["Notes"]),
+    ):
+        outlines, failures = survey(site.domain(link_pattern=pattern), store)
+        assert [outline.title for outline in outlines] == titles
+        assert failures == []
+
+
+def test_the_share_of_a_pages_words_that_reached_the_passages_is_kept_and_a_low_one_named(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    got = studied(site, store, topic("t", f"{site.url}/a.html", f"{site.url}/b.html", f"{site.url}/gone.html"))
+    words = [len(re.findall(r"\w+", " ".join(got.chunks.filter(url=url)["text"]))) for url in got.fetches["final_url"]]
+    assert got.fetches["kept_words"].to_list() == words
+    assert got.fetches["page_words"].to_list() == words
+    assert got.fetches["how"].to_list() == ["main", "main", ""]
+    assert coverage(got.fetches)["share"].to_list() == [1.0, 1.0]
+    assert coverage_problem(got.fetches) is None
+    b = f"{site.url}/b.html"
+    lossy = got.fetches.with_columns(page_words=pl.when(final_url=b).then(1000).otherwise("page_words"))
+    assert coverage(lossy)["final_url"].to_list()[0] == b
+    problem = coverage_problem(lossy) or ""
+    assert b in problem
+    assert "1000 words" in problem
+    assert "a.html" not in problem
 
 
 def test_an_unreachable_seed_is_a_failure_and_no_exception(site: Site, store: ArtifactStore) -> None:

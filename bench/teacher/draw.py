@@ -18,7 +18,7 @@ import polars as pl
 from alas_assets.provenance.ids import fold
 from alas_assets.records import CHUNK_SCHEMA, DraftFact, Topic
 from alas_assets.retrieval.chunk import split
-from alas_assets.retrieval.extract_worker import Unreadable, read_page
+from alas_assets.retrieval.readers import Unreadable, read_page
 from alas_assets.synthesis.wording import jaccard, word_set
 from alas_assets.teachers.extractive import ExtractiveTeacher
 

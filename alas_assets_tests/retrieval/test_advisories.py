@@ -1,0 +1,265 @@
+"""Vulnerability records are told in sentences that hold on their own; other JSON is refused with the reason (R2)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alas_assets.records import CHUNK_SCHEMA, Topic
+from alas_assets.retrieval.chunk import split
+from alas_assets.retrieval.extract import Extracted
+from alas_assets.retrieval.readers import Unreadable, read_page
+from alas_assets.teachers.extractive import ExtractiveTeacher
+from alas_assets_tests.retrieval.documents import cve, osv
+
+URL = "http://records.example/CVE-2026-10007.json"
+
+
+def read(body: bytes, content_type: str = "application/json") -> Extracted:
+    return Extracted(**read_page(body, URL, content_type))
+
+
+def test_an_osv_record_is_told_in_full() -> None:
+    got = read(osv())
+    assert (
+        got.text
+        == """# CVE-2026-10007: Crash in the parser
+
+CVE-2026-10007 is also recorded as `TEST-2026-7`. CVE-2026-10007 affects examplelib. CVE-2026-10007 was published on 2026-05-01. \
+CVE-2026-10007 was last updated on 2026-05-03.
+
+## Description
+
+A crafted header crashes `parse()`.
+
+##### Impact
+
+The server stops.
+
+## Affected versions of examplelib (PyPI package)
+
+- examplelib from 4.2.0 before 4.2.9
+- examplelib from 5.0.0 before 5.0.2
+
+## Fixed versions
+
+The versions of examplelib in which CVE-2026-10007 is fixed are 4.2.9 and 5.0.2.
+
+The first version of the examplelib 4.2 series in which CVE-2026-10007 is fixed is `4.2.9`.
+
+The first version of the examplelib 5.0 series in which CVE-2026-10007 is fixed is `5.0.2`.
+
+## Weakness
+
+The weakness behind CVE-2026-10007 is `CWE-400`.
+
+## Rating
+
+The severity of CVE-2026-10007 is `high`.
+
+The CVSS base score of CVE-2026-10007 is `7.5` (CVSS 3.1).
+
+The CVSS vector of CVE-2026-10007 is `CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H`.
+
+## References
+
+- https://example.org/advisory
+"""
+    )
+    assert (got.title, got.how, got.published_at) == ("CVE-2026-10007: Crash in the parser", "osv-record", "2026-05-01T10:00:00Z")
+    assert got.links == ["https://example.org/advisory"]
+    assert got.share_of_words_kept == 1.0
+
+
+def test_a_cve_record_is_told_in_full_with_what_others_add() -> None:
+    added = [{"metrics": [{"cvssV4_0": {"baseScore": 8.1, "baseSeverity": "HIGH", "vectorString": "CVSS:4.0/AV:N"}}]}]
+    record = json.loads(cve())
+    record["containers"]["adp"] = added
+    got = read(json.dumps(record).encode())
+    assert (
+        got.text
+        == """# CVE-2026-20001: Command injection in Example Server
+
+CVE-2026-20001 affects Server. The vendor of what CVE-2026-20001 affects is `Example.org`. CVE-2026-20001 was published on 2026-03-04. \
+CVE-2026-20001 was last updated on 2026-03-05.
+
+## Description
+
+A request may run commands.
+
+Not a heading
+
+## Affected versions of Server
+
+- Server from 1.0.0 before 1.0.6
+- Server from 2.0.0 up to 2.0.3
+
+## Fixed versions
+
+The first version of Server in which CVE-2026-20001 is fixed is `1.0.6`.
+
+## Weakness
+
+The weakness behind CVE-2026-20001 is `CWE-78`. The name of CWE-78 is `OS Command Injection`.
+
+## Rating
+
+The CVSS base score of CVE-2026-20001 is `9.8` (CVSS 3.1).
+
+The severity of CVE-2026-20001 by CVSS 3.1 is `critical`.
+
+The CVSS vector of CVE-2026-20001 is `CVSS:3.1/AV:N`.
+
+The CVSS base score of CVE-2026-20001 is `8.1` (CVSS 4.0).
+
+The severity of CVE-2026-20001 by CVSS 4.0 is `high`.
+
+The CVSS vector of CVE-2026-20001 is `CVSS:4.0/AV:N`.
+
+## Solution
+
+Update to 1.0.6.
+
+## References
+
+- https://example.org/ESA-1
+"""
+    )
+    assert (got.authors, got.how) == (["example"], "cve-record")
+
+
+def test_the_end_of_an_affected_range_is_no_fix_where_other_versions_may_be_affected() -> None:
+    versions = [{"version": "1.0", "status": "affected", "lessThan": "1.4"}]
+    text = read(cve({"affected": [{"vendor": "n/a", "product": "Thing", "versions": versions}]})).text
+    assert "- Thing from 1.0 before 1.4" in text
+    assert "is fixed" not in text
+    assert "vendor" not in text
+
+
+def test_a_series_with_two_fixes_gets_no_sentence_of_its_own() -> None:
+    events = [{"introduced": "3.0.0"}, {"fixed": "3.0.4"}, {"introduced": "3.0.7"}, {"fixed": "3.0.9"}]
+    affected = [{"package": {"name": "lib"}, "ranges": [{"type": "SEMVER", "events": events}]}]
+    text = read(osv(affected=affected)).text
+    assert "are 3.0.4 and 3.0.9." in text
+    assert "series" not in text
+
+
+def test_a_withdrawn_and_a_rejected_record_say_so() -> None:
+    assert "CVE-2026-10007 was withdrawn on 2026-06-01." in read(osv(withdrawn="2026-06-01T00:00:00Z")).text
+    rejected = cve(
+        {"rejectedReasons": [{"lang": "en", "value": "It was assigned twice."}], "title": "", "affected": [], "descriptions": []}
+    )
+    assert "CVE-2026-20001 was rejected: It was assigned twice." in read(rejected).text
+
+
+def test_a_vector_that_breaks_its_rules_is_shown_unscored() -> None:
+    text = read(osv(severity=[{"type": "CVSS_V3", "score": "CVSS:3.1/AV:nonsense"}])).text
+    assert "The CVSS vector of CVE-2026-10007 is `CVSS:3.1/AV:nonsense`." in text
+    assert "base score" not in text
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    affected = [{"package": {"name": "lib"}, "versions": [f"1.{n}" for n in range(400)]}]
+    text = read(osv(affected=affected)).text
+    assert "1.59" in text
+    assert "- 340 more are in the record itself" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"a": 1}', "not a CVE JSON 5 or OSV record"),
+        (b"[]", "not a CVE JSON 5 or OSV record"),
+        (b"{", "no JSON"),
+        (b"\xff\xfe{}", "no JSON"),
+        (b"<html></html>", "no JSON"),
+        (b'{"dataType": "CVE_RECORD", "dataVersion": "4.0"}', "not a CVE JSON 5 or OSV record"),
+        (osv(affected="all"), "affected"),
+        (osv(id="../../x"), "not a CVE JSON 5 or OSV record: id"),
+        (cve(head={"cveId": "CVE-x"}), "cveMetadata.cveId"),
+        (cve(containers={}), "containers.cna"),
+    ],
+)
+def test_other_json_is_refused_with_the_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable, match=reason):
+        read(body)
+
+
+def test_a_record_served_as_plain_text_is_known_by_its_name() -> None:
+    assert read(osv(), "text/plain; charset=utf-8").how == "osv-record"
+
+
+@pytest.mark.parametrize("field", ["summary", "details"])
+def test_hidden_text_and_code_marks_of_a_record_stay_out(field: str) -> None:
+    text = read(osv(**{field: "Seen words <!-- IGNOREALLRULES --> and\u200b ![IGNOREALLRULES](x.png) more"})).text
+    assert "Seen words" in text
+    assert text.count("IGNOREALLRULES") == (1 if field == "summary" else 0)  # a summary is plain text: its image mark is shown as it is
+    assert "\u200b" not in text
+    broken = [{"package": {"name": "a`b\n# c"}, "versions": ["1`\n2"]}]
+    assert "\n- a'b # c 1' 2\n" in read(osv(affected=broken)).text
+
+
+def test_the_extractive_teacher_asks_from_a_record() -> None:
+    got = read(osv())
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "chunk_id": chunk.chunk_id,
+            "page_id": "p",
+            "url": URL,
+            "title": got.title,
+            "heading_path": list(chunk.heading_path),
+            "ordinal": chunk.ordinal,
+            "text": chunk.text,
+            "start": chunk.start,
+            "end": chunk.end,
+            "text_sha256": "",
+            "body_sha256": "",
+            "retrieved_at": now,
+        }
+        for chunk in split(got.text, "p")
+    ]
+    chunks = pl.DataFrame(rows, schema=CHUNK_SCHEMA, orient="row")
+    written = ExtractiveTeacher().write(Topic(topic_id="t", name=got.title, urls=["p"]), chunks, 50, 4)
+    answers = {fact.answer for fact in written.facts}
+    assert {"TEST-2026-7", "2026-05-01", "2026-05-03", "4.2.9", "5.0.2", "CWE-400", "high"} <= answers
+    assert all(fact.quote in " ".join(got.text.split()) for fact in written.facts)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=8), inside, max_size=3),
+    max_leaves=8,
+)
+_OSV_FIELDS = ("id", "modified", "published", "summary", "details", "aliases", "affected", "severity", "references", "database_specific")
+_CNA_FIELDS = ("title", "descriptions", "affected", "problemTypes", "metrics", "references", "solutions", "datePublic")
+
+
+@given(st.data(), _VALUES)
+@settings(max_examples=200, deadline=None)
+def test_any_record_yields_the_same_text_twice_or_a_reason(data: st.DataObject, value: Any) -> None:
+    of_osv = data.draw(st.booleans())
+    field = data.draw(st.sampled_from(_OSV_FIELDS if of_osv else _CNA_FIELDS))
+    body = osv(**{field: value}) if of_osv else cve({field: value})
+    try:
+        got = read(body)
+    except Unreadable:
+        return
+    assert got == read(body)
+    assert got.model_dump_json().encode()
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_a_records_texts_never_make_headings_of_ours(name: str, version: str) -> None:
+    text = read(osv(affected=[{"package": {"name": name}, "versions": [version]}], details=name, summary=version)).text
+    headings = [line for line in text.split("\n") if line.startswith("## ")]
+    assert [line for line in headings if not line.startswith("## Affected versions of ")] == [
+        heading for heading in ("## Description", "## Weakness", "## Rating", "## References") if heading in headings
+    ]
