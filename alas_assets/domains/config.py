@@ -146,8 +146,12 @@ class Sources(_Section):
     @property
     def trusted_hosts(self) -> tuple[str, ...]:
         """The primary hosts; where none are named, those of the pages and lists that the file itself names (R7)."""
-        named = (*self.seed_urls, *self.watch_urls, *self.feed_urls, *self.sitemaps, *self.record_indexes)
-        return self.primary_hosts or tuple(dict.fromkeys(named_host(url) for url in named))
+        return self.primary_hosts or tuple(dict.fromkeys(named_host(url) for url in self.named_urls))
+
+    @property
+    def named_urls(self) -> tuple[str, ...]:
+        """Every address that the file names as a source."""
+        return (*self.seed_urls, *self.watch_urls, *self.feed_urls, *self.sitemaps, *self.record_indexes)
 
     @property
     def feed_urls(self) -> tuple[str, ...]:
