@@ -187,7 +187,8 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int]:
 def _pieces(text: str, block: _Block) -> Iterator[_Block]:
     """Return the block, or where it is oversized its lines (code) or sentences (prose); at worst its words, or mere lengths."""
     separators = _CODE_SEPARATORS if block.fenced else _PROSE_SEPARATORS
-    for start, end in _cut(text, block.start, block.end, separators):
+    for piece in _cut(text, block.start, block.end, separators):
+        start, end = _trim(text, *piece)  # a line of code may begin with white space, a passage does not
         yield replace(block, start=start, end=end)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.retrieval.chunk import MAX_WORDS, outline, split
@@ -37,6 +37,7 @@ _TEXTS = st.one_of(st.lists(_LINES, max_size=40).map("\n".join), st.text(max_siz
 
 
 @given(_TEXTS)
+@example("\n".join(["```", "word " * 171, " :", "word " * 47, "```"]))
 @settings(max_examples=200, deadline=None)
 def test_offsets_hold_passages_cover_all_text_and_ids_are_unique(text: str) -> None:
     chunks = split(text, PAGE)
