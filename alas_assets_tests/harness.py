@@ -164,6 +164,7 @@ max_topics = 3
 max_iterations = 4
 [thresholds]
 phrasings = 4
+tau = 0.9
 """
 
 

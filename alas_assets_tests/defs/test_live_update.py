@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from alas_assets.records import GateDecision
+from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
 from alas_assets_tests.harness import Harness, Site, daemon
 
 pytestmark = pytest.mark.timeout(470)
@@ -74,9 +74,8 @@ def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_sit
     shutil.copytree(learned.settings.home, folder / "store")
     harness = Harness(folder, learned.student, learned.recipe)
     watched = [f"http://127.0.0.1:{learned_site.port}{path}" for path in ("/3.html", "/4.html")]
-    harness.domain(
-        "quill", learned_site.port, max_topics="18", guard_file='"general.jsonl"', watch_urls=json.dumps(watched), max_iterations="1"
-    )
+    as_learned = {"max_topics": "18", "guard_file": '"general.jsonl"'}
+    harness.domain("quill", learned_site.port, **as_learned, watch_urls=json.dumps(watched), max_iterations="1", tau="0.3")
     assert harness.run("quill").success
     harness.watch("quill")
     try:
@@ -123,3 +122,21 @@ def test_eight_edited_facts_open_one_iteration_and_are_learned_together(live: Li
     asked_anew = answers.filter(pl.col("gold").is_in(list(EDITS.values())))
     stale = asked_anew.filter(pl.col("answer").is_in(list(EDITS)))
     assert stale.is_empty(), stale.select("question", "gold", "answer").to_dicts()
+
+
+def test_a_stale_domain_where_nothing_changed_is_looked_over_without_training(live: Live) -> None:
+    path = live.harness.settings.home / "domains" / "quill.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("freshness_hours = 168", "freshness_hours = 0.02"), encoding="utf-8")
+    current = live.harness.alas.registry.current("quill")
+    with daemon(live.harness, live.log):
+        live.harness.wait_for("quill", 3, "revised_curriculum", LEARN_SECONDS, live.log)
+    iteration, cause = live.harness.openings("quill")[-1]
+    assert (iteration, cause.split(":")[0]) == ("003", "overdue")
+    pointers = live.harness.pointers("quill", 3)
+    idle = live.harness.store.read_record(AdapterRef, pointers["sft_adapter"], "sft_adapter")
+    assert (idle.trained, idle.reason) == (False, "no new fact was found: nothing is trained")
+    revised = live.harness.store.read_record(
+        RevisedCurriculum, live.harness.pointers("quill", 3)["revised_curriculum"], "revised_curriculum"
+    )
+    assert "this iteration found no new fact" in revised.reason
+    assert live.harness.alas.registry.current("quill") == current
