@@ -84,7 +84,8 @@ def _plain(text: str, url: str) -> dict[str, Any]:
 def _html(html: str, url: str) -> dict[str, Any]:
     soup = _parse(html)
     licence = _licence(soup)
-    base = soup.find("base", href=True)
+    declared = soup.find("base", href=True)
+    base = (_absolute(url, str(declared["href"])) if isinstance(declared, Tag) else "") or url
     plain_title = soup.title.get_text(" ", strip=True) if soup.title else ""
     about = _metadata(html, url)
     _drop_hidden(soup)
@@ -97,7 +98,7 @@ def _html(html: str, url: str) -> dict[str, Any]:
     heading = node.find("h1") or body.find("h1")
     first = node.find(["h2", "h3"])
     title = heading.get_text(strip=False) if heading else about.get("title") or plain_title or (first.get_text() if first else "")
-    links = _links(node, _absolute(url, str(base["href"])) or url if isinstance(base, Tag) else url)
+    links = _links(node, base)
     link_words = sum(len(_WORD.findall(a.get_text(" "))) for a in node.find_all("a", href=True))
     text = _tidy(_to_markdown(node))
     kept = Counter(_WORD.findall(text)) & seen
