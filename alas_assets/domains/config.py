@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from alas_assets.provenance.ids import CELL_NAME
+
+MAX_CONNECTIONS = 16
+"""Connections that one run holds altogether, and so also to one host."""
 
 
 class DomainError(ValueError):
@@ -32,6 +35,14 @@ def _http_url(value: str) -> str:
     return value
 
 
+class HostPace(_Section):
+    """How one host is asked, where that differs from the rest (R5): your own mirror needs no pauses, a slow host longer ones."""
+
+    host: str = Field(min_length=1, description="a name, which covers its subdomains, or host:port")
+    per_host: int = Field(default=1, ge=1, le=MAX_CONNECTIONS, description="connections at a time")
+    delay_seconds: float = Field(default=1.0, ge=0, description="between two requests; a longer crawl-delay of its robots.txt is kept")
+
+
 class Sources(_Section):
     """Where pages come from (R2, R5)."""
 
@@ -47,9 +58,20 @@ class Sources(_Section):
     timeout_seconds: float = Field(default=20.0, gt=0, description="total deadline for one URL")
     max_bytes: int = Field(default=8_000_000, ge=1000, description="decoded bytes of one page at most")
     delay_seconds: float = Field(default=1.0, ge=0, description="between two requests to one host")
+    per_host: int = Field(default=1, ge=1, le=MAX_CONNECTIONS, description="connections to one host at a time")
+    hosts: tuple[HostPace, ...] = Field(
+        default=(), description="hosts with a pace of their own, as [[sources.hosts]]; the first that fits counts"
+    )
+    readers: int = Field(
+        default=0, ge=0, le=64, description="pages read at a time, each in a process of its own; 0: one per core, at most 8"
+    )
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
     _urls = field_validator("seed_urls", "watch_urls")(lambda urls: tuple(_http_url(u) for u in urls))
+
+    def what(self) -> dict[str, Any]:
+        """Return the settings that decide what is read; how fast it comes changes no result, so no work is done again for that (O4)."""
+        return self.model_dump(mode="json", exclude={"per_host", "hosts", "readers"})
 
 
 class Student(_Section):

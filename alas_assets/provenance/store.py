@@ -148,7 +148,7 @@ class ArtifactStore:
         """Store bytes under their hash and return it; equal content is stored once."""
         digest = sha256_hex(data)
         target = folder / f"{digest}{suffix}"
-        if not target.exists():
+        if not target.exists() or target.stat().st_size != len(data):
             write_atomic(target, data)
         return digest
 

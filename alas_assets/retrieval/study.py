@@ -9,6 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urlsplit
 
@@ -79,7 +80,7 @@ def survey(domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None)
     fetcher = fetcher or Fetcher(domain.sources, store)
     outlines: dict[str, PageOutline] = {}
     failures: list[tuple[str, str]] = []
-    with Extractor(store) as extractor:
+    with Extractor(store, readers=domain.sources.readers) as extractor:
         seeds = _read(domain.sources.seed_urls, fetcher, extractor)
         linked = []
         for page, found in seeds:
@@ -133,7 +134,7 @@ def study(
             if topic.topic_id not in topic_ids:
                 topic_ids.append(topic.topic_id)
     fetcher = fetcher or Fetcher(domain.sources, store)
-    with Extractor(store) as extractor:
+    with Extractor(store, readers=domain.sources.readers) as extractor:
         pages = _read(wanted, fetcher, extractor)
     fetch_rows, chunk_rows = [], []
     cut: set[str] = set()
@@ -190,7 +191,15 @@ def _likely_cause(failed: pl.DataFrame) -> str:
 
 
 def _read(urls: Iterable[str], fetcher: Fetcher, extractor: Extractor) -> list[tuple[Fetched, Extracted]]:
-    return [(page, extractor.extract(page) if page.ok else Extracted()) for page in fetcher.fetch_many(urls)]
+    """Fetch pages, and read each as soon as it is there, while others are on their way."""
+    reading: dict[str, Future[Extracted]] = {}
+
+    def arrived(page: Fetched) -> None:
+        if page.ok:
+            reading[page.requested_url] = extractor.submit(page)
+
+    pages = fetcher.fetch_many(urls, arrived=arrived)
+    return [(page, reading[page.requested_url].result() if page.ok else Extracted()) for page in pages]
 
 
 def _linked(domain: Domain, page: Fetched, found: Extracted) -> list[str]:

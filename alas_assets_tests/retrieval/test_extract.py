@@ -68,6 +68,11 @@ def test_metadata_is_read_and_a_declared_canonical_url_is_only_noted() -> None:
     assert got.authors == ["Ada Example"]
 
 
+def test_a_declared_base_says_where_the_links_lead() -> None:
+    got = read(f'<html><head><base href="/deep/"></head><body><main><h1>Base</h1>{FILLER}<a href="a.html">On</a></main></body></html>')
+    assert got.links == ["http://docs.example/deep/a.html"]
+
+
 HIDDEN = [
     '<p style="display:none">{}</p>',
     '<p style="DISPLAY : none !important">{}</p>',
@@ -209,7 +214,7 @@ def test_a_page_that_takes_too_long_is_stopped_and_the_next_page_is_read(store: 
 def test_a_killed_worker_costs_one_page_and_is_replaced(store: ArtifactStore) -> None:
     with Extractor(store) as extractor:
         assert extractor.extract(fetched(store, f"<main><h1>First</h1>{FILLER}</main>".encode())).title == "First"
-        worker = extractor._worker
+        worker = extractor._readers[0].worker
         assert worker is not None
         heavy = fetched(store, b"<p>" * 400_000)
         threading.Timer(1.0, os.kill, (worker.pid, signal.SIGKILL)).start()
