@@ -115,7 +115,6 @@ class _Reader:
         self._seconds = seconds
         self.worker: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
-        self._fresh = True
 
     def kill(self) -> None:
         """End the process amid its page; whoever asked gets a result that says so."""
@@ -125,16 +124,18 @@ class _Reader:
 
     def ask(self, path: Path, url: str, content_type: str) -> Extracted:
         """Have one stored body read."""
-        worker = self._started()
+        try:
+            worker = self._started()
+        except TimeoutError:
+            self.stop()
+            return Extracted(reason=f"the extractor did not start within {_START_SECONDS:g} s; {url} was not read")
         assert worker.stdin is not None
         assert worker.stdout is not None
         request = json.dumps({"path": str(path), "url": url, "content_type": content_type}) + "\n"
-        # The first page also waits for the worker's imports, which are not the page's fault.
-        limit = self._seconds + (_START_SECONDS if self._fresh else 0.0)
         try:
             worker.stdin.write(request.encode())
             worker.stdin.flush()
-            line = _read_line(worker.stdout.fileno(), time.monotonic() + limit)
+            line = _read_line(worker.stdout.fileno(), time.monotonic() + self._seconds)
         except TimeoutError:
             self.stop()
             return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; its markup is too heavy")
@@ -142,7 +143,6 @@ class _Reader:
             line = b""
         if not line:
             return Extracted(reason=f"the extractor died on {url} ({self._last_words()})")
-        self._fresh = False
         try:
             return Extracted.model_validate_json(line)
         except ValidationError as error:
@@ -150,10 +150,14 @@ class _Reader:
             return Extracted(reason=f"the extractor gave no usable answer for {url} ({error.error_count()} faults)")
 
     def _started(self) -> subprocess.Popen[bytes]:
+        """Return the process, its imports done, which are no page's fault.
+
+        Raises:
+            TimeoutError: It did not come up.
+        """
         if self.worker is None or self.worker.poll() is not None:
             self.stop()
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
-            self._fresh = True
             self.worker = subprocess.Popen(
                 [sys.executable, "-I", str(_WORKER)],
                 stdin=subprocess.PIPE,
@@ -161,6 +165,8 @@ class _Reader:
                 stderr=self._errors,
                 env={"PATH": os.defpath, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"},
             )
+            assert self.worker.stdout is not None
+            _read_line(self.worker.stdout.fileno(), time.monotonic() + _START_SECONDS)
         return self.worker
 
     def _last_words(self) -> str:

@@ -338,6 +338,8 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
     _lock_down()
+    channel.write("\n")  # the imports are done: from here on a page's time counts
+    channel.flush()
     for line in io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8"):
         channel.write(json.dumps(_reply(json.loads(line))) + "\n")
         channel.flush()

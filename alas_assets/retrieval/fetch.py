@@ -281,7 +281,7 @@ class _Session:
             break
         if answer.status >= 500:
             raise _PageFailure(f"{url} answered {answer.status}, so nothing on that host is fetched", answer.status)
-        rules = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+        rules = answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
         try:
             return Protego.parse(rules)
         except Exception as error:  # a foreign parser on foreign text: whatever it raises means the rules are not known

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import time
-import tracemalloc
-import zlib
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 
-import brotli
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,12 +85,14 @@ def test_redirects_are_followed_and_the_final_url_is_kept(site: Site, store: Art
     assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/c")
 
 
+@pytest.mark.security("redirect")
 def test_a_redirect_loop_ends(site: Site, store: ArtifactStore) -> None:
     site.routes |= {"/a": go_to("/b"), "/b": go_to("/a")}
     assert "circle" in fetch(site, store).reason
     assert site.paths == ["/a", "/b"]
 
 
+@pytest.mark.security("redirect")
 def test_more_than_five_redirects_are_too_many(site: Site, store: ArtifactStore) -> None:
     site.routes |= {f"/{n}": go_to(f"/{n + 1}") for n in range(20)}
     got = fetch(site, store, "/0")
@@ -102,6 +100,7 @@ def test_more_than_five_redirects_are_too_many(site: Site, store: ArtifactStore)
     assert len(site.paths) == 6
 
 
+@pytest.mark.security("scheme")
 @pytest.mark.parametrize(
     "target", ["file:///etc/passwd", "ftp://example.org/x", "data:text/html,hi", "javascript:1", "http://", "//", "http://[::1"]
 )
@@ -112,6 +111,7 @@ def test_a_redirect_to_anything_but_http_is_refused(target: str, site: Site, sto
     assert got.reason
 
 
+@pytest.mark.security("scheme")
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "ftp://example.org/x", "data:text/html,hi", "gopher://x", "/etc/passwd", "", "http://", "x" * 3000]
 )
@@ -121,42 +121,7 @@ def test_only_http_urls_are_opened(url: str, store: ArtifactStore, site: Site) -
     assert got.reason
 
 
-def _bomb(encoding: str) -> bytes:
-    zeros = bytes(1 << 20)
-    if encoding == "gzip":
-        packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-        return b"".join([packer.compress(zeros) for _ in range(200)]) + packer.flush()
-    if encoding == "gzip, gzip":
-        return gzip.compress(_bomb("gzip"), 9)
-    packer = brotli.Compressor(quality=5)
-    return b"".join([packer.process(zeros) for _ in range(200)]) + packer.finish()
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, gzip"])
-def test_a_bomb_of_200_megabytes_is_stopped_at_the_cap(encoding: str, site: Site, store: ArtifactStore) -> None:
-    site.routes["/a"] = say(_bomb(encoding), Content_Encoding=encoding)
-    tracemalloc.start()
-    got = fetch(site, store, max_bytes=1_000_000)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert "sources.max_bytes" in got.reason
-    assert most < 16 << 20
-    assert not store.pages.exists()
-
-
-def test_an_endless_answer_is_stopped_at_the_cap(site: Site, store: ArtifactStore) -> None:
-    def endless(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Type", "text/html")
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        while True:
-            handler.wfile.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
-
-    site.routes["/a"] = endless
-    assert "sources.max_bytes" in fetch(site, store, max_bytes=1_000_000).reason
-
-
+@pytest.mark.security("slow server")
 def test_a_trickling_server_meets_the_total_deadline_and_does_not_hold_up_others(site: Site, store: ArtifactStore) -> None:
     def trickle(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -193,6 +158,7 @@ def test_a_passing_error_is_tried_again_and_a_lasting_one_is_reported_with_its_s
 # ------------------------------------------------------------------------------------------------ manners
 
 
+@pytest.mark.security("robots.txt")
 def test_robots_txt_is_obeyed_and_the_project_is_named(site: Site, store: ArtifactStore) -> None:
     site.routes |= {"/robots.txt": say(b"User-agent: *\nDisallow: /private/\n", "text/plain"), "/a": say(BODY), "/private/b": say(BODY)}
     allowed, refused = Fetcher(site.sources(), store).fetch_many([f"{site.url}/a", f"{site.url}/private/b"])
@@ -203,6 +169,7 @@ def test_robots_txt_is_obeyed_and_the_project_is_named(site: Site, store: Artifa
     assert sum(path == "/robots.txt" for path, _ in site.asked) == 1
 
 
+@pytest.mark.security("robots.txt")
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_robots_txt_that_cannot_be_had_closes_the_host(status: int, site: Site, store: ArtifactStore) -> None:
     site.routes |= {"/robots.txt": say(b"", status=status), "/a": say(BODY)}
@@ -210,6 +177,7 @@ def test_a_robots_txt_that_cannot_be_had_closes_the_host(status: int, site: Site
     assert site.paths == []
 
 
+@pytest.mark.security("robots.txt")
 def test_a_huge_robots_txt_is_read_as_far_as_the_cap(site: Site, store: ArtifactStore) -> None:
     rules = b"User-agent: *\nDisallow: /a\n" + b"# filler\n" * 200_000
     site.routes |= {"/robots.txt": say(rules, "text/plain"), "/a": say(BODY)}
@@ -254,6 +222,7 @@ def test_host_lists_decide_before_anything_is_sent(settings_: dict[str, object],
 # ------------------------------------------------------------------------------------------------ what is a page
 
 
+@pytest.mark.security("content type")
 @pytest.mark.parametrize(
     ("body", "content_type", "said"),
     [
