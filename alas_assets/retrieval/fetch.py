@@ -29,6 +29,7 @@ ROBOT_NAME = "alas-assets"
 USER_AGENT = f"{ROBOT_NAME}/0.1 (keeps a small language model current; obeys robots.txt)"
 ACCEPTED_TYPES = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/x-markdown")
 _ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.8"
+_ENCODINGS = ("gzip", "deflate")  # both decode in 32 KiB; a brotli or zstd sender chooses how many MiB the reader must hold
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_URL = 2083
@@ -143,7 +144,7 @@ class Fetcher:
         backend = GuardedBackend(self.sources.private_hosts, self._resolver)
         client = httpx2.AsyncClient(
             transport=GuardedTransport(backend, MAX_CONNECTIONS),
-            headers={"User-Agent": USER_AGENT, "Accept": _ACCEPT},
+            headers={"User-Agent": USER_AGENT, "Accept": _ACCEPT, "Accept-Encoding": ", ".join(_ENCODINGS)},
             timeout=httpx2.Timeout(self.sources.timeout_seconds),
             follow_redirects=False,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
@@ -340,6 +341,7 @@ class _Session:
         async with self._client.stream("GET", url, headers=headers) as response:
             body = bytearray()
             if response.status_code == 200:
+                _refuse_encoding(url, response.headers)
                 async for piece in response.aiter_bytes():
                     body += piece
                     if len(body) > limit:
@@ -415,6 +417,12 @@ class _Budget:
 
     def __str__(self) -> str:
         return f"{self.total:g} s"
+
+
+def _refuse_encoding(url: httpx2.URL, headers: httpx2.Headers) -> None:
+    for encoding in headers.get("content-encoding", "").lower().split(","):
+        if encoding.strip() not in ("", "identity", *_ENCODINGS):
+            raise _PageFailure(f"{url} is encoded as {encoding.strip()[:40]}, which was not asked for", 200)
 
 
 def _is_whole(body: Path) -> bool:

@@ -202,6 +202,14 @@ def test_cookies_are_not_carried(site: Site, store: ArtifactStore) -> None:
     assert all("Cookie" not in headers for _, headers in site.asked)
 
 
+def test_an_answer_in_an_encoding_that_was_not_asked_for_is_refused(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY, Content_Encoding="br")
+    assert "encoded as br, which was not asked for" in fetch(site, store).reason
+    assert site.asked[-1][1]["Accept-Encoding"] == "gzip, deflate"
+    site.routes["/a"] = say(BODY, Content_Encoding="identity")
+    assert fetch(site, store).ok
+
+
 @pytest.mark.parametrize(
     ("settings_", "ok"),
     [
