@@ -28,6 +28,7 @@ class Settings:
         dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
         viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
+        lance: Folder of the passages, or a URI such as "s3://bucket/passages" (`ALAS_LANCE`); empty: in the store.
     """
 
     home: Path
@@ -35,6 +36,7 @@ class Settings:
     dagster_home: Path
     site_port: int
     viewer_port: int
+    lance: str = ""
 
     @property
     def site(self) -> Path:
@@ -61,6 +63,11 @@ def _port(name: str, default: int) -> int:
     return int(raw)
 
 
+def _place(name: str) -> str:
+    raw = os.environ.get(name, "")
+    return raw if not raw or "://" in raw else str(Path(raw).expanduser().resolve())
+
+
 def load_settings(home: Path | str | None = None) -> Settings:
     """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`.
 
@@ -75,4 +82,5 @@ def load_settings(home: Path | str | None = None) -> Settings:
         dagster_home=Path(os.environ.get("DAGSTER_HOME") or chosen / "dagster").expanduser().resolve(),
         site_port=_port("ALAS_SITE_PORT", DEFAULT_SITE_PORT),
         viewer_port=_port("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT),
+        lance=_place("ALAS_LANCE"),
     )

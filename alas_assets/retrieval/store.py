@@ -67,8 +67,8 @@ class ChunkStore:
 
     def __init__(self, root: Path | str, domain: str, embedder: str, vector_index_from: int = VECTOR_INDEX_FROM) -> None:
         """Name the place; nothing is opened yet."""
-        self._root = str(root).rstrip("/")
         self._folder = local_folder(root)
+        self._root = str(self._folder or root).rstrip("/")
         self._domain = domain
         self._embedder = embedder
         self._vector_index_from = vector_index_from

@@ -8,6 +8,7 @@ import socket
 import threading
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,6 +221,19 @@ def test_a_killed_worker_costs_one_page_and_is_replaced(store: ArtifactStore) ->
         threading.Timer(1.0, os.kill, (worker.pid, signal.SIGKILL)).start()
         assert "died" in extractor.extract(heavy).reason
         assert extractor.extract(fetched(store, f"<main><h1>After</h1>{FILLER}</main>".encode())).title == "After"
+
+
+def test_several_pages_are_read_at_a_time_and_one_that_kills_its_reader_takes_no_other_with_it(store: ArtifactStore) -> None:
+    with Extractor(store, seconds=20, readers=2) as extractor:
+        pages = [fetched(store, f"<main><h1>Page {number}</h1>{FILLER}</main>".encode()) for number in range(6)]
+        heavy = fetched(store, b"<p>" * 400_000)
+        reading = [extractor.submit(page) for page in [*pages[:2], heavy, *pages[2:]]]
+        assert [reading[number].result().title for number in (0, 1)] == ["Page 0", "Page 1"]
+        assert [one.result().title for one in reading[3:]] == [f"Page {number}" for number in range(2, 6)]
+        processes = [reader.worker.pid for reader in extractor._readers if reader.worker]
+        assert len(set(processes)) == 2
+    assert reading[2].result().reason  # whoever leaves does not wait for it
+    assert not any(psutil.pid_exists(pid) for pid in processes)
 
 
 def test_the_extractor_asks_for_nothing_that_a_page_names(extractor: Extractor) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.config import HostPace, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
+from alas_assets.retrieval.http_cache import HttpCache
 from alas_assets_tests.retrieval.site import Site, go_to, page, say
 
 BODY = page("A page", "<p>Some words that anybody may read.</p>")
@@ -65,6 +70,37 @@ def test_a_damaged_cache_of_validators_costs_a_full_request_only(site: Site, sto
     fetch(site, store)
     (store.root / "http_cache.sqlite").write_bytes(b"this is no database" * 100)
     assert fetch(site, store).status == 200
+
+
+_CACHE_WRITER = """
+import sys
+from pathlib import Path
+from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
+for turn in range(20):
+    with HttpCache(Path(sys.argv[1])).opened() as cache:
+        for number in range(10):
+            cache.put(CacheEntry(f"http://{sys.argv[2]}.example/{number}", str(turn), "", "", "", 0, ""))
+"""
+
+
+def test_several_processes_may_remember_validators_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "cache.sqlite"
+    folder = Path(__file__).parents[2]
+    command = [sys.executable, "-c", _CACHE_WRITER, str(path)]
+    writers = [subprocess.Popen([*command, who], cwd=folder, stderr=subprocess.PIPE) for who in "abc"]
+    for writer in writers:
+        _, errors = writer.communicate(timeout=60)
+        assert writer.returncode == 0, errors.decode()
+    with HttpCache(path).opened() as cache:
+        found = [cache.get(f"http://{who}.example/{number}") for who in "abc" for number in range(10)]
+    assert [entry.etag for entry in found if entry] == ["19"] * 30
+
+
+def test_a_body_that_was_torn_is_written_again(store: ArtifactStore) -> None:
+    digest = store.put_bytes(store.pages, BODY)
+    (store.pages / digest).write_bytes(b"")
+    assert store.put_bytes(store.pages, BODY) == digest
+    assert (store.pages / digest).read_bytes() == BODY
 
 
 def test_each_distinct_url_is_requested_once_and_results_keep_their_order(site: Site, store: ArtifactStore) -> None:
@@ -194,6 +230,62 @@ def test_two_requests_to_one_host_keep_their_distance(site: Site, store: Artifac
     site.routes |= {f"/{n}": answer for n in range(3)}
     Fetcher(site.sources(delay_seconds=0.4), store).fetch_many([f"{site.url}/{n}" for n in range(3)])
     assert all(later - earlier > 0.05 for earlier, later in pairwise(at))
+
+
+def _crowd(site: Site, count: int) -> tuple[list[str], list[int]]:
+    """Serve pages that note how many of them were being asked for at once."""
+    at_once, lock, most = [0], threading.Lock(), [0]
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.05)
+        with lock:
+            at_once[0] -= 1
+        say(BODY)(handler)
+
+    site.routes |= {f"/{n}": answer for n in range(count)}
+    return [f"{site.url}/{n}" for n in range(count)], most
+
+
+@pytest.mark.parametrize(
+    ("pace", "allowed"),
+    [
+        ({}, 1),
+        ({"per_host": 3}, 3),
+        ({"hosts": (HostPace(host="127.0.0.1", per_host=4, delay_seconds=0),)}, 4),
+        ({"per_host": 4, "hosts": (HostPace(host="127.0.0.1", delay_seconds=0),)}, 1),
+        ({"per_host": 2, "hosts": (HostPace(host="elsewhere.example", per_host=8, delay_seconds=0),)}, 2),
+    ],
+)
+def test_a_host_is_never_asked_over_more_connections_than_its_pace_allows(
+    pace: dict[str, object], allowed: int, site: Site, store: ArtifactStore
+) -> None:
+    urls, most = _crowd(site, 12)
+    assert all(page.ok for page in Fetcher(site.sources(**pace), store).fetch_many(urls))
+    assert most[0] <= allowed
+    assert allowed == 1 or most[0] > 1
+
+
+def test_requests_over_several_connections_keep_their_distance_too(site: Site, store: ArtifactStore) -> None:
+    at: list[float] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        at.append(time.monotonic())
+        say(BODY)(handler)
+
+    site.routes |= {f"/{n}": answer for n in range(4)}
+    Fetcher(site.sources(delay_seconds=0.4, per_host=4), store).fetch_many([f"{site.url}/{n}" for n in range(4)])
+    assert all(later - earlier > 0.05 for earlier, later in pairwise(at))
+
+
+def test_each_result_is_told_when_it_is_there_failed_ones_too(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(BODY)
+    told: list[Fetched] = []
+    got = Fetcher(site.sources(), store).fetch_many([f"{site.url}/a", f"{site.url}/gone"], arrived=told.append)
+    assert sorted(told, key=lambda page: page.requested_url) == got
+    assert [page.ok for page in got] == [True, False]
 
 
 def test_cookies_are_not_carried(site: Site, store: ArtifactStore) -> None:

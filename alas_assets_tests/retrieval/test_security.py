@@ -289,7 +289,9 @@ def bombed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
                 site.routes |= (
                     {"/": bomb(), "/robots.txt": say(b"", status=404)} if where == "page" else {"/": say(BODY), "/robots.txt": bomb()}
                 )
-                cases[f"{kind}, {where}"] = site.sources(timeout_seconds=2 if kind == "endless gzip members" else 20).model_dump(mode="json")
+                cases[f"{kind}, {where}"] = site.sources(timeout_seconds=2 if kind == "endless gzip members" else 20).model_dump(
+                    mode="json"
+                )
         cases["a block of 32 MiB"] = None
         command = [sys.executable, "-c", _CHILD, str(tmp_path_factory.mktemp("bombs"))]
         folder = Path(__file__).parents[2]
