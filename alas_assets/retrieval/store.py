@@ -33,7 +33,7 @@ _COLUMNS = CHUNK_SCHEMA.names()
 _KEY = {"lance-schema:unenforced-primary-key": "true"}
 _WRITE_TIMEOUT = timedelta(seconds=120)
 _COMPACT_FROM = 20  # small fragments; every write leaves one, and each is a file that every search opens
-_UNINDEXED_FROM = 5_000  # passages; a search reads those that no index knows one by one
+_UNINDEXED_FROM = 500  # passages; a search reads those that no index knows one by one
 _SUPERSEDED_KEPT = timedelta(days=7)  # a version that no cell pins and nobody can still be reading is older
 
 VECTOR_INDEX_FROM = 100_000
@@ -108,7 +108,13 @@ class ChunkStore:
             if version != before + 1 and not self._holds(name, version, chunks):
                 # Another writer changed some of the other passages meanwhile; all in one write, and one version has all as given.
                 version = self._write(table, chunks, self._vectors(self._open(name), name, None, ids))
-        return Upserted(name, version, len(chunks), len(missing))
+        return Upserted(name, self._maintained(name, version, chunks), len(chunks), len(missing))
+
+    def _maintained(self, name: str, version: int, chunks: pl.DataFrame) -> int:
+        """Maintain the table and return the version to pin: the newest, which the indices cover, if it still has all as given."""
+        self._maintain(name)
+        newest = self._open(name).version
+        return newest if newest == version or self._holds(name, newest, chunks) else version
 
     def _embedded(self, missing: pl.DataFrame, embed: Embed) -> pl.DataFrame | None:
         """Return `chunk_id` and `vector` of passages that have none yet, or None where all have.
@@ -181,7 +187,6 @@ class ChunkStore:
                 "chunk_ids": list(chunk_ids),
             }
             self._merge(cells, "tag", pa.Table.from_pylist([row], schema=cells.schema))
-        self._maintain(upserted.table)
         self._maintain(self._cells)
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -234,8 +239,10 @@ class ChunkStore:
             return pl.DataFrame(schema={**CHUNK_SCHEMA, "score": pl.Float64, "similarity": pl.Float64})
         with self._explained(cell["table"]):
             query: Any = table.search(query_type="hybrid").vector(list(vector)).text(text if text.strip() else "-")
+            if len(wanted) < table.count_rows():  # a filter of thousands of ids costs more than the search: none where it says "all"
+                query = query.where(col("chunk_id").isin(wanted))
             # More than k are ranked: whichever of two equal scores LanceDB meets first must not decide who is among the k.
-            found = query.where(col("chunk_id").isin(wanted)).rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
+            found = query.rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
         scored = found.select([*_COLUMNS, "_relevance_score"]).rename_columns([*_COLUMNS, "score"])
         vectors = np.asarray(found.column("vector").to_pylist(), dtype=np.float64).reshape(len(found), -1)
         lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)

@@ -9,7 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import urldefrag, urlsplit
 
@@ -31,6 +31,7 @@ _WORDS_A_LINK = 20  # an index says a line about each page; a page of its own sa
 _LEAST_SHARE = 0.5
 _LEAST_WORDS_A_PAGE = 20
 _SUMMARY_CHARS = 300
+_WRITERS = 8
 _NOT_PAGES = re.compile(
     r"\.(pdf|zip|gz|bz2|xz|tgz|whl|exe|msi|pkg|dmg|png|jpe?g|gif|svg|ico|css|js|json|xml|rss|atom|txt\.asc|mp[34])$", re.I
 )
@@ -138,9 +139,8 @@ def study(
         pages = _read(wanted, fetcher, extractor)
     fetch_rows, chunk_rows = [], []
     cut: set[str] = set()
-    for page, found in pages:
+    for (page, found), text_sha256 in zip(pages, _kept_texts(pages, store), strict=True):
         identity = page_id(page.final_url)
-        text_sha256 = store.put_bytes(store.texts, found.text.encode()) if page.ok and not found.reason else ""
         # Two addresses may lead to one page: its passages count once, for the first of them.
         chunks = split(found.text, identity) if text_sha256 and identity not in cut else []
         if text_sha256:
@@ -200,6 +200,17 @@ def _read(urls: Iterable[str], fetcher: Fetcher, extractor: Extractor) -> list[t
 
     pages = fetcher.fetch_many(urls, arrived=arrived)
     return [(page, reading[page.requested_url].result() if page.ok else Extracted()) for page in pages]
+
+
+def _kept_texts(pages: Sequence[tuple[Fetched, Extracted]], store: ArtifactStore) -> list[str]:
+    """Store the texts and return the hash of each, "" for a page without one; files are synced side by side, not one after the other."""
+
+    def keep(pair: tuple[Fetched, Extracted]) -> str:
+        page, found = pair
+        return store.put_bytes(store.texts, found.text.encode()) if page.ok and not found.reason else ""
+
+    with ThreadPoolExecutor(_WRITERS) as threads:
+        return list(threads.map(keep, pages))
 
 
 def _linked(domain: Domain, page: Fetched, found: Extracted) -> list[str]:

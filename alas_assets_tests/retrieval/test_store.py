@@ -235,8 +235,10 @@ def test_a_large_table_gets_a_vector_index_and_finds_the_same_also_among_what_ca
     kinds = {}
     for name in ("plain", "large"):
         database = lancedb.connect(tmp_path / name)
-        table = next(name for name in database.list_tables().tables if not name.endswith(".cells"))
-        kinds[name] = {index.columns[0]: index.index_type for index in database.open_table(table).list_indices()}
+        table = database.open_table(next(name for name in database.list_tables().tables if not name.endswith(".cells")))
+        kinds[name] = {index.columns[0]: index.index_type for index in table.list_indices()}
+        table.checkout("cell-000")
+        assert [index.num_unindexed_rows for index in table.list_indices()] == [0] * len(kinds[name]), "indices cover what a cell pins"
     assert kinds["large"] == {**kinds["plain"], "vector": "IvfFlat"}
     for text in (texts[3], texts[700], texts[1_400]):
         hits = large.search("nothing", vectors[text], 1, "cell-001")

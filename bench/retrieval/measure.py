@@ -216,7 +216,9 @@ def trafilatura_loop(urls: list[str]) -> float:
     settings.set("DEFAULT", "SSRF_PROTECTION", "off")  # it too refuses loopback addresses
 
     def one(url: str) -> None:
-        assert trafilatura.extract(trafilatura.fetch_url(url, config=settings))
+        page = trafilatura.fetch_url(url, config=settings)
+        assert page
+        assert trafilatura.extract(page)
 
     one(urls[0])
     started = time.perf_counter()
@@ -225,15 +227,15 @@ def trafilatura_loop(urls: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def measure(count: int, repeat: int, sample: int, work: Path) -> dict[str, Any]:
-    """Run everything `repeat` times, our parts and the loops in turns, so that a busy machine disturbs all alike."""
-    pages, rounds = work / "site", []
+def measure(count: int, repeat: int, sample: int, work: Path, kept: Path) -> None:
+    """Run everything until `kept` has `repeat` rounds, our parts and the loops in turns, so that a busy machine disturbs all alike."""
+    pages = work / "site"
     write_site(pages, count, SEED)
     with served(pages) as (base, server), ModelWorker(work / "models", work / "worker.log") as worker:
         domain, urls = domain_of(base), [f"{base}/{number}.html" for number in range(count)]
         worker.embed(["A first text, so that imports and the loading of the model are not counted."], EMBEDDED_EMBEDDER)
         indexed(domain, urls[:2], work / "warm", "cell-000", worker, server)
-        for turn in range(repeat):
+        for turn in range(len(rounds_in(kept)), repeat):
             write_site(pages, count, SEED)
             home = work / f"store-{turn}"
             once: dict[str, Any] = {
@@ -251,10 +253,14 @@ def measure(count: int, repeat: int, sample: int, work: Path) -> dict[str, Any]:
             once["newspaper4k"] = newspaper_loop(part) * count / len(part)
             once["trafilatura"] = trafilatura_loop(part) * count / len(part)
             once["sampled"] = len(part)
-            rounds.append(once)
-            print(json.dumps({key: round(once[key], 2) for key in ("fetch", "read", "newspaper4k", "trafilatura")}), file=sys.stderr)
+            with kept.open("a", encoding="utf-8") as rounds:
+                rounds.write(json.dumps(once) + "\n")
             shutil.rmtree(home)
-    return {"rounds": rounds, "pages": count}
+
+
+def rounds_in(kept: Path) -> list[dict[str, Any]]:
+    """Return the rounds that were finished."""
+    return [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.exists() else []
 
 
 def check_changed(first: dict[str, Any], again: dict[str, Any], changed: set[str], count: int) -> None:
@@ -263,7 +269,9 @@ def check_changed(first: dict[str, Any], again: dict[str, Any], changed: set[str
     assert sorted(again["texts"]) == sorted(new["text"].to_list())
     assert set(new["url"]) == changed
     assert again["answered 304"] == count - len(changed)
-    again["new"] = len(new)
+    for run in (first, again):
+        run["passages"] = len(run.pop("chunks"))
+        del run["texts"]
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> str:
@@ -271,9 +279,8 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> str:
     return f"{title}\n\n" + "\n".join(lines) + "\n"
 
 
-def report(measured: dict[str, Any]) -> str:
+def report(rounds: list[dict[str, Any]], count: int) -> str:
     """Return the Markdown section: best and spread of all rounds, ratios within a round, and the profile of the best round."""
-    rounds, count = measured["rounds"], measured["pages"]
     firsts, agains = [one["first"]["seconds"] for one in rounds], [one["again"]["seconds"] for one in rounds]
     named = {
         "our fetch": [one["fetch"] for one in rounds],
@@ -301,7 +308,7 @@ def report(measured: dict[str, Any]) -> str:
     text = [
         table(f"{count} pages, {len(rounds)} rounds:", ["what", "best, s", "spread, s", "pages/s, best", "times our fetch to text"], rows),
         f"Re-run: {min(share):.1%} to {max(share):.1%} of its first run's time; {again['answered 304']} pages answered 304,"
-        f" {again['embedded']} of {len(again['chunks'])} passages embedded, exactly the new ones of the {count - again['answered 304']}"
+        f" {again['embedded']} of {again['passages']} passages embedded, exactly the new ones of the {count - again['answered 304']}"
         " changed pages.\n",
     ]
     for title, run in (("First run, the best round", first), ("Re-run of that round", again)):
@@ -331,13 +338,16 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=1000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--sample", type=int, default=50, help="pages that the plain loops read; their time is scaled")
+    parser.add_argument("--keep", type=Path, help="a file to which each round is added, so that a run that was stopped goes on there")
     parser.add_argument("--quick", action="store_true", help="100 pages, one round")
     given = parser.parse_args()
     count, repeat = (100, 1) if given.quick else (given.pages, given.repeat)
     with tempfile.TemporaryDirectory() as work:
-        measured = measure(count, repeat, given.sample, Path(work))
+        kept = given.keep or Path(work) / "rounds.jsonl"
+        measure(count, repeat, given.sample, Path(work), kept)
+        rounds = rounds_in(kept)
     print(f"{machine()}; {LATENCY_SECONDS * 1000:.0f} ms before every answer; {CONNECTIONS} connections.\n")
-    print(report(measured))
+    print(report(rounds, count))
 
 
 if __name__ == "__main__":
