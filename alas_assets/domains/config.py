@@ -39,8 +39,10 @@ class HostPace(_Section):
     """How one host is asked, where that differs from the rest (R5): your own mirror needs no pauses, a slow host longer ones."""
 
     host: str = Field(min_length=1, description="a name, which covers its subdomains, or host:port")
-    per_host: int = Field(default=1, ge=1, le=MAX_CONNECTIONS, description="connections at a time")
-    delay_seconds: float = Field(default=1.0, ge=0, description="between two requests; a longer crawl-delay of its robots.txt is kept")
+    per_host: int | None = Field(default=None, ge=1, le=MAX_CONNECTIONS, description="connections at a time; unset: as for the rest")
+    delay_seconds: float | None = Field(
+        default=None, ge=0, description="between two requests, unset: as for the rest; a longer crawl-delay of its robots.txt is kept"
+    )
 
 
 class Sources(_Section):
@@ -68,6 +70,12 @@ class Sources(_Section):
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
     _urls = field_validator("seed_urls", "watch_urls")(lambda urls: tuple(_http_url(u) for u in urls))
+
+    def pace(self, own: HostPace | None) -> tuple[int, float]:
+        """Return connections at a time and seconds between two requests of a host, `own` being what is set for it."""
+        per_host = own.per_host if own and own.per_host is not None else self.per_host
+        delay = own.delay_seconds if own and own.delay_seconds is not None else self.delay_seconds
+        return per_host, delay
 
     def what(self) -> dict[str, Any]:
         """Return the settings that decide what is read; how fast it comes changes no result, so no work is done again for that (O4)."""

@@ -120,7 +120,6 @@ class Fetcher:
     def __init__(self, sources: Sources, store: ArtifactStore, *, resolver: Resolver = resolve) -> None:
         self.sources = sources
         self.store = store
-        self.cache = HttpCache(store.root / "http_cache.sqlite")
         self._resolver = resolver
 
     def fetch_many(self, urls: Iterable[str], deadline: float | None = None, arrived: Arrived | None = None) -> list[Fetched]:
@@ -151,8 +150,8 @@ class Fetcher:
             trust_env=False,
         )
         async with client:
-            with self.cache.opened():
-                session = _Session(self, client)
+            with HttpCache.opened(self.store.root / "http_cache.sqlite") as cache:
+                session = _Session(self, client, cache)
                 return list(await asyncio.gather(*(_within(deadline, session, url, arrived) for url in dict.fromkeys(urls))))
 
 
@@ -171,10 +170,10 @@ async def _within(deadline: float | None, session: _Session, url: str, arrived: 
 class _Session:
     """One batch: the state that must not outlive its event loop."""
 
-    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient) -> None:
+    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, cache: HttpCache) -> None:
         self._sources = fetcher.sources
         self._store = fetcher.store
-        self._cache = fetcher.cache
+        self._cache = cache
         self._client = client
         self._all = asyncio.Semaphore(MAX_CONNECTIONS)
         self._hosts: dict[str, _Host] = {}
@@ -246,9 +245,8 @@ class _Session:
         host, port = _host_and_port(url)
         key = f"{host}:{port}"
         if key not in self._hosts:
-            own = next((entry for entry in self._sources.hosts if _covers(entry.host, host, port)), None)
-            pace = own or self._sources
-            self._hosts[key] = _Host(asyncio.Semaphore(pace.per_host), delay=pace.delay_seconds)
+            per_host, delay = self._sources.pace(next((own for own in self._sources.hosts if _covers(own.host, host, port)), None))
+            self._hosts[key] = _Host(asyncio.Semaphore(per_host), delay=delay)
         return self._hosts[key]
 
     async def _ask_robots(self, url: httpx2.URL, host: _Host) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -32,26 +32,24 @@ _COLUMNS = ", ".join(field.name for field in fields(CacheEntry))
 
 
 class HttpCache:
-    """One SQLite file; safe for several processes, used by one thread of each."""
+    """One SQLite file, open for a batch: opening it costs more than a look-up. Safe for several processes, used by one thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
+        self._connection = connection
 
+    @classmethod
     @contextmanager
-    def opened(self) -> Iterator[HttpCache]:
-        """Keep the file open for a batch: opening it costs more than a look-up.
+    def opened(cls, path: Path) -> Iterator[HttpCache]:
+        """Open the file, make it where there is none, and close it at the end of the block.
 
         Raises:
             StoreError: The file cannot be read or written.
         """
-        with self._explained():
-            self._connection = self._open()
-        try:
-            yield self
-        finally:
-            self._connection.close()
-            self._connection = None
+        with _explained(path):
+            connection = _open(path)
+        with closing(connection):
+            yield cls(path, connection)
 
     def get(self, url: str) -> CacheEntry | None:
         """Return what the URL answered last, or None.
@@ -59,8 +57,8 @@ class HttpCache:
         Raises:
             StoreError: The file cannot be read.
         """
-        with self._explained():
-            row = self._table().execute(f"SELECT {_COLUMNS} FROM http WHERE url = ?", (url,)).fetchone()  # noqa: S608 (own column names)
+        with _explained(self._path):
+            row = self._connection.execute(f"SELECT {_COLUMNS} FROM http WHERE url = ?", (url,)).fetchone()  # noqa: S608 (own column names)
         return CacheEntry(*row) if row else None
 
     def put(self, entry: CacheEntry) -> None:
@@ -71,44 +69,43 @@ class HttpCache:
         """
         values = astuple(entry)
         marks = ", ".join("?" * len(values))
-        with self._explained():
-            self._table().execute(f"INSERT OR REPLACE INTO http ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
+        with _explained(self._path):
+            self._connection.execute(f"INSERT OR REPLACE INTO http ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
 
-    def _table(self) -> sqlite3.Connection:
-        assert self._connection is not None, "used outside of opened()"
-        return self._connection
 
-    def _open(self) -> sqlite3.Connection:
-        """Open the table; a damaged file is replaced by an empty one, which costs full requests and never a run."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return self._connect()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError:
-            for end in ("", "-wal", "-shm"):
-                self._path.with_name(self._path.name + end).unlink(missing_ok=True)
-            return self._connect()
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the table; a damaged file is replaced by an empty one, which costs full requests and never a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        return _connect(path)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
-        try:
-            with suppress(sqlite3.OperationalError):  # another process is at it in this moment: either journal is safe
-                connection.execute("PRAGMA journal_mode=WAL")
-            # Not synced at every page: a power cut, and only that, may cost the newest entries, which is one full request for each.
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS http (url TEXT PRIMARY KEY, etag TEXT, last_modified TEXT, content_type TEXT,"
-                " body_sha256 TEXT, body_bytes INTEGER, retrieved_at TEXT)"
-            )
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}; see to its disk and permissions, or remove the file") from error
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    try:
+        with suppress(sqlite3.OperationalError):  # another process is at it in this moment: either journal is safe
+            connection.execute("PRAGMA journal_mode=WAL")
+        # Not synced at every page: a power cut, and only that, may cost the newest entries, which is one full request for each.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS http (url TEXT PRIMARY KEY, etag TEXT, last_modified TEXT, content_type TEXT,"
+            " body_sha256 TEXT, body_bytes INTEGER, retrieved_at TEXT)"
+        )
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error

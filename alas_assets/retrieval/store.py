@@ -39,8 +39,8 @@ _SUPERSEDED_KEPT = timedelta(days=7)  # a version that no cell pins and nobody c
 VECTOR_INDEX_FROM = 100_000
 """Passages from which on a vector index is kept.
 
-Below it a search compares with every vector, which is exact and takes tens of milliseconds (100,000 vectors of 384 numbers are
-150 MB); an index is approximate, has to be trained (256 vectors a partition at least) and to be made again as the table grows.
+Below it a search compares with every vector, which is exact and at most some 150 MB of reading (100,000 vectors of 384 numbers); an
+index is approximate, has to be trained (on 256 vectors a partition) and pays only where that much reading is felt.
 """
 
 
@@ -113,8 +113,9 @@ class ChunkStore:
     def _maintained(self, name: str, version: int, chunks: pl.DataFrame) -> int:
         """Maintain the table and return the version to pin: the newest, which the indices cover, if it still has all as given."""
         self._maintain(name)
-        newest = self._open(name).version
-        return newest if newest == version or self._holds(name, newest, chunks) else version
+        with self._explained(name):
+            newest = self._open(name).version
+            return newest if newest == version or self._holds(name, newest, chunks) else version
 
     def _embedded(self, missing: pl.DataFrame, embed: Embed) -> pl.DataFrame | None:
         """Return `chunk_id` and `vector` of passages that have none yet, or None where all have.
