@@ -321,17 +321,8 @@ class ChunkStore:
             if not self._exists(name):  # else another process was first
                 self._connect().create_table(name, schema=pa.schema(fields), exist_ok=True)
             table = self._connect().open_table(name)
-            self._index(table, key, "text" if length is not None else None)
+            _index(table)
             return table
-
-    def _index(self, table: Any, key: str, text: str | None) -> None:
-        from lancedb.index import FTS, BTree
-
-        there = {column for index in table.list_indices() for column in index.columns}
-        if key not in there:
-            table.create_index(key, config=BTree())
-        if text is not None and text not in there:
-            table.create_index(text, config=FTS())
 
     def _maintain(self, name: str) -> None:
         """Merge small fragments, index what is new, and begin a vector index where the table is large enough to profit.
@@ -342,6 +333,7 @@ class ChunkStore:
         try:
             with self._alone():
                 table = self._connect().open_table(name)
+                _index(table)  # whoever made the table may have been killed before it got its indices
                 stats, indices = table.stats(), table.list_indices()
                 rows = int(stats["num_rows"])
                 if "vector" in table.schema.names and rows >= self._vector_index_from and not any("vector" in i.columns for i in indices):
@@ -422,6 +414,16 @@ def _length(vectors: pl.DataFrame) -> int:
     kind = vectors.schema["vector"]
     assert isinstance(kind, pl.Array)
     return kind.shape[0]
+
+
+def _index(table: Any) -> None:
+    """Give a table the indices that it lacks: of its key, and of its text where it has one."""
+    from lancedb.index import FTS, BTree
+
+    there = {column for index in table.list_indices() for column in index.columns}
+    for column, config in (("chunk_id", BTree()), ("tag", BTree()), ("text", FTS())):
+        if column in table.schema.names and column not in there:
+            table.create_index(column, config=config)
 
 
 def _index_vectors(table: Any) -> None:

@@ -207,6 +207,16 @@ def test_many_writes_are_compacted_and_every_tagged_version_stays(tmp_path: Path
         assert passages.read_cell(tag).equals(chunks)
 
 
+def test_a_table_whose_maker_was_killed_before_it_had_indices_gets_them_at_the_next_write(tmp_path: Path, passages: ChunkStore) -> None:
+    table = lancedb.connect(tmp_path / "lance").open_table(passages.upsert(rows("abc"), Embedder()).table)
+    for index in table.list_indices():
+        table.drop_index(index.name)
+    keep(passages, "cell-000", rows("abcd"), Embedder())
+    table.checkout_latest()
+    assert {index.columns[0] for index in table.list_indices()} == {"chunk_id", "text"}
+    assert passages.search("passage", [1.0, 0, 0, 0], 1, "cell-000").height == 1
+
+
 def test_superseded_versions_are_freed_only_where_no_older_one_is_pinned(tmp_path: Path, passages: ChunkStore) -> None:
     keep(passages, "cell-000", rows("abc"), Embedder())
     table = lancedb.connect(tmp_path / "lance").open_table(passages.upsert(rows("abc"), Embedder()).table)
