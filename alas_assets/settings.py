@@ -31,6 +31,7 @@ class Settings:
         viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
         watch_seconds: How often watched sources are looked at, at most (`ALAS_WATCH_SECONDS`).
         webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
+        lance: Folder of the passages, or a URI such as "s3://bucket/passages" (`ALAS_LANCE`); empty: in the store.
     """
 
     home: Path
@@ -40,6 +41,7 @@ class Settings:
     viewer_port: int
     watch_seconds: int = DEFAULT_WATCH_SECONDS
     webhook: str = field(default="", repr=False)
+    lance: str = ""
 
     @property
     def site(self) -> Path:
@@ -73,6 +75,11 @@ def _webhook() -> str:
     return url
 
 
+def _place(name: str) -> str:
+    raw = os.environ.get(name, "")
+    return raw if not raw or "://" in raw else str(Path(raw).expanduser().resolve())
+
+
 def load_settings(home: Path | str | None = None) -> Settings:
     """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`.
 
@@ -89,4 +96,5 @@ def load_settings(home: Path | str | None = None) -> Settings:
         viewer_port=_number("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT, "a port", 1024, 65535),
         watch_seconds=_number("ALAS_WATCH_SECONDS", DEFAULT_WATCH_SECONDS, "a number of seconds", 10, 86400),
         webhook=_webhook(),
+        lance=_place("ALAS_LANCE"),
     )

@@ -1,7 +1,8 @@
 """What all tests share: no telemetry, no hub, and one tiny student for the session."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,28 @@ def _own_environment() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+SECURITY = pytest.StashKey[Counter[str]]()
+"""How many security cases passed, by kind (facts 10)."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Count the tests marked `security(kind)` that really passed."""
+    report = yield
+    marker = item.get_closest_marker("security")
+    if marker is not None and call.when == "call" and report.passed:
+        item.config.stash.setdefault(SECURITY, Counter())[marker.args[0]] += 1
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say the counts after everything else."""
+    passed = config.stash.get(SECURITY, Counter())
+    if passed:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common())
+        terminalreporter.write_line(f"security cases passed: {passed.total()} ({kinds})")
 
 
 COSTLY = {"live": 6, "learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}

@@ -19,7 +19,7 @@ from alas_assets.domains.config import Consensus
 from alas_assets.domains.hosts import site_of
 from alas_assets.provenance.ids import short_id
 from alas_assets.records import Topic
-from alas_assets.retrieval.extract_worker import Unreadable
+from alas_assets.retrieval.readers import Unreadable
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, curate
 from alas_assets.synthesis.wording import mentions

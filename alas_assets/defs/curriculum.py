@@ -168,7 +168,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         }
 
     settings = {
-        "sources": domain.sources.model_dump(mode="json"),
+        "sources": domain.sources.what(),
         "budget": budget.model_dump(mode="json"),
         "teacher": domain.teacher.model_dump(mode="json"),
         "context": domain.context,

@@ -87,7 +87,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             return False
 
     settings = {
-        "sources": domain.sources.model_dump(mode="json"),
+        "sources": domain.sources.what(),
         "embedder": domain.student.embedder,
     }
     return step.run(pl.DataFrame, make, describe, settings=settings, still_good=still_good)

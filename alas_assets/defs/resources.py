@@ -48,7 +48,7 @@ class Alas(dg.ConfigurableResource):
     @property
     def store(self) -> ArtifactStore:
         """Artifacts, pointers, pages."""
-        return ArtifactStore(self.settings.home)
+        return ArtifactStore(self.settings.home, self.settings.lance)
 
     @property
     def registry(self) -> Registry:

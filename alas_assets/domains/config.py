@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alas_assets.domains.hosts import named_host
 from alas_assets.provenance.ids import CELL_NAME
+
+MAX_CONNECTIONS = 16
+"""Connections that one run holds altogether, and so also to one host."""
 
 
 class DomainError(ValueError):
@@ -38,6 +41,16 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("topic", "context", "year")
+
+
+class HostPace(_Section):
+    """How one host is asked, where that differs from the rest (R5): your own mirror needs no pauses, a slow host longer ones."""
+
+    host: str = Field(min_length=1, description="a name, which covers its subdomains, or host:port")
+    per_host: int | None = Field(default=None, ge=1, le=MAX_CONNECTIONS, description="connections at a time; unset: as for the rest")
+    delay_seconds: float | None = Field(
+        default=None, ge=0, description="between two requests, unset: as for the rest; a longer crawl-delay of its robots.txt is kept"
+    )
 
 
 class SearchSettings(_Section):
@@ -121,6 +134,13 @@ class Sources(_Section):
     timeout_seconds: float = Field(default=20.0, gt=0, description="total deadline for one URL")
     max_bytes: int = Field(default=8_000_000, ge=1000, description="decoded bytes of one page at most")
     delay_seconds: float = Field(default=1.0, ge=0, description="between two requests to one host")
+    per_host: int = Field(default=1, ge=1, le=MAX_CONNECTIONS, description="connections to one host at a time")
+    hosts: tuple[HostPace, ...] = Field(
+        default=(), description="hosts with a pace of their own, as [[sources.hosts]]; the first that fits counts"
+    )
+    readers: int = Field(
+        default=0, ge=0, le=64, description="pages read at a time, each in a process of its own; 0: one per core, at most 8"
+    )
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
     _urls = field_validator("seed_urls", "watch_urls", "feeds", "sitemaps", "record_indexes")(
@@ -157,6 +177,16 @@ class Sources(_Section):
     def feed_urls(self) -> tuple[str, ...]:
         """All feeds: those that are named, and those of the releases of repositories."""
         return (*self.feeds, *(f"https://github.com/{repository}/releases.atom" for repository in self.github))
+
+    def pace(self, own: HostPace | None) -> tuple[int, float]:
+        """Return connections at a time and seconds between two requests of a host, `own` being what is set for it."""
+        per_host = own.per_host if own and own.per_host is not None else self.per_host
+        delay = own.delay_seconds if own and own.delay_seconds is not None else self.delay_seconds
+        return per_host, delay
+
+    def what(self) -> dict[str, Any]:
+        """Return the settings that decide what is read; how fast it comes changes no result, so no work is done again for that (O4)."""
+        return self.model_dump(mode="json", exclude={"per_host", "hosts", "readers"})
 
 
 class Student(_Section):

@@ -108,10 +108,16 @@ def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
 
 
 class ArtifactStore:
-    """Reads and writes artifacts, pointers and blobs under one root (`ALAS_HOME`)."""
+    """Reads and writes artifacts, pointers and blobs under one root (`ALAS_HOME`).
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The folder.
+        lance: Where the passages lie if not under it: a folder, or the URI of an object store.
+    """
+
+    def __init__(self, root: Path, lance: str = "") -> None:
         self.root = root.resolve()
+        self._lance = lance
 
     # -- places -------------------------------------------------------------------------------------------------
     @property
@@ -125,9 +131,9 @@ class ArtifactStore:
         return self.root / "texts"
 
     @property
-    def lance(self) -> Path:
-        """The LanceDB folder."""
-        return self.root / "lance"
+    def lance(self) -> Path | str:
+        """The LanceDB folder, or its URI."""
+        return self._lance or self.root / "lance"
 
     @property
     def models(self) -> Path:
@@ -148,7 +154,7 @@ class ArtifactStore:
         """Store bytes under their hash and return it; equal content is stored once."""
         digest = sha256_hex(data)
         target = folder / f"{digest}{suffix}"
-        if not target.exists():
+        if not target.exists() or target.stat().st_size != len(data):
             write_atomic(target, data)
         return digest
 

@@ -18,6 +18,8 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Turns a host name and port into addresses."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not public either, but global to some versions of `ipaddress`: site-local, local NAT64, documentation, protocol assignments, 6to4 relays.
+_NEVER = [ipaddress.ip_network(net) for net in ("fec0::/10", "64:ff9b:1::/48", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")]
 
 
 class AddressRefusedError(Exception):
@@ -46,6 +48,8 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner is not None and not is_public(str(inner)):
             return False
+    if any(parsed in network for network in _NEVER):
+        return False
     return parsed.is_global and not (parsed.is_multicast or parsed.is_reserved or parsed.is_unspecified)
 
 

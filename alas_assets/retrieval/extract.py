@@ -1,4 +1,4 @@
-"""From a stored page to its text: starts the sandboxed worker, times every page, and remembers what it read (R2, R6).
+"""From a stored page to its text: starts the sandboxed workers, times every page, and remembers what it read (R2, R6).
 
 How a page is read is `retrieval.readers`, in the process of `retrieval.extract_worker`; nothing here parses foreign bytes.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import select
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +31,7 @@ EXTRACTOR_VERSION = "2"
 _WORKER = Path(__file__).with_name("extract_worker.py")
 _MAX_ANSWER = 64 << 20
 _START_SECONDS = 60.0
+_MOST_READERS = 8
 
 
 class Extracted(Record):
@@ -54,25 +57,38 @@ class Extracted(Record):
 
 
 class Extractor:
-    """Reads pages in one child process that is restarted when it hangs or dies; use as a context manager.
+    """Reads pages in child processes, each restarted when it hangs or dies; use as a context manager.
 
     Args:
         store: Holds the bodies (`pages`) and what was read before.
         seconds: One page's limit.
+        readers: Pages read at a time, each in a process of its own that starts when there is work for it; 0: one per core, at most 8.
     """
 
-    def __init__(self, store: ArtifactStore, seconds: float = 30.0) -> None:
+    def __init__(self, store: ArtifactStore, seconds: float = 30.0, readers: int = 1) -> None:
         self.store = store
-        self._seconds = seconds
-        self._worker: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
-        self._fresh = True
+        count = readers or min(os.cpu_count() or 1, _MOST_READERS)
+        self._readers = [_Reader(seconds) for _ in range(count)]
+        # The last one used is the next one asked, so that a few pages one after the other start one process.
+        self._idle: queue.LifoQueue[_Reader] = queue.LifoQueue()
+        for reader in self._readers:
+            self._idle.put(reader)
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="reader")
 
     def __enter__(self) -> Extractor:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for reader in self._readers:
+            reader.kill()  # whoever leaves early does not wait for the pages at hand
+        self._threads.shutdown()
+        for reader in self._readers:
+            reader.stop()
+
+    def submit(self, page: Fetched) -> Future[Extracted]:
+        """Begin to read a fetched page, as soon as a reader is free."""
+        return self._threads.submit(self.extract, page)
 
     def extract(self, page: Fetched) -> Extracted:
         """Read one fetched page; a page that cannot be read is a result with its reason, never an exception."""
@@ -82,71 +98,99 @@ class Extractor:
             return Extracted.model_validate_json(memory.read_bytes())
         except (OSError, ValidationError):
             pass  # not read before, or the memory is damaged: read it
-        found = self._ask(self.store.pages / page.body_sha256, page.final_url, page.content_type)
+        reader = self._idle.get()
+        try:
+            found = reader.ask(self.store.pages / page.body_sha256, page.final_url, page.content_type)
+        finally:
+            self._idle.put(reader)
         if not found.reason:
             write_atomic(memory, found.model_dump_json().encode())
         return found
 
-    def _ask(self, path: Path, url: str, content_type: str) -> Extracted:
-        worker = self._started()
+
+class _Reader:
+    """One child process and the pipes to it; asked by one thread at a time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.worker: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+
+    def kill(self) -> None:
+        """End the process amid its page; whoever asked gets a result that says so."""
+        worker = self.worker
+        if worker is not None:
+            worker.kill()
+
+    def ask(self, path: Path, url: str, content_type: str) -> Extracted:
+        """Have one stored body read."""
+        try:
+            worker = self._started()
+        except TimeoutError:
+            self.stop()
+            return Extracted(reason=f"the extractor did not start within {_START_SECONDS:g} s; {url} was not read")
         assert worker.stdin is not None
         assert worker.stdout is not None
         request = json.dumps({"path": str(path), "url": url, "content_type": content_type}) + "\n"
-        # The first page also waits for the worker's imports, which are not the page's fault.
-        limit = self._seconds + (_START_SECONDS if self._fresh else 0.0)
         try:
             worker.stdin.write(request.encode())
             worker.stdin.flush()
-            line = _read_line(worker.stdout.fileno(), time.monotonic() + limit)
+            line = _read_line(worker.stdout.fileno(), time.monotonic() + self._seconds)
         except TimeoutError:
-            self._stop()
+            self.stop()
             return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; its markup is too heavy")
         except OSError:
             line = b""
         if not line:
             return Extracted(reason=f"the extractor died on {url} ({self._last_words()})")
-        self._fresh = False
         try:
             return Extracted.model_validate_json(line)
         except ValidationError as error:
-            self._stop()
+            self.stop()
             return Extracted(reason=f"the extractor gave no usable answer for {url} ({error.error_count()} faults)")
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._worker is None or self._worker.poll() is not None:
-            self._stop()
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in _stop)
-            self._fresh = True
-            self._worker = subprocess.Popen(
+        """Return the process, its imports done, which are no page's fault.
+
+        Raises:
+            TimeoutError: It did not come up.
+        """
+        if self.worker is None or self.worker.poll() is not None:
+            self.stop()
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
+            self.worker = subprocess.Popen(
                 [sys.executable, "-I", str(_WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 env={"PATH": os.defpath, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"},
             )
-        return self._worker
+            assert self.worker.stdout is not None
+            _read_line(self.worker.stdout.fileno(), time.monotonic() + _START_SECONDS)
+        return self.worker
 
     def _last_words(self) -> str:
         """Say how the worker ended, with the last line it wrote."""
-        worker, errors = self._worker, self._errors
+        worker, errors = self.worker, self._errors
         code = worker.wait(timeout=10) if worker is not None else None
         said = ""
         if errors is not None:
             errors.seek(0)
             lines = errors.read()[-4000:].decode("utf-8", "replace").strip().splitlines()
             said = f": {lines[-1][:300]}" if lines else ""
-        self._stop()
+        self.stop()
         return f"exit code {code}{said}"
 
-    def _stop(self) -> None:
-        if self._worker is not None:
-            for pipe in (self._worker.stdin, self._worker.stdout):
+    def stop(self) -> None:
+        """End the process and close what leads to it."""
+        if self.worker is not None:
+            for pipe in (self.worker.stdin, self.worker.stdout):
                 if pipe is not None:
                     with suppress(OSError):  # it may have died with a request unread
                         pipe.close()
-            self._worker.kill()
-            self._worker.wait()
-            self._worker = None
+            self.worker.kill()
+            self.worker.wait()
+            self.worker = None
         if self._errors is not None:
             self._errors.close()
             self._errors = None

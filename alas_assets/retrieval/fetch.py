@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 
 import httpcore2
 import httpx2
 from protego import Protego
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.config import MAX_CONNECTIONS, Sources
 from alas_assets.domains.hosts import covers
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
@@ -32,6 +33,7 @@ ACCEPTED_TYPES = (
     *("application/json", "application/pdf"),
 )
 _ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/x-rst;q=0.8,text/plain;q=0.8,application/json;q=0.5,*/*;q=0.1"
+_ENCODINGS = ("gzip", "deflate")  # both decode in 32 KiB; a brotli or zstd sender chooses how many MiB the reader must hold
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_URL = 2083
@@ -71,6 +73,10 @@ class Fetched:
         return ""
 
 
+Arrived = Callable[[Fetched], None]
+"""Is told a result the moment it is there."""
+
+
 class _PageFailure(Exception):
     """Ends one URL's attempt; carries the reason a person reads."""
 
@@ -99,6 +105,7 @@ class _Host:
     """What is known of one host and port while a session lasts."""
 
     slot: asyncio.Semaphore
+    line: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots: Protego | None = None
     robots_problem: _PageFailure | None = None
@@ -113,21 +120,16 @@ class Fetcher:
         sources: Hosts, limits and delays.
         store: Where bodies are kept; the cache of validators lies in it too.
         resolver: Turns names into addresses.
-        per_host: Connections to one host at a time.
-        concurrency: Connections altogether.
     """
 
-    def __init__(
-        self, sources: Sources, store: ArtifactStore, *, resolver: Resolver = resolve, per_host: int = 1, concurrency: int = 16
-    ) -> None:
+    def __init__(self, sources: Sources, store: ArtifactStore, *, resolver: Resolver = resolve) -> None:
         self.sources = sources
         self.store = store
-        self.cache = HttpCache(store.root / "http_cache.sqlite")
         self._resolver = resolver
-        self._per_host = per_host
-        self._concurrency = concurrency
 
-    def fetch_many(self, urls: Iterable[str], deadline: float | None = None, wanted: Wanted | None = None) -> list[Fetched]:
+    def fetch_many(
+        self, urls: Iterable[str], deadline: float | None = None, wanted: Wanted | None = None, arrived: Arrived | None = None
+    ) -> list[Fetched]:
         """Fetch each distinct URL once, in parallel over hosts; results are in the order of first mention.
 
         A page that fails is a result with its reason, never an exception. Call it from code without a running event loop.
@@ -136,49 +138,56 @@ class Fetcher:
             urls: What to fetch.
             deadline: Seconds for all of them together, waiting for a busy host included; None for no more than each one's own.
             wanted: What kind of document they are meant to be; pages where nothing is said.
+            arrived: Told each result when it is there, so that work on it can begin while others are on their way.
 
         Raises:
             OSError: The store cannot be written (disk full, no permission).
             StoreError: The cache of validators cannot be written.
         """
-        return asyncio.run(self.fetch_all(list(urls), deadline, wanted))
+        return asyncio.run(self.fetch_all(list(urls), deadline, wanted, arrived))
 
-    async def fetch_all(self, urls: Sequence[str], deadline: float | None = None, wanted: Wanted | None = None) -> list[Fetched]:
+    async def fetch_all(
+        self, urls: Sequence[str], deadline: float | None = None, wanted: Wanted | None = None, arrived: Arrived | None = None
+    ) -> list[Fetched]:
         """As `fetch_many`, for code that runs in an event loop."""
         wanted = wanted or PAGES
         backend = GuardedBackend(self.sources.private_hosts, self._resolver)
-        async with httpx2.AsyncClient(
-            transport=GuardedTransport(backend, self._concurrency),
-            headers={"User-Agent": USER_AGENT, "Accept": wanted.accept},
+        client = httpx2.AsyncClient(
+            transport=GuardedTransport(backend, MAX_CONNECTIONS),
+            headers={"User-Agent": USER_AGENT, "Accept": wanted.accept, "Accept-Encoding": ", ".join(_ENCODINGS)},
             timeout=httpx2.Timeout(self.sources.timeout_seconds),
             follow_redirects=False,
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
             trust_env=False,
-        ) as client:
-            session = _Session(self, client, self._per_host, self._concurrency, wanted)
-            return list(await asyncio.gather(*(_within(deadline, session, url) for url in dict.fromkeys(urls))))
+        )
+        async with client:
+            with HttpCache.opened(self.store.root / "http_cache.sqlite") as cache:
+                session = _Session(self, client, cache, wanted)
+                return list(await asyncio.gather(*(_within(deadline, session, url, arrived) for url in dict.fromkeys(urls))))
 
 
-async def _within(deadline: float | None, session: _Session, url: str) -> Fetched:
+async def _within(deadline: float | None, session: _Session, url: str, arrived: Arrived | None) -> Fetched:
     """Fetch a URL, or say that the time for all was over before it came."""
     try:
-        return await asyncio.wait_for(session.fetch(url), deadline)
+        page = await asyncio.wait_for(session.fetch(url), deadline)
     except TimeoutError:
         now = datetime.now(UTC)
-        return Fetched(url, url, False, None, f"not read within the {deadline:g} s that were left for all pages", False, now, now)
+        page = Fetched(url, url, False, None, f"not read within the {deadline:g} s that were left for all pages", False, now, now)
+    if arrived is not None:
+        arrived(page)
+    return page
 
 
 class _Session:
     """One batch: the state that must not outlive its event loop."""
 
-    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, per_host: int, concurrency: int, wanted: Wanted) -> None:
+    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, cache: HttpCache, wanted: Wanted) -> None:
         self._sources = fetcher.sources
         self._store = fetcher.store
-        self._cache = fetcher.cache
+        self._cache = cache
         self._client = client
         self._wanted = wanted
-        self._per_host = per_host
-        self._all = asyncio.Semaphore(concurrency)
+        self._all = asyncio.Semaphore(MAX_CONNECTIONS)
         self._hosts: dict[str, _Host] = {}
 
     async def fetch(self, requested: str) -> Fetched:
@@ -197,10 +206,10 @@ class _Session:
         while True:
             try:
                 url = self._checked(target)
-                entry = self._usable(str(url))
+                entry = await self._usable(str(url))
                 answer = await self._ask(url, entry, budget)
                 if answer.status not in _REDIRECTS:
-                    return self._result(blank, str(url), answer, entry)
+                    return await self._result(blank, str(url), answer, entry)
                 seen.append(str(url))
                 target = _next_hop(url, answer, seen)
             except _PageFailure as failure:
@@ -226,15 +235,15 @@ class _Session:
             raise _PageFailure(f"{host} is not in sources.allow_hosts")
         return url
 
-    def _usable(self, url: str) -> CacheEntry | None:
+    async def _usable(self, url: str) -> CacheEntry | None:
         """Return the URL's last answer if it can be asked about and its body is still whole."""
         entry = self._cache.get(url)
         if entry is None or not (entry.etag or entry.last_modified):
             return None
-        path = self._store.pages / entry.body_sha256
-        if not path.is_file() or sha256_hex(body := path.read_bytes()) != entry.body_sha256:
+        body = await asyncio.to_thread(_whole_body, self._store.pages / entry.body_sha256)
+        if body is None or self._wanted.problem(body, entry.content_type):  # it may have been fetched as another kind
             return None
-        return None if self._wanted.problem(body, entry.content_type) else entry  # it may have been fetched as another kind
+        return entry
 
     async def _ask(self, url: httpx2.URL, entry: CacheEntry | None, budget: _Budget) -> _Answer:
         host = self._host(url)
@@ -248,9 +257,11 @@ class _Session:
         return await self._retried(url, headers, host, budget, self._sources.max_bytes, cut=False)
 
     def _host(self, url: httpx2.URL) -> _Host:
-        key = "{}:{}".format(*_host_and_port(url))
+        host, port = _host_and_port(url)
+        key = f"{host}:{port}"
         if key not in self._hosts:
-            self._hosts[key] = _Host(asyncio.Semaphore(self._per_host), delay=self._sources.delay_seconds)
+            per_host, delay = self._sources.pace(next((own for own in self._sources.hosts if covers(own.host, host, port)), None))
+            self._hosts[key] = _Host(asyncio.Semaphore(per_host), delay=delay)
         return self._hosts[key]
 
     async def _ask_robots(self, url: httpx2.URL, host: _Host) -> None:
@@ -284,7 +295,7 @@ class _Session:
             break
         if answer.status >= 500:
             raise _PageFailure(f"{url} answered {answer.status}, so nothing on that host is fetched", answer.status)
-        rules = answer.body.decode("utf-8", "replace") if answer.status == 200 else ""
+        rules = answer.body.decode("utf-8-sig", "replace") if answer.status == 200 else ""
         try:
             return Protego.parse(rules)
         except Exception as error:  # a foreign parser on foreign text: whatever it raises means the rules are not known
@@ -302,37 +313,48 @@ class _Session:
                 if last or budget.left <= 0:
                     raise
                 asked = 0.0
-            backoff = max(self._sources.delay_seconds, 0.05) * 2**attempt
+            backoff = max(host.delay, 0.05) * 2**attempt
             await asyncio.sleep(min(max(backoff, asked), self._sources.timeout_seconds))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(self, url: httpx2.URL, headers: dict[str, str], host: _Host, budget: _Budget, limit: int, *, cut: bool) -> _Answer:
         """Send one request when the host's turn has come; waiting for the turn does not count against the deadline."""
+        async with self._turn(host):
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(budget.left):
+                    return await self._read(url, headers, limit, cut=cut)
+            except AddressRefusedError as error:
+                raise _PageFailure(str(error)) from error
+            except TimeoutError as error:
+                raise _PageFailure(f"{url} did not answer in full within {budget} (sources.timeout_seconds)") from error
+            except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+                raise _Transient(url, budget, _network_words(error)) from error
+            except httpx2.DecodingError as error:
+                raise _PageFailure(f"{url} is not encoded as its Content-Encoding says: {error}") from error
+            except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, httpcore2.UnsupportedProtocol, ValueError) as error:
+                raise _PageFailure(f"{url} gave an answer that cannot be read: {type(error).__name__}: {error}") from error
+            finally:
+                budget.left -= time.monotonic() - started
+
+    @asynccontextmanager
+    async def _turn(self, host: _Host) -> AsyncIterator[None]:
+        """Hold one of the host's connections; requests to it start one by one, its delay apart, however many may run at a time."""
         async with host.slot:
-            await asyncio.sleep(max(0.0, host.next_start - time.monotonic()))
-            async with self._all:
-                started = time.monotonic()
-                host.next_start = started + host.delay
-                try:
-                    async with asyncio.timeout(budget.left):
-                        return await self._read(url, headers, limit, cut=cut)
-                except AddressRefusedError as error:
-                    raise _PageFailure(str(error)) from error
-                except TimeoutError as error:
-                    raise _PageFailure(f"{url} did not answer in full within {budget} (sources.timeout_seconds)") from error
-                except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-                    raise _Transient(url, budget, _network_words(error)) from error
-                except httpx2.DecodingError as error:
-                    raise _PageFailure(f"{url} is not encoded as its Content-Encoding says: {error}") from error
-                except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, httpcore2.UnsupportedProtocol, ValueError) as error:
-                    raise _PageFailure(f"{url} gave an answer that cannot be read: {type(error).__name__}: {error}") from error
-                finally:
-                    budget.left -= time.monotonic() - started
+            async with host.line:
+                await asyncio.sleep(max(0.0, host.next_start - time.monotonic()))
+                await self._all.acquire()
+                host.next_start = time.monotonic() + host.delay
+            try:
+                yield
+            finally:
+                self._all.release()
 
     async def _read(self, url: httpx2.URL, headers: dict[str, str], limit: int, *, cut: bool) -> _Answer:
         async with self._client.stream("GET", url, headers=headers) as response:
             body = bytearray()
             if response.status_code == 200:
+                _refuse_encoding(url, response.headers)
                 async for piece in response.aiter_bytes():
                     body += piece
                     if len(body) > limit:
@@ -342,7 +364,7 @@ class _Session:
                         raise _PageFailure(f"{url} is larger than {limit:,} bytes decoded (sources.max_bytes)", 200)
             return _Answer(response.status_code, response.headers, bytes(body))
 
-    def _result(self, blank: Fetched, url: str, answer: _Answer, entry: CacheEntry | None) -> Fetched:
+    async def _result(self, blank: Fetched, url: str, answer: _Answer, entry: CacheEntry | None) -> Fetched:
         """Turn a final answer into a row; a good body is stored before anything uses it."""
         now = datetime.now(UTC)
         if answer.status == 304 and entry is not None:
@@ -367,7 +389,8 @@ class _Session:
             raise _PageFailure(f"{url} answered 200 with an empty page", 200)
         if problem := self._wanted.problem(answer.body, content_type):
             raise _PageFailure(f"{url} is {problem}", 200)
-        digest = self._store.put_bytes(self._store.pages, answer.body)
+        # On a thread, since syncing a file takes longer than much else here and other pages need not wait for it.
+        digest = await asyncio.to_thread(self._store.put_bytes, self._store.pages, answer.body)
         earlier = self._cache.get(url)
         received = earlier.retrieved_at if earlier is not None and earlier.body_sha256 == digest else now.isoformat()
         kept = CacheEntry(
@@ -407,6 +430,17 @@ class _Budget:
 
     def __str__(self) -> str:
         return f"{self.total:g} s"
+
+
+def _refuse_encoding(url: httpx2.URL, headers: httpx2.Headers) -> None:
+    for encoding in headers.get("content-encoding", "").lower().split(","):
+        if encoding.strip() not in ("", "identity", *_ENCODINGS):
+            raise _PageFailure(f"{url} is encoded as {encoding.strip()[:40]}, which was not asked for", 200)
+
+
+def _whole_body(path: Path) -> bytes | None:
+    body = path.read_bytes() if path.is_file() else b""
+    return body if sha256_hex(body) == path.name else None
 
 
 def unreadable_kind(body: bytes, content_type: str) -> str:

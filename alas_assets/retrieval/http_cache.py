@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -32,53 +32,80 @@ _COLUMNS = ", ".join(field.name for field in fields(CacheEntry))
 
 
 class HttpCache:
-    """One SQLite file; safe for several processes."""
+    """One SQLite file, open for a batch: opening it costs more than a look-up. Safe for several processes, used by one thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
+        self._connection = connection
 
+    @classmethod
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """Open the table; a damaged file is replaced by an empty one, which costs full requests and never a run.
+    def opened(cls, path: Path) -> Iterator[HttpCache]:
+        """Open the file, make it where there is none, and close it at the end of the block.
 
         Raises:
-            StoreError: The file cannot be read or written for another reason.
+            StoreError: The file cannot be read or written.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            try:
-                connection = self._connect()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                self._path.unlink(missing_ok=True)
-                connection = self._connect()
-            with closing(connection), connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise StoreError(f"{self._path}: {error}; see to its disk and permissions, or remove the file") from error
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30)
-        try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS http (url TEXT PRIMARY KEY, etag TEXT, last_modified TEXT, content_type TEXT,"
-                " body_sha256 TEXT, body_bytes INTEGER, retrieved_at TEXT)"
-            )
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+        with _explained(path):
+            connection = _open(path)
+        with closing(connection):
+            yield cls(path, connection)
 
     def get(self, url: str) -> CacheEntry | None:
-        """Return what the URL answered last, or None."""
-        with self._open() as connection:
-            row = connection.execute(f"SELECT {_COLUMNS} FROM http WHERE url = ?", (url,)).fetchone()  # noqa: S608 (own column names)
+        """Return what the URL answered last, or None.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        with _explained(self._path):
+            row = self._connection.execute(f"SELECT {_COLUMNS} FROM http WHERE url = ?", (url,)).fetchone()  # noqa: S608 (own column names)
         return CacheEntry(*row) if row else None
 
     def put(self, entry: CacheEntry) -> None:
-        """Remember what a URL answered."""
+        """Remember what a URL answered; other processes see it at once, and it outlives the end of this one, however it ends.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
         values = astuple(entry)
-        with self._open() as connection:
-            marks = ", ".join("?" * len(values))
-            connection.execute(f"INSERT OR REPLACE INTO http ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
+        marks = ", ".join("?" * len(values))
+        with _explained(self._path):
+            self._connection.execute(f"INSERT OR REPLACE INTO http ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Open the table; a damaged file is replaced by an empty one, which costs full requests and never a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    try:
+        with suppress(sqlite3.OperationalError):  # another process is at it in this moment: either journal is safe
+            connection.execute("PRAGMA journal_mode=WAL")
+        # Not synced at every page: a power cut, and only that, may cost the newest entries, which is one full request for each.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS http (url TEXT PRIMARY KEY, etag TEXT, last_modified TEXT, content_type TEXT,"
+            " body_sha256 TEXT, body_bytes INTEGER, retrieved_at TEXT)"
+        )
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error

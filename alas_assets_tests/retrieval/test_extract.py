@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,11 @@ def test_metadata_is_read_and_a_declared_canonical_url_is_only_noted() -> None:
     assert got.licence == "https://licence.example/by"
     assert got.published_at.startswith("2026-10-09")
     assert got.authors == ["Ada Example"]
+
+
+def test_a_declared_base_says_where_the_links_lead() -> None:
+    got = read(f'<html><head><base href="/deep/"></head><body><main><h1>Base</h1>{FILLER}<a href="a.html">On</a></main></body></html>')
+    assert got.links == ["http://docs.example/deep/a.html"]
 
 
 HIDDEN = [
@@ -351,12 +357,25 @@ def test_a_page_that_takes_too_long_is_stopped_and_the_next_page_is_read(store: 
 def test_a_killed_worker_costs_one_page_and_is_replaced(store: ArtifactStore) -> None:
     with Extractor(store) as extractor:
         assert extractor.extract(fetched(store, f"<main><h1>First</h1>{FILLER}</main>".encode())).title == "First"
-        worker = extractor._worker
+        worker = extractor._readers[0].worker
         assert worker is not None
         heavy = fetched(store, b"<p>" * 400_000)
         threading.Timer(1.0, os.kill, (worker.pid, signal.SIGKILL)).start()
         assert "died" in extractor.extract(heavy).reason
         assert extractor.extract(fetched(store, f"<main><h1>After</h1>{FILLER}</main>".encode())).title == "After"
+
+
+def test_several_pages_are_read_at_a_time_and_one_that_kills_its_reader_takes_no_other_with_it(store: ArtifactStore) -> None:
+    with Extractor(store, seconds=20, readers=2) as extractor:
+        pages = [fetched(store, f"<main><h1>Page {number}</h1>{FILLER}</main>".encode()) for number in range(6)]
+        heavy = fetched(store, b"<p>" * 400_000)
+        reading = [extractor.submit(page) for page in [*pages[:2], heavy, *pages[2:]]]
+        assert [reading[number].result().title for number in (0, 1)] == ["Page 0", "Page 1"]
+        assert [one.result().title for one in reading[3:]] == [f"Page {number}" for number in range(2, 6)]
+        processes = [reader.worker.pid for reader in extractor._readers if reader.worker]
+        assert len(set(processes)) == 2
+    assert reading[2].result().reason  # whoever leaves does not wait for it
+    assert not any(psutil.pid_exists(pid) for pid in processes)
 
 
 def test_the_extractor_asks_for_nothing_that_a_page_names(extractor: Extractor) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import lancedb
+import numpy as np
 import polars as pl
 import pytest
 
 from alas_assets.provenance.store import StoreError
 from alas_assets.records import CHUNK_SCHEMA
-from alas_assets.retrieval.store import ChunkStore
+from alas_assets.retrieval.store import ChunkStore, _older_than_any_tag, local_folder
 
 
 def rows(names: str, words: str = "plain", text_sha256: str = "t1") -> pl.DataFrame:
@@ -180,6 +182,93 @@ def test_a_damaged_table_says_what_to_do_and_making_it_again_heals_it(damage: st
     assert reader.read_cell("cell-000").equals(rows("abc"))
 
 
+def test_a_write_takes_only_what_differs(tmp_path: Path, passages: ChunkStore) -> None:
+    passages.upsert(rows("abcdefgh"), Embedder())
+    table = lancedb.connect(tmp_path / "lance").open_table(passages.upsert(rows("abcdefgh"), Embedder()).table)
+    before = table.version
+    moved = pl.concat([rows("abcdef"), rows("abcdefghi", text_sha256="t2").tail(3)])
+    upserted = passages.upsert(moved, Embedder())
+    assert (upserted.version, upserted.embedded) == (before + 1, 1)
+    table.checkout_latest()
+    assert [version["metadata"]["total_rows"] for version in table.list_versions()][-1] == "9"
+    assert table.stats()["fragment_stats"]["lengths"]["min"] == 3
+    passages.tag_cell("cell-000", moved["chunk_id"].to_list(), upserted)
+    assert passages.read_cell("cell-000").equals(moved)
+
+
+def test_many_writes_are_compacted_and_every_tagged_version_stays(tmp_path: Path, passages: ChunkStore) -> None:
+    cells = {f"cell-{number:03d}": rows("abc", text_sha256=f"t{number}") for number in range(45)}
+    for tag, chunks in cells.items():
+        keep(passages, tag, chunks, Embedder())
+    database = lancedb.connect(tmp_path / "lance")
+    for name in database.list_tables().tables:
+        assert database.open_table(name).stats()["fragment_stats"]["num_fragments"] < 20, name
+    for tag, chunks in cells.items():
+        assert passages.read_cell(tag).equals(chunks)
+
+
+def test_a_table_whose_maker_was_killed_before_it_had_indices_gets_them_at_the_next_write(tmp_path: Path, passages: ChunkStore) -> None:
+    table = lancedb.connect(tmp_path / "lance").open_table(passages.upsert(rows("abc"), Embedder()).table)
+    for index in table.list_indices():
+        table.drop_index(index.name)
+    keep(passages, "cell-000", rows("abcd"), Embedder())
+    table.checkout_latest()
+    assert {index.columns[0] for index in table.list_indices()} == {"chunk_id", "text"}
+    assert passages.search("passage", [1.0, 0, 0, 0], 1, "cell-000").height == 1
+
+
+def test_superseded_versions_are_freed_only_where_no_older_one_is_pinned(tmp_path: Path, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("abc"), Embedder())
+    table = lancedb.connect(tmp_path / "lance").open_table(passages.upsert(rows("abc"), Embedder()).table)
+    assert _older_than_any_tag(table) == timedelta(days=7)
+    table.optimize(cleanup_older_than=_older_than_any_tag(table))
+    assert passages.read_cell("cell-000").equals(rows("abc"))
+
+
+def test_a_large_table_gets_a_vector_index_and_finds_the_same_also_among_what_came_later(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    texts = [f"w{number}" for number in range(1_500)]
+    vectors = dict(zip(texts, draw.normal(size=(len(texts), 16)).tolist(), strict=True))
+
+    def chunks(wanted: list[str]) -> pl.DataFrame:
+        frame = rows("a" * len(wanted))
+        return frame.with_columns(chunk_id=pl.Series(wanted), text=pl.Series(wanted))
+
+    def embed(asked: list[str]) -> list[list[float]]:
+        return [vectors[text] for text in asked]
+
+    plain = ChunkStore(tmp_path / "plain", "python-releases", "tiny")
+    large = ChunkStore(tmp_path / "large", "python-releases", "tiny", vector_index_from=1_000)
+    for passages in (plain, large):
+        keep(passages, "cell-000", chunks(texts[:1_200]), embed)
+        keep(passages, "cell-001", chunks(texts), embed)
+    kinds = {}
+    for name in ("plain", "large"):
+        database = lancedb.connect(tmp_path / name)
+        table = database.open_table(next(name for name in database.list_tables().tables if not name.endswith(".cells")))
+        kinds[name] = {index.columns[0]: index.index_type for index in table.list_indices()}
+        table.checkout("cell-000")
+        assert [index.num_unindexed_rows for index in table.list_indices()] == [0] * len(kinds[name]), "indices cover what a cell pins"
+    assert kinds["large"] == {**kinds["plain"], "vector": "IvfFlat"}
+    for text in (texts[3], texts[700], texts[1_400]):
+        hits = large.search("nothing", vectors[text], 1, "cell-001")
+        assert hits["chunk_id"].to_list() == plain.search("nothing", vectors[text], 1, "cell-001")["chunk_id"].to_list() == [text]
+
+
+def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
+    root = tmp_path / "with space"
+    by_uri = ChunkStore(root.as_uri(), "python-releases", "tiny")
+    keep(by_uri, "cell-000", rows("ab"), Embedder())
+    assert ChunkStore(root, "python-releases", "tiny").read_cell("cell-000").equals(rows("ab"))
+    assert by_uri.search("passage", [1.0, 0, 0, 0], 1, "cell-000").height == 1
+
+
+def test_only_a_path_or_a_file_uri_is_a_folder() -> None:
+    assert local_folder("s3://bucket/passages") is None
+    assert local_folder("memory://") is None
+    assert local_folder("/a/b") == local_folder("file:///a/b") == local_folder(Path("/a/b")) == Path("/a/b")
+
+
 _WRITER = """
 import sys
 from pathlib import Path
@@ -195,17 +284,15 @@ for turn in range(3):
 def test_concurrent_writers_leave_no_duplicate_and_each_reads_its_own_version(tmp_path: Path) -> None:
     root = tmp_path / "lance"
     folder = Path(__file__).parents[2]
-    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(root), who], cwd=folder, stderr=subprocess.PIPE) for who in "xy"]
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(root), who], cwd=folder, stderr=subprocess.PIPE) for who in "xyz"]
     for writer in writers:
         _, errors = writer.communicate(timeout=120)
         assert writer.returncode == 0, errors.decode()
     passages = ChunkStore(root, "python-releases", "tiny")
-    for who in "xy":
+    for who in "xyz":
         cell = passages.read_cell(f"cell-{who}")
         assert cell["chunk_id"].to_list() == list("abcdefghijkl")
         assert set(cell["text_sha256"]) == {f"{who}-2"}
     upserted = passages.upsert(rows("abcdefghijkl"), Embedder())
     assert upserted.embedded == 0
-    import lancedb
-
     assert lancedb.connect(str(root)).open_table(upserted.table).count_rows() == 12

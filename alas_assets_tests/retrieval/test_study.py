@@ -159,6 +159,16 @@ def test_a_changed_page_embeds_only_its_changed_passages_and_the_old_cell_keeps_
     assert chunk_store.read_cell("cell-001").equals(second.chunks)
 
 
+def test_pages_read_over_several_connections_and_readers_give_the_same_in_the_same_order(site: Site, store: ArtifactStore) -> None:
+    names = [f"{site.url}/{number}.html" for number in range(12)]
+    site.routes |= {f"/{number}.html": say(page(f"Page {number}", PROSE)) for number in range(12)}
+    one = study([topic("t", *names)], site.domain(readers=1), store, embed=Embedder(), embedder="tiny", tag="cell-000")
+    elsewhere = ArtifactStore(store.root.parent / "other")
+    many = study([topic("t", *names)], site.domain(readers=3, per_host=8), elsewhere, embed=Embedder(), embedder="tiny", tag="cell-000")
+    assert many.chunks.drop("retrieved_at").equals(one.chunks.drop("retrieved_at"))
+    assert many.fetches.drop("retrieved_at").equals(one.fetches.drop("retrieved_at"))
+
+
 def test_two_addresses_of_one_page_give_its_passages_once(site: Site, store: ArtifactStore) -> None:
     small_site(site)
     site.routes["/old.html"] = go_to("/a.html")

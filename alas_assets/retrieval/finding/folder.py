@@ -60,7 +60,6 @@ class Folder:
         self._root = Path(sources.folder) if sources.folder else None
         self._limit = sources.max_bytes
         self._store = store
-        self._seen = HttpCache(store.root / "http_cache.sqlite")
         self._listing: Listing | None = None
 
     def listing(self) -> Listing:
@@ -76,7 +75,10 @@ class Folder:
             OSError: The store cannot be written.
             StoreError: The memory of what was seen cannot be written.
         """
-        return [self._read(url) for url in urls]
+        if not urls:
+            return []
+        with HttpCache.opened(self._store.root / "http_cache.sqlite") as seen:
+            return [self._read(url, seen) for url in urls]
 
     def _listed(self) -> Listing:
         if self._root is None:
@@ -102,7 +104,7 @@ class Folder:
         assert self._root is not None
         return SCHEME + quote(os.fsencode(path.relative_to(self._root).as_posix()))
 
-    def _read(self, url: str) -> Fetched:
+    def _read(self, url: str, seen: HttpCache) -> Fetched:
         now = datetime.now(UTC)
 
         def failed(reason: str) -> Fetched:
@@ -124,14 +126,14 @@ class Folder:
             return failed(f"{path} is empty")
         if problem := unreadable_kind(body, content_type):
             return failed(f"{path} is {problem}, which is not read")
-        return self._row(url, path, body, format_datetime(changed, usegmt=True), content_type, now)
+        return self._row(url, path, body, format_datetime(changed, usegmt=True), content_type, now, seen)
 
-    def _row(self, url: str, path: Path, body: bytes, last_modified: str, content_type: str, now: datetime) -> Fetched:
+    def _row(self, url: str, path: Path, body: bytes, last_modified: str, content_type: str, now: datetime, seen: HttpCache) -> Fetched:
         digest = self._store.put_bytes(self._store.pages, body)
         name = str(path)  # not the URL: two domains' folders may name a document alike
-        earlier = self._seen.get(name)
+        earlier = seen.get(name)
         first_seen = earlier.retrieved_at if earlier is not None and earlier.body_sha256 == digest else now.isoformat()
-        self._seen.put(CacheEntry(name, "", last_modified, content_type, digest, len(body), first_seen))
+        seen.put(CacheEntry(name, "", last_modified, content_type, digest, len(body), first_seen))
         return Fetched(
             requested_url=url,
             final_url=url,
