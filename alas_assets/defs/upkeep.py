@@ -45,42 +45,43 @@ def overdue_domains(context: dg.SensorEvaluationContext, alas: Alas) -> dg.Senso
 
 def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Opening:
     window = timedelta(hours=alas.domain(domain).freshness_hours)
-    newest = last_opened(alas, domain)
-    if newest is None:
+    if last_opened(alas, domain) is None:
         return Opening(None, f"{domain}: was never run; start it with `alas run {domain}`")
     beat = last_heartbeat(instance, domain)
-    age = _age(alas, newest, beat)
+    age = _age(alas, domain, beat)
     if age <= window or (beat and not policy_failed(instance, domain)):
         return Opening(None, f"{domain}: {_hours(age)} old, {_hours(window)} are allowed")
     tries = _tries_since(alas, domain, beat)
     if tries:
         wait = min(window, timedelta(minutes=alas.domain(domain).retries.wait_minutes * 2 ** (len(tries) - 1)))
-        when = _made_at(alas, tries[-1], "revised_curriculum") + wait
+        when = _made_at(alas, tries[-1], "revised_curriculum" if finished(alas, tries[-1]) else "curriculum_seed") + wait
         if when > datetime.now(UTC):
             return Opening(
                 None,
-                f"{domain}: iteration {tries[-1].iteration} did not read every watched source, so it is still stale (its check "
-                f"`sources_read` names them); the next try is at {when:%H:%M} UTC",
+                f"{domain}: iteration {tries[-1].iteration} failed or did not read every source, so it is still stale (the check "
+                f"`sources_read` names those); the next try is at {when:%Y-%m-%d %H:%M} UTC",
             )
     cause = f"{OVERDUE}: knowledge is {_hours(age)} old, {_hours(window)} are allowed (freshness_hours)"
     return automatic_opening(alas, instance, domain, outside_cause=cause)
 
 
-def _age(alas: Alas, newest: Cell, beat: datetime | None) -> timedelta:
-    """Return how old a domain's knowledge is: since the last heartbeat, or where there was none since its newest iteration ended."""
-    since = beat or (_made_at(alas, newest, "revised_curriculum") if finished(alas, newest) else datetime.now(UTC))
-    return datetime.now(UTC) - since
+def _age(alas: Alas, domain: str, beat: datetime | None) -> timedelta:
+    """Return how old a domain's knowledge is: since the last heartbeat, or where there was none since an iteration last ended."""
+    ended = [_made_at(alas, cell, "revised_curriculum") for cell in opened_cells(alas, domain) if finished(alas, cell)]
+    now = datetime.now(UTC)
+    return now - (beat or max(ended, default=now))
 
 
 def _tries_since(alas: Alas, domain: str, beat: datetime | None) -> list[Cell]:
-    """Return the finished iterations that staleness opened since the last heartbeat, none of which made the domain current."""
+    """Return the iterations that staleness opened since the last heartbeat and that ended, none of which made the domain current."""
     store = alas.store
     tries = []
     for cell in opened_cells(alas, domain):
         seed = store.pointer(cell, "curriculum_seed")
-        if seed is None or not finished(alas, cell) or (beat and datetime.fromisoformat(seed.made_at) <= beat):
+        if seed is None or (beat and datetime.fromisoformat(seed.made_at) <= beat):
             continue
-        if store.read_record(Seed, seed).cause.startswith(OVERDUE):
+        ended = finished(alas, cell) or closed_because(alas, cell) is not None
+        if ended and store.read_record(Seed, seed).cause.startswith(OVERDUE):
             tries.append(cell)
     return tries
 

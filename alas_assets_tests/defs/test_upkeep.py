@@ -26,9 +26,8 @@ def harness(tmp_path: Path) -> Harness:
 
 
 def aged(harness: Harness, iteration: int, hours: float) -> None:
-    """Let an iteration's seed and revision look so many hours old."""
-    for asset in ("curriculum_seed", "revised_curriculum"):
-        path = next(harness.store.root.glob(f"cells/quill/{iteration:03d}/{asset}*"))
+    """Let what an iteration made look so many hours old."""
+    for path in harness.store.root.glob(f"cells/quill/{iteration:03d}/*.json"):
         raw = json.loads(path.read_text(encoding="utf-8"))
         raw["made_at"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
         path.write_text(json.dumps(raw), encoding="utf-8")
@@ -65,6 +64,17 @@ def test_a_domain_that_stays_stale_is_tried_again_later_each_time(harness: Harne
     harness.finished("quill", 1, cause="overdue: knowledge is 169 h old")
     aged(harness, 1, 169)  # the window has passed since, and one try did not help: ten minutes after it, the next
     assert [request.partition_key for request in requests(overdue(harness))] == ["quill|002"]
+
+
+def test_a_site_that_is_down_for_long_does_not_get_one_iteration_after_another(harness: Harness) -> None:
+    aged(harness, 0, 300)
+    for number in (1, 2, 3):
+        harness.opened("quill", number, "overdue: knowledge is old")
+        close_iteration(harness.settings.home, Cell.of("quill", number), "3 runs failed")
+    aged(harness, 3, 0.5)
+    assert "iteration 003 failed or did not read every source" in skipped(overdue(harness))
+    aged(harness, 3, 0.7)  # 40 minutes after the third try, twice the wait after the second
+    assert [request.partition_key for request in requests(overdue(harness))] == ["quill|004"]
 
 
 def test_the_schedule_opens_an_iteration_of_every_watched_domain_that_is_finished(harness: Harness) -> None:
