@@ -259,6 +259,17 @@ def measure(count: int, repeat: int, sample: int, work: Path, kept: Path) -> Non
             shutil.rmtree(home)
 
 
+def measure_fetching(count: int, repeat: int, work: Path) -> None:
+    """Print pages a second of fetching, and of fetching to text, `repeat` times."""
+    write_site(work / "site", count, SEED)
+    with served(work / "site") as (base, _):
+        domain, urls = domain_of(base), [f"{base}/{number}.html" for number in range(count)]
+        fetch_and_read(domain, urls[:2], work / "warm")
+        for _ in range(repeat):
+            fetched, read = fetch_only(domain, urls, work / "fetched"), fetch_and_read(domain, urls, work / "read")
+            print(f"fetched {count / fetched:.1f} pages/s, to text {count / read:.1f} pages/s", flush=True)
+
+
 def rounds_in(kept: Path) -> list[dict[str, Any]]:
     """Return the rounds that were finished."""
     return [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()] if kept.exists() else []
@@ -341,9 +352,13 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=50, help="pages that the plain loops read; their time is scaled")
     parser.add_argument("--keep", type=Path, help="a file to which each round is added, so that a run that was stopped goes on there")
     parser.add_argument("--quick", action="store_true", help="100 pages, one round")
+    parser.add_argument("--fetch-only", action="store_true", help="fetch, and fetch to text; a minute or two")
     given = parser.parse_args()
     count, repeat = (100, 1) if given.quick else (given.pages, given.repeat)
     with tempfile.TemporaryDirectory() as work:
+        if given.fetch_only:
+            measure_fetching(count, repeat, Path(work))
+            return
         kept = given.keep or Path(work) / "rounds.jsonl"
         measure(count, repeat, given.sample, Path(work), kept)
         rounds = rounds_in(kept)
