@@ -16,7 +16,7 @@ import pytest
 from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
 from alas_assets_tests.harness import Harness, Site, daemon
 
-pytestmark = pytest.mark.timeout(470)
+pytestmark = pytest.mark.timeout(900)  # the first test may have to train the shared store too
 
 LEARN_SECONDS = 420
 
