@@ -66,6 +66,7 @@ def test_pages_announced_by_index_feed_or_their_own_address_are_learned_once_and
 
     pairs = harness.store.read_table(harness.pointers("quill", 1)["qa_pairs"], "qa_pairs").filter("accepted")
     assert set(pairs.filter(pl.col("answer_kind") == "identifier")["answer"]) >= {"glow()", "wind()", "ring()"}
-    assert set(pairs["url"]) == {root + path for path in (linked, fed, awaited)}
+    taught_again = {f"{root}/3.html", f"{root}/4.html"}  # this student learns nothing, so what it was taught before stays weak
+    assert set(pairs["url"]) - taught_again == {root + path for path in (linked, fed, awaited)}
     seed = harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
     assert set(seed.changed_pages) == {f"{root}/", root + fed, root + awaited}
