@@ -183,6 +183,7 @@ class Harness:
     """A store, a Dagster instance and domains of its own in one folder."""
 
     def __init__(self, folder: Path, student: str, recipe: str = "tiny-test") -> None:
+        os.environ.pop("DAGSTER_HOME", None)  # another harness's, whose instance would be shared
         self.settings = load_settings(folder / "store")
         self.student, self.recipe = student, recipe
         self.instance: dg.DagsterInstance = open_instance(self.settings)
