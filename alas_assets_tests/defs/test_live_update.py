@@ -18,7 +18,7 @@ from alas_assets_tests.harness import Harness, Site, daemon
 
 pytestmark = pytest.mark.timeout(900)  # the first test may have to train the shared store too
 
-LEARN_SECONDS = 420
+LEARN_SECONDS = 700
 
 
 EDITS = {
