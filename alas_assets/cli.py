@@ -472,10 +472,11 @@ def gc(domain: DomainKey, home: Home = None) -> None:
 def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     """Let the sensors open this domain's iterations by themselves, or stop them."""
     from alas_assets.defs.running import open_instance
-    from alas_assets.provenance.watching import set_watched
+    from alas_assets.provenance.watching import set_watched, watched_domains
 
     settings = _settings(home)
-    _alas(settings, domain)
+    if switch is Switch.on or domain not in watched_domains(settings.home):  # a domain whose file is gone can still be left alone
+        _alas(settings, domain)
     watched = set_watched(settings.home, domain, switch is Switch.on)
     open_instance(settings)
     with err.status("turning the sensors " + ("on" if watched else "off")):

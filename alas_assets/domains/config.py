@@ -147,6 +147,15 @@ class Sources(_Section):
         lambda urls: tuple(_http_url(u) for u in urls)
     )
 
+    @field_validator("link_pattern")
+    @classmethod
+    def _link_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+        return value
+
     @field_validator("github")
     @classmethod
     def _github(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,14 +25,14 @@ def covers(entry: str, host: str, port: int) -> bool:
 
 @lru_cache(maxsize=50_000)
 def host_and_port(url: str) -> tuple[str, int] | None:
-    """Return a URL's host in its ASCII form and its port; None where it has no host or is not a URL."""
+    """Return a web URL's host in its ASCII form and its port; None where it has none, as a document of the user's own folder."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         return None
-    if not host:
+    if not host or parts.scheme not in ("http", "https"):
         return None
     try:
         return host.encode("idna").decode("ascii").lower(), port

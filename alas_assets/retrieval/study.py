@@ -17,7 +17,7 @@ from urllib.parse import urldefrag, urlsplit
 
 import polars as pl
 
-from alas_assets.domains.config import Domain, DomainError
+from alas_assets.domains.config import Domain
 from alas_assets.provenance.ids import fold, page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, PageOutline, Topic
@@ -95,12 +95,9 @@ def survey(
 
     Returns:
         Outlines in the order of the pages, a seed first where it has text of its own; and (url, reason) of all that failed.
-
-    Raises:
-        DomainError: `sources.link_pattern` is not a regular expression.
     """
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
-    pattern = _link_pattern(domain)
+    pattern = re.compile(domain.sources.link_pattern)
     gathering = Gathering(domain, fetcher, pattern, _NOT_PAGES)
     gathering.gather(folder, today or _today())
     outlines: dict[str, PageOutline] = {}
@@ -108,15 +105,18 @@ def survey(
         seeds = _read(domain.sources.seed_urls, fetcher, folder, extractor)
         linked = []
         for page, found in seeds:
-            if found.kept_words - found.link_words >= max(_CONTENT_WORDS, _WORDS_A_LINK * len(found.links)):
+            leads = _leads(pattern, page, found)
+            says_something = found.kept_words - found.link_words >= max(_CONTENT_WORDS, _WORDS_A_LINK * len(found.links))
+            if page.ok and not found.reason and (says_something or not leads):  # without a way on, the page itself is meant
                 outlines.setdefault(page_id(page.final_url), _outline(page, found, "seed"))
-            linked += [Found(url, "link") for url in _linked(pattern, page, found)]
+            linked += leads
         named = {page_id(one.url) for one in (*linked, *gathering.pages)}
         watched = [url for url in dict.fromkeys(also) if page_id(url) not in _addresses(seeds) | named]
         for page, found in _read(watched, fetcher, folder, extractor):
             seeds.append((page, found))
-            if found.kept_words - found.link_words < _WORDS_A_LINK * len(found.links):
-                linked += [Found(url, "link") for url in _linked(pattern, page, found)]
+            leads = _leads(pattern, page, found)
+            if leads and found.kept_words - found.link_words < _WORDS_A_LINK * len(found.links):
+                linked += leads
             elif page.ok and not found.reason:
                 outlines.setdefault(page_id(page.final_url), _outline(page, found, "watched"))
         already = _addresses(seeds)
@@ -301,11 +301,10 @@ def _addresses(pages: Sequence[tuple[Fetched, Extracted]]) -> set[str]:
     return {page_id(url) for page, _ in pages for url in (page.requested_url, page.final_url)}
 
 
-def _link_pattern(domain: Domain) -> re.Pattern[str]:
-    try:
-        return re.compile(domain.sources.link_pattern)
-    except re.error as error:
-        raise DomainError(f"{domain.key}: sources.link_pattern: not a regular expression: {error}") from error
+def _leads(pattern: re.Pattern[str], page: Fetched, found: Extracted) -> list[Found]:
+    """Return where a page leads on, itself left out."""
+    own = _addresses([(page, found)])
+    return [Found(url, "link") for url in _linked(pattern, page, found) if page_id(url) not in own]
 
 
 def _linked(pattern: re.Pattern[str], page: Fetched, found: Extracted) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.domains.catalog import domain_files, load_domain
-from alas_assets.domains.config import DomainError, read_domain
+from alas_assets.domains.config import DomainError, Sources, read_domain
 from alas_assets.domains.writing import new_domain
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
@@ -212,3 +212,8 @@ def test_the_passages_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALAS_LANCE", "near")
     assert load_settings().lance == str(tmp_path / "near")
+
+
+def test_a_link_pattern_that_is_no_regular_expression_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a regular expression"):
+        Sources(seed_urls=("http://h/",), link_pattern="(")

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from alas_assets.domains.config import DomainError
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Topic
 from alas_assets.retrieval.store import ChunkStore
@@ -70,8 +69,6 @@ def test_the_link_pattern_and_the_page_limit_are_kept(site: Site, store: Artifac
     assert [outline.title for outline in outlines] == ["Page A"]
     outlines, _ = survey(site.domain(max_pages=2), store)
     assert [outline.title for outline in outlines] == ["Page B"]
-    with pytest.raises(DomainError, match=r"little-site: sources\.link_pattern"):
-        survey(site.domain(link_pattern="("), store)
 
 
 def test_pdf_and_json_are_followed_only_where_the_link_pattern_names_them(site: Site, store: ArtifactStore) -> None:
@@ -221,3 +218,11 @@ def test_a_store_that_cannot_be_written_is_an_error_and_no_failed_page(site: Sit
     small_site(site)
     with pytest.raises(OSError, match="blocked"):
         studied(site, ArtifactStore(blocked), topic("t", f"{site.url}/a.html"))
+
+
+def test_a_seed_that_leads_nowhere_is_studied_itself_however_many_links_it_holds(site: Site, store: ArtifactStore) -> None:
+    links = " ".join(f'<a href="/other{n}.html">module {n}</a>' for n in range(60))
+    site.routes["/"] = say(page("What is new in Quill 5", f"<p>The blot() function was added. It takes one argument. {links}</p>"))
+    outlines, failures = survey(site.domain(link_pattern="/whatsnew/"), store)
+    assert [outline.url for outline in outlines] == [f"{site.url}/"]
+    assert failures == []

@@ -448,3 +448,9 @@ def test_spreading_loses_and_repeats_nothing(candidates: list[Candidate], groups
 @given(st.lists(st.builds(claim, st.text(max_size=40), st.text(max_size=6), st.sampled_from(sites(3)), st.text(max_size=8)), max_size=5))
 def test_any_text_can_be_weighed(claims: list[Claim]) -> None:
     assert set(weigh(claims, passages({"http://x.test/": "The depth is 7."}), claims, NOBODY)) == {one.fact_id for one in claims}
+
+
+def test_a_document_of_the_users_own_folder_is_primary_whatever_hosts_are_named() -> None:
+    assert Rules(Consensus(), ("docs.example.org",)).is_primary("folder://local/notes.md")
+    assert Rules(Consensus(), ()).is_primary("folder://local/notes.md")
+    assert not Rules(Consensus(), ()).is_primary("http://local/notes.md")
