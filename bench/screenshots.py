@@ -18,7 +18,6 @@ SHOTS = {
     "promotion": f"/assets/promotion?view=partitions&partition={CELL}",
     "scoreboard": "/assets/scoreboard?view=partitions&partition=python-releases",
     "checks": "/assets/probes?view=checks",
-    "currency": "/assets/currency/python-releases",
     "runs": "/runs",
 }
 
