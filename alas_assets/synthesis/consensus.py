@@ -20,9 +20,9 @@ from alas_assets.domains.hosts import LOCAL, covers, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
 from alas_assets.records import as_pairs
 from alas_assets.synthesis.wording import carries_identity, hard_tokens, mentions, names_in_order, same_answer, words
-from alas_assets.teachers.extractive import context_of
+from alas_assets.teachers.extractive.reading import clean, read_units
+from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest
-from alas_assets.teachers.reading import clean, read_units
 
 _STATED = 0.6  # share of content words that a sentence and a claim have in common where the one states the other
 _SHOWN = 160  # characters of a quote in a reason; the row itself holds it whole

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from alas_assets.records import AnswerKind
-from alas_assets.teachers.answers import kind_of, too_generic
-from alas_assets.teachers.asking import Candidate
-from alas_assets.teachers.checks import content
-from alas_assets.teachers.forms import Asked, Setting, Wording
-from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.words import ADVERBS, BASES, LEADS, PAST_OF, is_finite, word_set
+from alas_assets.teachers.extractive.answers import kind_of, too_generic
+from alas_assets.teachers.extractive.asking import Candidate
+from alas_assets.teachers.extractive.checks import content
+from alas_assets.teachers.extractive.forms import Asked, Setting, Wording
+from alas_assets.teachers.extractive.reading import CODE, Unit
+from alas_assets.teachers.extractive.words import ADVERBS, BASES, LEADS, PAST_OF, is_finite, word_set
 
 MAX_WORDS = 32
 MIN_WORDS = 6

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from alas_assets.teachers.answers import NOUN, Named, noun_phrase
-from alas_assets.teachers.reading import CODE
-from alas_assets.teachers.words import (
+from alas_assets.teachers.extractive.answers import NOUN, Named, noun_phrase
+from alas_assets.teachers.extractive.reading import CODE
+from alas_assets.teachers.extractive.words import (
     ADVERBS,
     AMBIGUOUS_NOUNS,
     AUXILIARIES,

@@ -9,13 +9,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from alas_assets.teachers.answers import Named, kind_of, noun_phrase
-from alas_assets.teachers.asking import Candidate, Page, about_object, about_subject, object_wording, subject_wording, turned_pair
-from alas_assets.teachers.clauses import Clause, conjuncts, ending, imperative, lower_first, parse, starts_badly
-from alas_assets.teachers.forms import Asked, Wording, vary
-from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.slots import Slot, find_slots
-from alas_assets.teachers.words import AUXILIARIES, BASE_OF, BASES, PAST_OF, base_form, singular_verb, word_set
+from alas_assets.teachers.extractive.answers import Named, kind_of, noun_phrase
+from alas_assets.teachers.extractive.asking import (
+    Candidate,
+    Page,
+    about_object,
+    about_subject,
+    object_wording,
+    subject_wording,
+    turned_pair,
+)
+from alas_assets.teachers.extractive.clauses import Clause, conjuncts, ending, imperative, lower_first, parse, starts_badly
+from alas_assets.teachers.extractive.forms import Asked, Wording, vary
+from alas_assets.teachers.extractive.reading import CODE, Unit
+from alas_assets.teachers.extractive.slots import Slot, find_slots
+from alas_assets.teachers.extractive.words import AUXILIARIES, BASE_OF, BASES, PAST_OF, base_form, singular_verb, word_set
 
 _KNOWN_THINGS = word_set(
     """

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from alas_assets.records import AnswerKind
-from alas_assets.teachers.answers import NAMES, NOUN, bare, kind_of, noun_for, noun_phrase
-from alas_assets.teachers.asking import (
+from alas_assets.teachers.extractive.answers import NAMES, NOUN, bare, kind_of, noun_for, noun_phrase
+from alas_assets.teachers.extractive.asking import (
     Candidate,
     Page,
     about_object,
@@ -23,7 +23,7 @@ from alas_assets.teachers.asking import (
     turned_pair,
     with_place,
 )
-from alas_assets.teachers.clauses import (
+from alas_assets.teachers.extractive.clauses import (
     Clause,
     conjuncts,
     imperative,
@@ -35,11 +35,11 @@ from alas_assets.teachers.clauses import (
     trim,
     without_parentheses,
 )
-from alas_assets.teachers.forms import Asked, Wording, vary
-from alas_assets.teachers.prose import NOT_IN_PHRASE, phrase_answer
-from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.slots import DATE, Slot, find_slots
-from alas_assets.teachers.words import AUXILIARIES, BASE_OF, article, base_form
+from alas_assets.teachers.extractive.forms import Asked, Wording, vary
+from alas_assets.teachers.extractive.prose import NOT_IN_PHRASE, phrase_answer
+from alas_assets.teachers.extractive.reading import CODE, Unit
+from alas_assets.teachers.extractive.slots import DATE, Slot, find_slots
+from alas_assets.teachers.extractive.words import AUXILIARIES, BASE_OF, article, base_form
 
 
 def rule_imperative(unit: Unit, page: Page) -> Iterator[Candidate]:

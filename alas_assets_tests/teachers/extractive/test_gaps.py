@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.teachers import gaps
-from alas_assets.teachers.forms import Setting
-from alas_assets.teachers.reading import Unit, read_units
-from alas_assets.teachers.words import word_set
-from alas_assets_tests.teachers.pages import facts
+from alas_assets.teachers.extractive import gaps
+from alas_assets.teachers.extractive.forms import Setting
+from alas_assets.teachers.extractive.reading import Unit, read_units
+from alas_assets.teachers.extractive.words import word_set
+from alas_assets_tests.teachers.extractive.pages import facts
 
 GAP_RULE = "rule gap."
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 
 from alas_assets.records import AnswerKind
-from alas_assets.teachers.answers import kind_of, noun_phrase
-from alas_assets.teachers.reading import CODE
-from alas_assets.teachers.words import SUBORDINATORS, word_set
+from alas_assets.teachers.extractive.answers import kind_of, noun_phrase
+from alas_assets.teachers.extractive.reading import CODE
+from alas_assets.teachers.extractive.words import SUBORDINATORS, word_set
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import re
 from collections.abc import Sequence
 
 from alas_assets.provenance.ids import fold
-from alas_assets.teachers.answers import too_generic
-from alas_assets.teachers.asking import module_of
-from alas_assets.teachers.forms import Asked, contains
-from alas_assets.teachers.reading import CODE, Unit, is_credit
-from alas_assets.teachers.words import word_set
+from alas_assets.teachers.extractive.answers import too_generic
+from alas_assets.teachers.extractive.asking import module_of
+from alas_assets.teachers.extractive.forms import Asked, contains
+from alas_assets.teachers.extractive.reading import CODE, Unit, is_credit
+from alas_assets.teachers.extractive.words import word_set
 
 _STOP = word_set(
     """

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alas_assets.teachers.answers import aliases, noun_for, noun_phrase, too_generic
-from alas_assets.teachers.slots import find_slots
+from alas_assets.teachers.extractive.answers import aliases, noun_for, noun_phrase, too_generic
+from alas_assets.teachers.extractive.slots import find_slots
 
 
 @pytest.mark.parametrize(

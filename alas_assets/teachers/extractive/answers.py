@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from alas_assets.records import AnswerKind
-from alas_assets.teachers.reading import CODE
-from alas_assets.teachers.words import plural_noun, singular_noun, word_set
+from alas_assets.teachers.extractive.reading import CODE
+from alas_assets.teachers.extractive.words import plural_noun, singular_noun, word_set
 
 _NOUN_WORDS = (
     "parameter|argument|function|method|class|module|attribute|type|exception|option|flag|action|event|macro|constant|field|keyword|package"

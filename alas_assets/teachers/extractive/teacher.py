@@ -15,14 +15,14 @@ import polars as pl
 
 from alas_assets.provenance.ids import fold, sha256_hex
 from alas_assets.records import Category, Difficulty, DraftFact, PageOutline, RejectedDraft, Topic, TopicScore
-from alas_assets.teachers import gaps, syllabus
-from alas_assets.teachers.answers import aliases
-from alas_assets.teachers.asking import Candidate, Page, relabel
-from alas_assets.teachers.checks import content, refuse, setting_of, unaskable
-from alas_assets.teachers.forms import Setting, contains, phrase
+from alas_assets.teachers.extractive import gaps, syllabus
+from alas_assets.teachers.extractive.answers import aliases
+from alas_assets.teachers.extractive.asking import Candidate, Page, relabel
+from alas_assets.teachers.extractive.checks import content, refuse, setting_of, unaskable
+from alas_assets.teachers.extractive.forms import Setting, contains, phrase
+from alas_assets.teachers.extractive.reading import CODE, Unit, clean, is_credit, read_units
+from alas_assets.teachers.extractive.rules import candidates
 from alas_assets.teachers.protocol import Grade, GradeRequest, Written
-from alas_assets.teachers.reading import CODE, Unit, clean, is_credit, read_units
-from alas_assets.teachers.rules import candidates
 
 _PER_SENTENCE = 2
 _MIN_PROBES = 2

@@ -1,6 +1,6 @@
 import pytest
 
-from alas_assets_tests.teachers.pages import facts, first_question, question_facts, reasons, record_facts
+from alas_assets_tests.teachers.extractive.pages import facts, first_question, question_facts, reasons, record_facts
 
 EXAMPLES = [
     ("- Add the `missing_as_none` parameter to `urlsplit()`.", "missing_as_none", "which parameter was added to urlsplit()?"),

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from alas_assets.records import AnswerKind, Phrasing, Role
-from alas_assets.teachers.clauses import Clause, with_articles
-from alas_assets.teachers.words import AUXILIARIES
+from alas_assets.teachers.extractive.clauses import Clause, with_articles
+from alas_assets.teachers.extractive.words import AUXILIARIES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from alas_assets.provenance.ids import page_id, short_id
 from alas_assets.records import Difficulty, PageOutline, Topic, TopicScore
-from alas_assets.teachers.reading import clean
+from alas_assets.teachers.extractive.reading import clean
 
 _NOT_CONTENT = re.compile(
     r"^(?:contents|table of contents|navigation|references?|see also|credits?|external links|related(?: \w+)?|share|comments?"

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import fold
-from alas_assets.teachers.reading import clean, is_credit, read_units, sentences
+from alas_assets.teachers.extractive.reading import clean, is_credit, read_units, sentences
 
 MARKDOWN = st.lists(
     st.one_of(

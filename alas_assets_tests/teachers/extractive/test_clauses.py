@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alas_assets.teachers.clauses import conjuncts, imperative, invert, lower_first, parse, passive_object, starts_badly, trim
-from alas_assets.teachers.words import article, base_form, plural_noun, singular_noun, singular_verb, third_person
+from alas_assets.teachers.extractive.clauses import conjuncts, imperative, invert, lower_first, parse, passive_object, starts_badly, trim
+from alas_assets.teachers.extractive.words import article, base_form, plural_noun, singular_noun, singular_verb, third_person
 
 NONE = frozenset()
 

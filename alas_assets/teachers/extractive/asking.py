@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from alas_assets.teachers.answers import Named, kind_of, noun_for
-from alas_assets.teachers.clauses import Clause, in_sentence, invert, lower_first
-from alas_assets.teachers.forms import Asked, Wording, vary
-from alas_assets.teachers.reading import CODE, Unit
-from alas_assets.teachers.slots import Slot, find_slots
-from alas_assets.teachers.words import AUXILIARIES, BASES, singular_verb
+from alas_assets.teachers.extractive.answers import Named, kind_of, noun_for
+from alas_assets.teachers.extractive.clauses import Clause, in_sentence, invert, lower_first
+from alas_assets.teachers.extractive.forms import Asked, Wording, vary
+from alas_assets.teachers.extractive.reading import CODE, Unit
+from alas_assets.teachers.extractive.slots import Slot, find_slots
+from alas_assets.teachers.extractive.words import AUXILIARIES, BASES, singular_verb
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ The rules themselves are in `notes` (terse notes) and `prose` (full sentences); 
 
 from __future__ import annotations
 
-from alas_assets.teachers import notes, prose
-from alas_assets.teachers.asking import Candidate, Page, Rule, clauses_of, relabel
-from alas_assets.teachers.reading import Unit
+from alas_assets.teachers.extractive import notes, prose
+from alas_assets.teachers.extractive.asking import Candidate, Page, Rule, clauses_of, relabel
+from alas_assets.teachers.extractive.reading import Unit
 
 RULES: tuple[Rule, ...] = (
     notes.rule_labelled,

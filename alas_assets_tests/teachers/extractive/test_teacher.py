@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import fold
 from alas_assets.synthesis.wording import jaccard, mentions, word_set
-from alas_assets.teachers.extractive import ExtractiveTeacher, context_of
-from alas_assets.teachers.forms import ROLES, TEMPLATES
+from alas_assets.teachers.extractive import ExtractiveTeacher
+from alas_assets.teachers.extractive.forms import ROLES, TEMPLATES
+from alas_assets.teachers.extractive.reading import read_units
+from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest, Teacher
-from alas_assets.teachers.reading import read_units
-from alas_assets_tests.teachers.pages import TITLE, TOPIC, chunks, facts, write
+from alas_assets_tests.teachers.extractive.pages import TITLE, TOPIC, chunks, facts, write
 
 PAGE = (
     "# What's new in Quill 4.2\n\nQuill 4.2 was released on 9 October 2026. The compiler now uses LLVM 21 for templates.",
