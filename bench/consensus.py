@@ -72,7 +72,7 @@ def curated(chunks: pl.DataFrame, rules: Rules) -> tuple[pl.DataFrame, float]:
     topics, drafts, teacher = [], [], ExtractiveTeacher()
     for page in chunks.partition_by("page_id", maintain_order=True):
         topics.append(Topic(topic_id=page["page_id"][0], name=page["page_id"][0]))
-        drafts += teacher.write(topics[-1], page, 10**6, 6).facts
+        drafts += teacher.write_topic(topics[-1], page, 10**6, 6).facts
     started = time.monotonic()
     limits = Limits(facts_per_topic=10**6)
     count = {"count_tokens": lambda text: len(text.split()), "teacher": "bench", "iteration": 0, "limits": limits, "rules": rules}

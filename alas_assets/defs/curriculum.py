@@ -169,8 +169,8 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
 
     settings = {
         "sources": domain.sources.what(),
-        "budget": budget.model_dump(mode="json"),
-        "teacher": domain.teacher.model_dump(mode="json"),
+        "budget": budget.what(),
+        "teacher": domain.teacher.what(),
         "context": domain.context,
         "embedder": domain.student.embedder,
     }

@@ -90,7 +90,7 @@ def judge_settings(step: Step) -> dict[str, Any]:
     return {
         "decoding": DECODING.model_dump(mode="json"),
         "student": step.domain.student.model,
-        "teacher": step.domain.teacher.model_dump(mode="json"),
+        "teacher": step.domain.teacher.what(),
     }
 
 

@@ -122,7 +122,7 @@ def qa_pairs(
         }
 
     settings = {
-        "teacher": domain.teacher.model_dump(mode="json"),
+        "teacher": domain.teacher.what(),
         "context": domain.context,
         "seed": domain.seed,
         "pairs_per_topic": budget.pairs_per_topic,

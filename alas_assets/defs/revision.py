@@ -75,7 +75,7 @@ def revised_curriculum(
         "tau": domain.thresholds.tau,
         "delta": domain.thresholds.delta,
         "max_iterations": domain.budget.max_iterations,
-        "teacher": domain.teacher.model_dump(mode="json"),
+        "teacher": domain.teacher.what(),
     }
     result = step.run(RevisedCurriculum, make, describe, settings=settings)
     if not (result.metadata or {})["unchanged"] and not unread_sources(domain, curriculum, documents):

@@ -208,10 +208,72 @@ class Student(_Section):
     embedder: str = Field(default="all-MiniLM-L6-v2", description="sentence-transformers name or folder")
 
 
-class TeacherSettings(_Section):
-    """Who plans, writes, grades and revises."""
+class Price(_Section):
+    """What a model costs, in the currency of the budget, per million tokens (O5)."""
 
-    kind: Literal["extractive"] = "extractive"
+    model: str = Field(min_length=1)
+    input: float = Field(ge=0, description="per million tokens that are sent")
+    output: float = Field(ge=0, description="per million tokens that come back")
+
+
+class TeacherSettings(_Section):
+    """Who plans, writes, grades and revises: the built-in rules, or models behind an OpenAI-compatible endpoint (P1, S1, E2, V1)."""
+
+    kind: Literal["extractive", "openai"] = Field(default="extractive", description="extractive needs no model; openai speaks the protocol")
+    url: str = Field(
+        default="", description="the endpoint's base, such as http://127.0.0.1:8000/v1; empty: OPENAI_BASE_URL, or OpenAI's own"
+    )
+    key_env: str = Field(
+        default="OPENAI_API_KEY", description="environment variable that holds the key; a server that needs none needs none set"
+    )
+    model: str = Field(default="", description="the model's name at the endpoint")
+    planner: str = Field(default="", description="the model that plans and revises; empty: model")
+    judges: tuple[str, ...] = Field(default=(), max_length=9, description="models that grade, each every answer; empty: model")
+    api: Literal["auto", "chat", "responses"] = Field(
+        default="auto", description="which of the two interfaces; auto: what the server answers"
+    )
+    answers: Literal["auto", "schema", "json", "xml", "lines"] = Field(
+        default="auto", description="the form of answers; auto: schema where the server enforces one, else xml"
+    )
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=4096, ge=64, description="tokens that one answer may have")
+    page_chars: int = Field(default=12_000, ge=500, description="characters of a page that one request shows at most")
+    concurrency: int = Field(default=50, ge=1, le=1000, description="calls at a time (S11)")
+    requests_per_minute: int = Field(default=0, ge=0, description="in any 60 seconds; 0: no limit")
+    tokens_per_minute: int = Field(default=0, ge=0, description="sent and received in any 60 seconds; 0: no limit")
+    deadline_seconds: float = Field(default=120.0, gt=0, description="of one attempt, from the first byte sent to the last one read")
+    attempts: int = Field(default=5, ge=1, le=20, description="of one call, where what failed may pass")
+    format_attempts: int = Field(default=3, ge=1, le=10, description="askings of one item whose answer cannot be read, each simpler (S3)")
+    prices: tuple[Price, ...] = Field(default=(), description="as [[teacher.prices]]; a model that is not named is looked up, else unknown")
+    replay: bool = Field(default=False, description="answer from the ledger only; a call that is not in it fails")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return _http_url(value).rstrip("/") if value else value
+
+    @field_validator("key_env")
+    @classmethod
+    def _key_env(cls, value: str) -> str:
+        if not _VARIABLE.fullmatch(value):  # it may be the key itself, so it is not repeated
+            raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, and not the key")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> TeacherSettings:
+        if self.kind == "openai" and not self.model:
+            raise ValueError('model: must be set for kind = "openai", to a name that the endpoint knows')
+        if self.kind == "extractive" and self.model_fields_set - {"kind"}:
+            named = sorted(self.model_fields_set - {"kind"})[0]
+            raise ValueError(f'{named}: means nothing to the extractive teacher; set kind = "openai"')
+        return self
+
+    def what(self) -> dict[str, Any]:
+        """Return the settings that decide what is asked; how fast, at what price and with which key changes no result (O4)."""
+        if self.kind == "extractive":
+            return {"kind": self.kind}
+        names = {"kind", "url", "model", "planner", "judges", "answers", "temperature", "max_tokens", "page_chars", "format_attempts"}
+        return self.model_dump(mode="json", include=names)
 
 
 class Budget(_Section):
@@ -220,7 +282,14 @@ class Budget(_Section):
     min_topics: int = Field(default=10, ge=1)
     max_topics: int = Field(default=12, ge=1, description="new topics at most; whole pages are taken until the next would exceed it")
     pairs_per_topic: int = Field(default=10, ge=1)
+    tokens: int = Field(default=0, ge=0, description="teacher tokens, sent and received, that one iteration may cost; 0: no cap")
+    money: float = Field(default=0.0, ge=0, description="what one iteration's teacher calls may cost; 0: no cap")
+    currency: str = Field(default="USD", min_length=1, max_length=8, description="of prices and money")
     max_iterations: int = Field(default=5, ge=1, description="counted from the last outside cause")
+
+    def what(self) -> dict[str, Any]:
+        """Return the settings that decide what is planned; a cap on spending changes no result (O4)."""
+        return self.model_dump(mode="json", exclude={"tokens", "money", "currency"})
 
 
 class Retries(_Section):

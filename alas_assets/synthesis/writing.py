@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 import polars as pl
 
 from alas_assets.records import DraftFact, RejectedDraft, Topic
-from alas_assets.teachers.protocol import Teacher
+from alas_assets.teachers.protocol import Assignment, Teacher
 
 UNCHANGED = "its passages were studied before and did not change"
 
@@ -30,25 +30,35 @@ def write_drafts(
         Drafts and what the teacher could not use, in the order of the topics. A topic whose pages gave no passage, or none that is
         new, is a rejected draft with that reason.
     """
-    facts: list[DraftFact] = []
-    rejected: list[RejectedDraft] = []
+    assignments: list[Assignment] = []
+    unwritten: dict[str, RejectedDraft] = {}
     sections = {(url, topic.heading) for topic in topics if topic.heading for url in topic.urls}
     for topic in topics:
         passages = chunks.filter(pl.col("url").is_in(topic.urls)).sort("url", "ordinal")
         if passages.is_empty():
-            rejected.append(RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason="no passage of its pages was read"))
+            unwritten[topic.topic_id] = _nothing(topic, "no passage of its pages was read")
             continue
         if topic.heading is None:
             passages = _outside(passages, sections)
         if topic.origin in ("new", "changed"):
             passages = passages.filter(~pl.col("chunk_id").is_in(list(known)))
             if passages.is_empty():
-                rejected.append(RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=UNCHANGED))
+                unwritten[topic.topic_id] = _nothing(topic, UNCHANGED)
                 continue
-        written = teacher.write(topic, passages, max_pairs, phrasings)
-        facts.extend(written.facts)
-        rejected.extend(written.rejected)
+        assignments.append(Assignment(topic, passages))
+    results = teacher.write(assignments, max_pairs, phrasings) if assignments else []
+    written = {assignment.topic.topic_id: result for assignment, result in zip(assignments, results, strict=True)}
+    facts = [fact for topic in topics if topic.topic_id in written for fact in written[topic.topic_id].facts]
+    rejected = [
+        draft
+        for topic in topics
+        for draft in (written[topic.topic_id].rejected if topic.topic_id in written else [unwritten[topic.topic_id]])
+    ]
     return facts, rejected
+
+
+def _nothing(topic: Topic, reason: str) -> RejectedDraft:
+    return RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=reason)
 
 
 def _outside(passages: pl.DataFrame, sections: Set[tuple[str, str]]) -> pl.DataFrame:

@@ -7,6 +7,7 @@ Requests and answers are records from `alas_assets.records`. Curation, quote che
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import polars as pl
@@ -20,6 +21,19 @@ class Written(Record):
 
     facts: list[DraftFact]
     rejected: list[RejectedDraft] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One topic to write on.
+
+    Attributes:
+        topic: The topic; its `heading` restricts it to one section of its pages.
+        passages: The passages of its pages (`CHUNK_SCHEMA`).
+    """
+
+    topic: Topic
+    passages: pl.DataFrame
 
 
 class Grade(Record):
@@ -51,13 +65,12 @@ class Teacher(Protocol):
         """Propose topics for a domain; order, merging and budget are the planner's work."""
         ...
 
-    def write(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
-        """Write cited facts for one topic from its passages (`CHUNK_SCHEMA`).
+    def write(self, assignments: Sequence[Assignment], max_pairs: int, phrasings: int) -> list[Written]:
+        """Write cited facts on every assignment, one result each, in order.
 
         Args:
-            topic: The topic; `heading` restricts it to one section of its pages.
-            chunks: The passages of the topic's pages.
-            max_pairs: At most this many facts.
+            assignments: Topics with their passages; a teacher may work on many at a time.
+            max_pairs: At most this many facts per topic.
             phrasings: Training phrasings per fact; one `mine` and at least two `probe` phrasings come on top.
         """
         ...

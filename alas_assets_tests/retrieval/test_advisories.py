@@ -226,7 +226,7 @@ def test_the_extractive_teacher_asks_from_a_record() -> None:
         for chunk in split(got.text, "p")
     ]
     chunks = pl.DataFrame(rows, schema=CHUNK_SCHEMA, orient="row")
-    written = ExtractiveTeacher().write(Topic(topic_id="t", name=got.title, urls=["p"]), chunks, 50, 4)
+    written = ExtractiveTeacher().write_topic(Topic(topic_id="t", name=got.title, urls=["p"]), chunks, 50, 4)
     answers = {fact.answer for fact in written.facts}
     assert {"TEST-2026-7", "2026-05-01", "2026-05-03", "4.2.9", "5.0.2", "CWE-400", "high"} <= answers
     assert all(fact.quote in " ".join(got.text.split()) for fact in written.facts)

@@ -65,7 +65,7 @@ def passages(pages: dict[str, str], title: str = QUILL) -> pl.DataFrame:
 def written(chunks: pl.DataFrame) -> list[DraftFact]:
     """Return what the extractive teacher writes about each page, under one topic."""
     pages = chunks.partition_by("page_id", maintain_order=True)
-    return [draft for one in pages for draft in ExtractiveTeacher().write(TOPIC, one, 1000, 6).facts]
+    return [draft for one in pages for draft in ExtractiveTeacher().write_topic(TOPIC, one, 1000, 6).facts]
 
 
 def taught(chunks: pl.DataFrame, rules: Rules | None, **more: object) -> pl.DataFrame:

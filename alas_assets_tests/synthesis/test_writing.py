@@ -6,7 +6,7 @@ import polars as pl
 
 from alas_assets.records import CHUNK_SCHEMA, Topic
 from alas_assets.synthesis.writing import write_drafts
-from alas_assets.teachers.protocol import Written
+from alas_assets.teachers.protocol import Assignment, Written
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -19,9 +19,9 @@ class Noting:
     def __init__(self) -> None:
         self.shown: dict[str, list[str]] = {}
 
-    def write(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
-        self.shown[topic.name] = chunks["chunk_id"].to_list()
-        return Written(facts=[])
+    def write(self, assignments: list[Assignment], max_pairs: int, phrasings: int) -> list[Written]:
+        self.shown.update({one.topic.name: one.passages["chunk_id"].to_list() for one in assignments})
+        return [Written(facts=[]) for _ in assignments]
 
 
 def chunk(name: str, *path: str) -> dict[str, object]:

@@ -57,7 +57,7 @@ def accepted(folder: Path, context: str) -> Iterator[tuple[str, DraftFact]]:
         except Unreadable as error:
             print(f"{path.name}: {error}", file=sys.stderr)
             continue
-        written = teacher.write(Topic(topic_id="draw", name=path.stem, urls=[path.name]), chunks, 10**6, 6)
+        written = teacher.write_topic(Topic(topic_id="draw", name=path.stem, urls=[path.name]), chunks, 10**6, 6)
         texts = {row["chunk_id"]: fold(row["text"]) for row in chunks.iter_rows(named=True)}
         for fact in written.facts:
             if fold(fact.quote) not in texts[fact.chunk_id]:

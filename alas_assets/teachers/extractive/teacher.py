@@ -22,7 +22,7 @@ from alas_assets.teachers.extractive.checks import content, refuse, setting_of, 
 from alas_assets.teachers.extractive.forms import Setting, contains, phrase
 from alas_assets.teachers.extractive.reading import CODE, Unit, clean, is_credit, read_units
 from alas_assets.teachers.extractive.rules import candidates
-from alas_assets.teachers.protocol import Grade, GradeRequest, Written
+from alas_assets.teachers.protocol import Assignment, Grade, GradeRequest, Written
 
 _PER_SENTENCE = 2
 _MIN_PROBES = 2
@@ -69,8 +69,12 @@ class ExtractiveTeacher:
 
         return [grade(request) for request in requests]
 
-    def write(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
-        """Write cited facts for one topic from its passages (S1, S2, S4).
+    def write(self, assignments: Sequence[Assignment], max_pairs: int, phrasings: int) -> list[Written]:
+        """Write cited facts on every assignment, one result each, in order (S1, S2, S4)."""
+        return [self.write_topic(one.topic, one.passages, max_pairs, phrasings) for one in assignments]
+
+    def write_topic(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
+        """Write cited facts for one topic from its passages.
 
         Args:
             topic: The topic; `heading` restricts it to one section of its pages.

@@ -42,7 +42,7 @@ def chunks(*texts: str, title: str = TITLE, headings: tuple[str, ...] = (TITLE,)
 
 def write(*texts: str, context: str = "", title: str = TITLE, phrasings: int = 6) -> Written:
     """Return what the teacher writes about one page."""
-    return ExtractiveTeacher(context).write(TOPIC, chunks(*texts, title=title), 1000, phrasings)
+    return ExtractiveTeacher(context).write_topic(TOPIC, chunks(*texts, title=title), 1000, phrasings)
 
 
 def facts(*texts: str, context: str = "", title: str = TITLE) -> list[DraftFact]:
@@ -52,7 +52,7 @@ def facts(*texts: str, context: str = "", title: str = TITLE) -> list[DraftFact]
 
 def question_facts(text: str, title: str = TITLE, headings: tuple[str, ...] = (TITLE,)) -> list[DraftFact]:
     """Return what the question rules accept from one page, without the gap fallback for sentences that they cannot read."""
-    found = ExtractiveTeacher().write(TOPIC, chunks(text, title=title, headings=headings), 1000, 6).facts
+    found = ExtractiveTeacher().write_topic(TOPIC, chunks(text, title=title, headings=headings), 1000, 6).facts
     return [fact for fact in found if not fact.rationale.endswith("rule gap.")]
 
 

@@ -89,21 +89,21 @@ def test_the_same_input_gives_the_same_facts():
 
 def test_a_budget_keeps_a_part_of_the_facts_chosen_by_seed():
     table = chunks(*PAGE)
-    everything = ExtractiveTeacher(seed=1).write(TOPIC, table, 100, 6).facts
-    one = ExtractiveTeacher(seed=1).write(TOPIC, table, 3, 6).facts
+    everything = ExtractiveTeacher(seed=1).write_topic(TOPIC, table, 100, 6).facts
+    one = ExtractiveTeacher(seed=1).write_topic(TOPIC, table, 3, 6).facts
     assert len(one) == 3
     assert all(fact in everything for fact in one)
-    assert ExtractiveTeacher(seed=1).write(TOPIC, table, 0, 6).facts == []
+    assert ExtractiveTeacher(seed=1).write_topic(TOPIC, table, 0, 6).facts == []
 
 
 def test_a_heading_restricts_the_facts_to_its_section():
     topic = TOPIC.model_copy(update={"heading": "urls"})
-    found = ExtractiveTeacher().write(topic, chunks(*PAGE), 100, 6).facts
+    found = ExtractiveTeacher().write_topic(topic, chunks(*PAGE), 100, 6).facts
     assert {fact.answer for fact in found} == {"missing_as_none", "urljoin()", "ParseError", "Unary plus"}
 
 
 def test_fewer_training_phrasings_can_be_asked_for():
-    for fact in ExtractiveTeacher().write(TOPIC, chunks(*PAGE), 100, 2).facts:
+    for fact in ExtractiveTeacher().write_topic(TOPIC, chunks(*PAGE), 100, 2).facts:
         assert [p.role for p in fact.phrasings].count("train") == 2
 
 
@@ -142,7 +142,7 @@ def test_grading_gives_one_grade_for_each_request_in_order():
 @given(TEXTS, st.sampled_from(["", TITLE, "CVE-2026-1: x", "“"]))
 def test_whatever_a_page_says_the_promises_hold(text, title):
     table = chunks(text, title=title)
-    written = ExtractiveTeacher().write(TOPIC, table, 100, 6)
+    written = ExtractiveTeacher().write_topic(TOPIC, table, 100, 6)
     for fact in written.facts:
         assert fold(fact.quote) in fold(text)
         assert mentions(fact.quote, fact.answer)

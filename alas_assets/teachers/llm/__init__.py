@@ -1,0 +1,4 @@
+"""The teacher that is a language model: what it is asked (`prompts`), and how its answers are read (S1, S3, P1, E2, V1).
+
+How calls reach an endpoint, at what rate and price, is `teachers.endpoint`'s.
+"""
