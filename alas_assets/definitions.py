@@ -5,6 +5,7 @@ import os
 import dagster as dg
 
 from alas_assets.defs import curriculum, documents, judging, promotion, qa, reporting, revision, sensors, training, upkeep, watching
+from alas_assets.defs.currency import freshness_checks
 from alas_assets.defs.freshness import currency_specs
 from alas_assets.defs.io_managers import StoreIOManager
 from alas_assets.defs.resources import Alas, Trainer
@@ -18,7 +19,7 @@ def build_defs(*, home: str = "") -> dg.Definitions:
     alas = Alas(home=home)
     return dg.Definitions(
         assets=[*dg.load_assets_from_modules(MODULES), *currency_specs()],
-        asset_checks=dg.load_asset_checks_from_modules(MODULES),
+        asset_checks=[*dg.load_asset_checks_from_modules(MODULES), *freshness_checks()],
         sensors=[
             sensors.automation,
             sensors.next_iteration,

@@ -18,6 +18,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.births import START_JOB
+from alas_assets.defs.currency import FRESH_CHECK
 from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.freshness import currency_key
 from alas_assets.defs.resources import Alas
@@ -175,8 +176,9 @@ def requests(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
 
 def skipped(result: dg.SensorResult | dg.SkipReason) -> str:
     """Return why a tick asked for nothing."""
-    assert isinstance(result, dg.SkipReason)
-    return str(result.skip_message)
+    reason = result.skip_reason if isinstance(result, dg.SensorResult) else result
+    assert reason is not None
+    return str(reason.skip_message)
 
 
 class Harness:
@@ -215,12 +217,21 @@ class Harness:
         )
 
     def tick(self, sensor: str) -> dg.SensorResult | dg.SkipReason:
-        """Evaluate a sensor as the daemon would, on this instance."""
+        """Evaluate a sensor as the daemon would, on this instance, and log the asset events that it asks for."""
         repository = self.repository
         with dg.build_sensor_context(
             instance=self.instance, repository_def=repository, resources={"alas": self.alas}, sensor_name=sensor
         ) as context:
-            return repository.get_sensor_def(sensor)(context)  # type: ignore[return-value]
+            result: dg.SensorResult | dg.SkipReason = repository.get_sensor_def(sensor)(context)  # type: ignore[assignment]
+        for event in result.asset_events if isinstance(result, dg.SensorResult) else []:
+            self.instance.report_runless_asset_event(event)
+        return result
+
+    def freshness_shown(self, domain: str) -> list[dg.AssetCheckEvaluation]:
+        """Return every evaluation of the domain's check `knowledge_is_fresh`, oldest first."""
+        key = dg.AssetCheckKey(currency_key(domain), FRESH_CHECK)
+        records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
+        return [record.event.dagster_event.asset_check_evaluation_data for record in reversed(records)]  # type: ignore[union-attr]
 
     @cached_property
     def repository(self) -> dg.RepositoryDefinition:

@@ -1,5 +1,6 @@
 """Take the screenshots of docs/ from a running `make ui`: `python bench/screenshots.py http://127.0.0.1:3000 docs`.
 
+`NAME=PATH` after it takes only those pages, such as `knowledge-is-fresh=/assets/currency/DOMAIN?view=checks` of a stale domain.
 Needs Debian's chromium. Nothing is clicked that changes anything.
 """
 
@@ -22,13 +23,13 @@ SHOTS = {
 }
 
 
-def main(base: str, folder: Path) -> None:
+def main(base: str, folder: Path, shots: dict[str, str]) -> None:
     """Open each page, wait until it stops loading, write a PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1500, "height": 1300})
-        for name, path in SHOTS.items():
+        for name, path in shots.items():
             page.goto(base + path)
             page.wait_for_load_state("domcontentloaded")
             page.wait_for_timeout(7000)
@@ -38,4 +39,5 @@ def main(base: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    named = dict(argument.split("=", maxsplit=1) for argument in sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]), named or SHOTS)

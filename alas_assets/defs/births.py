@@ -108,8 +108,8 @@ def each_by_itself(domain: str, consider: Callable[[str], Opening]) -> Opening:
         return Opening(None, f"{domain}: {error}")
 
 
-def births(instance: dg.DagsterInstance, openings: Sequence[Opening]) -> dg.SensorResult:
-    """Return the sensor result that adds the partitions and requests the seeds of these openings.
+def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Sequence[dg.AssetCheckEvaluation] = ()) -> dg.SensorResult:
+    """Return the sensor result that adds the partitions and requests the seeds of these openings, and logs what is to be `shown`.
 
     Dagster remembers a run key for ever, so a birth that failed has to be requested under another.
     """
@@ -127,4 +127,5 @@ def births(instance: dg.DagsterInstance, openings: Sequence[Opening]) -> dg.Sens
             )
             for cell, reason in opened
         ],
+        asset_events=shown,
     )

@@ -1,12 +1,15 @@
 """`currency/<domain>`: a heartbeat asset for every registered domain, carrying its freshness policy (O3, dagster.md 5).
 
-What opens an iteration of a stale domain is `defs.upkeep`.
+What opens an iteration of a stale domain is `defs.upkeep`, what shows it as failing `defs.currency`.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from alas_assets.defs.lineage import finished, opened_cells
+from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
 from alas_assets.provenance.store import Cell
@@ -39,6 +42,48 @@ def policy_failed(instance: dg.DagsterInstance, domain: str) -> bool:
     return record is not None and record.freshness_state.value == "FAIL"
 
 
+@dataclass(frozen=True)
+class Freshness:
+    """How old a domain's knowledge is.
+
+    Attributes:
+        beat: When every source was last read; None where that never was.
+        as_of: The same, or where it never was, when an iteration last ended; None where none did.
+        age: Since then; nothing where no iteration ended.
+        window: How old it may be.
+        stale: It is older, and Dagster's policy, where it can tell, says so too.
+    """
+
+    beat: datetime | None
+    as_of: datetime | None
+    age: timedelta
+    window: timedelta
+    stale: bool
+
+
+def freshness(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Freshness:
+    """Return how old a domain's knowledge is.
+
+    Raises:
+        DomainError: Its file cannot be used.
+        StoreError: A file of the store is damaged.
+    """
+    window, beat = timedelta(hours=alas.domain(domain).freshness_hours), last_heartbeat(instance, domain)
+    revisions = [alas.store.pointer(cell, "revised_curriculum") for cell in opened_cells(alas, domain) if finished(alas, cell)]
+    ended = max((datetime.fromisoformat(pointer.made_at) for pointer in revisions if pointer), default=None)
+    as_of = beat or ended
+    age = datetime.now(UTC) - as_of if as_of else timedelta()
+    return Freshness(beat, as_of, age, window, stale=age > window and (beat is None or policy_failed(instance, domain)))
+
+
+def in_words(age: timedelta) -> str:
+    """Return an age in hours, in minutes where it is short."""
+    minutes = age.total_seconds() / 60
+    if minutes < 100:
+        return f"{minutes:.2g} min"
+    return f"{minutes / 60:.3g} h" if minutes < 6000 else f"{minutes / 60:,.0f} h"
+
+
 def currency_specs() -> list[dg.AssetSpec]:
     """Return one spec for each domain file that can be read; a broken file is named when its domain is used."""
     specs = []
@@ -48,12 +93,13 @@ def currency_specs() -> list[dg.AssetSpec]:
         except DomainError:
             dg.get_dagster_logger().warning("domain file %s is not valid; run `alas status` to see why", path)
             continue
+        window = timedelta(hours=domain.freshness_hours)
         specs.append(
             dg.AssetSpec(
                 currency_key(key),
                 group_name="currency",
-                description=f"When {domain.title} was last brought up to date. Stale after {domain.freshness_hours:g} h.",
-                freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=domain.freshness_hours)),
+                description=f"When {domain.title} was last brought up to date. Stale after {in_words(window)}.",
+                freshness_policy=dg.FreshnessPolicy.time_window(fail_window=window),
             )
         )
     return specs

@@ -7,6 +7,7 @@ import json
 
 import dagster as dg
 
+from alas_assets.defs.failures import failure_words
 from alas_assets.defs.freshness import policy_failed
 from alas_assets.defs.lineage import closed_because, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
@@ -23,9 +24,7 @@ from alas_assets.records import GateDecision
 def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReason:
     """Tell that a run failed, at which steps and why."""
     run = context.dagster_run
-    events = [event.step_failure_data for event in context.for_run_failure().get_step_failure_events()]
-    reasons = [data.user_failure_data.description if data.user_failure_data else data.error and data.error.message for data in events]
-    why = "; ".join(str(reason).strip()[:300] for reason in reasons if reason) or context.failure_event.message or "no reason was recorded"
+    why = failure_words(context.for_run_failure().get_step_failure_events()) or context.failure_event.message or "no reason was recorded"
     partition = run.tags.get("dagster/partition", "")
     try:
         cell = cell_of(partition)

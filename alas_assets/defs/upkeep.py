@@ -17,8 +17,9 @@ from alas_assets.defs.births import (
     failures_of,
     under_way,
 )
+from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.freshness import last_heartbeat, policy_failed
+from alas_assets.defs.freshness import freshness, in_words
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
@@ -34,26 +35,29 @@ OVERDUE = "overdue"
 
 @dg.sensor(job=start_iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
 def overdue_domains(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
-    """Open an iteration of every watched domain whose freshness policy failed; once, and again only after a while if it stays stale."""
+    """Open an iteration of every watched domain whose freshness policy failed; once, and again only after a while if it stays stale.
+
+    The check `knowledge_is_fresh` shows what it found of every domain, whenever that changed.
+    """
     openings = [
         each_by_itself(domain, lambda key: _if_overdue(alas, context.instance, key)) for domain in watched_domains(alas.settings.home)
     ]
+    shown = news_of_freshness(alas, context.instance)
     if any(opening.cell for opening in openings):
-        return births(context.instance, openings)
-    return dg.SkipReason("; ".join(opening.reason for opening in openings) or NOBODY_WATCHED)
+        return births(context.instance, openings, shown)
+    reasons = "; ".join(opening.reason for opening in openings) or NOBODY_WATCHED
+    return dg.SensorResult(skip_reason=reasons, asset_events=shown) if shown else dg.SkipReason(reasons)
 
 
 def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Opening:
-    window = timedelta(hours=alas.domain(domain).freshness_hours)
     if last_opened(alas, domain) is None:
         return Opening(None, f"{domain}: was never run; start it with `alas run {domain}`")
-    beat = last_heartbeat(instance, domain)
-    age = _age(alas, domain, beat)
-    if age <= window or (beat and not policy_failed(instance, domain)):
-        return Opening(None, f"{domain}: {_hours(age)} old, {_hours(window)} are allowed")
-    tries = _tries_since(alas, domain, beat)
+    known = freshness(alas, instance, domain)
+    if not known.stale:
+        return Opening(None, f"{domain}: {in_words(known.age)} old, {in_words(known.window)} are allowed")
+    tries = _tries_since(alas, domain, known.beat)
     if tries:
-        wait = min(window, timedelta(minutes=alas.domain(domain).retries.wait_minutes * 2 ** (len(tries) - 1)))
+        wait = min(known.window, timedelta(minutes=alas.domain(domain).retries.wait_minutes * 2 ** (len(tries) - 1)))
         when = _made_at(alas, tries[-1], "revised_curriculum" if finished(alas, tries[-1]) else "curriculum_seed") + wait
         if when > datetime.now(UTC):
             return Opening(
@@ -61,15 +65,8 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
                 f"{domain}: iteration {tries[-1].iteration} failed or did not read every source, so it is still stale (the check "
                 f"`sources_read` names those); the next try is at {when:%Y-%m-%d %H:%M} UTC",
             )
-    cause = f"{OVERDUE}: knowledge is {_hours(age)} old, {_hours(window)} are allowed (freshness_hours)"
+    cause = f"{OVERDUE}: knowledge is {in_words(known.age)} old, {in_words(known.window)} are allowed (freshness_hours)"
     return automatic_opening(alas, instance, domain, outside_cause=cause)
-
-
-def _age(alas: Alas, domain: str, beat: datetime | None) -> timedelta:
-    """Return how old a domain's knowledge is: since the last heartbeat, or where there was none since an iteration last ended."""
-    ended = [_made_at(alas, cell, "revised_curriculum") for cell in opened_cells(alas, domain) if finished(alas, cell)]
-    now = datetime.now(UTC)
-    return now - (beat or max(ended, default=now))
 
 
 def _tries_since(alas: Alas, domain: str, beat: datetime | None) -> list[Cell]:
@@ -90,10 +87,6 @@ def _made_at(alas: Alas, cell: Cell, asset: str) -> datetime:
     pointer = alas.store.pointer(cell, asset)
     assert pointer is not None
     return datetime.fromisoformat(pointer.made_at)
-
-
-def _hours(age: timedelta) -> str:
-    return f"{age.total_seconds() / 3600:.3g} h"
 
 
 @dg.sensor(job=iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)

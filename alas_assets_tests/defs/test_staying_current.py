@@ -59,6 +59,9 @@ def test_pages_announced_by_index_feed_or_their_own_address_are_learned_once_and
     assert why.startswith("3 watched pages changed: ")
     assert stale.startswith("overdue: knowledge is ")
     assert harness.openings("ink") == []
+    assert [one.passed for one in harness.freshness_shown("ink")] == [True]
+    shown = harness.freshness_shown("quill")
+    assert "quill is stale since " in str(next(one for one in shown if not one.passed).description)
     now_current = last_heartbeat(harness.instance, "quill")
     assert current_since is not None
     assert now_current is not None

@@ -1,0 +1,135 @@
+"""A check shows in the UI whether a domain is current: since when it is not, how old it is, what was not read; on change only (O3)."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from alas_assets.definitions import build_defs
+from alas_assets.defs.currency import FRESH_CHECK
+from alas_assets.defs.freshness import currency_key, heartbeat, in_words
+from alas_assets.provenance.changes import close_iteration
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.watching import set_watched
+from alas_assets.records import Curriculum
+from alas_assets_tests.harness import Harness, requests
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    """The domain `quill`, watched, whose iteration 000 is done; nothing listens where its pages should be."""
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.finished("quill", 0)
+    return harness
+
+
+def aged(harness: Harness, hours: float, iteration: int = 0) -> None:
+    """Let what an iteration made look so many hours old."""
+    for path in harness.store.root.glob(f"cells/quill/{iteration:03d}/*.json"):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["made_at"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+        path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def ticked(harness: Harness, times: int = 2) -> list[dg.AssetCheckEvaluation]:
+    """Evaluate the sensor more than once, and return all that was ever shown of `quill`."""
+    for _ in range(times):
+        harness.tick("overdue_domains")
+    return harness.freshness_shown("quill")
+
+
+def test_a_fresh_domain_is_shown_as_fresh_once_and_opens_nothing(harness: Harness) -> None:
+    (shown,) = ticked(harness, times=3)
+    assert shown.passed
+    assert "quill is current as of " in str(shown.description)
+    assert requests(harness.tick("overdue_domains")) == []
+
+
+def test_a_stale_domain_is_shown_as_failing_in_the_tick_that_opens_its_iteration_and_once(harness: Harness) -> None:
+    ticked(harness)
+    aged(harness, 170)
+    assert [request.partition_key for request in requests(harness.tick("overdue_domains"))] == ["quill|001"]
+    shown = ticked(harness)
+    assert [one.passed for one in shown] == [True, False]
+    since = datetime.now(UTC) - timedelta(hours=2)
+    assert f"quill is stale since {since:%Y-%m-%d %H:}" in str(shown[1].description)
+    assert "170 h before this was found, and 168 h are allowed (freshness_hours)" in str(shown[1].description)
+    assert shown[1].severity is dg.AssetCheckSeverity.ERROR
+
+
+def test_the_heartbeat_makes_it_pass_again(harness: Harness) -> None:
+    aged(harness, 170)
+    ticked(harness)
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    shown = ticked(harness)
+    assert [one.passed for one in shown] == [False, True]
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    assert [one.passed for one in ticked(harness)] == [False, True, True]  # the UI shows an evaluation from before a heartbeat as none
+
+
+def test_a_domain_with_a_heartbeat_fails_only_once_dagsters_policy_does(harness: Harness) -> None:
+    harness.domain("quill", 9, freshness_hours="0.02")
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    harness.stale("quill")  # as if evaluated before the heartbeat
+    assert [one.passed for one in ticked(harness)] == [True]
+
+
+def test_sources_that_the_newest_iteration_did_not_read_are_named_when_that_is_known(harness: Harness) -> None:
+    aged(harness, 300)
+    ticked(harness)
+    harness.finished("quill", 1, cause="overdue")
+    failed = [("http://127.0.0.1:9/", "no answer: connection refused")]
+    plan = Curriculum(domain="quill", iteration=1, topics=[], failed_urls=failed)
+    harness.store.put(Cell.of("quill", 1), "curriculum", plan, input_key="again", inputs={}, run_id="r")
+    aged(harness, 169, iteration=1)
+    shown = ticked(harness)
+    assert [one.passed for one in shown] == [False, False]
+    assert "did not read" not in str(shown[0].description)
+    assert "Iteration 001 did not read http://127.0.0.1:9/: no answer: connection refused" in str(shown[1].description)
+    assert shown[1].metadata["not_read"].value == ["http://127.0.0.1:9/"]
+
+
+def test_an_iteration_that_failed_is_named_with_its_reason(harness: Harness) -> None:
+    aged(harness, 300)
+    assert not harness.run("quill", 1).success
+    (shown,) = ticked(harness)
+    assert "Iteration 001 failed: no page of quill could be surveyed: sources.seed_urls: http://127.0.0.1:9/: " in str(shown.description)
+    close_iteration(harness.settings.home, Cell.of("quill", 1), "1 run failed")
+    harness.opened("quill", 2)
+    assert len(ticked(harness)) == 1  # the next iteration has nothing to say yet
+
+
+def test_a_domain_that_nobody_watches_is_shown_too_and_one_whose_file_is_broken_hides_none(harness: Harness) -> None:
+    harness.domain("ink", 9)
+    harness.finished("ink", 0)
+    (harness.settings.home / "domains" / "ink.toml").write_text("title = ", encoding="utf-8")
+    set_watched(harness.settings.home, "quill", False)
+    aged(harness, 170)
+    assert [one.passed for one in ticked(harness)] == [False]
+    assert harness.freshness_shown("ink") == []
+
+
+def test_a_domain_that_was_never_run_is_not_spoken_of(harness: Harness) -> None:
+    harness.domain("ink", 9)
+    ticked(harness)
+    assert harness.freshness_shown("ink") == []
+
+
+def test_the_check_can_be_executed_by_hand_and_says_the_same(harness: Harness) -> None:
+    aged(harness, 170)
+    defs = build_defs(home=str(harness.settings.home))
+    job = defs.resolve_implicit_global_asset_job_def()
+    key = dg.AssetCheckKey(currency_key("quill"), FRESH_CHECK)
+    found = job.get_subset(asset_selection=set(), asset_check_selection={key}).execute_in_process(instance=harness.instance)
+    (by_hand,) = found.get_asset_check_evaluations()
+    assert not by_hand.passed
+    assert "quill is stale since " in str(by_hand.description)
+    assert len(ticked(harness)) == 1  # so the sensor has no news
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1 / 60, "1 min"), (0.5, "30 min"), (2, "2 h"), (168, "168 h"), (1000, "1,000 h")])
+def test_an_age_is_told_in_hours_or_minutes(hours: float, said: str) -> None:
+    assert in_words(timedelta(hours=hours)) == said
