@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -472,41 +473,38 @@ def gc(domain: DomainKey, home: Home = None) -> None:
 def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     """Let the sensors open this domain's iterations by themselves, or stop them."""
     from alas_assets.defs.running import open_instance
+    from alas_assets.defs.switching import SwitchError, switch_sensors
     from alas_assets.provenance.watching import set_watched, watched_domains
 
     settings = _settings(home)
     if switch is Switch.on or domain not in watched_domains(settings.home):  # a domain whose file is gone can still be left alone
-        _alas(settings, domain)
+        alas = _alas(settings, domain)
+        if switch is Switch.on and (note := _unwatchable(alas, domain)):
+            out.print(_plain(note))
     watched = set_watched(settings.home, domain, switch is Switch.on)
-    open_instance(settings)
-    with err.status("turning the sensors " + ("on" if watched else "off")):
-        if watched:
-            _dagster_sensors("start", "--start-all")
-        else:
-            for name in _sensor_names(settings):
-                _dagster_sensors("stop", name)
+    try:
+        with err.status("turning the sensors " + ("on" if watched else "off")):
+            switch_sensors(open_instance(settings), on=bool(watched))
+    except SwitchError as error:
+        _fail(f"{error}. `alas watch {switch.value} {domain}` can be given again")
     out.print(
         f"watched: {', '.join(watched)}. The daemon of `make ui` does the work." if watched else "no domain is watched, the sensors are off"
     )
 
 
-def _sensor_names(settings: Settings) -> list[str]:
-    from alas_assets.definitions import build_defs
+def _unwatchable(alas: "Alas", domain: str) -> str:
+    """Say that no page and no feed of a domain can be looked at for changes, and what opens its iterations all the same."""
+    from alas_assets.defs.freshness import in_words
+    from alas_assets.retrieval.watch import watched_pages
 
-    return sorted(sensor.name for sensor in build_defs(home=str(settings.home)).sensors or [])
-
-
-def _dagster_sensors(command: str, which: str) -> None:
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
-    done = subprocess.run(
-        [sys.executable, "-m", "dagster", "sensor", command, which, "-w", workspace],
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    known = alas.domain(domain)
+    if watched_pages(known) or known.sources.feed_urls:
+        return ""
+    window = in_words(timedelta(hours=known.freshness_hours))
+    return (
+        f"no page or feed of {domain} is watched: sources.watch_urls, seed_urls, feeds and github name none. "
+        f"Its other sources are read again once its knowledge is older than {window} (freshness_hours)"
     )
-    if done.returncode:
-        _fail(f"Dagster could not {command} its sensors ({which}): {(done.stderr or done.stdout).strip()[-500:]}")
 
 
 @app.command()

@@ -181,3 +181,25 @@ def test_an_unfinished_iteration_can_be_closed_by_hand_and_then_does_not_stand_i
     assert "no unfinished iteration" in alas(harness.settings.home, "abandon", "quill", code=1).stderr
     assert "student no-student" in alas(harness.settings.home, "run", "quill", code=1).stderr
     assert [path.name for path in sorted((harness.store.root / "cells" / "quill").iterdir())] == ["000", "001", "002"]
+
+
+def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations(tmp_path: Path) -> None:
+    shown = alas(tmp_path, "watch", "on", "cves").stdout
+    assert "no page or feed of cves is watched: sources.watch_urls, seed_urls, feeds and github name none" in shown
+    assert "24 h (freshness_hours)" in shown
+    assert "watched: cves" in shown
+    assert "no page or feed" not in alas(tmp_path, "watch", "on", "python-releases").stdout
+    assert "watched: cves" in alas(tmp_path, "watch", "off", "python-releases").stdout
+    assert "the sensors are off" in alas(tmp_path, "watch", "off", "cves").stdout
+
+
+def test_status_says_that_the_newest_iteration_failed_and_why_in_one_line(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    alas(harness.settings.home, "run", "quill", code=1)
+    lines = alas(harness.settings.home, "status").stdout.split("\n")
+    (row,) = [line for line in lines if line.split()[:2] == ["quill", "000"]]
+    assert " failed " in row
+    (why,) = [line for line in lines if line.startswith("quill: ")]
+    assert "iteration 000 failed: no page of quill could be surveyed: sources.seed_urls: http://127.0.0.1:9/: " in why
+    assert why.endswith("`alas retry quill` goes on with it")
