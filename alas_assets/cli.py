@@ -251,6 +251,7 @@ def status(home: Home = None) -> None:
     """Show every domain: how far it is, what is current, what comes next."""
     from rich.table import Table
 
+    from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
     from alas_assets.defs.lineage import closed_because, last_opened
     from alas_assets.defs.revision import rolled_back
@@ -278,13 +279,14 @@ def status(home: Home = None) -> None:
         pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
         revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
         closed = closed_because(alas, newest) if newest else None
+        failed = failed_because(instance, newest) if instance and newest and not revised and not closed else None
         beat = last_heartbeat(instance, key) if instance else None
         table.add_row(
             key,
             newest.iteration if newest else "-",
             (alas.registry.current(key) or "base student")[:12],
             f"{100 * revised.accuracy:.1f} %" if revised else "-",
-            revised.decision if revised else _unrevised(closed, newest),
+            revised.decision if revised else _unrevised(closed, failed, newest),
             f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
             "yes" if key in watched else "no",
         )
@@ -292,6 +294,8 @@ def status(home: Home = None) -> None:
             notes.append(f"{key}: {revised.reason}")
         if newest and closed:
             notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
+        if newest and failed:
+            notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
         if note := rolled_back(alas, key):
             notes.append(note)
     out.print(table)
@@ -305,8 +309,8 @@ def status(home: Home = None) -> None:
         raise typer.Exit(1)
 
 
-def _unrevised(closed: str | None, newest: "Cell | None") -> str:
-    return "closed" if closed else "unfinished" if newest else "never run"
+def _unrevised(closed: str | None, failed: str | None, newest: "Cell | None") -> str:
+    return "closed" if closed else "failed" if failed else "unfinished" if newest else "never run"
 
 
 @app.command()
