@@ -39,6 +39,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 DEMO_DOMAIN = "python-releases"
 DEMO_ITERATIONS = 2
+NAMED_FAILURES = 20
 
 Home = Annotated[Path | None, typer.Option("--home", help="The store; outranks ALAS_HOME (default: data/store in the clone).")]
 DomainKey = Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain's key: the name of its file without .toml.")]
@@ -381,15 +382,21 @@ def exam(
 @app.command()
 def estimate(domain: DomainKey, home: Home = None) -> None:
     """Say what the next iteration would read, write and train, before anything is spent."""
-    from alas_assets.defs.serving import estimate_iteration
+    from alas_assets.defs.outlook import estimate_iteration
+    from alas_assets.defs.steps import StageError
+    from alas_assets.provenance.store import StoreError
 
     settings = _settings(home)
     alas = _alas(settings, domain)
-    with _site(settings, live=alas.domain(domain).sources.live):
-        estimated = estimate_iteration(alas, domain)
-    for name, value in estimated.items():
+    try:
+        with _site(settings, live=alas.domain(domain).sources.live):
+            estimated = estimate_iteration(alas, domain)
+    except (StageError, StoreError) as error:
+        _fail(str(error))
+    for name, value in estimated.figures.items():
         out.print(f"{name:22} {_plain(str(value))}")
-    if not estimated["pages surveyed"]:
+    _print_failures(estimated.failures)
+    if not estimated.readable:
         _fail(f"no page of {domain} could be surveyed, so nothing can be estimated; see sources in its domain file")
 
 
@@ -594,16 +601,40 @@ def _print_scoreboard(alas: "Alas", domain: str) -> None:
 
 
 def _print_pairs(alas: "Alas", cell: "Cell") -> None:
+    """Show what a dry run found: facts by page, some of them, and what could not be read."""
     import polars as pl
+
+    from alas_assets.defs.outlook import facts_by_page, unread_lines
 
     pointer = alas.store.pointer(cell, "qa_pairs")
     if pointer is None:
         return
-    pairs = alas.store.read_table(pointer)
-    accepted = pairs.filter("accepted")
-    out.print(f"{accepted['fact_id'].n_unique()} facts, {accepted.height} pairs; nothing was trained. Some of them:")
+    accepted = alas.store.read_table(pointer).filter("accepted")
+    facts = accepted["fact_id"].n_unique()
+    out.print(f"{facts} facts, {accepted.height} pairs; nothing was trained.{' Some of them:' if facts else ''}")
     for row in accepted.filter(pl.col("role") == "train").unique("fact_id", maintain_order=True).head(8).to_dicts():
         out.print(f"  {_plain(row['question'])} -> {_plain(row['answer'])}\n    {_plain(row['url'])}")
+    _print_pages(facts_by_page(alas, cell).rows())
+    _print_failures(unread_lines(alas, cell))
+
+
+def _print_pages(pages: list[tuple[Any, ...]]) -> None:
+    from rich.table import Table
+
+    table = Table("facts", "rejected", "passages", "page", box=None)
+    for url, passages, facts, rejected in pages:
+        table.add_row(str(facts), str(rejected), str(passages), _plain(url))
+    out.print(table)
+
+
+def _print_failures(lines: list[str]) -> None:
+    """Name what could not be read; of many only the first, which are those that the domain file names."""
+    if lines:
+        out.print(f"not read: {len(lines)}")
+    for line in lines[:NAMED_FAILURES]:
+        out.print(f"  {_plain(line)}")
+    if len(lines) > NAMED_FAILURES:
+        out.print(f"  and {len(lines) - NAMED_FAILURES} more")
 
 
 def _print_example(alas: "Alas", domain: str) -> None:

@@ -1,6 +1,7 @@
 """Assets `curriculum_seed` (the feedback port) and `curriculum` (P1-P3, V1). Planning itself is in `planning`."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import dagster as dg
 import polars as pl
@@ -17,6 +18,7 @@ from alas_assets.planning.syllabus import plan_curriculum, shortage
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
+from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.synthesis.standing import latest_texts
 
@@ -45,6 +47,28 @@ def _hashes(store: ArtifactStore, cells: list[Cell], asset: str) -> list[str]:
     return [pointer.hash for cell in cells if (pointer := store.pointer(cell, asset))]
 
 
+def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
+    """Return where an iteration starts: the domain file where nothing came before it, else the previous revision.
+
+    Args:
+        alas: The resource.
+        cell: The iteration; it need not be opened yet.
+        cause: Why it is opened.
+        changed: The pages whose change it is for; the first iteration studies every page anyway.
+
+    Raises:
+        StageError: The iteration before it has no revision.
+    """
+    previous = next(reversed(ancestors(alas, cell)), None)
+    if previous is None:
+        return first_seed(alas.domain(cell.domain), cause, cell.number)
+    revision = alas.store.pointer(previous, "revised_curriculum")
+    if revision is None:
+        raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
+    revised = alas.store.read_record(RevisedCurriculum, revision)
+    return next_seed(alas.domain(cell.domain), revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+
+
 @loop_asset("1", automated=False, kinds={"json"})
 def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult[Seed]:
     """Where the iteration starts: the domain file at 000, the previous revision later.
@@ -60,14 +84,8 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
     changed = pages_for(store.root, cell, opened=store.pointer(cell, "curriculum_seed") is not None)
 
     def make(_: str) -> Made[Seed]:
-        if previous is None:
-            take_up(store.root, cell, changed)  # it studies every page anyway
-            return Made(first_seed(domain, cause, cell.number), volatile=("cause",))
-        if revision is None:
-            raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
-        revised = store.read_record(RevisedCurriculum, revision)
+        seed = seed_of(alas, cell, cause, changed)
         take_up(store.root, cell, changed)
-        seed = next_seed(domain, revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
         return Made(seed, volatile=("cause",))
 
     def describe(seed: Seed) -> dict[str, object]:
@@ -114,11 +132,8 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         watched, unread = take_note(alas, domain.key)
         outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched])
         if not outlines:
-            reasons = "; ".join(f"{url}: {reason}" for url, reason in failures[:3])
-            raise StageError(
-                f"no page of {domain.key} could be surveyed: {reasons}. "
-                "Check sources.seed_urls, and what else [sources] names, in the domain file"
-            )
+            reasons = "; ".join(with_key(url, reason, domain.sources) for url, reason in failures[:3])
+            raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check what [sources] names in the domain file")
         proposed = alas.teacher(domain).plan(domain.description, curriculum_seed.seed_topics, outlines)
         plan = plan_curriculum(
             curriculum_seed,

@@ -1,4 +1,4 @@
-"""Questions put to a domain's student outside the loop: `alas ask`, `alas exam`, `alas estimate` and the demo's example.
+"""Questions put to a domain's student outside the loop: `alas ask`, `alas exam` and the demo's example.
 
 Read-only towards the loop: nothing here changes a cell or the registry.
 """
@@ -17,15 +17,11 @@ from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
 from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
-from alas_assets.planning.seed import first_seed
-from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.trace import learned_by
 from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import find_contexts
-from alas_assets.retrieval.study import survey
 from alas_assets.teachers.protocol import GradeRequest
-from alas_assets.training.spec import load_recipe
 
 NEAREST_FACTS = 3
 SAME_SUBJECT = 0.55
@@ -190,31 +186,6 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
     covered = sorted(covered_by(questions, accepted_pairs(alas, domain_key)))
     taught = answers.filter(pl.col("fact_id").is_in(covered))
     return score_rows(domain_key, cell.number, answers), score_rows(domain_key, cell.number, taught)
-
-
-def estimate_iteration(alas: Alas, domain_key: str) -> dict[str, object]:
-    """Say what the next iteration would read, write and train; it surveys the pages, searching where the domain does, and no more."""
-    domain = alas.domain(domain_key)
-    outlines, failures = survey(domain, alas.store)
-    teacher = alas.teacher(domain)
-    plan = plan_curriculum(
-        first_seed(domain, "estimate"),
-        teacher.plan(domain.description, domain.seed_topics, outlines),
-        embed=None,
-        min_topics=domain.budget.min_topics,
-        max_topics=domain.budget.max_topics,
-    )
-    recipe, pairs = load_recipe(domain.student.recipe), len(plan.topics) * domain.budget.pairs_per_topic
-    rows = pairs * domain.thresholds.phrasings
-    return {
-        "pages surveyed": len(outlines),
-        "pages not readable": f"{len(failures)}" + (f", such as {failures[0][0]}: {failures[0][1]}" if failures else ""),
-        "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
-        "pages to study": len({url for topic in plan.topics for url in topic.urls}),
-        "facts, at most": pairs,
-        "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
-        "teacher": f"{teacher.name}: no model, no key, costs nothing",
-    }
 
 
 def example_answer(alas: Alas, domain_key: str) -> dict[str, Any] | None:

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from alas_assets.domains.config import Domain, Sources
 from alas_assets.retrieval.fetch import DATA, Fetched, Fetcher, Wanted
 from alas_assets.retrieval.finding.feeds import FeedError, read_feed
-from alas_assets.retrieval.finding.folder import Folder
+from alas_assets.retrieval.finding.folder import Folder, is_folder_url
 from alas_assets.retrieval.finding.queries import may_be_read, survey_queries
 from alas_assets.retrieval.finding.records_index import RecordIndexError, read_record_index
-from alas_assets.retrieval.finding.search import ask_all
+from alas_assets.retrieval.finding.search import ask_all, asked_url
 from alas_assets.retrieval.finding.sitemaps import Listed, Sitemap, SitemapError, newest_first, read_sitemap
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,23 @@ class Found:
 def feed_wanted(sources: Sources) -> Wanted:
     """Return how a domain's feeds are fetched."""
     return replace(DATA, obeys_robots=not sources.feeds_ignore_robots)
+
+
+def key_of(url: str, sources: Sources) -> str:
+    """Return the key of a domain file that names this address as a source, such as "sources.feeds"; "" where none does, as for a link."""
+    for key in ("seed_urls", "watch_urls", "feeds", "sitemaps", "record_indexes"):
+        if url in getattr(sources, key):
+            return f"sources.{key}"
+    if url in sources.feed_urls:
+        return "sources.github"
+    if is_folder_url(url):
+        return "sources.folder"
+    return "sources.search" if sources.search and url.startswith(asked_url(sources.search, "")) else ""
+
+
+def with_key(url: str, reason: str, sources: Sources) -> str:
+    """Return a failed address in words, after the key that names it, if one does."""
+    return ": ".join(part for part in (key_of(url, sources), url, reason) if part)
 
 
 class Gathering:

@@ -1,0 +1,123 @@
+"""What a domain's next iteration would be (`alas estimate`), and what a dry run found (`alas run --dry-run`). Changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from alas_assets.defs.curriculum import read_differently, seed_of
+from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.defs.resources import Alas
+from alas_assets.planning.syllabus import plan_curriculum
+from alas_assets.provenance.changes import pages_for
+from alas_assets.provenance.store import Cell
+from alas_assets.records import Curriculum, Seed
+from alas_assets.retrieval.finding.gather import key_of, with_key
+from alas_assets.retrieval.study import survey
+from alas_assets.retrieval.watch import look
+from alas_assets.training.spec import load_recipe
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is to be expected of an iteration.
+
+    Attributes:
+        figures: Name to value, in the order in which they are shown.
+        failures: What could not be read, a line each, the sources that the domain file names first.
+        readable: At least one page can be studied.
+    """
+
+    figures: dict[str, object]
+    failures: list[str]
+    readable: bool
+
+
+def coming_seed(alas: Alas, domain: str) -> Seed:
+    """Return the seed of the iteration that `alas run` would work on next: the newest where it is unfinished, else the one after it.
+
+    Raises:
+        StageError: An iteration before it has no revision.
+        StoreError: A file of the store is damaged.
+    """
+    newest = last_opened(alas, domain)
+    cell = Cell.of(domain, 0) if newest is None else newest
+    if newest and (finished(alas, newest) or closed_because(alas, newest)):
+        cell = Cell.of(domain, newest.number + 1)
+    pointer = alas.store.pointer(cell, "curriculum_seed")
+    if pointer is not None:
+        return alas.store.read_record(Seed, pointer)
+    return seed_of(alas, cell, "estimate", pages_for(alas.store.root, cell, opened=False))
+
+
+def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
+    """Say what the next iteration would read, write and train; it surveys the pages, searching where the domain does, and no more.
+
+    Raises:
+        StageError: An iteration before it has no revision.
+        StoreError: A file of the store is damaged.
+    """
+    domain, seed = alas.domain(domain_key), coming_seed(alas, domain_key)
+    looks = look(domain, alas.store, None)
+    watched = [one.page for one in looks if one.digest and one.entries is None]
+    outlines, failures = survey(domain, alas.store, also=[*seed.changed_pages, *watched])
+    teacher = alas.teacher(domain)
+    plan = plan_curriculum(
+        seed,
+        teacher.plan(domain.description, seed.seed_topics, outlines),
+        embed=None,
+        changed=read_differently(alas, seed, outlines),
+        min_topics=domain.budget.min_topics,
+        max_topics=domain.budget.max_topics,
+    )
+    recipe, pairs = load_recipe(domain.student.recipe), len(plan.topics) * domain.budget.pairs_per_topic
+    rows = pairs * domain.thresholds.phrasings
+    lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
+    figures = {
+        "iteration": f"{seed.iteration:03d}",
+        "pages surveyed": len(outlines),
+        "pages not readable": len(lines),
+        "pages changed": len(plan.changed_pages),
+        "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
+        "pages to study": len({url for topic in plan.topics for url in topic.urls}),
+        "facts, at most": pairs,
+        "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
+        "teacher": f"{teacher.name}: no model, no key, costs nothing",
+    }
+    return Outlook(figures, lines, bool(outlines))
+
+
+def failure_lines(alas: Alas, domain_key: str, failures: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what could not be read, each address once: those that the domain file names first, with the key that does."""
+    sources = alas.domain(domain_key).sources
+    distinct = dict(failures)
+    named = [url for url in distinct if key_of(url, sources)]
+    linked = [url for url in distinct if url not in named]
+    return [with_key(url, distinct[url], sources) for url in (*named, *linked)]
+
+
+def unread_lines(alas: Alas, cell: Cell) -> list[str]:
+    """Return what an iteration could not read, as far as it came."""
+    failures: list[tuple[str, str]] = []
+    if plan := alas.store.pointer(cell, "curriculum"):
+        read = alas.store.read_record(Curriculum, plan)
+        failures += [*read.failed_urls, *read.unread_sources]
+    if fetches := alas.store.pointer(cell, "documents"):
+        failures += alas.store.read_table(fetches).filter(~pl.col("ok")).select("requested_url", "reason").iter_rows()
+    return failure_lines(alas, cell.domain, failures)
+
+
+def facts_by_page(alas: Alas, cell: Cell) -> pl.DataFrame:
+    """Return what each page that was read gave, in the order of reading: url, passages, facts (accepted), rejected; none where it did not.
+
+    A page gives facts only where its passages were put to the teacher: those that stand as they did in an earlier iteration were not.
+    """
+    fetches, written = alas.store.pointer(cell, "documents"), alas.store.pointer(cell, "qa_pairs")
+    pages = pl.DataFrame(schema={"url": pl.String, "passages": pl.Int32, "facts": pl.UInt32, "rejected": pl.UInt32})
+    if fetches is None or written is None:
+        return pages
+    facts = alas.store.read_table(written).unique(["fact_id", "accepted"])
+    counted = facts.group_by("page_id").agg(facts=pl.col("accepted").sum(), rejected=(~pl.col("accepted")).sum())
+    read = alas.store.read_table(fetches).filter("ok")
+    joined = read.join(counted, on="page_id", how="left", maintain_order="left").with_columns(pl.col("facts", "rejected").fill_null(0))
+    return joined.select(url="final_url", passages="chunks", facts="facts", rejected="rejected")

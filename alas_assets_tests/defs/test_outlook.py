@@ -1,0 +1,98 @@
+"""What `alas estimate` and a dry run say before anything is spent: the iteration that comes, and every source that failed (O5)."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from alas_assets.cli import app
+from alas_assets.defs.outlook import coming_seed, estimate_iteration, facts_by_page, unread_lines
+from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
+from alas_assets.provenance.store import Cell
+from alas_assets.records import Curriculum
+from alas_assets.retrieval.study import survey
+from alas_assets_tests.harness import Harness, Site
+
+
+@pytest.fixture
+def harness(tmp_path: Path, quill_site: Site) -> Harness:
+    """The domain `quill`, of which one feed and one watched page are not there."""
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    root = f"http://127.0.0.1:{quill_site.port}"
+    harness.domain("quill", quill_site.port, watch_urls=f'["{root}/", "{root}/9.html"]\nfeeds = ["{root}/feed.xml"]', max_topics="9")
+    return harness
+
+
+def test_the_first_iteration_is_estimated_from_the_domain_file(harness: Harness, quill_site: Site) -> None:
+    outlook = estimate_iteration(harness.alas, "quill")
+    assert outlook.readable
+    assert outlook.figures["iteration"] == "000"
+    assert outlook.figures["pages surveyed"] == 2
+    feed = f"http://127.0.0.1:{quill_site.port}/feed.xml"
+    assert [line for line in outlook.failures if line.startswith(f"sources.feeds: {feed}: {feed} answered 404")] == outlook.failures[:1]
+    assert len(outlook.failures) == 1
+
+
+def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:
+    estimate_iteration(harness.alas, "quill")
+    assert read_watch_state(harness.settings.home, "quill").looked_at == ""
+
+
+def test_a_later_iteration_is_estimated_without_what_is_covered_and_with_what_changed(harness: Harness, quill_site: Site) -> None:
+    first = estimate_iteration(harness.alas, "quill")
+    harness.finished("quill", 0)
+    covered = f"http://127.0.0.1:{quill_site.port}/3.html"
+    domain = harness.alas.domain("quill")
+    proposed = harness.alas.teacher(domain).plan(domain.description, [], survey(domain, harness.store)[0])
+    plan = Curriculum(domain="quill", iteration=0, topics=[topic for topic in proposed if covered in topic.urls])
+    harness.store.put(Cell.of("quill", 0), "curriculum", plan, input_key="again", inputs={}, run_id="r")
+    second = estimate_iteration(harness.alas, "quill")
+    assert second.figures["iteration"] == "001"
+    assert (first.figures["pages to study"], second.figures["pages to study"]) == (2, 1)
+    update_watch_state(harness.settings.home, "quill", lambda state: state.model_copy(update={"pending": [covered]}))
+    third = estimate_iteration(harness.alas, "quill")
+    assert third.figures["pages changed"] == 1
+    assert third.figures["pages to study"] == 2
+    assert read_watch_state(harness.settings.home, "quill").pending == [covered]
+
+
+def test_an_unfinished_iteration_is_estimated_from_its_own_seed_and_a_closed_one_is_passed_over(harness: Harness) -> None:
+    harness.finished("quill", 0)
+    harness.opened("quill", 1, "a page changed")
+    assert coming_seed(harness.alas, "quill").cause == "a page changed"
+    close_iteration(harness.settings.home, Cell.of("quill", 1), "it failed")
+    assert coming_seed(harness.alas, "quill").iteration == 2
+
+
+def test_a_domain_of_which_nothing_can_be_read_says_so(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    outlook = estimate_iteration(harness.alas, "quill")
+    assert not outlook.readable
+    assert outlook.failures[0].startswith("sources.seed_urls: http://127.0.0.1:9/: ")
+
+
+def test_a_dry_run_names_the_facts_of_each_page_and_the_sources_that_failed(tmp_path: Path, tiny_student: Path, quill_site: Site) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    root = f"http://127.0.0.1:{quill_site.port}"
+    harness.domain("quill", quill_site.port, watch_urls=f'[]\nfeeds = ["{root}/feed.xml"]', max_topics="9")
+    shown = CliRunner().invoke(app, ["run", "quill", "--dry-run", "--home", str(harness.settings.home)])
+    assert shown.exit_code == 0, shown.output
+    pages = facts_by_page(harness.alas, Cell.of("quill", 0))
+    assert pages["url"].to_list() == [f"{root}/3.html", f"{root}/4.html"]
+    assert pages["facts"].min() > 0  # type: ignore[operator]
+    for url, passages, facts, rejected in pages.rows():
+        assert f"{facts} {rejected} {passages} {url}" in " ".join(shown.output.split())
+    (line,) = unread_lines(harness.alas, Cell.of("quill", 0))
+    assert line.startswith(f"sources.feeds: {root}/feed.xml: ")
+    assert f"not read: 1\n  {line}" in shown.output
+    assert "Some of them:" in shown.output
+
+
+def test_a_dry_run_that_finds_no_fact_shows_none(tmp_path: Path, tiny_student: Path, quill_site: Site) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    quill_site.page("/dull.html", "Nothing", f"<p>{'There is hardly a thing to say here and nobody says it. ' * 20}</p>")
+    harness.domain("quill", quill_site.port, seed_urls=f'["http://127.0.0.1:{quill_site.port}/dull.html"]')
+    shown = CliRunner().invoke(app, ["run", "quill", "--dry-run", "--home", str(harness.settings.home)])
+    assert "0 facts, 0 pairs; nothing was trained." in shown.output
+    assert "Some of them" not in shown.output
