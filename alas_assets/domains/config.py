@@ -5,6 +5,7 @@ Reading and validating only. Where the files lie is `domains.catalog`; what is d
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from alas_assets.domains.hosts import named_host
+from alas_assets.domains.mistakes import mistakes
 from alas_assets.provenance.ids import CELL_NAME
 
 MAX_CONNECTIONS = 16
@@ -344,7 +346,7 @@ class Domain(_Section):
     thresholds: Thresholds = Thresholds()
     retries: Retries = Retries()
     consensus: Consensus = Consensus()
-    freshness_hours: float = Field(default=24 * 7, ge=1 / 60, description="how old the domain's knowledge may be; a minute at least (O3)")
+    freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(default="general.jsonl", description="in data/guards")
     neighbour_file: str = Field(default="", description="in data/guards; questions on neighbouring topics")
@@ -358,12 +360,19 @@ class Domain(_Section):
             raise ValueError(f"{value!r} cannot be a domain key: use a-z, 0-9 and '-', at most 64, starting with a letter or digit")
         return value
 
+    @field_validator("freshness_hours")
+    @classmethod
+    def _freshness_hours(cls, value: float) -> float:
+        if not 1 / 60 <= value < math.inf:
+            raise ValueError("must be at least a minute, which is 0.017")
+        return value
+
 
 def read_domain(path: Path) -> Domain:
     """Read and validate one domain file; its stem is its key.
 
     Raises:
-        DomainError: The file is missing, not TOML, or a key is wrong; one line naming file and key.
+        DomainError: The file is missing, not TOML, or keys are wrong; a line for each mistake, naming file and key.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -371,17 +380,12 @@ def read_domain(path: Path) -> Domain:
         raise DomainError(f"{path}: no such domain file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DomainError(f"{path}: not valid TOML: {error}") from error
+    if "key" in raw:
+        raise DomainError(f"{path}: key: must not be set, the file's name is the domain's key")
     try:
         return _placed(Domain(key=path.stem, **raw), path)
-    except TypeError as error:
-        raise DomainError(f"{path}: key: must not be set, the file's name is the domain's key") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "unknown key"
-        raise DomainError(f"{path}: {where}: {message}") from error
+        raise DomainError("\n".join(f"{path}: {mistake}" for mistake in mistakes(error, Domain))) from error
 
 
 def _placed(domain: Domain, path: Path) -> Domain:

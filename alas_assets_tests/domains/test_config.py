@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from alas_assets.domains.catalog import domain_files, load_domain
-from alas_assets.domains.config import DomainError, Sources, read_domain
+from alas_assets.domains.config import Domain, DomainError, Sources, read_domain
+from alas_assets.domains.mistakes import mistakes
 from alas_assets.domains.writing import new_domain
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
@@ -54,9 +56,9 @@ def test_the_demo_reads_the_sample_site_on_the_configured_port(settings: Setting
     ("change", "key", "word"),
     [
         ("[budget]\nmin_topic = 3", "budget.min_topic", "unknown key"),
-        ("[thresholds]\ntau = 1.5", "thresholds.tau", "less than or equal"),
+        ("[thresholds]\ntau = 1.5", "thresholds.tau", "must be at most 1"),
         ('[student]\naccumulate = "both"', "student.accumulate", "warm-start"),
-        ("freshness_hours = 0", "freshness_hours", "greater than or equal"),
+        ("freshness_hours = 0", "freshness_hours", "must be at least a minute"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line_naming_file_and_key(tmp_path: Path, change: str, key: str, word: str) -> None:
@@ -68,6 +70,69 @@ def test_a_wrong_key_or_value_is_one_line_naming_file_and_key(tmp_path: Path, ch
     assert message.startswith(f"{path}: {key}: ")
     assert word in message
     assert "\n" not in message
+
+
+def complaint(tmp_path: Path, text: str) -> str:
+    """Return what is said of a file, without its name."""
+    path = tmp_path / "d.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DomainError) as caught:
+        read_domain(path)
+    return str(caught.value).replace(f"{path}: ", "")
+
+
+def test_every_mistake_of_a_file_is_told_a_line_each(tmp_path: Path) -> None:
+    said = complaint(tmp_path, GOOD + "max_page = 3\nper_host = 0\n[student]\naccumulate = 'both'\n[budget]\nmax_topics = 'many'\n")
+    assert said.split("\n") == [
+        "sources.per_host: must be at least 1",
+        "sources.max_page: unknown key; did you mean max_pages?",
+        "student.accumulate: must be 'warm-start' or 'fresh'",
+        "budget.max_topics: must be a whole number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "[budgets]\nmax_topics = 3\n", "budgets: unknown key; did you mean budget?"),
+        (GOOD.replace("[sources]", 'link_pattern = "x"\n[sources]'), "link_pattern: unknown key; it belongs to [sources]"),
+        (GOOD + "freshness_hours = 2\n", "sources.freshness_hours: unknown key; it belongs to the top of the file, before any table"),
+        (GOOD + "[[sources.hosts]]\nhost = 'h'\ndelay = 1\n", "sources.hosts, entry 1.delay: unknown key; did you mean delay_seconds?"),
+        (GOOD + "[retries]\nzzzz = 1\n", "retries.zzzz: unknown key; known are attempts, wait_minutes"),
+        (GOOD.replace('["https://example.org/"]', '"https://example.org/"'), 'sources.seed_urls: must be a list, such as ["...", "..."]'),
+        (GOOD + "feeds = ['https://a.example/', 3]\n", "sources.feeds, entry 2: must be text in quotes"),
+        (GOOD + "max_bytes = 12\n", "sources.max_bytes: must be at least 1000"),
+        (GOOD.replace('title = "T"', "seed = -1"), "title: must be set\nseed: must be at least 0"),
+        ("sources = 3\n" + GOOD.partition("[sources]")[0], "sources: must be a table with keys of its own"),
+        (GOOD + "[student]\naccumulate = 'warmstart'\n", "student.accumulate: must be 'warm-start' or 'fresh'; did you mean 'warm-start'?"),
+        (GOOD + "live = 'maybe'\n", "sources.live: must be true or false"),
+        ("key = 'd'\n" + GOOD, "key: must not be set, the file's name is the domain's key"),
+        ("freshness_hours = 0.01\n" + GOOD, "freshness_hours: must be at least a minute, which is 0.017"),
+        (f"{GOOD}feeds = {['https://a.example/'] * 51}\n", "sources.feeds: must have at most 50 entries, and has 51"),
+    ],
+)
+def test_a_mistake_is_told_in_plain_words_with_the_key_that_is_meant(tmp_path: Path, text: str, said: str) -> None:
+    assert complaint(tmp_path, text) == said
+
+
+KEYS = st.sampled_from(
+    ["title", "sources", "seed_urls", "student", "budget", "hosts", "search", "freshness_hours", "teacher", "prices", "x"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(KEYS, VALUES, max_size=6))
+def test_whatever_stands_in_a_file_is_told_without_the_words_of_the_library(raw: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Domain.model_validate({"key": "d", **raw})
+    told = mistakes(caught.value, Domain)
+    assert len(told) == len(caught.value.errors())
+    assert all(": " in line for line in told)
+    assert not [line for line in told for word in ("Input should", "pydantic", "tuple", "instance of", "Value error") if word in line]
 
 
 @pytest.mark.parametrize("url", ["ftp://a/", "file:///etc/passwd", "no url", "http://"])
