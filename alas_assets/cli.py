@@ -434,18 +434,27 @@ def new(
     describe: Annotated[
         str, typer.Option("--describe", help="What the student should stay current in, in a sentence or two (20 characters or more).")
     ],
-    url: Annotated[list[str], typer.Option("--url", help="An index page; the pages it links to are studied. Repeatable.")],
+    url: Annotated[list[str] | None, typer.Option("--url", help="An index page; the pages it links to are studied. Repeatable.")] = None,
+    feed: Annotated[list[str] | None, typer.Option("--feed", help="An RSS or Atom feed; the pages of its entries. Repeatable.")] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="A folder of documents: .html, .md, .rst, .txt, .pdf, .json.")] = None,
+    watch: Annotated[
+        list[str] | None, typer.Option("--watch", help="A page to watch in place of the index pages, also while not there yet. Repeatable.")
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Write a domain file into the store's domains folder and validate it."""
+    """Write a domain file into the store's domains folder and validate it; it needs a --url, a --feed or a --folder."""
     from alas_assets.domains.config import DomainError
-    from alas_assets.domains.writing import new_domain
+    from alas_assets.domains.writing import NewSources, new_domain
 
+    sources = NewSources(url or [], feed or [], folder, watch or [])
     try:
-        path = new_domain(_settings(home), domain, describe, url)
+        path = new_domain(_settings(home), domain, describe, sources)
     except DomainError as error:
         _fail(str(error), 2)
-    out.print(f"wrote {path}\nnext: alas run {domain} --dry-run")
+    out.print(f"wrote {path}")
+    if sources.private_hosts:
+        out.print(f"private_hosts lets {', '.join(sources.private_hosts)} be read, which is not on the public internet")
+    out.print(f"next: alas run {domain} --dry-run")
 
 
 @app.command()

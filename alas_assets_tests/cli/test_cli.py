@@ -162,6 +162,13 @@ def test_new_writes_a_domain_that_status_then_shows(tmp_path: Path) -> None:
     assert not (tmp_path / "domains" / "go.toml").exists()
 
 
+def test_new_needs_something_to_read_and_says_that_it_lets_a_private_host_pass(tmp_path: Path) -> None:
+    described = ("new", "own", "--describe", "What our own tools have new, release by release")
+    assert "--feed" in alas(tmp_path, *described, code=2).stderr
+    written = alas(tmp_path, *described, "--feed", "http://127.0.0.1:8000/feed.xml", "--watch", "http://127.0.0.1:8000/next.html")
+    assert "private_hosts lets 127.0.0.1:8000 be read" in written.stdout
+
+
 def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(quill: Harness, quill_site: Site) -> None:
     quill.domain("opened", quill_site.port)
     assert alas(quill.settings.home, "open", "opened").stdout.strip() == "opened|000"

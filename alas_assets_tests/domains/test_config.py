@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from alas_assets.domains.catalog import domain_files, load_domain
 from alas_assets.domains.config import Domain, DomainError, Sources, read_domain
 from alas_assets.domains.mistakes import mistakes
-from alas_assets.domains.writing import new_domain
+from alas_assets.domains.writing import NewSources, domain_text, new_domain
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
 
@@ -236,15 +236,53 @@ def test_any_file_content_is_a_domain_or_a_domain_error(tmp_path_factory, text: 
 
 
 def test_new_writes_a_file_that_validates_whatever_is_typed(settings: Settings) -> None:
-    path = new_domain(settings, "rust", 'Rust "releases"\\ and\nnew lints, every six weeks', ["https://blog.example.org/"])
+    path = new_domain(settings, "rust", 'Rust "releases"\\ and\nnew lints, every six weeks', NewSources(["https://blog.example.org/"]))
     assert read_domain(path).description == 'Rust "releases"\\ and\nnew lints, every six weeks'
 
 
 @pytest.mark.parametrize(("key", "url"), [("Bad Key", "https://a.org/"), ("ok", "not a url")])
 def test_new_leaves_nothing_behind_when_it_refuses(settings: Settings, key: str, url: str) -> None:
     with pytest.raises(DomainError):
-        new_domain(settings, key, "a description that is long enough", [url])
+        new_domain(settings, key, "a description that is long enough", NewSources([url]))
     assert not list(settings.home.rglob("*.toml*"))
+
+
+DESCRIPTION = "a description that is long enough"
+
+
+def test_new_takes_feeds_a_folder_and_pages_to_watch(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes").mkdir()
+    monkeypatch.chdir(tmp_path)  # what is typed counts from here, what stands in the file from the file
+    feeds, watch = ["https://a.example/feed"], ["https://a.example/next.html"]
+    sources = read_domain(new_domain(settings, "d", DESCRIPTION, NewSources([], feeds, Path("notes"), watch))).sources
+    assert (sources.seed_urls, sources.feeds, sources.watch_urls) == ((), tuple(feeds), tuple(watch))
+    assert Path(sources.folder) == tmp_path / "notes"
+    assert sources.private_hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("sources", "word"), [(NewSources(watch=["https://a.org/"]), "--feed"), (NewSources(folder=Path("/no/such")), "--folder")]
+)
+def test_new_refuses_what_has_nothing_to_read(settings: Settings, sources: NewSources, word: str) -> None:
+    with pytest.raises(DomainError, match=word):
+        new_domain(settings, "d", DESCRIPTION, sources)
+
+
+def test_new_lets_the_guard_pass_exactly_the_private_hosts_that_are_named(settings: Settings) -> None:
+    urls = ["http://127.0.0.1:8000/", "http://localhost/x", "https://example.org/", "http://[::1]:9/", "http://10.0.0.7/"]
+    sources = read_domain(new_domain(settings, "d", DESCRIPTION, NewSources(urls))).sources
+    assert sources.private_hosts == ("127.0.0.1:8000", "localhost:80", "::1:9", "10.0.0.7:80")
+
+
+@pytest.mark.parametrize("sources", [NewSources(["https://a.org/"]), NewSources(feeds=["https://a.org/f"], folder=Path(__file__).parent)])
+def test_every_key_that_a_new_file_mentions_holds_once_it_is_uncommented(sources: NewSources, tmp_path: Path) -> None:
+    lines = domain_text("d", DESCRIPTION, sources).split("\n")
+    bare = [line[2:] if line.startswith("# ") and (" = " in line or "[" in line[:3]) else line for line in lines]
+    (tmp_path / "d.toml").write_text("\n".join(bare), encoding="utf-8")
+    found = read_domain(tmp_path / "d.toml")
+    assert found.sources.search is not None
+    assert found.sources.github == ("owner/repo",)
+    assert (found.freshness_hours, found.budget.max_iterations) == (168, 5)
 
 
 def test_a_port_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
