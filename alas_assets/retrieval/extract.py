@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import psutil
 from pydantic import Field, ValidationError
 
 from alas_assets.provenance.ids import short_id
@@ -32,6 +33,7 @@ _WORKER = Path(__file__).with_name("extract_worker.py")
 _MAX_ANSWER = 64 << 20
 _START_SECONDS = 60.0
 _MOST_READERS = 8
+_AT_WORK = 0.5
 
 
 class Extracted(Record):
@@ -132,13 +134,15 @@ class _Reader:
         assert worker.stdin is not None
         assert worker.stdout is not None
         request = json.dumps({"path": str(path), "url": url, "content_type": content_type}) + "\n"
+        worked = _processor_seconds(worker.pid)
         try:
             worker.stdin.write(request.encode())
             worker.stdin.flush()
             line = _read_line(worker.stdout.fileno(), time.monotonic() + self._seconds)
         except TimeoutError:
+            worked = _processor_seconds(worker.pid) - worked
             self.stop()
-            return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; its markup is too heavy")
+            return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; {_why_late(worked, self._seconds)}")
         except OSError:
             line = b""
         if not line:
@@ -194,6 +198,22 @@ class _Reader:
         if self._errors is not None:
             self._errors.close()
             self._errors = None
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return how long a process has worked so far; 0 where it is gone."""
+    try:
+        spent = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return spent.user + spent.system
+
+
+def _why_late(worked: float, seconds: float) -> str:
+    """Tell a page that is too heavy from a machine that is too busy: of its limit, a reader at work uses most as processor time."""
+    if worked >= _AT_WORK * seconds:
+        return "its markup is too heavy"
+    return f"its reader got {worked:.1f} s of processor time in them, so the machine was too busy; the next run reads it again"
 
 
 def _read_line(pipe: int, until: float) -> bytes:

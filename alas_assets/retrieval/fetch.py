@@ -88,8 +88,8 @@ class _PageFailure(Exception):
 class _Transient(_PageFailure):
     """No answer at all: worth another try."""
 
-    def __init__(self, url: httpx2.URL, budget: _Budget, words: str) -> None:
-        super().__init__(f"no answer from {url} within {budget}: {words}")
+    def __init__(self, url: httpx2.URL, words: str) -> None:
+        super().__init__(f"no answer from {url}: {words}")
         self.words = words
 
 
@@ -277,7 +277,7 @@ class _Session:
                     if delay is not None:
                         host.delay = max(host.delay, min(float(delay), _MAX_CRAWL_DELAY))
         if isinstance(host.robots_problem, _Transient):  # the host is down: say so of the page that was asked for
-            raise _PageFailure(f"no answer from {url} within {self._sources.timeout_seconds:g} s: {host.robots_problem.words}")
+            raise _PageFailure(f"no answer from {url}: {host.robots_problem.words}")
         if host.robots_problem is not None:
             raise _PageFailure(host.robots_problem.reason, host.robots_problem.status)
         if host.robots is None or not host.robots.can_fetch(str(url), ROBOT_NAME):
@@ -329,7 +329,7 @@ class _Session:
             except TimeoutError as error:
                 raise _PageFailure(f"{url} did not answer in full within {budget} (sources.timeout_seconds)") from error
             except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-                raise _Transient(url, budget, _network_words(error)) from error
+                raise _Transient(url, _network_words(error)) from error
             except httpx2.DecodingError as error:
                 raise _PageFailure(f"{url} is not encoded as its Content-Encoding says: {error}") from error
             except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, httpcore2.UnsupportedProtocol, ValueError) as error:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.retrieval.extract import Extracted, Extractor
+from alas_assets.retrieval.extract import Extracted, Extractor, _why_late
 from alas_assets.retrieval.fetch import Fetched
 from alas_assets.retrieval.readers import Unreadable, read_page
 from alas_assets_tests.retrieval.documents import cve, lines, osv, pdf
@@ -352,6 +352,19 @@ def test_a_page_that_takes_too_long_is_stopped_and_the_next_page_is_read(store: 
         assert "within 2 s" in extractor.extract(heavy).reason
         after = fetched(store, f"<main><h1>After</h1>{FILLER}</main>".encode())
         assert extractor.extract(after).title == "After"
+
+
+def test_a_page_that_comes_late_on_a_busy_machine_is_not_called_too_heavy(store: ArtifactStore) -> None:
+    with Extractor(store, seconds=1) as extractor:
+        extractor.extract(fetched(store, f"<main><h1>First</h1>{FILLER}</main>".encode()))
+        worker = extractor._readers[0].worker
+        assert worker is not None
+        worker.send_signal(signal.SIGSTOP)  # as if others had all of the processor
+        reason = extractor.extract(fetched(store, f"<main><h1>Late</h1>{FILLER}</main>".encode())).reason
+        assert "too busy" in reason
+        assert "too heavy" not in reason
+        assert "too heavy" in _why_late(0.6, 1.0)
+        assert extractor.extract(fetched(store, f"<main><h1>Late</h1>{FILLER}</main>".encode())).title == "Late"
 
 
 def test_a_killed_worker_costs_one_page_and_is_replaced(store: ArtifactStore) -> None:

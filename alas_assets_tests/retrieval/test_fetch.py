@@ -177,7 +177,7 @@ def test_a_trickling_server_meets_the_total_deadline_and_does_not_hold_up_others
 
 def test_an_unreachable_host_is_named_with_the_cause(store: ArtifactStore, site: Site) -> None:
     got = Fetcher(site.sources(private_hosts=("127.0.0.1:1",), timeout_seconds=20), store).fetch_many(["http://127.0.0.1:1/"])[0]
-    assert got.reason == "no answer from http://127.0.0.1:1/ within 20 s: connection refused"
+    assert got.reason == "no answer from http://127.0.0.1:1/: connection refused"
     assert got.status is None
 
 
