@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import date
 from importlib import import_module
@@ -185,10 +185,14 @@ class _Memory:
         return hits
 
 
-def hit(url: object, title: object, snippet: object, published: object) -> Hit | None:
-    """Make a hit of what a provider said, or None where it leads to no web page."""
-    address = web_url(url)
-    return Hit(address, plain(title, MAX_TITLE), plain(snippet, MAX_SNIPPET), iso_time(published)) if address else None
+def hits_of(said: Iterable[tuple[object, object, object, object]]) -> list[Hit]:
+    """Make hits of what a provider said, (url, title, snippet, date) each; what leads to no web page is left out."""
+    found = ((web_url(url), title, snippet, published) for url, title, snippet, published in said)
+    return [
+        Hit(address, plain(title, MAX_TITLE), plain(snippet, MAX_SNIPPET), iso_time(published))
+        for address, title, snippet, published in found
+        if address
+    ]
 
 
 def _chosen(hits: list[Hit], limit: int, since: date | None) -> list[Hit]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from alas_assets.retrieval.finding.endpoint import Endpoint, items
-from alas_assets.retrieval.finding.search import Access, Hit, SearchProvider, hit
+from alas_assets.retrieval.finding.search import Access, Hit, SearchProvider, hits_of
 
 _MOST = 20
 
@@ -28,11 +28,9 @@ class Brave:
         answer = endpoint.ask(lambda: endpoint.get_json("/res/v1/web/search", asked, {"X-Subscription-Token": self._access.key}))
         if isinstance(answer, dict) and answer.get("type") == "search" and "web" not in answer:  # so it says that it found nothing
             return []
-        found = (
-            hit(item.get("url"), item.get("title"), item.get("description"), item.get("page_age"))
-            for item in items(answer, "web", "results")
+        return hits_of(
+            (item.get("url"), item.get("title"), item.get("description"), item.get("page_age")) for item in items(answer, "web", "results")
         )
-        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hit
+from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hits_of
 
 _RANGES = ((1, "d"), (7, "w"), (31, "m"), (366, "y"))
 
@@ -32,8 +32,7 @@ class DuckDuckGo:
             raise SearchError(
                 f"duckduckgo found nothing or refused, which its client does not tell apart ({type(error).__name__})"
             ) from error
-        found = (hit(one.get("href"), one.get("title"), one.get("body"), "") for one in results)
-        return [one for one in found if one]
+        return hits_of((one.get("href"), one.get("title"), one.get("body"), "") for one in results)
 
 
 def open_with(access: Access) -> SearchProvider:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from alas_assets.retrieval.finding.endpoint import Endpoint
-from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hit
+from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hits_of
 
 if TYPE_CHECKING:
     import httpx
@@ -36,8 +36,7 @@ class Exa:
                     raise SearchError("exa answered something that is not what its client reads") from error
 
         results = endpoint.ask(talk)
-        found = (hit(one.url, one.title, "", one.published_date) for one in results)
-        return [one for one in found if one]
+        return hits_of((one.url, one.title, "", one.published_date) for one in results)
 
 
 def open_with(access: Access) -> SearchProvider:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 from alas_assets.retrieval.finding.endpoint import Endpoint, items
-from alas_assets.retrieval.finding.search import Access, Hit, SearchProvider, hit
+from alas_assets.retrieval.finding.search import Access, Hit, SearchProvider, hits_of
 
 _ADVICE = {403: "its JSON answers are off; add `json` to search.formats in its settings.yml"}
 _RANGES = ((1, "day"), (31, "month"), (366, "year"))
@@ -24,10 +24,9 @@ class SearXNG:
             asked["time_range"] = window
         endpoint = Endpoint(self._access, _ADVICE)
         answer = endpoint.ask(lambda: endpoint.get_json("/search", asked, {}))
-        found = (
-            hit(item.get("url"), item.get("title"), item.get("content"), item.get("publishedDate")) for item in items(answer, "results")
+        return hits_of(
+            (item.get("url"), item.get("title"), item.get("content"), item.get("publishedDate")) for item in items(answer, "results")
         )
-        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 from alas_assets.retrieval.finding.endpoint import Endpoint, items
-from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hit
+from alas_assets.retrieval.finding.search import Access, Hit, SearchError, SearchProvider, hits_of
 
 _ADVICE = {432: "the plan's limit is reached", 433: "the limit of what is paid by use is reached"}
 
@@ -34,10 +34,9 @@ class Tavily:
                     raise SearchError("tavily answered something that is not what its client reads") from error
 
         answer = endpoint.ask(talk)
-        found = (
-            hit(item.get("url"), item.get("title"), item.get("content"), item.get("published_date")) for item in items(answer, "results")
+        return hits_of(
+            (item.get("url"), item.get("title"), item.get("content"), item.get("published_date")) for item in items(answer, "results")
         )
-        return [one for one in found if one]
 
 
 def open_with(access: Access) -> SearchProvider:
