@@ -24,6 +24,7 @@ STRICT = "strict"
 _PAIRS_PER_TOPIC = 10
 _NAMED = 3
 _NAME_CHARS = 90
+_ALSO = re.compile(r"\s*also right:", re.IGNORECASE)
 _RIGHT_OF = re.compile(r"(\d{1,6}) (?:of|out of|/) (\d{1,6})")
 
 Answer = dict[str, Any]
@@ -93,7 +94,7 @@ def _topics(library: Library, outlines: dict[int, Block], pages: dict[int, str],
 
 def _title(block: Block) -> str:
     line = next((line for line in block.text.split("\n") if line.strip()), "")
-    line = re.sub(r"^\s*(?:title\s*:|#+)\s*", "", line, flags=re.IGNORECASE)
+    line = re.sub(r"^\s*(?:(?:title|name)\s*:|#+)\s*", "", line, flags=re.IGNORECASE)
     return fold(line)[:_NAME_CHARS] or f"Page {block.number}"
 
 
@@ -189,7 +190,8 @@ def _paraphrase(library: Library, prompt: Prompt) -> Answer:
         pair = next((found for line in known if (found := library.asking(line, reference))), None)
         told = {normalise(line) for line in known}
         further = [text for text in pair.asked if normalise(text) not in told] if pair else []
-        items.append({"item": number, "phrasings": further[:count]})
+        if further[:count]:  # an item that nothing is known for is left out, as no empty list is an answer
+            items.append({"item": number, "phrasings": further[:count]})
     return {"items": items}
 
 
@@ -220,7 +222,7 @@ def _judge(library: Library, prompt: Prompt, strict: bool) -> Answer:
 
 def _right_answers(library: Library, question: str, reference: str) -> list[str]:
     """Return what counts as right: what the reference says, and what is recorded for the question if the two agree."""
-    given = [fold(part) for line in reference.split("\n") for part in line.split(" | ")]
+    given = [fold(part) for line in reference.split("\n") for part in _ALSO.sub("", line).split("; " if _ALSO.match(line) else "\n")]
     pair = library.asking(question, reference)
     recorded = [pair.short_answer, *pair.aliases] if pair else []
     return [text for text in dict.fromkeys((*recorded, *given)) if text]
@@ -235,12 +237,13 @@ def _revise(prompt: Prompt) -> Answer:
     for number, block in _shown(prompt, "topic").items():
         name = _title(block)
         mastered = _is_mastered(block)
+        told = re.search(r"^summary:\s*(\S.*)$", block.text, re.IGNORECASE | re.MULTILINE)
         topics.append(
             {
                 "topic": number,
                 "kind": "advanced" if mastered else "remediation",
                 "name": _unused(f"{name}, {'in more depth' if mastered else 'once more'}", name, number, names),
-                "summary": f"{'What else there is to know of' if mastered else 'What was missed of'} {name}",
+                "summary": f"{'What else there is to know of' if mastered else 'What was missed of'} {told[1] if told else name}",
                 "objectives": [f"State {'further facts' if mastered else 'the facts that were missed'} of {name}"],
             }
         )

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.standin.answers import STRICT, answer
-from alas_assets.standin.forms import SchemaError, fitted, written
+from alas_assets.standin.forms import SchemaError, emptiest, fitted, written
 from alas_assets.standin.matching import Library
 from alas_assets.standin.reading import UnreadablePromptError, read_prompt
 
@@ -29,6 +29,7 @@ MODELS = ("stand-in", f"stand-in-{STRICT}")
 Ability = Literal["auto", "schema", "json", "xml", "lines"]
 """The most that the server does about an answer's form: enforce a JSON schema (auto and schema), any JSON, or nothing."""
 
+NO_MODEL = "This is a stand-in and not a model. It answers a teacher's prompts from recorded pairs, and nothing else."
 MOST_BYTES = 16 << 20
 _DEEPEST = 100
 _CHARS_PER_TOKEN = 4
@@ -108,11 +109,7 @@ def _say(library: Library, asked: _Asked, ability: Ability) -> _Said:
     if kind not in ("text", "json_object", "json_schema"):
         raise _Refused(f"response format {str(kind)[:80]!r} is not known; text, json_object and json_schema are")
     try:
-        prompt = read_prompt(asked.system, asked.user)
-        found = answer(library, prompt, asked.model)
-        text = written(
-            fitted(found, asked.wanted.get("schema")) if kind == "json_schema" else found, prompt.form if kind == "text" else "json"
-        )
+        text = _text(library, asked, str(kind))
     except UnreadablePromptError as error:
         raise _Refused(f"this is a stand-in and not a model, it reads only a teacher's prompts: {error}") from error
     except SchemaError as error:
@@ -122,6 +119,18 @@ def _say(library: Library, asked: _Asked, ability: Ability) -> _Said:
     if cut and asked.most_tokens is not None:
         text, tokens = text[: asked.most_tokens * _CHARS_PER_TOKEN], asked.most_tokens
     return _Said(text, cut, _tokens(asked.system + asked.user), tokens)
+
+
+def _text(library: Library, asked: _Asked, kind: str) -> str:
+    if not asked.system.strip():  # no task at all: whoever asks wants to know what the server can do
+        if kind == "text":
+            return NO_MODEL
+        return json.dumps(emptiest(asked.wanted.get("schema")) if kind == "json_schema" else {}, ensure_ascii=False)
+    prompt = read_prompt(asked.system, asked.user)
+    found = answer(library, prompt, asked.model)
+    if kind == "json_schema":
+        found = fitted(found, asked.wanted.get("schema"))
+    return written(found, prompt.form if kind == "text" else "json")
 
 
 def _tokens(text: str) -> int:

@@ -80,6 +80,15 @@ def fitted(value: Any, schema: Any) -> Any:
     return _Fitting(schema).fit(value, schema, "answer", 0)
 
 
+def emptiest(schema: Any) -> Any:
+    """Return the emptiest value that a JSON schema allows.
+
+    Raises:
+        SchemaError: There is none.
+    """
+    return _Fitting(schema).empty(schema, "answer", 0)
+
+
 class _Fitting:
     """Fits values to one schema; a schema is hostile input, so depth and steps are bounded."""
 
@@ -116,7 +125,7 @@ class _Fitting:
         required = schema.get("required")
         for key in required if isinstance(required, list) else []:
             if isinstance(key, str) and key not in fit:
-                fit[key] = self._empty(properties.get(key, {}), f"{where}.{_short(key)}", depth + 1)
+                fit[key] = self.empty(properties.get(key, {}), f"{where}.{_short(key)}", depth + 1)
         return fit
 
     def _first_fitting(self, value: Any, schemas: list[Any], where: str, depth: int) -> Any:
@@ -128,13 +137,13 @@ class _Fitting:
                 why = str(error)
         raise SchemaError(why)
 
-    def _empty(self, schema: Any, where: str, depth: int) -> Any:
+    def empty(self, schema: Any, where: str, depth: int) -> Any:
         """Return the emptiest value that a schema allows."""
         schema = self._enter(schema, where, depth)
         if isinstance(schema.get("enum"), list) and schema["enum"]:
             return schema["enum"][0]
         if isinstance(schema.get("anyOf"), list) and schema["anyOf"]:
-            return self._empty(schema["anyOf"][-1], where, depth + 1)
+            return self.empty(schema["anyOf"][-1], where, depth + 1)
         kind = schema.get("type", "null")
         kind = kind[0] if isinstance(kind, list) and kind else kind
         if kind == "object":

@@ -26,6 +26,7 @@ _MARKS = frozenset("`*\\|")
 _SAME = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " "})
 _WORD = re.compile(r"[a-z0-9]+")
 _COMMON = frozenset("a an and as at by for from in into is it its of on or the this to was what with html index new python".split())  # noqa: SIM905
+_LABEL = re.compile(r"(?mi)^(?:title|summary|headings):")
 _LEAST_LIKE = 0.12  # cosine of an outline and a page's topics below which they have nothing to do with each other
 
 
@@ -180,8 +181,8 @@ def _page_words(page: str, pairs: Sequence[RecordedPair]) -> dict[str, float]:
 
 def _outline_words(text: str) -> dict[str, float]:
     """Return what an outline is about: its first line, the title, most of all."""
-    title, _, rest = text.strip().partition("\n")
-    words: dict[str, float] = {word: 3.0 for word in _tokens(title.partition(":")[2] if title.lower().startswith("title:") else title)}
+    title, _, rest = _LABEL.sub("", text).strip().partition("\n")
+    words: dict[str, float] = dict.fromkeys(_tokens(title), 3.0)
     for word in _tokens(rest):
         words[word] = min(words.get(word, 0.0) + 1.0, 4.0)
     return words
