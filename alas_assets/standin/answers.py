@@ -15,7 +15,7 @@ from alas_assets.provenance.ids import fold
 from alas_assets.standin.matching import Library, Standing
 from alas_assets.standin.pairs import RecordedPair
 from alas_assets.standin.reading import Block, Prompt, UnreadablePromptError
-from alas_assets.synthesis.wording import mentions, normalise
+from alas_assets.synthesis.wording import normalise
 from alas_assets.teachers.protocol import GradeRequest
 
 STRICT = "strict"
@@ -24,6 +24,10 @@ STRICT = "strict"
 _PAIRS_PER_TOPIC = 10
 _NAMED = 3
 _NAME_CHARS = 90
+_SAID = "What the page says of"
+_MISSED = "What was missed of"
+_FURTHER = "What else there is to know of"
+_SAYS = re.compile(rf"^\s*(?:(?:name|summary|objective|state)\s*:\s*)?(?:(?:{_MISSED}|{_FURTHER}):? )?(?:{_SAID} )?", re.IGNORECASE)
 _ALSO = re.compile(r"\s*also right:", re.IGNORECASE)
 _RIGHT_OF = re.compile(r"(\d{1,6}) (?:of|out of|/) (\d{1,6})")
 
@@ -81,9 +85,9 @@ def _topics(library: Library, outlines: dict[int, Block], pages: dict[int, str],
             plan.append(
                 {
                     "name": name,
-                    "summary": f"{title}: {', '.join(subjects)}" if subjects else title,
+                    "summary": f"{_SAID} {', '.join(subjects)}" if subjects else f"{_SAID} {title}",
                     "prerequisites": before[-1:],
-                    "objectives": [f"State what the page says of {subject}" for subject in subjects] or [f"State the facts of {title}"],
+                    "objectives": [f"{_SAID} {subject}" for subject in subjects or [title]],
                     "difficulty": _commonest([pair.difficulty for pair in pairs]) or "Medium",
                     "pages": [number],
                 }
@@ -147,11 +151,17 @@ def _commonest(values: Sequence[str]) -> str:
 def _write(library: Library, prompt: Prompt) -> Answer:
     passages = _shown(prompt, "passage")
     found = library.standing(list(passages.values()))
-    topic = "\n".join(block.text for block in prompt.of("topic"))
-    named = [one for one in found if mentions(topic, one.pair.topic)]
+    subjects = {subject for block in prompt.of("topic") for subject in _subjects(block)}
+    named = [one for one in found if normalise(one.pair.topic) in subjects]
     count = prompt.count("pairs", _PAIRS_PER_TOPIC)
     phrasings = prompt.count(r"(?:other |further )?(?:ways|phrasings)", 100)
     return {"pairs": [_pair(one, phrasings) for one in _spread(named or found)[:count]]}
+
+
+def _subjects(topic: Block) -> set[str]:
+    """Return the recorded topics that a topic may be made of: its own plans name them in a list, others as the whole of a line."""
+    lines = [_SAYS.sub("", line) for line in topic.text.split("\n")]
+    return {normalise(part) for line in lines for part in (line, *line.split(", "))}
 
 
 def _spread(found: Sequence[Standing]) -> list[Standing]:
@@ -243,8 +253,8 @@ def _revise(prompt: Prompt) -> Answer:
                 "topic": number,
                 "kind": "advanced" if mastered else "remediation",
                 "name": _unused(f"{name}, {'in more depth' if mastered else 'once more'}", name, number, names),
-                "summary": f"{'What else there is to know of' if mastered else 'What was missed of'} {told[1] if told else name}",
-                "objectives": [f"State {'further facts' if mastered else 'the facts that were missed'} of {name}"],
+                "summary": f"{_FURTHER if mastered else _MISSED}: {told[1] if told else name}",
+                "objectives": [f"{_FURTHER if mastered else _MISSED} {name}"],
             }
         )
     return {"topics": topics}
