@@ -135,10 +135,10 @@ def _topic(item: PlannedTopic, task: PlanTask, hooks: Hooks) -> list[Topic]:
     return [
         Topic(
             topic_id="",
-            name=item.name,
-            summary=item.summary,
-            prerequisites=item.prerequisites,
-            objectives=item.objectives,
+            name=line(item.name, 160),
+            summary=line(item.summary, 600),
+            prerequisites=[line(name, 160) for name in item.prerequisites],
+            objectives=[line(objective, 400) for objective in item.objectives],
             difficulty=item.difficulty,
             urls=[page.url for page in pages],
             heading=_heading(item.name, pages),
@@ -260,7 +260,13 @@ def _next_topic(item: NextTopic, task: ReviseTask, hooks: Hooks) -> Topic | None
             hooks.trouble(Trouble(purpose="revise", item=item.name, attempt=task.attempt, reason=reason, text=item.model_dump_json()))
         return None
     topic = task.topics[item.topic - 1][0]
-    told = {"name": item.name, "summary": item.summary, "objectives": item.objectives, "parent": topic.topic_id, "origin": item.kind}
+    told = {
+        "name": line(item.name, 160),
+        "summary": line(item.summary, 600),
+        "objectives": [line(objective, 400) for objective in item.objectives],
+        "parent": topic.topic_id,
+        "origin": item.kind,
+    }
     if item.kind == "remediation":
         return topic.model_copy(update={"topic_id": short_id("remediation", topic.topic_id), **told})
     advanced = {"topic_id": short_id("advanced", topic.topic_id, normalise(item.name)), "prerequisites": [topic.name], "difficulty": "Hard"}

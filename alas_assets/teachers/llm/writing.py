@@ -13,10 +13,11 @@ from typing import Self
 
 from alas_assets.evaluation import grading
 from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, Topic
-from alas_assets.synthesis.quotes import FoldedText
-from alas_assets.synthesis.wording import hard_tokens, mentions, normalise
+from alas_assets.synthesis.consensus import stem
+from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
 from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, simpler_form, unread
+from alas_assets.teachers.llm.citing import stretch
 from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
@@ -234,7 +235,10 @@ def write(
         refused += [_refused_pair(pair, "over the topic's budget of pairs") for pair in found[max_pairs:]]
         pairs.append(found[:max_pairs])
         rejected.append(refused)
-    _add_wordings(asker, making, [pair for found in pairs for pair in found], wanted(phrasings), form, again, hooks)
+    everything = [pair for found in pairs for pair in found]
+    _refuse_shared_wordings(everything)
+    _add_wordings(asker, making, everything, wanted(phrasings), form, again, hooks)
+    _refuse_shared_wordings(everything)
     return [_written(found, refused, phrasings) for found, refused in zip(pairs, rejected, strict=True)]
 
 
@@ -242,26 +246,63 @@ def _take(items: Sequence[WrittenPair], task: WriteTask, most: int, found: list[
     if not items:
         refused.append(_refused(task, "the teacher found no fact in these passages", ""))
     for i, item in enumerate(items):
-        chunk = _chunk_of(item, task)
+        chunk, quote = _cited(item, task)
         if chunk is None:
             refused.append(_refused(task, f"names passage {item.passage} of {len(task.parts)}, and its quote stands in none", _said(item)))
         elif i >= most:
             refused.append(_refused(task, "more pairs than were asked for", _said(item), chunk))
         else:
-            found.append(_opened(task.topic, chunk, item))
+            found.append(_opened(task.topic, chunk, item.model_copy(update={"quote": quote})))
 
 
-def _chunk_of(item: WrittenPair, task: WriteTask) -> str | None:
-    """Return the chunk that a pair cites; only for a number that was not shown the one that holds its quote, None where none does."""
-    if 1 <= item.passage <= len(task.parts):
-        return task.parts[item.passage - 1].chunk_id
-    return next((part.chunk_id for part in task.parts if FoldedText(part.text).locate(item.quote) is not None), None)
+def _cited(item: WrittenPair, task: WriteTask) -> tuple[str | None, str]:
+    """Return the chunk that a pair cites, and its quote with the marks that the passage has.
+
+    The model's own number stands, also where another passage holds the quote; only for a number that was not shown it is the one that
+    does, and None where none does.
+    """
+    own = task.parts[item.passage - 1] if 1 <= item.passage <= len(task.parts) else None
+    for part in (*((own,) if own else ()), *task.parts):
+        quote = stretch(item.quote, part.text)
+        if quote is not None:
+            return (own or part).chunk_id, quote
+    return (own.chunk_id if own else None), item.quote
 
 
 def _opened(topic: Topic, chunk: str, item: WrittenPair) -> _Pair:
     answer = item.short_answer
     aliases = [alias for alias in dict.fromkeys(item.aliases) if alias != answer and not mentions(item.question, alias)]
     return _Pair(topic, chunk, item, aliases, usable([item.question, *item.phrasings], answer, aliases))
+
+
+def _refuse_shared_wordings(pairs: Sequence[_Pair]) -> None:
+    """Refuse a further wording that also asks for another answer, such as "What is its name?".
+
+    The questions themselves stay: where two pages answer one question differently, that is for consensus to find (R7), and a vague
+    wording must not make it see a dispute between facts that have none.
+    """
+    asked: dict[tuple[str, ...], list[_Pair]] = {}
+    for pair in pairs:
+        for wording in pair.usable.kept:
+            asked.setdefault(_content(wording), []).append(pair)
+    for pair in pairs:
+        own, answer = _content(pair.written.question), normalise(pair.written.short_answer)
+        shared = [
+            wording
+            for wording in pair.usable.kept
+            if _content(wording) != own
+            and any(
+                normalise(other.written.short_answer) != answer and _content(other.written.question) != own
+                for other in asked[_content(wording)]
+            )
+        ]
+        kept = tuple(wording for wording in pair.usable.kept if wording not in shared)
+        pair.usable = Usable(kept, (*pair.usable.refused, *((wording, "wording asks for another fact too") for wording in shared)))
+
+
+def _content(text: str) -> tuple[str, ...]:
+    meant = grading.content_words(text)
+    return tuple(stem(word) for word in words(text) if word in meant)
 
 
 def _refused(task: WriteTask, reason: str, text: str, chunk: str = "") -> RejectedDraft:
@@ -307,10 +348,10 @@ def kind_of(answer: str) -> AnswerKind:
     kind = grading.kind_of(answer)
     if kind != "phrase":
         return kind  # type: ignore[return-value]
-    words = grading.words(answer)
+    said = grading.words(answer)
     if len(answer.split()) == 1 and (hard_tokens(answer) or "`" in answer or "()" in answer) and not answer[0].isdigit():
         return "identifier"
-    return "quantity" if words and words[0][0].isdigit() and len(words) <= 3 else "phrase"
+    return "quantity" if said and said[0][0].isdigit() and len(said) <= 3 else "phrase"
 
 
 # ------------------------------------------------------------------------------------------------ more wordings
@@ -359,7 +400,8 @@ def _entry_blocks(entry: tuple[tuple[str, ...], tuple[str, ...]], number: int) -
 
 def _add_wordings(asker: Asker, making: Making, pairs: Sequence[_Pair], enough: int, form: Form, again: int, hooks: Hooks) -> None:
     """Ask for further wordings of the pairs that have too few; what does not come is missed by curation, which says so."""
-    short = [(i, pair) for i, pair in enumerate(pairs) if pair.usable.kept and len(pair.usable.kept) < enough]
+    least = enough - 1  # the last probe is worth no call of its own
+    short = [(i, pair) for i, pair in enumerate(pairs) if pair.usable.kept and len(pair.usable.kept) < least]
     by_count: dict[int, list[tuple[int, _Pair]]] = {}
     for i, pair in short:
         by_count.setdefault(enough - len(pair.usable.kept), []).append((i, pair))
@@ -371,7 +413,8 @@ def _add_wordings(asker: Asker, making: Making, pairs: Sequence[_Pair], enough: 
             places = tuple(group[0].number for group in packed)
             chosen = tuple(entries[place] for place in places)
             tasks.append(ParaphraseTask(form=form, making=making, entries=chosen, places=places, count=count))
-    for outcomes in ask_until_read(asker, tasks, PARAPHRASE, again, hooks):
+    # What is missing costs a wording and no fact, so it is asked again once at most.
+    for outcomes in ask_until_read(asker, tasks, PARAPHRASE, min(again, 1), hooks):
         for outcome in outcomes:
             for item in outcome.reading.items if outcome.reading else []:
                 _add(pairs, outcome.task, item)

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.evaluation import grading
@@ -253,6 +253,7 @@ def test_an_empty_answer_and_a_missing_gold_need_no_judge() -> None:
     assert asker.calls == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=8), st.text(max_size=200), st.sampled_from(FORMS))
 def test_whatever_judge_and_student_say_there_is_a_grade_for_each_and_credit_only_for_what_was_asked(
     answers: list[str], said: str, form: Form

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.teachers.llm.fences import Block, data, fenced, split
@@ -79,6 +79,7 @@ def test_no_data_closes_its_block_or_opens_another(text: str) -> None:
     assert "\x00" not in call.user
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8") | st.sampled_from("[]|\n end12passage"), max_size=60), min_size=1, max_size=4))
 def test_blocks_are_read_back_as_they_were_whatever_they_hold(all_texts: list[str]) -> None:
     made = [Block("passage", i, text, title=text) for i, text in enumerate(all_texts, start=1)]
@@ -91,6 +92,7 @@ def test_the_nonce_is_another_where_the_data_is_another() -> None:
     assert fenced([Block("answer", 1, "a")])[:22] != fenced([Block("answer", 1, "b")])[:22]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=3000), st.integers(500, 900))
 def test_a_long_passage_is_shown_in_pieces_that_fit_and_lose_no_word(text: str, limit: int) -> None:
     pieces = split(Block("passage", 1, text, "title"), limit)
@@ -98,6 +100,7 @@ def test_a_long_passage_is_shown_in_pieces_that_fit_and_lose_no_word(text: str, 
     assert "".join("".join(piece.text for piece in pieces).split()) == "".join(data(text).split())
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.lists(st.floats(0.01, 5), min_size=1, max_size=8))
 def test_shares_add_up(total: int, weights: list[float]) -> None:
     assert sum(shares(total, weights)) == total

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.synthesis.wording import WORDING_SHARE, shared_wording
@@ -54,6 +54,7 @@ def test_what_is_worded_like_a_training_phrasing_is_not_held_out() -> None:
     assert held == lonely(9)[-3:]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(lonely(12) + [text.replace("?", " then?") for text in lonely(12)]), unique=True), st.integers(1, 9))
 def test_a_template_has_one_role_and_no_probe_is_worded_like_what_is_trained(asked: list[str], train: int) -> None:
     made = assign(asked, train)

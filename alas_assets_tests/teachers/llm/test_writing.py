@@ -276,6 +276,39 @@ def test_a_number_that_was_not_shown_is_replaced_by_the_passage_that_holds_the_q
     assert [draft.reason for draft in result.rejected] == ["names passage 99 of 4, and its quote stands in none"]
 
 
+def test_a_quote_that_lost_the_marks_of_the_passage_is_given_them_back() -> None:
+    given_ = assignment()
+
+    def answer(call: ModelCall) -> str:
+        return render([pair(n, t, quote=t.replace("`", "").strip()) for n, t in texts(call, "passage").items()], "json", WRITE)
+
+    [result] = teacher(ScriptedAsker(answer)).write([given_], 10, 6)
+    assert "`--amber`" in result.facts[0].quote
+    assert curated(result, given_).filter("accepted")["fact_id"].n_unique() == 4
+
+
+def test_a_vague_wording_that_asks_for_two_facts_is_refused_for_both_and_costs_neither() -> None:
+    all_given = [assignment(2, topic="t1", name="a.html"), assignment(2, topic="t2", name="b.html")]
+
+    def answer(call: ModelCall) -> str:
+        made = [pair(n, t) for n, t in texts(call, "passage").items()]
+        return render([{**each, "phrasings": [*each["phrasings"], "What is that flag called?"]} for each in made], "json", WRITE)
+
+    results = teacher(ScriptedAsker(answer)).write(all_given, 10, 6)
+    said = {(draft.text, draft.reason) for result in results for draft in result.rejected}
+    assert said == {("What is that flag called?", "wording asks for another fact too")}
+    assert all(len(fact.phrasings) == 10 for result in results for fact in result.facts)
+
+
+def test_one_question_with_two_answers_stays_for_consensus_to_find() -> None:
+    _, other = page([SENTENCE.format("birch", 0)], "b.html", title="Quill 3.2")
+    both = [assignment(1), Assignment(Topic(topic_id="t2", name="Flags", urls=[]), other)]
+    one, two = teacher(ScriptedAsker(good)).write(both, 10, 6)
+    assert [fact.answer for fact in (*one.facts, *two.facts)] == ["--amber", "--birch"]
+    assert [phrasing.text for phrasing in one.facts[0].phrasings] == [phrasing.text for phrasing in two.facts[0].phrasings]
+    assert one.rejected == two.rejected == []
+
+
 def test_no_invented_or_stitched_quote_and_no_answer_beside_its_quote_is_ever_accepted() -> None:
     given_ = assignment()
 

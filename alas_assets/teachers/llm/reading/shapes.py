@@ -59,6 +59,7 @@ def _capital(value: Any) -> Any:
 
 Number = Annotated[int, BeforeValidator(_number), Field(ge=0)]
 Prose = Annotated[str, BeforeValidator(_text)]
+Name = Annotated[str, BeforeValidator(_text), Field(max_length=160, pattern=r"\w[^\n]*\w")]
 Member = Annotated[str, Field(min_length=1, max_length=400)]
 Texts = Annotated[list[Member], BeforeValidator(_list), Field(max_length=60)]
 
@@ -72,7 +73,7 @@ class Item(BaseModel):
 class PlannedTopic(Item):
     """A topic as a planner proposes it (P1)."""
 
-    name: Annotated[Prose, Field(min_length=2, max_length=160)]
+    name: Name
     summary: Annotated[str, _clipped(600)] = ""
     prerequisites: Texts = []
     objectives: Texts = []
@@ -116,7 +117,7 @@ class NextTopic(Item):
 
     topic: Number
     kind: Annotated[Literal["remediation", "advanced"], BeforeValidator(_word)]
-    name: Annotated[Prose, Field(min_length=2, max_length=160)]
+    name: Name
     summary: Annotated[str, _clipped(600)] = ""
     objectives: Texts = []
 
