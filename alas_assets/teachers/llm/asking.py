@@ -1,0 +1,164 @@
+"""Asking many things at once, and again what could not be read: each time simpler and smaller, all that is left in one batch (S3, S11).
+
+What is asked is a `Task`; how calls travel is the `Asker`'s matter.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
+
+from alas_assets.records import Record
+from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose
+from alas_assets.teachers.llm.prompts import Form
+from alas_assets.teachers.llm.reading import Reading, Rejected, UnreadableError, read_reply
+from alas_assets.teachers.llm.reading.shapes import Shape, T
+
+
+class Progress(Record):
+    """How far one kind of asking is; `total` grows where something is asked again."""
+
+    purpose: Purpose
+    item: str
+    done: int
+    total: int
+
+
+class Trouble(Record):
+    """Something that could not be used, also where it was asked again and then answered (S10)."""
+
+    purpose: Purpose
+    item: str
+    attempt: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Who is told while models are asked.
+
+    Attributes:
+        progress: Told of every reply, as it comes.
+        trouble: Told of every answer, or part of one, that cannot be used.
+    """
+
+    progress: Callable[[Progress], None] | None = None
+    trouble: Callable[[Trouble], None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """One thing to ask.
+
+    Attributes:
+        form: How its answer is written.
+        attempt: How often it was asked before.
+    """
+
+    form: Form
+    attempt: int = 0
+
+    @abstractmethod
+    def call(self) -> ModelCall:
+        """Return the call; equal tasks make equal calls."""
+
+    def simpler(self) -> Sequence[Self]:
+        """Return what is asked in its place when its answer cannot be read: the same once more, where nothing simpler is known."""
+        return [replace(self, attempt=self.attempt + 1)]
+
+
+K = TypeVar("K", bound=Task)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[K, T]):
+    """What became of one asking: a reading, or the reason why there is none, with the raw text."""
+
+    task: K
+    reading: Reading[T] | None
+    reason: str = ""
+    text: str = ""
+
+
+def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int, hooks: Hooks) -> list[list[Outcome[K, T]]]:
+    """Ask every task, and what could not be read again in simpler and smaller parts.
+
+    Args:
+        asker: Answers calls, many at a time.
+        tasks: What to ask.
+        shape: What all their answers hold.
+        again: How often one task is asked again at most.
+        hooks: Who is told.
+
+    Returns:
+        For each task the outcomes of the parts that it ended in, in order; a task that was read at once has one.
+
+    Raises:
+        EndpointError: No further call makes sense.
+        BudgetSpentError: The cap is reached.
+    """
+    ended: dict[tuple[int, ...], Outcome[K, T]] = {}
+    pending: list[tuple[tuple[int, ...], K]] = [((i,), task) for i, task in enumerate(tasks)]
+    done = total = 0
+    while pending:
+        total += len(pending)
+        calls = [task.call() for _, task in pending]
+        replies = asker.ask(calls, _counted(calls, done, total, hooks))
+        done += len(replies)
+        following: list[tuple[tuple[int, ...], K]] = []
+        for (path, task), call, reply in zip(pending, calls, replies, strict=True):
+            outcome = _outcome(task, shape, call, reply, hooks)
+            if outcome.reading is not None and (outcome.reading.items or not outcome.reading.rejected):
+                ended[path] = outcome
+            elif task.attempt < again and not reply.failure and reply.finish != "filtered":
+                following += [((*path, i), part) for i, part in enumerate(task.simpler())]
+            else:
+                ended[path] = outcome
+        pending = following
+    grouped: list[list[Outcome[K, T]]] = [[] for _ in tasks]
+    for path in sorted(ended):
+        grouped[path[0]].append(ended[path])
+    return grouped
+
+
+def _counted(calls: Sequence[ModelCall], done: int, total: int, hooks: Hooks) -> Callable[[int, ModelReply], None] | None:
+    if hooks.progress is None:
+        return None
+    tell, came = hooks.progress, [done]
+
+    def told(place: int, _: ModelReply) -> None:
+        came[0] += 1
+        tell(Progress(purpose=calls[place].purpose, item=calls[place].item, done=came[0], total=total))
+
+    return told
+
+
+def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks: Hooks) -> Outcome[K, T]:
+    def trouble(reason: str, text: str) -> None:
+        if hooks.trouble is not None:
+            hooks.trouble(Trouble(purpose=call.purpose, item=call.item, attempt=call.attempt, reason=reason, text=text))
+
+    try:
+        reading = read_reply(reply, task.form, shape)
+    except UnreadableError as error:
+        trouble(error.reason, error.text)
+        return Outcome(task, None, error.reason, error.text)
+    for item in reading.rejected:
+        trouble(item.reason, item.text)
+    return Outcome(task, reading)
+
+
+def unread(outcome: Outcome[K, T]) -> list[Rejected]:
+    """Return what an outcome leaves unused: the whole answer, or the items of it that were rejected."""
+    return [Rejected(outcome.reason, outcome.text)] if outcome.reading is None else outcome.reading.rejected
+
+
+_SIMPLER: dict[Form, Form] = {"schema": "xml", "json": "xml", "xml": "lines", "lines": "lines"}
+
+
+def simpler_form(form: Form) -> Form:
+    """Return a form that is easier to write."""
+    return _SIMPLER[form]

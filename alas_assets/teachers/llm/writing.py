@@ -1,0 +1,431 @@
+"""Asking a model for cited pairs on many topics at once, and turning its answers into drafts (S1-S4).
+
+Whether a quote stands in its passage and a pair may be trained on is decided by `synthesis.curate`, never here: a wrong citation
+stays as the model gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Self
+
+from alas_assets.evaluation import grading
+from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, Topic
+from alas_assets.synthesis.consensus import stem
+from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
+from alas_assets.teachers.endpoint.calls import Asker, ModelCall
+from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, simpler_form, unread
+from alas_assets.teachers.llm.citing import stretch
+from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
+from alas_assets.teachers.llm.making import Making, shares
+from alas_assets.teachers.llm.prompts import Form
+from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
+from alas_assets.teachers.llm.wordings import PROBES, Usable, assign, usable, wanted
+from alas_assets.teachers.protocol import Assignment, Written
+
+MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application": 0.2, "analysis": 0.1, "synthesis": 0.1}
+"""The mix of categories that is asked for where the domain names none (S6)."""
+
+_PASSAGES_PER_CALL = 200
+_PAIR_TOKENS = 120  # of a pair without its phrasings, as JSON
+_WORDING_TOKENS = 28
+_PARAPHRASES_PER_CALL = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """A passage, or a piece of a long one, as a call shows it."""
+
+    chunk_id: str
+    title: str
+    text: str
+
+    def block(self, number: int) -> Block:
+        """Return it as a numbered block."""
+        return Block("passage", number, self.text, self.title)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteTask(Task):
+    """Some passages of a topic, of which pairs are to be made."""
+
+    making: Making
+    mix: tuple[tuple[Category, float], ...]
+    topic: Topic
+    parts: tuple[Part, ...]
+    pairs: int
+    phrasings: int
+
+    def call(self) -> ModelCall:
+        """Return the call."""
+        counts = shares(self.pairs, [share for _, share in self.mix])
+        mix = ", ".join(f"{count} {category}" for (category, _), count in zip(self.mix, counts, strict=True) if count)
+        context = line(self.making.context, 200)
+        return self.making.call(
+            "write",
+            WRITE,
+            self.form,
+            {
+                "description": self.making.about,
+                "context": f"Questions are placed by these words or by what they name: {context}" if context else "",
+                "count": self.pairs,
+                "mix": mix,
+                "phrasings": self.phrasings,
+                "held": min(PROBES, self.phrasings),
+            },
+            [_topic_block(self.topic), *(part.block(i) for i, part in enumerate(self.parts, start=1))],
+            item=self.topic.name,
+            attempt=self.attempt,
+        )
+
+    def simpler(self) -> Sequence[Self]:
+        """Fewer pairs; then half the passages; then a simpler form."""
+        attempt, fewer = self.attempt + 1, ceil(self.pairs / 2)
+        if attempt == 1:
+            return [replace(self, attempt=attempt, pairs=fewer)]
+        if attempt == 2 and len(self.parts) > 1 and self.pairs > 1:
+            middle = ceil(len(self.parts) / 2)
+            return [replace(self, attempt=attempt, pairs=fewer, parts=half) for half in (self.parts[:middle], self.parts[middle:])]
+        return [replace(self, attempt=attempt, pairs=fewer, form=simpler_form(self.form))]
+
+
+def _topic_block(topic: Topic) -> Block:
+    lines = [f"Name: {line(topic.name, 160)}"]
+    if topic.summary.strip():
+        lines.append(f"Summary: {line(topic.summary, 500)}")
+    lines += [f"Objective: {line(objective, 160)}" for objective in topic.objectives[:5]]
+    if topic.origin == "remediation":
+        lines.append("State: the learner got this wrong before; the same facts may be asked again, in new words.")
+    elif topic.origin == "advanced":
+        lines.append("State: the plain facts are known; ask for those that are asked for less often.")
+    return Block("topic", 1, "\n".join(lines))
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for one assignment, and what of it is not asked at all."""
+
+    tasks: list[WriteTask]
+    unasked: list[RejectedDraft]
+
+
+def tasks_for(assignment: Assignment, making: Making, mix: Mapping[Category, float], max_pairs: int, phrasings: int, form: Form) -> Plan:
+    """Pack a topic's passages into calls and share its pairs among them by length.
+
+    A call asks for no more pairs than its answer has tokens for; where a topic has more calls than pairs, calls that lie evenly over
+    its passages are asked.
+    """
+    topic = assignment.topic
+    parts = _parts(assignment, making.page_chars)
+    if not parts or max_pairs < 1:
+        reason = "no pair was asked for" if max_pairs < 1 else "no passage of its pages lies under its heading"
+        return Plan([], [RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=reason)])
+    per_call = max(1, making.max_tokens // (_PAIR_TOKENS + _WORDING_TOKENS * phrasings))
+    packs = _packs(parts, making.page_chars, ceil(max_pairs / per_call))
+    chosen = packs
+    if len(packs) > max_pairs:
+        chosen = [packs[i * len(packs) // max_pairs] for i in range(max_pairs)]
+    counts = _at_least_one(shares(max_pairs, [sum(len(part.text) for part in pack_) for pack_ in chosen]))
+    tasks = [
+        WriteTask(
+            form=form,
+            making=making,
+            mix=tuple(mix.items()),
+            topic=topic,
+            parts=tuple(pack_),
+            pairs=min(count, per_call),
+            phrasings=phrasings,
+        )
+        for pack_, count in zip(chosen, counts, strict=True)
+    ]
+    asked = {part.chunk_id for pack_ in chosen for part in pack_}
+    left = list(dict.fromkeys(part.chunk_id for part in parts if part.chunk_id not in asked))
+    reason = f"passage not shown: the topic has room for {max_pairs} pairs and more calls of page_chars than that"
+    return Plan(tasks, [RejectedDraft(topic_id=topic.topic_id, chunk_id=chunk, text=topic.name, reason=reason) for chunk in left])
+
+
+def _parts(assignment: Assignment, page_chars: int) -> list[Part]:
+    wanted_heading = normalise(assignment.topic.heading or "")
+    parts: list[Part] = []
+    for row in assignment.passages.iter_rows(named=True):
+        path = [heading for heading in row["heading_path"] or [] if heading]
+        if wanted_heading and wanted_heading not in {normalise(heading) for heading in path}:
+            continue
+        title = " > ".join(dict.fromkeys([row["title"] or "", *path])).strip(" >")
+        whole = Part(row["chunk_id"], title, row["text"] or "")
+        parts += [replace(whole, text=piece.text) for piece in split(whole.block(1), page_chars)]
+    return parts
+
+
+def _packs(parts: Sequence[Part], page_chars: int, least: int) -> list[list[Part]]:
+    """Pack passages into calls of at most `page_chars`, and into at least so many calls where there are passages enough."""
+    blocks = [[part.block(i)] for i, part in enumerate(parts, start=1)]
+    packs = pack(blocks, page_chars, _PASSAGES_PER_CALL)
+    if len(packs) < least:
+        packs = pack(blocks, page_chars, max(1, len(parts) // least))
+    return [[parts[group[0].number - 1] for group in groups] for groups in packs]
+
+
+def _at_least_one(counts: list[int]) -> list[int]:
+    """Give every call a pair, taken from those that have most."""
+    counts = list(counts)
+    for i, count in enumerate(counts):
+        if count == 0:
+            counts[max(range(len(counts)), key=lambda j: (counts[j], -j))] -= 1
+            counts[i] = 1
+    return counts
+
+
+# ------------------------------------------------------------------------------------------------ drafts
+
+
+@dataclass
+class _Pair:
+    """A pair as written, with where it points and its wordings so far."""
+
+    topic: Topic
+    chunk_id: str
+    written: WrittenPair
+    aliases: list[str]
+    usable: Usable
+
+
+def write(
+    asker: Asker,
+    making: Making,
+    assignments: Sequence[Assignment],
+    max_pairs: int,
+    phrasings: int,
+    *,
+    mix: Mapping[Category, float],
+    form: Form,
+    again: int,
+    hooks: Hooks,
+) -> list[Written]:
+    """Ask for pairs on all assignments in one batch, then for the wordings that are missing in another; one result each, in order.
+
+    Args:
+        asker: Answers calls.
+        making: How calls are made.
+        assignments: Topics with their passages.
+        max_pairs: Facts per topic at most.
+        phrasings: Training phrasings per fact.
+        mix: The categories wanted, as shares.
+        form: How answers are written.
+        again: Askings again of what cannot be read.
+        hooks: Who is told.
+    """
+    plans = [tasks_for(assignment, making, mix, max_pairs, wanted(phrasings) - 1, form) for assignment in assignments]
+    outcomes = iter(ask_until_read(asker, [task for plan in plans for task in plan.tasks], WRITE, again, hooks))
+    pairs: list[list[_Pair]] = []
+    rejected: list[list[RejectedDraft]] = []
+    for plan in plans:
+        found: list[_Pair] = []
+        refused = list(plan.unasked)
+        for task in plan.tasks:
+            for outcome in next(outcomes):
+                refused += [_refused(outcome.task, item.reason, item.text) for item in unread(outcome)]
+                if outcome.reading is not None:
+                    _take(outcome.reading.items, outcome.task, task.pairs, found, refused)
+        refused += [_refused_pair(pair, "over the topic's budget of pairs") for pair in found[max_pairs:]]
+        pairs.append(found[:max_pairs])
+        rejected.append(refused)
+    everything = [pair for found in pairs for pair in found]
+    _refuse_shared_wordings(everything)
+    _add_wordings(asker, making, everything, wanted(phrasings), form, again, hooks)
+    _refuse_shared_wordings(everything)
+    return [_written(found, refused, phrasings) for found, refused in zip(pairs, rejected, strict=True)]
+
+
+def _take(items: Sequence[WrittenPair], task: WriteTask, most: int, found: list[_Pair], refused: list[RejectedDraft]) -> None:
+    if not items:
+        refused.append(_refused(task, "the teacher found no fact in these passages", ""))
+    for i, item in enumerate(items):
+        chunk, quote = _cited(item, task)
+        if chunk is None:
+            refused.append(_refused(task, f"names passage {item.passage} of {len(task.parts)}, and its quote stands in none", _said(item)))
+        elif i >= most:
+            refused.append(_refused(task, "more pairs than were asked for", _said(item), chunk))
+        else:
+            found.append(_opened(task.topic, chunk, item.model_copy(update={"quote": quote})))
+
+
+def _cited(item: WrittenPair, task: WriteTask) -> tuple[str | None, str]:
+    """Return the chunk that a pair cites, and its quote with the marks that the passage has.
+
+    The model's own number stands, also where another passage holds the quote; only for a number that was not shown it is the one that
+    does, and None where none does.
+    """
+    own = task.parts[item.passage - 1] if 1 <= item.passage <= len(task.parts) else None
+    for part in (*((own,) if own else ()), *task.parts):
+        quote = stretch(item.quote, part.text)
+        if quote is not None:
+            return (own or part).chunk_id, quote
+    return (own.chunk_id if own else None), item.quote
+
+
+def _opened(topic: Topic, chunk: str, item: WrittenPair) -> _Pair:
+    answer = item.short_answer
+    aliases = [alias for alias in dict.fromkeys(item.aliases) if alias != answer and not mentions(item.question, alias)]
+    return _Pair(topic, chunk, item, aliases, usable([item.question, *item.phrasings], answer, aliases))
+
+
+def _refuse_shared_wordings(pairs: Sequence[_Pair]) -> None:
+    """Refuse a further wording that also asks for another answer, such as "What is its name?".
+
+    The questions themselves stay: where two pages answer one question differently, that is for consensus to find (R7), and a vague
+    wording must not make it see a dispute between facts that have none.
+    """
+    asked: dict[tuple[str, ...], list[_Pair]] = {}
+    for pair in pairs:
+        for wording in pair.usable.kept:
+            asked.setdefault(_content(wording), []).append(pair)
+    for pair in pairs:
+        own, answer = _content(pair.written.question), normalise(pair.written.short_answer)
+        shared = [
+            wording
+            for wording in pair.usable.kept
+            if _content(wording) != own
+            and any(
+                normalise(other.written.short_answer) != answer and _content(other.written.question) != own
+                for other in asked[_content(wording)]
+            )
+        ]
+        kept = tuple(wording for wording in pair.usable.kept if wording not in shared)
+        pair.usable = Usable(kept, (*pair.usable.refused, *((wording, "wording asks for another fact too") for wording in shared)))
+
+
+def _content(text: str) -> tuple[str, ...]:
+    meant = grading.content_words(text)
+    return tuple(stem(word) for word in words(text) if word in meant)
+
+
+def _refused(task: WriteTask, reason: str, text: str, chunk: str = "") -> RejectedDraft:
+    chunk = chunk or (task.parts[0].chunk_id if len({part.chunk_id for part in task.parts}) == 1 else "")
+    return RejectedDraft(topic_id=task.topic.topic_id, chunk_id=chunk, text=text or task.topic.name, reason=reason)
+
+
+def _refused_pair(pair: _Pair, reason: str, text: str = "") -> RejectedDraft:
+    return RejectedDraft(topic_id=pair.topic.topic_id, chunk_id=pair.chunk_id, text=text or _said(pair.written), reason=reason)
+
+
+def _said(item: WrittenPair) -> str:
+    return f"{item.question} / {item.short_answer} / {item.quote}"
+
+
+def _written(pairs: Iterable[_Pair], refused: list[RejectedDraft], phrasings: int) -> Written:
+    facts: list[DraftFact] = []
+    for pair in pairs:
+        refused += [_refused_pair(pair, reason, text) for text, reason in pair.usable.refused if text]
+        if not pair.usable.kept:
+            refused.append(_refused_pair(pair, "no wording without the answer"))
+            continue
+        item = pair.written
+        facts.append(
+            DraftFact(
+                topic_id=pair.topic.topic_id,
+                chunk_id=pair.chunk_id,
+                quote=item.quote,
+                answer=item.short_answer,
+                aliases=pair.aliases,
+                answer_kind=kind_of(item.short_answer),
+                category=item.category,
+                difficulty=item.difficulty,
+                rationale=item.rationale,
+                phrasings=assign(pair.usable.kept, phrasings),
+            )
+        )
+    return Written(facts=facts, rejected=refused)
+
+
+def kind_of(answer: str) -> AnswerKind:
+    """Return the kind of a short answer by its form: what grading reads as a value, a name in code style, a count, else a phrase."""
+    kind = grading.kind_of(answer)
+    if kind != "phrase":
+        return kind  # type: ignore[return-value]
+    said = grading.words(answer)
+    if len(answer.split()) == 1 and (hard_tokens(answer) or "`" in answer or "()" in answer) and not answer[0].isdigit():
+        return "identifier"
+    return "quantity" if said and said[0][0].isdigit() and len(said) <= 3 else "phrase"
+
+
+# ------------------------------------------------------------------------------------------------ more wordings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParaphraseTask(Task):
+    """Questions that want further wordings; each with the wordings it has and with what they must not hold."""
+
+    making: Making
+    entries: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    places: tuple[int, ...]
+    count: int
+
+    def call(self) -> ModelCall:
+        """Return the call."""
+        return self.making.call(
+            "paraphrase",
+            PARAPHRASE,
+            self.form,
+            {"count": self.count},
+            [block for i, entry in enumerate(self.entries, start=1) for block in _entry_blocks(entry, i)],
+            item=f"{len(self.entries)} questions, the first is {self.entries[0][0][0]}",
+            attempt=self.attempt,
+        )
+
+    def simpler(self) -> Sequence[Self]:
+        """Half the questions, then a simpler form."""
+        attempt = self.attempt + 1
+        if attempt == 1 and len(self.entries) > 1:
+            middle = ceil(len(self.entries) / 2)
+            return [
+                replace(self, attempt=attempt, entries=self.entries[part], places=self.places[part])
+                for part in (slice(None, middle), slice(middle, None))
+            ]
+        return [replace(self, attempt=attempt, form=simpler_form(self.form))]
+
+
+def _entry_blocks(entry: tuple[tuple[str, ...], tuple[str, ...]], number: int) -> list[Block]:
+    wordings, answers = entry
+    return [
+        Block("question", number, cut("\n".join(line(wording, 400) for wording in wordings), 1_600)),
+        Block("reference", number, cut("\n".join(line(answer, 160) for answer in answers), 600)),
+    ]
+
+
+def _add_wordings(asker: Asker, making: Making, pairs: Sequence[_Pair], enough: int, form: Form, again: int, hooks: Hooks) -> None:
+    """Ask for further wordings of the pairs that have too few; what does not come is missed by curation, which says so."""
+    least = enough - 1  # the last probe is worth no call of its own
+    short = [(i, pair) for i, pair in enumerate(pairs) if pair.usable.kept and len(pair.usable.kept) < least]
+    by_count: dict[int, list[tuple[int, _Pair]]] = {}
+    for i, pair in short:
+        by_count.setdefault(enough - len(pair.usable.kept), []).append((i, pair))
+    tasks: list[ParaphraseTask] = []
+    for count, members in sorted(by_count.items()):
+        entries = {i: (pair.usable.kept, (pair.written.short_answer, *pair.aliases)) for i, pair in members}
+        groups = [_entry_blocks(entry, i) for i, entry in entries.items()]
+        for packed in pack(groups, making.page_chars, _PARAPHRASES_PER_CALL):
+            places = tuple(group[0].number for group in packed)
+            chosen = tuple(entries[place] for place in places)
+            tasks.append(ParaphraseTask(form=form, making=making, entries=chosen, places=places, count=count))
+    # What is missing costs a wording and no fact, so it is asked again once at most.
+    for outcomes in ask_until_read(asker, tasks, PARAPHRASE, min(again, 1), hooks):
+        for outcome in outcomes:
+            for item in outcome.reading.items if outcome.reading else []:
+                _add(pairs, outcome.task, item)
+
+
+def _add(pairs: Sequence[_Pair], task: ParaphraseTask, item: MoreWordings) -> None:
+    if not 1 <= item.item <= len(task.places):
+        return
+    pair = pairs[task.places[item.item - 1]]
+    more = usable([*pair.usable.kept, *item.phrasings], pair.written.short_answer, pair.aliases)
+    pair.usable = Usable(more.kept, (*pair.usable.refused, *more.refused))
+
+
+__all__ = ["MIX", "kind_of", "tasks_for", "write"]
