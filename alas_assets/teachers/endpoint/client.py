@@ -209,7 +209,6 @@ class Endpoint:
         self.tuning = tuning or Tuning()
         self.progress = Progress(currency=budget.currency)
         self._key = key
-        self._secrets = (key.get_secret_value(),) if len(key) >= _LEAST_SECRET else ()
         self._log = log or (lambda _: None)
         self._on_progress = on_progress or (lambda _: None)
         self._cap = Cap.of(budget, self.cell)
@@ -294,7 +293,7 @@ class Endpoint:
         return self._circuit.is_open or self._busy.is_open
 
     def _clean(self, text: str) -> str:
-        return redact(text, self._secrets)
+        return redact(text, (self._key.get_secret_value(),) if len(self._key) >= _LEAST_SECRET else ())
 
     def _error(self, message: str) -> EndpointError:
         return EndpointError(self._clean(message))
@@ -509,30 +508,32 @@ class _Session:
             return earlier[question.key]
         used = 0
         while True:
-            dialect = endpoint._dialects.get(question.model, Dialect())
-            found, counts = await self._in_turn(question, api, dialect, last=used + 1 >= endpoint.settings.attempts)
+            found, counts = await self._in_turn(question, api, last=used + 1 >= endpoint.settings.attempts)
             if isinstance(found, CallRow):
                 return found
-            if found.setting and endpoint._dialects.get(question.model, dialect) != dialect:
+            if found.kind == "setting" and found.scope == "transient":
                 continue
             used += counts
             if found.scope != "transient" or used >= endpoint.settings.attempts or endpoint._is_down:
                 return found
             await self._sleep(self._pause(found, used))
 
-    def _learn(self, model: str, sent_as: Dialect, fault: Fault) -> None:
-        """Change how a model is asked after it refused a setting."""
-        known = self._endpoint._dialects.get(model, Dialect())
-        if known == sent_as and (learnt := sent_as.without(fault.setting)) != sent_as:
+    def _learn(self, model: str, sent_as: Dialect, fault: Fault) -> Fault:
+        """Ask a model otherwise after it refused a setting; the fault passes if there is another way."""
+        learnt = sent_as.without(fault.setting)
+        if learnt == sent_as:
+            return fault
+        if self._endpoint._dialects.get(model, Dialect()) == sent_as:
             self._endpoint._dialects[model] = learnt
             self._endpoint._log(f"teacher {model}: takes no {fault.setting}; asked without it from now on")
+        return replace(fault, scope="transient")
 
     def _pause(self, fault: Fault, used: int) -> float:
         tuning = self._endpoint.tuning
         pause = min(tuning.longest_wait, tuning.first_wait * 2 ** max(0, used - 1)) * self._jitter.uniform(0.5, 1.0)
         return max(pause, min(fault.wait or 0.0, tuning.longest_retry_after))
 
-    async def _in_turn(self, question: Question, api: Api, dialect: Dialect, last: bool) -> tuple[CallRow | Fault, bool]:
+    async def _in_turn(self, question: Question, api: Api, last: bool) -> tuple[CallRow | Fault, bool]:
         """Attempt a call once, alone while it is not known that the endpoint is up; also tell whether the attempt counts."""
         endpoint = self._endpoint
         if not endpoint._is_healthy:
@@ -541,12 +542,12 @@ class _Session:
                 if not endpoint._is_healthy:
                     at = time.monotonic()
                     await self._sleep(max(endpoint._circuit.wait(at), endpoint._busy.wait(at)))
-                    found = await self._attempt(question, api, dialect, last)
-                    if isinstance(found, Fault) and question.purpose != "probe" and not found.setting:
+                    found = await self._attempt(question, api, last)
+                    if isinstance(found, Fault) and question.purpose != "probe":
                         await self._stop_if_final(found, question.model)  # before the next one takes its turn
                     # nobody answers the door: that is not this call's fault, and the circuit ends it
                     return found, not (isinstance(found, Fault) and found.kind == "connection")
-        return await self._attempt(question, api, dialect, last), True
+        return await self._attempt(question, api, last), True
 
     async def _stop_if_final(self, fault: Fault, model: str) -> None:
         try:
@@ -555,7 +556,7 @@ class _Session:
             self.stop(error)
             raise
 
-    async def _attempt(self, question: Question, api: Api, dialect: Dialect, last: bool) -> CallRow | Fault:
+    async def _attempt(self, question: Question, api: Api, last: bool) -> CallRow | Fault:
         """Send a call once, within its turn, and store what came of it."""
         endpoint = self._endpoint
         cost = endpoint._cost(question.model)
@@ -568,6 +569,7 @@ class _Session:
         except BaseException:
             endpoint.ledger.release(reservation)
             raise
+        dialect = endpoint._dialects.get(question.model, Dialect())
         started = time.monotonic()
         took = 0
         try:
@@ -579,9 +581,9 @@ class _Session:
                 self._note_success(row, sent_bound)
                 return endpoint.ledger.put(row, reservation)
             took = bound if found.billed else 0
-            self._note_fault(found, question, latency)
             if found.setting:
-                self._learn(question.model, dialect, found)
+                found = self._learn(question.model, dialect, found)
+            self._note_fault(found, question, latency)
             self._store_fault(found, question, latency, last, (took, money_bound if found.billed else 0.0), reservation)
             return found
         finally:
@@ -642,7 +644,8 @@ class _Session:
         self, fault: Fault, question: Question, latency: float, last: bool, charged: tuple[int, float], reservation: int | None
     ) -> None:
         endpoint = self._endpoint
-        ends = fault.scope != "transient" or (last and not (fault.kind == "connection" and not endpoint._circuit.healthy))
+        waited_for = fault.kind == "setting" or (fault.kind == "connection" and not endpoint._is_healthy)
+        ends = fault.scope != "transient" or (last and not waited_for)
         endpoint.ledger.put_attempt(
             AttemptRow(
                 key=question.key,
@@ -653,7 +656,7 @@ class _Session:
                 scope=fault.scope,
                 message=fault.message,
                 status=fault.status,
-                last=ends and not fault.setting,
+                last=ends,
                 latency=latency,
                 domain=endpoint.cell[0],
                 iteration=endpoint.cell[1],

@@ -13,7 +13,7 @@ from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.endpoint.client import Endpoint, Tuning, open_endpoint
 
 CELL = ("python-releases", 0)
-QUICK = Tuning(patience=1.5, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+QUICK = Tuning(patience=0.8, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
 
 
 def call(number: int, **changes: Any) -> ModelCall:
