@@ -1,0 +1,99 @@
+"""What an endpoint can do is found out once, by what comes back and not by what is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from alas_assets.teachers.endpoint.calls import EndpointError
+from alas_assets.teachers.endpoint.ledger import Ledger
+from alas_assets_tests.teachers.endpoint.conftest import Opener, calls
+from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, mixed
+
+AUTO = {"api": "auto", "answers": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("server", "shown", "answers"),
+    [
+        ({}, "chat, schema enforced", "schema"),
+        ({"schema": "ignore"}, "chat, schema ignored, JSON mode enforced; answers as xml", "xml"),
+        ({"schema": "refuse"}, "chat, schema refused, JSON mode enforced; answers as xml", "xml"),
+        ({"schema": "ignore", "json_mode": "ignore"}, "chat, schema ignored, JSON mode ignored; answers as xml", "xml"),
+        ({"schema": "refuse", "json_mode": "refuse"}, "chat, schema refused, JSON mode refused; answers as xml", "xml"),
+        ({"apis": ("responses",)}, "responses, schema enforced", "schema"),
+        ({"apis": ("responses",), "schema": "ignore"}, "responses, schema ignored, JSON mode enforced; answers as xml", "xml"),
+        ({"refuses": ("max_tokens", "temperature")}, "chat, schema enforced", "schema"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_it_is_seen_what_the_server_does(connect: Opener, server: dict, shown: str, answers: str) -> None:
+    with FaultServer(**server) as running:
+        found = connect(running.url, **AUTO).abilities("tiny")
+        assert len(running.seen) <= 4
+    assert (found.shown, found.answers) == (shown, answers)
+
+
+def test_a_model_that_writes_the_json_it_is_told_not_to_is_no_proof_unless_it_is_the_schema_s(connect: Opener) -> None:
+    with FaultServer(schema="ignore", json_mode="ignore", answer=lambda _: '{"birds": "nice"}') as server:
+        assert connect(server.url, **AUTO).abilities("tiny").schema == "ignored"
+
+
+def test_it_is_asked_once_per_endpoint_and_model_also_by_other_processes(connect: Opener) -> None:
+    with FaultServer(models=("tiny", "judge")) as server:
+        connect(server.url, **AUTO).abilities("tiny")
+        connect(server.url, **AUTO).abilities("tiny")
+        connect(server.url, **AUTO).ask(calls(3))
+        assert len(server.seen) == 1 + 3
+        connect(server.url, **AUTO, judges=("judge",)).abilities("judge")
+        assert len(server.seen) == 1 + 3 + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "probes"),
+    [
+        ({"api": "chat", "answers": "lines"}, 0),
+        ({"api": "auto", "answers": "lines"}, 1),
+        ({"api": "chat", "answers": "auto"}, 1),
+        ({"api": "responses", "answers": "json"}, 0),
+    ],
+)
+def test_what_the_domain_file_says_is_not_probed(connect: Opener, settings: dict, probes: int) -> None:
+    with FaultServer() as server:
+        endpoint = connect(server.url, **settings)
+        endpoint.ask(calls(2))
+        assert len(server.seen) == probes + 2
+        found = endpoint.abilities("tiny")
+    assert settings["api"] in ("auto", found.api)
+    assert settings["answers"] in ("auto", found.answers)
+
+
+def test_a_setting_that_was_probed_under_other_settings_is_probed_when_it_is_needed(connect: Opener) -> None:
+    with FaultServer() as server:
+        connect(server.url, api="auto", answers="xml").abilities("tiny")
+        assert connect(server.url, **AUTO).abilities("tiny").schema == "enforced"
+        assert connect(server.url, api="auto", answers="lines").abilities("tiny").answers == "lines"
+        assert connect(server.url, api="responses", answers="auto").abilities("tiny").api == "responses"
+
+
+def test_probes_get_through_faults(connect: Opener) -> None:
+    faults = tuple(fault for fault in FAULTS if fault not in ("length", "fenced"))
+    with FaultServer(plan=mixed(0.4, 11, faults), retry_after="0.05") as server:
+        found = connect(server.url, **AUTO, attempts=10, deadline_seconds=0.5).abilities("tiny")
+    assert found.shown == "chat, schema enforced"
+
+
+def test_a_probe_that_gets_no_answer_is_an_error_and_nothing_is_remembered(connect: Opener) -> None:
+    with FaultServer(plan=always("unavailable")) as server:
+        endpoint = connect(server.url, **AUTO, attempts=2)
+        with pytest.raises(EndpointError, match=r"teacher\.(url|api)"):
+            endpoint.ask(calls(5))
+        assert Ledger(endpoint.ledger.path).abilities(endpoint.endpoint, "tiny") is None
+
+
+def test_people_are_told_once(connect: Opener) -> None:
+    said: list[str] = []
+    with FaultServer() as server:
+        endpoint = connect(server.url, **AUTO, log=said.append)
+        endpoint.ask(calls(3))
+        endpoint.ask(calls(5))
+    assert [line.split(": ")[-1] for line in said] == ["chat, schema enforced"]

@@ -1,0 +1,248 @@
+"""Servers that fail: every call ends, nothing storms, and each error says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from alas_assets.teachers.endpoint.calls import EndpointError
+from alas_assets.teachers.endpoint.client import Tuning
+from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, call, calls
+from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, kinds, mixed
+
+TRANSIENT = [fault for fault in FAULTS if fault not in ("length", "fenced")]
+
+
+@pytest.mark.parametrize("fault", TRANSIENT)
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_fault_that_passes_costs_another_attempt_and_no_answer(connect: Opener, fault: str, api: str) -> None:
+    with FaultServer(plan=first(2, fault), retry_after="0.05") as server:
+        endpoint = connect(server.url, api=api, deadline_seconds=0.4)
+        reply = endpoint.ask([call(0)])[0]
+        assert reply.complete
+        assert len(server.asked) == 3
+    totals = endpoint.ledger.totals(CELL)[0]
+    assert sum(totals.faults.values()) == 2
+    assert (totals.calls, totals.failed) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", ["html", "broken", "empty", "truncated", "busy", "error"])
+def test_a_call_that_fails_for_itself_alone_is_a_reply_with_its_reason_and_a_row(connect: Opener, fault: str) -> None:
+    def plan(_: int, body: dict) -> str:
+        return fault if "number 7" in str(body) else ""
+
+    with FaultServer(plan=plan) as server:
+        endpoint = connect(server.url, attempts=3)
+        replies = endpoint.ask(calls(10))
+        assert sum(s.fault == fault for s in server.asked) == 3
+    assert [bool(r.failure) for r in replies] == [n == 7 for n in range(10)]
+    assert not replies[7].complete
+    assert [(row.item, row.last) for row in endpoint.ledger.failures(CELL)] == [("topic 7", True)]
+    assert endpoint.ledger.totals(CELL)[0].failed == 1
+
+
+def test_a_failed_call_is_asked_again_by_the_next_run(connect: Opener) -> None:
+    with FaultServer(plan=lambda n, body: "filter" if n == 0 else "") as server:
+        assert connect(server.url).ask([call(0)])[0].failure
+        assert connect(server.url).ask([call(0)])[0].complete
+        assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("fault", "finish"), [("filter", "filtered"), ("bad", "none")])
+def test_what_is_refused_for_good_is_asked_once(connect: Opener, fault: str, finish: str) -> None:
+    with FaultServer(plan=lambda _, body: fault if "number 3" in str(body) else "") as server:
+        replies = connect(server.url).ask(calls(6))
+        assert len(server.asked) == 6
+    assert replies[3].failure
+    assert replies[3].finish == finish
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_an_answer_that_is_cut_off_is_a_reply_and_no_failure(connect: Opener, api: str) -> None:
+    with FaultServer(plan=always("length")) as server:
+        reply = connect(server.url, api=api).ask([call(0)])[0]
+        assert len(server.asked) == 1
+    assert (reply.finish, reply.failure, reply.complete) == ("length", "", False)
+    assert reply.text
+
+
+def test_one_deadline_bounds_an_attempt_although_bytes_keep_coming(connect: Opener) -> None:
+    with FaultServer(plan=first(1, "drip"), drip_seconds=0.1) as server:
+        endpoint = connect(server.url, deadline_seconds=0.5)
+        assert endpoint.ask([call(0)])[0].complete
+        assert len(server.asked) == 2
+    assert endpoint.ledger.totals(CELL)[0].faults == {"timeout": 1}
+
+
+def test_retry_after_is_honoured_by_all_calls(connect: Opener) -> None:
+    with FaultServer(plan=first(1, "busy_wait"), retry_after="0.6") as server:
+        tuning = Tuning(patience=1.5, first_wait=0.01, longest_wait=0.05)
+        assert all(r.complete for r in connect(server.url, tuning=tuning).ask(calls(20)))
+        after = [s.at - server.asked[0].at for s in server.asked[1:]]
+    assert min(after) >= 0.6
+
+
+def test_a_longer_retry_after_is_cut(connect: Opener) -> None:
+    with FaultServer(plan=first(1, "busy_wait"), retry_after="3600") as server:
+        assert connect(server.url).ask([call(0)])[0].complete
+        assert len(server.asked) == 2
+
+
+def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(connect: Opener) -> None:
+    count = 1000
+    with FaultServer(plan=mixed(0.3, 17), latency=0.005, drip_seconds=0.02, retry_after="0.05") as server:
+        endpoint = connect(server.url, concurrency=50, deadline_seconds=0.8, attempts=8)
+        told: list[int] = []
+        replies = endpoint.ask(calls(count), lambda place, _: told.append(place))
+        assert set(kinds(server)) == {"", *FAULTS}
+        assert len(server.asked) <= 1.6 * count
+    assert sorted(told) == list(range(count))
+    assert sum(bool(r.failure) for r in replies) <= 0.01 * count
+    totals = endpoint.ledger.totals(CELL)[0]
+    assert totals.calls + totals.failed == count
+    assert totals.calls + sum(totals.faults.values()) == len(server.asked)
+
+
+def test_a_hard_limit_that_nobody_named_is_found_and_kept_without_losing_calls(connect: Opener) -> None:
+    """The server takes 4 at a time; 30 workers must find that out by being refused."""
+    with FaultServer(latency=0.02) as server:
+        server.plan = lambda _, body: "busy" if server.running >= 4 else ""
+        tuning = Tuning(patience=1.5, first_wait=0.05, longest_wait=0.5)
+        replies = connect(server.url, concurrency=30, attempts=10, tuning=tuning).ask(calls(150))
+    assert sum(bool(r.failure) for r in replies) == 0
+
+
+# ------------------------------------------------------------------------------------------------ the endpoint
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Give the address of a port that is held and not listened on."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Opener, nobody: str, count: int) -> None:
+    endpoint = connect(nobody)
+    started = time.monotonic()
+    with pytest.raises(EndpointError, match=r"127.0.0.1:\d+/v1 is down.*no connection.*teacher.url"):
+        endpoint.ask(calls(count))
+    assert time.monotonic() - started < 60
+    assert sum(endpoint.ledger.totals(CELL)[0].faults.values()) <= 20
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "error", "html", "reset"])
+def test_an_endpoint_that_only_fails_ends_the_batch_without_a_storm(connect: Opener, fault: str) -> None:
+    with FaultServer(plan=always(fault)) as server:
+        endpoint = connect(server.url, concurrency=50)
+        with pytest.raises(EndpointError, match="is down"):
+            endpoint.ask(calls(500))
+        assert len(server.seen) <= 40
+
+
+def test_an_endpoint_that_goes_down_in_the_middle_keeps_what_was_answered_and_ends(connect: Opener) -> None:
+    with FaultServer(plan=lambda n, _: "" if n < 100 else "unavailable", latency=0.01) as server:
+        endpoint = connect(server.url, concurrency=50)
+        with pytest.raises(EndpointError, match="is down"):
+            endpoint.ask(calls(1000))
+        assert len(server.seen) <= 100 + 50 + 40
+    assert endpoint.ledger.totals(CELL)[0].calls == 100
+
+
+def test_a_short_outage_is_sat_out(connect: Opener) -> None:
+    began: list[float] = []
+
+    def plan(number: int, _: dict) -> str:
+        if number < 30:
+            return ""
+        began.append(time.monotonic())
+        return "unavailable" if began[-1] - began[0] < 0.6 else ""
+
+    with FaultServer(plan=plan) as server:
+        replies = connect(server.url, tuning=Tuning(patience=5, first_wait=0.1, longest_wait=0.5)).ask(calls(200))
+    assert sum(bool(r.failure) for r in replies) == 0
+
+
+def test_nothing_but_busy_ends_too(connect: Opener) -> None:
+    with FaultServer(plan=always("busy")) as server:
+        tuning = Tuning(patience=0.3, first_wait=0.05, longest_wait=0.2)
+        with pytest.raises(EndpointError, match=r"takes no more calls.*429"):
+            connect(server.url, tuning=tuning, attempts=3).ask(calls(100))
+        assert len(server.seen) <= 100
+
+
+def test_a_hanging_endpoint_ends(connect: Opener) -> None:
+    with FaultServer(latency=30) as server:
+        tuning = Tuning(patience=0.2, first_wait=0.01, longest_wait=0.05)
+        with pytest.raises(EndpointError, match=r"teacher.deadline_seconds"):
+            connect(server.url, deadline_seconds=0.4, tuning=tuning).ask(calls(100))
+        assert len(server.seen) <= 4
+
+
+@pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
+@pytest.mark.parametrize("fault", ["key", "forbidden"])
+def test_a_wrong_key_is_said_after_one_call(connect: Opener, monkeypatch: pytest.MonkeyPatch, fault: str, settled: dict) -> None:
+    with FaultServer(plan=always(fault)) as server:
+        monkeypatch.setenv("MY_KEY", "canary-0123456789")
+        with pytest.raises(EndpointError, match=r"refuses the key.*MY_KEY right.*teacher.key_env"):
+            connect(server.url, key_env="MY_KEY", **settled).ask(calls(200))
+        assert len(server.seen) == 1
+
+
+def test_a_key_that_is_needed_and_not_set_is_said(connect: Opener) -> None:
+    with FaultServer(key="needed-0123456789") as server:
+        with pytest.raises(EndpointError, match="OPENAI_API_KEY is not set"):
+            connect(server.url).ask(calls(5))
+        assert len(server.seen) == 1
+        assert "authorization" not in server.seen[0].headers
+
+
+def test_a_spent_quota_ends_the_batch(connect: Opener) -> None:
+    with FaultServer(plan=always("quota")) as server:
+        with pytest.raises(EndpointError, match="quota is spent"):
+            connect(server.url).ask(calls(50))
+        assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
+def test_an_unknown_model_is_named_with_what_the_server_offers(connect: Opener, settled: dict) -> None:
+    with FaultServer(models=("llama-9", "qwen-7")) as server:
+        with pytest.raises(EndpointError, match=r"does not know the model 'tiny'; it offers llama-9, qwen-7 \(teacher.model"):
+            connect(server.url, **settled).ask(calls(50))
+        assert len([s for s in server.seen if s.path != "/v1/models"]) == 1
+
+
+@pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
+def test_a_wrong_address_is_said_with_how_one_looks(connect: Opener, settled: dict) -> None:
+    with FaultServer() as server:
+        with pytest.raises(EndpointError, match=r"teacher.url must be the base"):
+            connect(server.url.removesuffix("/v1") + "/wrong", **settled).ask(calls(50))
+        assert len(server.seen) <= 4
+
+
+def test_calls_that_are_all_refused_are_not_sent_to_the_end(connect: Opener) -> None:
+    with FaultServer(plan=always("bad")) as server:
+        with pytest.raises(EndpointError, match=r"refused the first 5 calls.*too long"):
+            connect(server.url).ask(calls(200))
+        assert len([s for s in server.seen if s.path != "/v1/models"]) == 5
+
+
+@pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("temperature", "max_tokens")])
+def test_a_setting_that_a_model_does_not_take_is_left_out_after_one_refusal(connect: Opener, refused: str, sent: str) -> None:
+    with FaultServer(refuses=(refused,)) as server:
+        replies = connect(server.url).ask(calls(30))
+        assert all(r.complete for r in replies)
+        assert len(server.asked) == 31
+        assert refused not in server.asked[-1].body
+        assert sent in server.asked[-1].body
+
+
+def test_a_body_without_end_is_cut(connect: Opener) -> None:
+    with FaultServer(answer=lambda _: "x" * 17_000_000) as server:
+        reply = connect(server.url, attempts=1, deadline_seconds=20, tuning=QUICK).ask([call(0)])[0]
+    assert "broke off" in reply.failure
