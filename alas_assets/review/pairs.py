@@ -18,7 +18,7 @@ from alas_assets.records import DraftFact, Phrasing, Record, as_pairs
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.sheet import Line, Problems
 from alas_assets.review.wording import visible, words_of
-from alas_assets.synthesis.wording import clean
+from alas_assets.synthesis.wording import clean, mentions
 
 ITEM = "q-"
 SEPARATOR = " | "
@@ -377,4 +377,6 @@ def refused_edits(reviewed: Reviewed, curated: pl.DataFrame, decisions: Sequence
             why[i] = "another decision in this file drops it"
         elif not any(row["accepted"] for row in found):
             why[i] = found[0]["reason"]
+        elif decision.new_answer and decision.new_aliases is None and not mentions(found[0]["quote"], found[0]["answer"]):
+            why[i] = "answer not in the quote; only the aliases are, and they name the old answer"
     return why

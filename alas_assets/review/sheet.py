@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alas_assets.provenance.store import write_atomic
 
-_ACTIVE = re.compile(r"[\s']*[=+\-@|%\d\uFF1D\uFF0B\uFF0D\uFF20]|[\t\r\n]")
+_ACTIVE = re.compile(r"[\s']*[=+\-@|%\d\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]")
 """Beginnings that a spreadsheet runs as a formula, or reads as a number or date and changes (3.10 becomes 3.1)."""
 
 _DELIMITERS = ",;\t"  # what spreadsheets write in different countries
@@ -89,7 +89,7 @@ def write_sheet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, 
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
-    writer.writerows([guard(row.get(name, "")) for name in columns] for row in rows)
+    writer.writerows([guard(row.get(name, "").strip()) for name in columns] for row in rows)
     write_atomic(path, buffer.getvalue().encode("utf-8-sig", "surrogatepass"))
 
 
