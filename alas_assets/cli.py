@@ -1,7 +1,8 @@
 """The `alas` command: the same Dagster instance and assets as the UI, from a terminal (O1, U2).
 
 Arguments, progress and exit codes live here (0 done, 1 the work failed, 2 wrong usage); every step is an asset or a
-function of a plain package. Dagster and the model are imported only by the commands that need them.
+function of a plain package. Groups of subcommands have a module each in `alas_assets.commands`. Dagster and the model are imported
+only by the commands that need them.
 """
 
 import contextlib
@@ -15,12 +16,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings
+from alas_assets.commands import review
+from alas_assets.commands.common import DomainKey, Home, err, out
+from alas_assets.commands.common import alas_of as _alas
+from alas_assets.commands.common import fail as _fail
+from alas_assets.commands.common import plain as _plain
+from alas_assets.commands.common import settings_at as _settings
+from alas_assets.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -34,15 +40,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep a small language model current: the same instance and assets as the Dagster UI.",
 )
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+app.add_typer(review.app, name="review")
 
 DEMO_DOMAIN = "python-releases"
 DEMO_ITERATIONS = 2
 NAMED_FAILURES = 20
-
-Home = Annotated[Path | None, typer.Option("--home", help="The store; outranks ALAS_HOME (default: data/store in the clone).")]
-DomainKey = Annotated[str, typer.Argument(metavar="DOMAIN", help="A domain's key: the name of its file without .toml.")]
 
 
 class TableFormat(StrEnum):
@@ -73,39 +75,6 @@ class Switch(StrEnum):
 
     on = "on"
     off = "off"
-
-
-def _fail(message: str, code: int = 1) -> NoReturn:
-    err.print(f"[bold red]error[/] {_plain(message)}")
-    raise typer.Exit(code)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _settings(home: Path | None) -> Settings:
-    try:
-        return load_settings(home)
-    except SettingError as error:
-        _fail(str(error), 2)
-
-
-def _alas(settings: Settings, domain: str | None = None) -> "Alas":
-    """Return the resource, after checking the domain so that a wrong key is wrong usage."""
-    from alas_assets.domains.catalog import load_domain
-    from alas_assets.domains.config import DomainError
-
-    if domain is not None:
-        try:
-            load_domain(settings, domain)
-        except DomainError as error:
-            _fail(str(error), 2)
-    from alas_assets.defs.resources import Alas
-
-    return Alas(home=str(settings.home))
 
 
 class _Progress:
@@ -595,8 +564,9 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
 
 
 def _print_scoreboard(alas: "Alas", domain: str) -> None:
-    from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair, rolled_back
+    from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair, human_agreement, rolled_back
     from alas_assets.evaluation.scoreboard import render_table, summary
+    from alas_assets.review.journal import ReviewError
 
     rows = domain_scoreboard(alas, domain)
     if rows.is_empty():
@@ -607,6 +577,11 @@ def _print_scoreboard(alas: "Alas", domain: str) -> None:
     out.print("\nThe newest iteration, all in all:")
     for line in summary(rows, exam_with_a_pair(alas, domain)):
         out.print(_plain(line))
+    try:
+        for line in human_agreement(alas, domain):
+            out.print(f"      {_plain(line)}")
+    except ReviewError as error:
+        _fail(str(error))
 
 
 def _print_pairs(alas: "Alas", cell: "Cell") -> None:

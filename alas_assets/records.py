@@ -232,6 +232,7 @@ class GateDecision(Record):
 
 _TEXT_LIST = pl.List(pl.String)
 _UTC = pl.Datetime("us", "UTC")
+_VERDICT = pl.Struct({"judge": pl.String, "label": pl.String, "error_type": pl.String, "explanation": pl.String})
 
 FETCH_SCHEMA = pl.Schema(
     {
@@ -316,15 +317,16 @@ QA_SCHEMA = pl.Schema(
         "iteration": pl.Int32,  # the iteration that wrote it
         "support": pl.Int32,  # registrable domains with a page that states the fact (R7); null where its quote was not found
         "disputed_with": _TEXT_LIST,  # fact_ids of other pages that answer the same question differently (R7)
+        "review": pl.String,  # what a person decided on it, who and when (S13); "" where nobody did
     }
 )
 """Accepted and rejected pairs side by side; only accepted `train` rows are ever trained on (S2, S10)."""
 
 
 def as_pairs(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a stored pair table with every column of `QA_SCHEMA`; one from before consensus has no support and no dispute."""
-    new = {"support": pl.lit(None, pl.Int32), "disputed_with": pl.lit([], _TEXT_LIST)}
-    return table.with_columns(value.alias(name) for name, value in new.items() if name not in table.columns)
+    """Return a stored pair table with every column of `QA_SCHEMA`; an older one has no support, no dispute or no review."""
+    new = {"support": pl.lit(None, pl.Int32), "disputed_with": pl.lit([], _TEXT_LIST), "review": pl.lit("")}
+    return table.with_columns(value.alias(name) for name, value in new.items() if name not in table.columns).select(QA_SCHEMA.names())
 
 
 PROBE_SCHEMA = pl.Schema(
@@ -370,15 +372,34 @@ ANSWER_SCHEMA = pl.Schema(
         "error_type": pl.String,  # omission | wrong version | misinterpretation | off topic | other; "" when correct
         "explanation": pl.String,
         "token_f1": pl.Float64,
-        "judge": pl.String,  # who graded
+        "judge": pl.String,  # who graded: the judges that were asked, or "rules" for the deterministic grade
         "base_hash": pl.String,
         "adapter_hash": pl.String,  # "" for base and rag
         "context_hash": pl.String,  # "" without retrieval
         "context_chunks": _TEXT_LIST,  # chunk ids that rag was shown
         "iteration": pl.Int32,
+        "rule_label": pl.String,  # the deterministic grade, whoever judged (E3)
+        "rule_explanation": pl.String,
+        "verdicts": pl.List(_VERDICT),  # what each judge said; `label` follows from them. Empty where nobody was asked
     }
 )
 """One graded answer a row; `failed` stays in the denominator (E7)."""
+
+RULES = "rules"
+"""The deterministic grade's name as a judge (E3)."""
+
+
+def as_answers(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a stored answer table with every column of `ANSWER_SCHEMA`; one from before judges was graded by rule alone."""
+    verdict = pl.struct(pl.lit(RULES).alias("judge"), "label", "error_type", "explanation")
+    new = {
+        "rule_label": pl.col("label"),
+        "rule_explanation": pl.col("explanation"),
+        "verdicts": pl.concat_list(verdict).cast(ANSWER_SCHEMA["verdicts"]),
+    }
+    missing = [value.alias(name) for name, value in new.items() if name not in table.columns]
+    return table.with_columns(missing).select(ANSWER_SCHEMA.names())
+
 
 PREFERENCE_SCHEMA = pl.Schema(
     {

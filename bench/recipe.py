@@ -95,7 +95,7 @@ def scores(alas: Alas, probes: pl.DataFrame, adapter: Path) -> dict[str, str]:
         schema=RAW_SCHEMA,
     )  # fmt: skip
     teacher = alas.teacher(domain)
-    counted = grade_answers(probes, raw, teacher, teacher.name).group_by("split").agg(pl.len(), (pl.col("label") == "correct").sum())
+    counted = grade_answers(probes, raw, teacher).group_by("split").agg(pl.len(), (pl.col("label") == "correct").sum())
     return {split: f"{correct}/{n}" for split, n, correct in sorted(counted.rows())}
 
 

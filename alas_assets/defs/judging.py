@@ -1,5 +1,6 @@
 """Assets `baseline_scores`, `judge_scores`, `dpo_judge_scores` and `exam_scores` (E1-E8). Grading is `evaluation`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -8,14 +9,16 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.resources import Alas
-from alas_assets.defs.steps import Made, Step, loop_asset
-from alas_assets.evaluation.answers import ask_all, grade_answers
+from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
+from alas_assets.evaluation.agreement import HUMAN, MIN_COMPARED, TOGETHER, agreement, confusion, disagreements, ratings, said, too_low
+from alas_assets.evaluation.answers import ask_all, grade_answers, unsettled
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
 from alas_assets.evaluation.scoreboard import breakdown, score_rows
-from alas_assets.partitions import cells
+from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import ANSWER_SCHEMA, AdapterRef, GateDecision, Seed, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, RULES, AdapterRef, GateDecision, Seed, as_pairs
 from alas_assets.retrieval.open_book import Contexts, find_contexts
+from alas_assets.review.answers import human_labels
 from alas_assets.students.answering import Decoding
 
 DECODING = Decoding()
@@ -42,11 +45,15 @@ def answers_of(step: Step, asked: pl.DataFrame, system: str, *, adapter: str | N
     )
 
 
-def graded(step: Step, asked: pl.DataFrame, system: str, *, adapter: str | None, contexts: Contexts | None = None) -> pl.DataFrame:
-    """Ask and grade."""
-    teacher = step.alas.teacher(step.domain)
-    raw = answers_of(step, asked, system, adapter=adapter, contexts=contexts)
-    return grade_answers(asked, raw, teacher, teacher.name).with_columns(pl.lit(step.cell.number, pl.Int32).alias("iteration"))
+def graded(step: Step, asked: pl.DataFrame, *answers: pl.DataFrame) -> Made[pl.DataFrame]:
+    """Grade what one or several systems answered, together: the judges see no system, and what two say alike is judged once (E2).
+
+    Where a judgement or a generation failed the step is done again next time, and asks only about that (E7).
+    """
+    verdicts = step.alas.verdicts(step.domain)
+    rule_splits = step.domain.teacher.rule_splits
+    table = grade_answers(asked, pl.concat(answers), step.alas.teacher(step.domain), by_rule=rule_splits, verdicts=verdicts)
+    return Made(table.with_columns(pl.lit(step.cell.number, pl.Int32).alias("iteration")), final=unsettled(table).is_empty())
 
 
 def open_book(step: Step, asked: pl.DataFrame) -> Contexts:
@@ -61,7 +68,9 @@ def open_book(step: Step, asked: pl.DataFrame) -> Contexts:
 
 
 def describe_answers(step: Step) -> Any:
-    """Return how graded answers are shown: the scores with intervals, the wrong answers with links to their trace."""
+    """Return how graded answers are shown: the scores with intervals, who graded them, the wrong answers with links to their trace."""
+    with clear_failures():
+        human = human_labels(step.store.root, step.cell.domain)
 
     def describe(answers: pl.DataFrame) -> dict[str, Any]:
         if answers.is_empty():
@@ -74,6 +83,7 @@ def describe_answers(step: Step) -> Any:
             "failed": answers.filter(pl.col("label") == "failed").height,
             "scores": show.table(scores, ["system", "split", "n", "correct", "partial", "accuracy", "ci_low", "ci_high"], rows=30),
             "error_types": show.counts(errors, "error_type"),
+            **describe_judges(answers, human),
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
             "by_category": show.table(breakdown(facts, "category"), rows=20),
             "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),
@@ -85,16 +95,57 @@ def describe_answers(step: Step) -> Any:
     return describe
 
 
+def describe_judges(answers: pl.DataFrame, human: Mapping[str, str]) -> dict[str, Any]:
+    """Return who graded, how far graders agree with each other, the rules and a person, and where judges and rules differ (E3, E6).
+
+    Args:
+        answers: Graded answers.
+        human: A person's labels by `item_key`.
+    """
+    rated = ratings(answers, human)
+    agreed = agreement(rated)
+    shown: dict[str, Any] = {"judged_by": show.counts(answers, "judge")}
+    if agreed.is_empty():
+        return shown
+    judges = [grader for grader in rated["grader"].unique(maintain_order=True) if grader not in (RULES, HUMAN)]
+    deciding = TOGETHER if TOGETHER in judges else judges[0] if judges else RULES
+    shown["agreement"] = show.table(agreed, rows=60)
+    if judges:
+        shown["judges_against_rules"] = show.table(confusion(rated, deciding, RULES))
+        shown["disagreements"] = show.table(disagreements(answers), rows=60)
+        shown["failed_judgements"] = show.table(failed_judgements(answers), rows=20)
+    if HUMAN in set(rated["grader"]):
+        shown["judges_against_a_person"] = show.table(confusion(rated, deciding, HUMAN))
+    return shown
+
+
+def failed_judgements(answers: pl.DataFrame) -> pl.DataFrame:
+    """Return how often each judge failed, of how many answers, and why the first time (E7)."""
+    verdicts = answers.select("answer_id", "verdicts").explode("verdicts").drop_nulls("verdicts").unnest("verdicts")
+    return (
+        verdicts.with_columns((pl.col("label") == "failed").alias("failed"))
+        .group_by("judge", maintain_order=True)
+        .agg(
+            pl.len().alias("answers"),
+            pl.col("failed").sum(),
+            pl.col("explanation").filter(pl.col("failed")).first().alias("first_reason"),
+            pl.col("answer_id").filter(pl.col("failed")).first().alias("first_answer"),
+        )
+        .filter(pl.col("failed") > 0)
+    )
+
+
 def judge_settings(step: Step) -> dict[str, Any]:
     """Return what every graded table depends on beyond its inputs."""
     return {
         "decoding": DECODING.model_dump(mode="json"),
         "student": step.domain.student.model,
         "teacher": step.domain.teacher.what(),
+        "by_rule": step.domain.teacher.rule_splits,
     }
 
 
-@loop_asset("1", kinds={"parquet"})
+@loop_asset("2", kinds={"parquet"})
 def baseline_scores(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, probes: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -102,18 +153,18 @@ def baseline_scores(
     step = Step(context, alas)
 
     def make(_: str) -> Made[pl.DataFrame]:
-        tables = [
-            graded(step, probes, "base", adapter=None),
-            graded(step, probes, "rag", adapter=None, contexts=open_book(step, probes)),
+        raw = [
+            answers_of(step, probes, "base", adapter=None),
+            answers_of(step, probes, "rag", adapter=None, contexts=open_book(step, probes)),
         ]
         if current := curriculum_seed.inherited.current_adapter:
-            tables.append(graded(step, probes, "previous", adapter=current))
-        return Made(pl.concat(tables))
+            raw.append(answers_of(step, probes, "previous", adapter=current))
+        return graded(step, probes, *raw)
 
     return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
 
 
-@loop_asset("1", kinds={"parquet"})
+@loop_asset("2", kinds={"parquet"})
 def judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -123,12 +174,12 @@ def judge_scores(
     def make(_: str) -> Made[pl.DataFrame]:
         if not sft_adapter.trained:
             return Made(ANSWER_SCHEMA.to_frame())
-        return Made(graded(step, probes, "sft", adapter=sft_adapter.adapter_hash))
+        return graded(step, probes, answers_of(step, probes, "sft", adapter=sft_adapter.adapter_hash))
 
     return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
 
 
-@loop_asset("1", kinds={"parquet"})
+@loop_asset("2", kinds={"parquet"})
 def dpo_judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef, dpo_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -138,12 +189,12 @@ def dpo_judge_scores(
     def make(_: str) -> Made[pl.DataFrame]:
         if not sft_adapter.trained:
             return Made(ANSWER_SCHEMA.to_frame())
-        return Made(graded(step, probes, "dpo", adapter=dpo_adapter.adapter_hash))
+        return graded(step, probes, answers_of(step, probes, "dpo", adapter=dpo_adapter.adapter_hash))
 
     return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
 
 
-@loop_asset("1", kinds={"parquet"})
+@loop_asset("2", kinds={"parquet"})
 def exam_scores(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, promotion: GateDecision
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -156,8 +207,8 @@ def exam_scores(
         if not name:
             return Made(ANSWER_SCHEMA.to_frame())
         asked = exam_probes(read_exam(path))
-        base = graded(step, asked, "base", adapter=None)
-        return Made(pl.concat([base, graded(step, asked, "current", adapter=promotion.current_after)]))
+        base = answers_of(step, asked, "base", adapter=None)
+        return graded(step, asked, base, answers_of(step, asked, "current", adapter=promotion.current_after))
 
     def describe(answers: pl.DataFrame) -> dict[str, Any]:
         if answers.is_empty():
@@ -190,13 +241,67 @@ def exam_taught(alas: Alas, domain: str, iteration: int) -> set[str]:
     return set(covered_by(read_exam(alas.settings.data / "exams" / key.exam_file), pl.concat(pairs)))
 
 
-@dg.asset_check(asset=judge_scores, partitions_def=cells, description="No answer and no judgement failed (E7).")
-def every_answer_judged(context: dg.AssetCheckExecutionContext, judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
-    """Failed judgements stay in the denominator; this says that there are some."""
-    failed = judge_scores.filter(pl.col("label") == "failed")
+def judged_result(answers: pl.DataFrame, cell: str) -> dg.AssetCheckResult:
+    """Say how many answers have no label, and which judge failed on how many, whether that left a label open or not."""
+    failed = answers.filter(pl.col("label") == "failed")
     first = f"; the first: {failed['explanation'][0]}" if failed.height else ""
+    words = [f"{failed.height} of {answers.height} answers of {cell} have no label and count as not correct{first}"]
+    for row in failed_judgements(answers).iter_rows(named=True):
+        words.append(f"{row['judge']} failed on {row['failed']} of {row['answers']} answers, the first time because: {row['first_reason']}")
+    retried = unsettled(answers).height
+    if retried:
+        words.append(f"the next run asks again about {retried}")
     return dg.AssetCheckResult(
-        passed=failed.is_empty(),
+        passed=failed.is_empty() and not retried,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{failed.height} of {judge_scores.height} answers of {context.partition_key} could not be judged{first}",
+        description=". ".join(words),
+        metadata={"failed": failed.height, "asked_again": retried},
+    )
+
+
+_JUDGED = "No answer and no judgement failed (E7)."
+
+
+@dg.asset_check(asset=baseline_scores, name="every_answer_judged", partitions_def=cells, description=_JUDGED)
+def baseline_judged(context: dg.AssetCheckExecutionContext, baseline_scores: pl.DataFrame) -> dg.AssetCheckResult:
+    """Say who failed on the baseline's answers."""
+    return judged_result(baseline_scores, context.partition_key)
+
+
+@dg.asset_check(asset=judge_scores, partitions_def=cells, description=_JUDGED)
+def every_answer_judged(context: dg.AssetCheckExecutionContext, judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
+    """Say who failed on the SFT candidate's answers."""
+    return judged_result(judge_scores, context.partition_key)
+
+
+@dg.asset_check(asset=dpo_judge_scores, name="every_answer_judged", partitions_def=cells, description=_JUDGED)
+def dpo_judged(context: dg.AssetCheckExecutionContext, dpo_judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
+    """Say who failed on the DPO candidate's answers."""
+    return judged_result(dpo_judge_scores, context.partition_key)
+
+
+@dg.asset_check(
+    asset=judge_scores,
+    partitions_def=cells,
+    description="Judges agree with each other, with the deterministic grade and with a person on what is correct (E3, E6).",
+)
+def judges_agree(context: dg.AssetCheckExecutionContext, alas: Alas, judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
+    """Warn where the scores hang on who grades; says so only where enough answers were compared."""
+    cell = cell_of(context.partition_key)
+    with clear_failures():
+        human = human_labels(alas.store.root, cell.domain)
+    return agreement_result(agreement(ratings(judge_scores, human)), str(cell))
+
+
+def agreement_result(agreed: pl.DataFrame, cell: str) -> dg.AssetCheckResult:
+    """Turn the agreement of every two graders (`AGREEMENT_SCHEMA`) into a check that a reader understands."""
+    low = too_low(agreed)
+    words = low or [said(row) for row in agreed.iter_rows(named=True)]
+    few = f"fewer than {MIN_COMPARED} answers were compared: " if words and max(agreed["n"].to_list()) < MIN_COMPARED else ""
+    shares = agreed["same_outcome"].drop_nulls().to_list()
+    return dg.AssetCheckResult(
+        passed=not low,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{few}{'. '.join(words)}" if words else f"one grader graded {cell}, so there is nobody to compare it with",
+        metadata={"least_agreement": float(min(shares))} if shares else {},
     )

@@ -6,12 +6,13 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.documents import chunks_of
 from alas_assets.defs.resources import Alas
-from alas_assets.defs.steps import Made, StageError, Step, loop_asset
+from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.domains.config import Domain
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
+from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate
@@ -59,13 +60,15 @@ def standing_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset
     return frozenset(taught) - retired_facts(alas, seed, documents)
 
 
-@loop_asset("2", kinds={"parquet"})
+@loop_asset("3", kinds={"parquet"})
 def qa_pairs(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """Cited question-answer pairs, a row per phrasing; rejected ones stay beside the accepted, with their reason."""
     step = Step(context, alas)
     domain, budget = step.domain, step.domain.budget
+    with clear_failures():
+        decisions = decisions_of(alas.store.root, step.cell.domain)
 
     def make(_: str) -> Made[pl.DataFrame]:
         chunks = chunks_of(alas, step.cell)
@@ -82,13 +85,16 @@ def qa_pairs(
             known={chunk for table in earlier for chunk in table.filter(pl.col("teacher") == author)["chunk_id"].unique()},
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+        count_tokens = TokenCounter(alas.student(domain).folder).count
+        reviewed = under_review(drafts, chunks, decisions)
+        aside = curate(reviewed.set_aside, [], chunks, topics, [], count_tokens=count_tokens, teacher=author, iteration=step.cell.number)
         pairs = curate(
-            drafts,
+            reviewed.drafts,
             rejected,
             chunks,
             topics,
             [*guards_of(alas, domain), *neighbours_of(alas, domain)],
-            count_tokens=TokenCounter(alas.student(domain).folder).count,
+            count_tokens=count_tokens,
             teacher=author,
             iteration=step.cell.number,
             earlier_fact_ids=taught,
@@ -97,7 +103,7 @@ def qa_pairs(
             retired_facts=retired_facts(alas, curriculum_seed, documents),
             rules=Rules(domain.consensus, domain.sources.trusted_hosts),
         )
-        return Made(pairs, volatile=("retrieved_at",))
+        return Made(reviewed.mark(pairs, aside), volatile=("retrieved_at",))
 
     def describe(pairs: pl.DataFrame) -> dict[str, object]:
         accepted = pairs.filter("accepted")
@@ -112,6 +118,8 @@ def qa_pairs(
             "facts_by_support": show.counts(accepted.unique("fact_id"), "support"),
             "disputes": disputes.height,
             "disputed": show.table(disputes, rows=20),
+            "reviewed": show.table(pairs.filter(pl.col("review") != ""), ["question", "answer", "accepted", "review"], rows=30),
+            "decisions_without_a_pair": len(decisions_without_a_pair(decisions, pairs)),
             "pairs_by_role": show.counts(accepted, "role"),
             "pairs_by_category": show.counts(accepted, "category"),
             "dagster/row_count": pairs.height,
@@ -131,6 +139,7 @@ def qa_pairs(
         "primary_hosts": domain.sources.trusted_hosts,
         "student": domain.student.model,
         "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
+        "review": decisions_hash(decisions),
     }
     return step.run(pl.DataFrame, make, describe, settings=settings)
 

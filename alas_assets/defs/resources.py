@@ -15,6 +15,8 @@ import dagster as dg
 from alas_assets.domains.catalog import load_domain
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import AnswerStore
+from alas_assets.evaluation.verdicts import VerdictStore
+from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.release.registry import Registry
 from alas_assets.settings import Settings, load_settings
@@ -59,6 +61,10 @@ class Alas(dg.ConfigurableResource):
     def answers(self) -> AnswerStore:
         """Every answer a model ever gave, by its content key."""
         return AnswerStore(self.settings.home / "answers.sqlite")
+
+    def verdicts(self, domain: Domain) -> VerdictStore:
+        """Every verdict of a model on an answer, by its content key."""
+        return VerdictStore(self.settings.home / "verdicts.sqlite", under=content_hash(domain.teacher.what_judges()))
 
     @property
     def worker(self) -> ModelWorker:

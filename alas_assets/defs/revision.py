@@ -18,7 +18,9 @@ from alas_assets.partitions import cell_of, cells, domains
 from alas_assets.planning.convergence import revise
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
-from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed
+from alas_assets.provenance.trace import ANSWER_TABLES
+from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
+from alas_assets.review.answers import human_labels, human_lines
 
 
 @loop_asset("2", kinds={"json"})
@@ -166,6 +168,21 @@ def exam_with_a_pair(alas: Alas, domain: str) -> pl.DataFrame:
     return score_rows(domain, cells[-1].number, alas.store.read_table(pointer).filter(pl.col("fact_id").is_in(taught)))
 
 
+def graded_answers(alas: Alas, cell: Cell) -> pl.DataFrame:
+    """Return every graded answer of a judged cell (`ANSWER_SCHEMA`)."""
+    pointers = [pointer for asset in ANSWER_TABLES if (pointer := alas.store.pointer(cell, asset))]
+    tables = [as_answers(alas.store.read_table(pointer)) for pointer in pointers]
+    return pl.concat(tables)
+
+
+def human_agreement(alas: Alas, domain: str) -> list[str]:
+    """Say how far judges and rules agree with the people who graded a domain's answers; empty where nobody did (E6)."""
+    human = human_labels(alas.store.root, domain)
+    if not human:
+        return []
+    return human_lines(pl.concat([graded_answers(alas, cell) for cell in scored_cells(alas, domain)]), human)
+
+
 def rolled_back(alas: Alas, domain: str) -> str | None:
     """Say that what is current is not what the newest gate made current, so that no score is taken for its; None where it is."""
     cells = scored_cells(alas, domain)
@@ -210,12 +227,13 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
         pointer = alas.store.put(
             Cell(domain.key, "000"), "scoreboard", rows, input_key=content_hash(inputs), inputs=inputs, run_id=context.run_id
         )
+        people = human_agreement(alas, domain.key)
     with_a_pair = exam_with_a_pair(alas, domain.key)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(table_hash(rows)),
         metadata={
             "iterations": rows["iteration"].n_unique(),
-            "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in summary(rows, with_a_pair))),
+            "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in [*summary(rows, with_a_pair), *people])),
             "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
             "scores": show.table(rows.drop("domain"), rows=80),
             "dagster/row_count": rows.height,

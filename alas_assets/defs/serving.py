@@ -162,16 +162,16 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
     questions = read_exam(file)
     domain = alas.domain(domain_key)
     cell = newest_scored(alas, domain_key)
-    student, teacher, asked = alas.student(domain), alas.teacher(domain), exam_probes(questions)
+    student, asked = alas.student(domain), exam_probes(questions)
     current = alas.registry.current(domain_key)
-    tables = []
+    raw = []
     for system, adapter in (("base", None), ("current", current)):
         folder = alas.store.adapters / adapter if adapter else None
 
         def ask(items: Any, folder: Path | None = folder) -> Any:
             return alas.worker.answer(student, items, folder, DECODING)
 
-        raw = ask_all(
+        said = ask_all(
             asked,
             system,
             ask,
@@ -181,8 +181,8 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
             contexts=None,
             decoding=DECODING.model_dump(mode="json"),
         )
-        tables.append(grade_answers(asked, raw, teacher, teacher.name))
-    answers = pl.concat(tables)
+        raw.append(said)
+    answers = grade_answers(asked, pl.concat(raw), alas.teacher(domain), verdicts=alas.verdicts(domain))
     covered = sorted(covered_by(questions, accepted_pairs(alas, domain_key)))
     taught = answers.filter(pl.col("fact_id").is_in(covered))
     return score_rows(domain_key, cell.number, answers), score_rows(domain_key, cell.number, taught)

@@ -20,16 +20,19 @@ from alas_assets.domains.config import Domain, DomainError
 from alas_assets.evaluation.answers import AnswerError
 from alas_assets.evaluation.exam import ExamError
 from alas_assets.evaluation.scoreboard import ScoreError
+from alas_assets.evaluation.verdicts import VerdictError
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
 from alas_assets.release.registry import RegistryError
+from alas_assets.review.journal import ReviewError
 from alas_assets.settings import SettingError
 from alas_assets.students.answering import AdapterError
 from alas_assets.students.catalog import StudentError
 from alas_assets.students.client import WorkerError
 from alas_assets.synthesis.questions import QuestionFileError
 from alas_assets.synthesis.training_rows import ReplayError
+from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 from alas_assets.training.spec import RecipeError
 
 V = TypeVar("V", pl.DataFrame, BaseModel)
@@ -47,17 +50,21 @@ TOLD = (
     AdapterError,
     AnswerError,
     BadKeyError,
+    BudgetSpentError,
     CellBusyError,
     DomainError,
+    EndpointError,
     ExamError,
     QuestionFileError,
     RecipeError,
     RegistryError,
     ReplayError,
+    ReviewError,
     ScoreError,
     SettingError,
     StoreError,
     StudentError,
+    VerdictError,
     WorkerError,
 )
 """Errors whose message already names the cause and the remedy; people see just that."""

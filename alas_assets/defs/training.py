@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
-from alas_assets.defs.judging import answers_of
+from alas_assets.defs.judging import answers_of, graded, judge_settings
 from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, retired_facts
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
@@ -217,14 +217,11 @@ def preference_pairs(
     step = Step(context, alas)
 
     def make(_: str) -> Made[pl.DataFrame]:
-        from alas_assets.evaluation.answers import grade_answers
-
         if not sft_adapter.trained:
             return Made(PREFERENCE_SCHEMA.to_frame())
         asked = mining_questions(qa_pairs, step.cell.number)
-        raw = answers_of(step, asked, "sft", adapter=sft_adapter.adapter_hash)
-        teacher = alas.teacher(step.domain)
-        return Made(mine_pairs(grade_answers(asked, raw, teacher, teacher.name), qa_pairs))
+        answers = graded(step, asked, answers_of(step, asked, "sft", adapter=sft_adapter.adapter_hash))
+        return Made(mine_pairs(answers.value, qa_pairs), final=answers.final)
 
     def describe(pairs: pl.DataFrame) -> dict[str, Any]:
         accepted = pairs.filter("accepted")
@@ -237,7 +234,7 @@ def preference_pairs(
             "sample": show.table(pairs, ["question", "chosen", "rejected", "accepted", "reason"]),
         }
 
-    return step.run(pl.DataFrame, make, describe)
+    return step.run(pl.DataFrame, make, describe, settings=judge_settings(step))
 
 
 @loop_asset("1", kinds={"python", "huggingface"}, pool="gpu")

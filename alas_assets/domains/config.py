@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from alas_assets.domains.hosts import named_host
 from alas_assets.domains.mistakes import mistakes
 from alas_assets.provenance.ids import CELL_NAME
+from alas_assets.records import RULES
 
 MAX_CONNECTIONS = 16
 """Connections that one run holds altogether, and so also to one host."""
@@ -231,6 +232,11 @@ class TeacherSettings(_Section):
     model: str = Field(default="", description="the model's name at the endpoint")
     planner: str = Field(default="", description="the model that plans and revises; empty: model")
     judges: tuple[str, ...] = Field(default=(), max_length=9, description="models that grade, each every answer; empty: model")
+    judge_guards: bool = Field(
+        default=False,
+        description="let the judges grade the guard and neighbour questions too. They are most of all answers and have short gold answers "
+        "with aliases, so unless this is set the deterministic grade does it, for both sides that the gate compares",
+    )
     api: Literal["auto", "chat", "responses"] = Field(
         default="auto", description="which of the two interfaces; auto: what the server answers"
     )
@@ -261,6 +267,15 @@ class TeacherSettings(_Section):
             raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, and not the key")
         return value
 
+    @field_validator("judges")
+    @classmethod
+    def _judges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if RULES in value:
+            raise ValueError(f'"{RULES}" is the deterministic grade, which is always given beside the judges; name models only')
+        if len(set(value)) < len(value):
+            raise ValueError("a model is named twice; its vote would count twice")
+        return value
+
     @model_validator(mode="after")
     def _complete(self) -> TeacherSettings:
         if self.kind == "openai" and not self.model:
@@ -276,6 +291,15 @@ class TeacherSettings(_Section):
             return {"kind": self.kind}
         names = {"kind", "url", "model", "planner", "judges", "answers", "temperature", "max_tokens", "page_chars", "format_attempts"}
         return self.model_dump(mode="json", include=names)
+
+    def what_judges(self) -> dict[str, Any]:
+        """Return the settings that one verdict depends on, the judge's name apart; an answer is not judged again for others (O4)."""
+        return self.model_dump(mode="json", include={"kind", "url", "answers", "temperature", "max_tokens"})
+
+    @property
+    def rule_splits(self) -> tuple[str, ...]:
+        """Splits of probes that the deterministic grade alone grades."""
+        return () if self.judge_guards else ("guard", "neighbour")
 
 
 class Budget(_Section):

@@ -1,13 +1,13 @@
 """Asking a system every probe, keeping each answer under its content key, grading them into one table (E2, E5, E7, O4).
 
-How a student generates is `students`; how an answer is graded is the teacher's, here only called and recorded.
+How a student generates is `students`; the judges are the teacher's, asked by `evaluation.verdicts`; here all of it is recorded.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from alas_assets.evaluation.grading import token_f1
+from alas_assets.evaluation.grading import grade, token_f1
+from alas_assets.evaluation.panel import decide
+from alas_assets.evaluation.verdicts import VerdictStore, judge_all
 from alas_assets.provenance.ids import answer_id, sha256_hex
-from alas_assets.records import ANSWER_SCHEMA
+from alas_assets.records import ANSWER_SCHEMA, RULES
 from alas_assets.teachers.protocol import Grade, GradeRequest, Teacher
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 ASK_BATCH = 512
 """Questions asked at once: what a kill can cost, against what the student saves by batching questions of like length."""
-
-GRADE_BATCH = 256
 
 RAW_SCHEMA = pl.Schema(
     {
@@ -222,19 +222,25 @@ def _batches(rows: list[Any], size: int) -> Iterable[list[Any]]:
         yield rows[start : start + size]
 
 
-def grade_answers(probes: pl.DataFrame, raw: pl.DataFrame, teacher: Teacher, teacher_name: str) -> pl.DataFrame:
-    """Grade answers into `ANSWER_SCHEMA`, in the order of `raw`.
+def grade_answers(
+    probes: pl.DataFrame, raw: pl.DataFrame, teacher: Teacher, *, by_rule: Collection[str] = (), verdicts: VerdictStore | None = None
+) -> pl.DataFrame:
+    """Grade answers into `ANSWER_SCHEMA`, in the order of `raw`: by every judge of the teacher, and beside them by rule (E2, E3).
 
-    A generation or a judgement that failed is a row labelled "failed" with its reason, and stays in every denominator (E7).
+    A generation or a judgement that failed is a row labelled "failed" with its reason, and stays in every denominator (E7). Judges are
+    not asked about an answer without a word, which is wrong whoever judges, nor about a probe without a gold answer.
 
     Args:
         probes: The probes that were asked (`PROBE_SCHEMA`).
-        raw: What was answered (`RAW_SCHEMA`).
-        teacher: Grades; it is not told which system answered (E2).
-        teacher_name: Recorded as the judge.
+        raw: What was answered (`RAW_SCHEMA`); several systems' answers may stand together, each is judged without its system's name.
+        teacher: Whose judges grade.
+        by_rule: Splits that are graded by rule alone.
+        verdicts: Where verdicts are looked up and kept.
 
     Raises:
         AnswerError: An answer belongs to no probe, or a probe id occurs twice.
+        EndpointError: No further call makes sense.
+        BudgetSpentError: The cap is reached.
     """
     by_id = {probe["probe_id"]: probe for probe in probes.iter_rows(named=True)}
     if len(by_id) != probes.height:
@@ -244,15 +250,29 @@ def grade_answers(probes: pl.DataFrame, raw: pl.DataFrame, teacher: Teacher, tea
     if lost:
         raise AnswerError(f"{len(lost)} answers belong to none of these probes, the first is {lost[0]}")
     requests = [_request(by_id[row["probe_id"]], row["text"]) for row in answers]
-    asked = [i for i, row in enumerate(answers) if not row["error"]]
-    grades: dict[int, Grade] = {}
-    for batch in _batches(asked, GRADE_BATCH):
-        grades.update(zip(batch, _grade(teacher, [requests[i] for i in batch]), strict=True))
+    rules = [grade(request) for request in requests]
+    asked = [
+        i
+        for i, row in enumerate(answers)
+        if not row["error"] and row["text"].split() and rules[i].label != "failed" and by_id[row["probe_id"]]["split"] not in by_rule
+    ]
+    judged = dict(zip(asked, judge_all(teacher, [requests[i] for i in asked], verdicts), strict=True))
     rows = []
     for i, row in enumerate(answers):
-        verdict = grades.get(i) or Grade(label="failed", explanation=f"no answer was generated: {row['error']}")
-        rows.append(_graded_row(by_id[row["probe_id"]], row, verdict, requests[i], teacher_name))
+        said = {} if row["error"] else judged.get(i, {RULES: rules[i]})
+        rows.append(_graded_row(by_id[row["probe_id"]], row, said, rules[i], requests[i]))
     return pl.DataFrame(rows, schema=ANSWER_SCHEMA)
+
+
+def unsettled(answers: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that a later run may get right: the generation failed, or a judge did (E7). The deterministic grade fails for good.
+
+    Args:
+        answers: Graded answers (`ANSWER_SCHEMA`).
+    """
+    said = pl.element().struct
+    failed = pl.col("verdicts").list.eval((said.field("label") == "failed") & (said.field("judge") != RULES)).list.any()
+    return answers.filter(failed | ((pl.col("label") == "failed") & (pl.col("verdicts").list.len() == 0)))
 
 
 def _request(probe: Mapping[str, Any], text: str) -> GradeRequest:
@@ -266,30 +286,22 @@ def _request(probe: Mapping[str, Any], text: str) -> GradeRequest:
     )
 
 
-def _grade(teacher: Teacher, requests: list[GradeRequest]) -> list[Grade]:
-    """Grade a batch; where the batch fails its answers are graded one by one, so that one bad answer costs one grade."""
-    try:
-        grades = list(teacher.grade(requests))
-        if len(grades) == len(requests):
-            return grades
-        reason = f"{len(grades)} grades for {len(requests)} answers"
-    except Exception as error:  # noqa: BLE001 - whatever a teacher raises is a failed judgement, not a lost table (E7)
-        reason = f"{type(error).__name__}: {error}"
-    if len(requests) == 1:
-        return [Grade(label="failed", explanation=f"could not be judged: {reason}"[:500])]
-    return [_grade(teacher, [request])[0] for request in requests]
-
-
-def _graded_row(probe: Mapping[str, Any], row: Mapping[str, Any], verdict: Grade, request: GradeRequest, judge: str) -> dict[str, Any]:
+def _graded_row(
+    probe: Mapping[str, Any], row: Mapping[str, Any], said: Mapping[str, Grade], rule: Grade, request: GradeRequest
+) -> dict[str, Any]:
+    decided = decide(said) if said else Grade(label="failed", explanation=f"no answer was generated: {row['error']}")
     return {
         **{name: row[name] for name in ("answer_id", "probe_id", "system", "base_hash", "adapter_hash", "context_hash", "context_chunks")},
         **{name: probe[name] for name in ("split", "fact_id", "topic_id", "topic", "category", "difficulty", "question")},
         "gold": probe["answer"],
         "answer": row["text"],
-        "label": verdict.label,
-        "error_type": "" if verdict.label == "correct" else verdict.error_type,
-        "explanation": verdict.explanation,
+        "label": decided.label,
+        "error_type": "" if decided.label == "correct" else decided.error_type,
+        "explanation": decided.explanation,
         "token_f1": max(token_f1(row["text"], gold) for gold in (request.gold, *request.aliases)),
-        "judge": judge,
+        "judge": ", ".join(said),
         "iteration": row["iteration"],
+        "rule_label": rule.label if said else "failed",
+        "rule_explanation": rule.explanation if said else decided.explanation,
+        "verdicts": [{"judge": judge, **grade.model_dump()} for judge, grade in said.items()],
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from alas_assets.evaluation.statistics import wilson
-from alas_assets.records import ANSWER_SCHEMA, SCOREBOARD_SCHEMA, AdapterRef, GateDecision
+from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, GateDecision, as_answers
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -138,7 +138,7 @@ def iteration_rows(
             check_candidate(ref, answers, probes_hash)
     current = current_answers(decision, baseline, sft_answers, dpo_answers).with_columns(pl.lit("current").alias("system"))
     tables = [baseline, sft_answers, dpo_answers, current, *([exam] if exam is not None and exam.height else [])]
-    return score_rows(domain, iteration, pl.concat([table.select(ANSWER_SCHEMA.names()) for table in tables]))
+    return score_rows(domain, iteration, pl.concat([as_answers(table) for table in tables]))
 
 
 def check_candidate(ref: AdapterRef, answers: pl.DataFrame, probes_hash: str) -> None:

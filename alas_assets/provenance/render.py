@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alas_assets.provenance.trace import Trace
+from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
 
 
@@ -21,12 +22,17 @@ def trace_text(trace: Trace) -> str:
     ]
     if trace.explanation:
         lines.append(f"  why      {trace.explanation}")
+    if any(verdict["judge"] != RULES for verdict in trace.verdicts):
+        lines += [f"  judge    {said['judge']}: {said['label']}  {said['explanation']}" for said in trace.verdicts]
+        lines.append(f"  rules    {trace.rule_label}")
     lines.append(f"probe    {trace.probe_id}  fact {trace.fact_id}  topic {trace.topic or '-'}")
     if trace.note:
         lines.append(f"  note     {trace.note}")
     for pair in trace.pairs:
         verdict = "accepted" if pair.accepted else f"rejected: {pair.reason}"
         lines.append(f"pair     {pair.qa_id}  {pair.role:5}  {verdict}\n  {pair.question} -> {pair.answer}")
+        if pair.review:
+            lines.append(f"  review   {pair.review}")
     if source := trace.source:
         stands = "stands in the stored page" if source.quote_stands else "does NOT stand in the stored page"
         lines += [

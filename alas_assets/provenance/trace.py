@@ -13,7 +13,7 @@ from pydantic import Field
 
 from alas_assets.provenance.ids import fold
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
-from alas_assets.records import AdapterRef, Record, as_pairs
+from alas_assets.records import AdapterRef, Record, as_answers, as_pairs
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
@@ -32,6 +32,7 @@ class PairTrace(Record):
     answer: str
     accepted: bool
     reason: str
+    review: str = Field(default="", description="what a person decided on it, who and when (S13)")
 
 
 class SourceTrace(Record):
@@ -83,6 +84,8 @@ class Trace(Record):
     label: str
     error_type: str
     explanation: str
+    rule_label: str = Field(default="", description="the deterministic grade, whoever judged (E3)")
+    verdicts: list[dict[str, str]] = Field(default_factory=list, description="what each judge said")
     adapter_hash: str
     context_chunks: list[str]
     probe_id: str
@@ -120,7 +123,7 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
             table = _table(store, cell, asset)
             if table is None:
                 continue
-            for row in table.filter(pl.col("answer_id").str.starts_with(answer_id)).to_dicts():
+            for row in as_answers(table.filter(pl.col("answer_id").str.starts_with(answer_id))).to_dicts():
                 hits.setdefault(row["answer_id"], (cell, row))
     if not answer_id or not hits:
         raise TraceError(f"no answer {answer_id!r} in {store.root}; ids are shown by `alas demo` and in judge_scores in the UI")
@@ -226,6 +229,8 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
         label=answer["label"],
         error_type=answer["error_type"],
         explanation=answer["explanation"],
+        rule_label=answer["rule_label"],
+        verdicts=answer["verdicts"],
         adapter_hash=answer["adapter_hash"],
         context_chunks=answer["context_chunks"] or [],
         probe_id=answer["probe_id"],

@@ -56,10 +56,17 @@ class GradeRequest(Record):
 
 
 class Teacher(Protocol):
-    """Plans, writes, grades, revises (P1, S1, E2, V1)."""
+    """Plans, writes, grades, revises (P1, S1, E2, V1).
+
+    Attributes:
+        name: Its kind.
+        version: Changes whenever its rules or prompts do: what it wrote or judged before is not asked for again under the same.
+        judges: Who can grade, each on its own; all of them grade every answer. The deterministic grade is called `RULES`.
+    """
 
     name: str
     version: str
+    judges: tuple[str, ...]
 
     def plan(self, description: str, seed_topics: Sequence[str], outlines: Sequence[PageOutline]) -> list[Topic]:
         """Propose topics for a domain; order, merging and budget are the planner's work."""
@@ -75,8 +82,11 @@ class Teacher(Protocol):
         """
         ...
 
-    def grade(self, requests: Sequence[GradeRequest]) -> list[Grade]:
-        """Grade answers, one grade for each request, in order."""
+    def grade_as(self, judge: str, requests: Sequence[GradeRequest]) -> list[Grade]:
+        """Let one of the judges grade answers: one grade for each request, in order.
+
+        An answer that cannot be judged has the label "failed" and the reason as its explanation; it costs no other its grade.
+        """
         ...
 
     def revise(self, weak: Sequence[Topic], mastered: Sequence[Topic], scores: Sequence[TopicScore]) -> list[Topic]:

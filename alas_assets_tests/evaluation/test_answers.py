@@ -76,7 +76,7 @@ def test_a_failed_generation_is_retried_then_kept_as_failed_and_asked_again_late
     table = ask_all(asked, "base", broken, store, base_hash="b", decoding=DECODING)
     assert len(broken.asked) == 4
     assert table["error"].to_list() == ["", "out of memory", ""]
-    graded = grade_answers(asked, table, RuleTeacher(), "rules")
+    graded = grade_answers(asked, table, RuleTeacher())
     assert graded["label"].to_list() == ["correct", "failed", "correct"]
     assert "out of memory" in graded["explanation"][1]
     healed = Student(echo)
@@ -152,7 +152,7 @@ def test_a_damaged_store_names_the_file(tmp_path: Path) -> None:
 def test_a_judgement_that_fails_costs_one_row_and_stays_in_the_table(tmp_path: Path) -> None:
     asked = probes(*many(4))
     raw = ask_all(asked, "base", Student(echo), AnswerStore(tmp_path / "a.sqlite"), base_hash="b", decoding=DECODING)
-    graded = grade_answers(asked, raw, RuleTeacher(fail_on="gold_2"), "rules")
+    graded = grade_answers(asked, raw, RuleTeacher(fail_on="gold_2"))
     assert graded.schema == ANSWER_SCHEMA
     assert graded["label"].to_list() == ["correct", "correct", "failed", "correct"]
     assert "TimeoutError" in graded["explanation"][2]
@@ -164,11 +164,11 @@ def test_answers_without_a_probe_and_probes_with_one_id_are_refused(tmp_path: Pa
     asked = probes(*many(2))
     raw = ask_all(asked, "base", Student(echo), AnswerStore(tmp_path / "a.sqlite"), base_hash="b", decoding=DECODING)
     with pytest.raises(AnswerError, match="belong to none"):
-        grade_answers(asked.head(1), raw, RuleTeacher(), "rules")
+        grade_answers(asked.head(1), raw, RuleTeacher())
     with pytest.raises(AnswerError, match="share an id"):
-        grade_answers(probes(probe(1), probe(1)), raw, RuleTeacher(), "rules")
+        grade_answers(probes(probe(1), probe(1)), raw, RuleTeacher())
 
 
 def test_an_empty_table_is_asked_and_graded_to_an_empty_table(tmp_path: Path) -> None:
     raw = ask_all(probes(), "base", Student(echo), AnswerStore(tmp_path / "a.sqlite"), base_hash="b", decoding=DECODING)
-    assert grade_answers(probes(), raw, RuleTeacher(), "rules").schema == ANSWER_SCHEMA
+    assert grade_answers(probes(), raw, RuleTeacher()).schema == ANSWER_SCHEMA

@@ -14,7 +14,7 @@ from itertools import chain
 import polars as pl
 
 from alas_assets.provenance.ids import fold, sha256_hex
-from alas_assets.records import Category, Difficulty, DraftFact, PageOutline, RejectedDraft, Topic, TopicScore
+from alas_assets.records import RULES, Category, Difficulty, DraftFact, PageOutline, RejectedDraft, Topic, TopicScore
 from alas_assets.teachers.extractive import gaps, syllabus
 from alas_assets.teachers.extractive.answers import aliases
 from alas_assets.teachers.extractive.asking import Candidate, Page, relabel
@@ -44,6 +44,7 @@ class ExtractiveTeacher:
 
     name = "extractive"
     version = "1"
+    judges: tuple[str, ...] = (RULES,)
 
     def __init__(self, context: str = "", seed: int = 17) -> None:
         """Set where questions are placed.
@@ -63,7 +64,7 @@ class ExtractiveTeacher:
         """Propose remediation for weak topics and advanced subtopics of mastered ones (V1)."""
         return syllabus.revise(weak, mastered, scores)
 
-    def grade(self, requests: Sequence[GradeRequest]) -> list[Grade]:
+    def grade_as(self, judge: str, requests: Sequence[GradeRequest]) -> list[Grade]:  # noqa: ARG002 - there is one judge only
         """Grade answers deterministically, one grade for each request, in order (E2, E3)."""
         from alas_assets.evaluation.grading import grade
 

@@ -135,7 +135,7 @@ def test_grading_gives_one_grade_for_each_request_in_order():
         GradeRequest(question="Which?", gold="os.walk()", aliases=["walk"], answer_kind="identifier", answer="os.walk()"),
         GradeRequest(question="Which?", gold="Quill 5.1", answer_kind="version", answer="no idea"),
     ]
-    assert [grade.label for grade in ExtractiveTeacher().grade(requests)] == ["correct", "incorrect"]
+    assert [grade.label for grade in ExtractiveTeacher().grade_as("rules", requests)] == ["correct", "incorrect"]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

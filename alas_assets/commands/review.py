@@ -1,0 +1,103 @@
+"""`alas review`: answers and pairs out to a spreadsheet for a person, and back (E6, S13). The work is in `defs.reviewing`."""
+
+import getpass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
+
+ANSWERS_SHARE = 0.05
+"""The share of graded answers that a person looks at, as the paper has it (E6)."""
+
+app = typer.Typer(no_args_is_help=True, help="Let a person grade answers, or approve, edit and reject pairs, in a spreadsheet.")
+
+
+class What(StrEnum):
+    """What a person looks at."""
+
+    answers = "answers"
+    pairs = "pairs"
+
+
+@app.command("export")
+def export(
+    domain: DomainKey,
+    what: Annotated[
+        What, typer.Option("--what", help="answers: graded answers, to grade blind. pairs: training pairs, to decide on.")
+    ] = What.answers,
+    share: Annotated[
+        float | None, typer.Option("--share", min=0.0001, max=1.0, help="How many, as a fraction (default: 0.05 of answers, all pairs).")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="A .csv or .jsonl file; default: named after domain and iteration, here.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Another seed draws another sample (default: the domain's).")] = None,
+    show_judge: Annotated[
+        bool, typer.Option("--show-judge", help="answers: show the system and the judges' grade too; not blind.")
+    ] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="pairs: rejected ones too; an edit may save one.")] = False,
+    home: Home = None,
+) -> None:
+    """Write a sheet for a person: a sample of graded answers, or the newest iteration's pairs."""
+    from alas_assets.defs.reviewing import export_answers, export_pairs
+    from alas_assets.provenance.store import StoreError
+    from alas_assets.review.journal import ReviewError
+    from alas_assets.review.sheet import SheetError
+
+    if (show_judge and what is What.pairs) or (rejected and what is What.answers):
+        fail("--show-judge goes with --what answers, --rejected with --what pairs", 2)
+    alas = alas_of(settings_at(home), domain)
+    try:
+        if what is What.answers:
+            made = export_answers(alas, domain, file, share=share or ANSWERS_SHARE, seed=seed, show_judge=show_judge)
+        else:
+            made = export_pairs(alas, domain, file, share=share or 1.0, seed=seed, rejected=rejected)
+    except SheetError as error:
+        fail(str(error), 2)
+    except (ReviewError, StoreError) as error:
+        fail(str(error))
+    out.print(f"wrote {plain(str(made.file))}: {made.rows} of {made.of} {what.value} of {plain(str(made.cell))}")
+    todo = (
+        "write correct, partial or incorrect under label; error_type and comment may stay empty"
+        if what is What.answers
+        else "write approve, edit, reject or reject fact under decision; with edit change question, answer or aliases in place"
+    )
+    err.print(f"{todo}; leave the other columns. Then: alas review import {domain} {plain(str(made.file))}")
+
+
+@app.command("import")
+def import_(
+    domain: DomainKey,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sheet of `alas review export`, filled in.")],
+    by: Annotated[str, typer.Option("--by", help="Who decided (default: the name you are logged in with).")] = "",
+    home: Home = None,
+) -> None:
+    """Read a sheet back: all of it, or nothing and every mistake with row and column."""
+    from alas_assets.defs.reviewing import import_sheet
+    from alas_assets.provenance.store import StoreError
+    from alas_assets.review.journal import ReviewError
+    from alas_assets.review.sheet import SheetError
+    from alas_assets.review.wording import words_of
+
+    alas = alas_of(settings_at(home), domain)
+    try:
+        read = import_sheet(alas, domain, file, words_of(by or _user()) or "somebody")
+    except SheetError as error:
+        fail(str(error), 2)
+    except (ReviewError, StoreError) as error:
+        fail(str(error))
+    again = "" if read.new else ", as they were imported before"
+    left = f", {read.blank} rows left open" if read.blank else ""
+    out.print(f"{read.decided} {read.what} decided{left}{again}; kept as {read.hash[:12]}")
+    for line in read.lines:
+        out.print(plain(line))
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return ""

@@ -1,0 +1,140 @@
+"""Asking every judge about every answer once, and keeping each verdict under its content key (E2, E7, O4).
+
+What the verdicts of several judges come to is `evaluation.panel`. The ledger keeps calls, each about many answers; here a verdict is kept
+by the one answer that it is about, so that the same answer of another system or step costs nothing, and only what failed is asked again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from alas_assets.provenance.ids import short_id
+from alas_assets.records import RULES
+from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
+from alas_assets.teachers.protocol import Grade, GradeRequest, Teacher
+
+_T = TypeVar("_T")
+GRADE_BATCH = 1024
+"""Answers handed to a judge at a time: enough that it can keep many calls under way, and what a kill can cost."""
+
+
+class VerdictError(RuntimeError):
+    """The kept verdicts cannot be read or written; the message names the file."""
+
+
+class VerdictStore:
+    """Verdicts by judge and answer, in one SQLite file that several processes may use at once. Failed ones are not kept.
+
+    Args:
+        path: The file; made on first use.
+        under: What a verdict depends on beyond judge and answer: endpoint, temperature, form of the answers.
+    """
+
+    def __init__(self, path: Path, under: str = "") -> None:
+        self.path = path
+        self.under = under
+
+    def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            connection = sqlite3.connect(self.path, timeout=60)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("CREATE TABLE IF NOT EXISTS verdicts (verdict_id TEXT PRIMARY KEY, grade TEXT NOT NULL)")
+        except sqlite3.Error as error:
+            raise VerdictError(
+                f"{self.path}: the verdicts cannot be opened ({error}); move the file away, the ledger still has every paid call"
+            ) from error
+        return connection
+
+    def key(self, teacher: Teacher, judge: str, request: GradeRequest) -> str:
+        """Return the id of one judge's verdict on one answer."""
+        return short_id("verdict", teacher.name, teacher.version, judge, self.under, request.model_dump_json())
+
+    def get(self, keys: Iterable[str]) -> dict[str, Grade]:
+        """Return the kept verdicts among these, by key."""
+        wanted = sorted(set(keys))
+        found: dict[str, Grade] = {}
+        with closing(self._open()) as connection:
+            for part in _batches(wanted, 500):
+                marks = ",".join("?" * len(part))
+                query = f"SELECT verdict_id, grade FROM verdicts WHERE verdict_id IN ({marks})"  # noqa: S608 - only "?" is inserted
+                found.update((key, Grade.model_validate_json(grade)) for key, grade in connection.execute(query, part))
+        return found
+
+    def put(self, verdicts: Mapping[str, Grade]) -> None:
+        """Keep verdicts that did not fail, at once or not at all.
+
+        Raises:
+            VerdictError: The file cannot be written.
+        """
+        rows = [(key, grade.model_dump_json()) for key, grade in verdicts.items() if grade.label != "failed"]
+        with closing(self._open()) as connection:
+            try:
+                with connection:
+                    connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", rows)
+            except sqlite3.OperationalError as error:
+                raise VerdictError(f"{self.path}: {len(rows)} verdicts could not be kept ({error})") from error
+
+
+def judge_all(teacher: Teacher, requests: Sequence[GradeRequest], store: VerdictStore | None = None) -> list[dict[str, Grade]]:
+    """Let every judge grade every answer; equal requests are asked about once, in the order in which they first occur.
+
+    Args:
+        teacher: Whose judges are asked.
+        requests: What is to be graded.
+        store: Where verdicts of models are looked up and kept; the deterministic grade costs nothing and is always made anew.
+
+    Returns:
+        For each request what each judge said, by its name, in the order of the judges.
+
+    Raises:
+        EndpointError: No further call makes sense; verdicts that came before are kept.
+        BudgetSpentError: The cap is reached; verdicts that came before are kept.
+    """
+    distinct = list(dict.fromkeys(request.model_dump_json() for request in requests))
+    place = {text: i for i, text in enumerate(distinct)}
+    asked = [GradeRequest.model_validate_json(text) for text in distinct]
+    said = {judge: _judge(teacher, judge, asked, None if judge == RULES else store) for judge in teacher.judges}
+    return [{judge: said[judge][place[request.model_dump_json()]] for judge in teacher.judges} for request in requests]
+
+
+def _judge(teacher: Teacher, judge: str, requests: list[GradeRequest], store: VerdictStore | None) -> list[Grade]:
+    if store is None:
+        return [grade for batch in _batches(requests, GRADE_BATCH) for grade in _ask(teacher, judge, batch)]
+    keys = [store.key(teacher, judge, request) for request in requests]
+    known = store.get(keys)
+    pending = [(key, request) for key, request in zip(keys, requests, strict=True) if key not in known]
+    for batch in _batches(pending, GRADE_BATCH):
+        said = dict(zip([key for key, _ in batch], _ask(teacher, judge, [request for _, request in batch]), strict=True))
+        store.put(said)
+        known.update(said)
+    return [known[key] for key in keys]
+
+
+def _ask(teacher: Teacher, judge: str, requests: list[GradeRequest]) -> list[Grade]:
+    """Ask about a batch; one that fails, or comes back with another number of grades, is halved until the answer at fault is alone.
+
+    Which grade belongs to which answer cannot be told where their number is wrong, so none of them counts.
+    """
+    try:
+        grades = list(teacher.grade_as(judge, requests))
+        if len(grades) == len(requests):
+            return grades
+        reason = f"{len(grades)} grades for {len(requests)} answers"
+    except (EndpointError, BudgetSpentError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a teacher raises is a failed judgement, not a lost table (E7)
+        reason = f"{type(error).__name__}: {error}"
+    if len(requests) == 1:
+        return [Grade(label="failed", explanation=f"could not be judged: {reason}"[:500])]
+    half = len(requests) // 2
+    return _ask(teacher, judge, requests[:half]) + _ask(teacher, judge, requests[half:])
+
+
+def _batches(items: list[_T], size: int) -> Iterator[list[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
