@@ -21,6 +21,7 @@ from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurri
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.synthesis.standing import latest_texts
+from alas_assets.teachers.opening import decides
 
 CAUSE_TAG = "alas/because"
 
@@ -134,7 +135,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         if not outlines:
             reasons = "; ".join(with_key(url, reason, domain.sources) for url, reason in failures[:3])
             raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check what [sources] names in the domain file")
-        proposed = alas.teacher(domain).plan(domain.description, curriculum_seed.seed_topics, outlines)
+        proposed = step.teacher.plan(domain.description, curriculum_seed.seed_topics, outlines)
         plan = plan_curriculum(
             curriculum_seed,
             proposed,
@@ -149,7 +150,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
                     "failed_urls": failures,
                     "unread_sources": unread,
                     "found_by": {outline.url: outline.found_by for outline in outlines},
-                    "teacher": alas.teacher(domain).name,
+                    "teacher": f"{step.teacher.name} {step.teacher.version}",
                 }
             ),
             volatile=("found_by",),
@@ -185,7 +186,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
     settings = {
         "sources": domain.sources.what(),
         "budget": budget.what(),
-        "teacher": domain.teacher.what(),
+        "teacher": decides(domain, "plan"),
         "context": domain.context,
         "embedder": domain.student.embedder,
     }

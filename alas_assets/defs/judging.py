@@ -20,6 +20,7 @@ from alas_assets.records import ANSWER_SCHEMA, RULES, AdapterRef, GateDecision, 
 from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.review.answers import human_labels
 from alas_assets.students.answering import Decoding
+from alas_assets.teachers.opening import decides
 
 DECODING = Decoding()
 
@@ -52,7 +53,7 @@ def graded(step: Step, asked: pl.DataFrame, *answers: pl.DataFrame) -> Made[pl.D
     """
     verdicts = step.alas.verdicts(step.domain)
     rule_splits = step.domain.teacher.rule_splits
-    table = grade_answers(asked, pl.concat(answers), step.alas.teacher(step.domain), by_rule=rule_splits, verdicts=verdicts)
+    table = grade_answers(asked, pl.concat(answers), step.teacher, by_rule=rule_splits, verdicts=verdicts)
     return Made(table.with_columns(pl.lit(step.cell.number, pl.Int32).alias("iteration")), final=unsettled(table).is_empty())
 
 
@@ -140,7 +141,7 @@ def judge_settings(step: Step) -> dict[str, Any]:
     return {
         "decoding": DECODING.model_dump(mode="json"),
         "student": step.domain.student.model,
-        "teacher": step.domain.teacher.what(),
+        "teacher": decides(step.domain, "judge"),
         "by_rule": step.domain.teacher.rule_splits,
     }
 

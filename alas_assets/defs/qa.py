@@ -22,6 +22,7 @@ from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_rep
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.writing import write_drafts
+from alas_assets.teachers.opening import decides
 
 MAX_MEDIAN_OVERLAP = 0.6
 
@@ -72,7 +73,7 @@ def qa_pairs(
 
     def make(_: str) -> Made[pl.DataFrame]:
         chunks = chunks_of(alas, step.cell)
-        teacher = alas.teacher(domain)
+        teacher = step.teacher
         author = f"{teacher.name} {teacher.version}"
         topics = with_found_pages(curriculum.topics, documents)
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
@@ -130,7 +131,7 @@ def qa_pairs(
         }
 
     settings = {
-        "teacher": domain.teacher.what(),
+        "teacher": decides(domain, "write"),
         "context": domain.context,
         "seed": domain.seed,
         "pairs_per_topic": budget.pairs_per_topic,

@@ -6,6 +6,7 @@ Short and typed; the work is in the plain packages, and nothing here imports tor
 import atexit
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,12 @@ from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import AnswerStore
 from alas_assets.evaluation.verdicts import VerdictStore
 from alas_assets.provenance.ids import content_hash
-from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.release.registry import Registry
 from alas_assets.settings import Settings, load_settings
 from alas_assets.students.catalog import StudentRef, known_student
 from alas_assets.students.client import ModelWorker
+from alas_assets.teachers.opening import decides_a_verdict, open_teacher
 from alas_assets.teachers.protocol import Teacher
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Alas(dg.ConfigurableResource):
 
     def verdicts(self, domain: Domain) -> VerdictStore:
         """Every verdict of a model on an answer, by its content key."""
-        return VerdictStore(self.settings.home / "verdicts.sqlite", under=content_hash(domain.teacher.what_judges()))
+        return VerdictStore(self.settings.home / "verdicts.sqlite", under=content_hash(decides_a_verdict(domain)))
 
     @property
     def worker(self) -> ModelWorker:
@@ -75,11 +77,14 @@ class Alas(dg.ConfigurableResource):
         """Read a domain file."""
         return load_domain(self.settings, key)
 
-    def teacher(self, domain: Domain) -> Teacher:
-        """Return the domain's teacher."""
-        from alas_assets.teachers.extractive import ExtractiveTeacher
+    @property
+    def ledger(self) -> Path:
+        """Every teacher call that was paid for (O4)."""
+        return self.settings.home / "teacher.sqlite"
 
-        return ExtractiveTeacher(context=domain.context, seed=domain.seed)
+    def teacher(self, domain: Domain, cell: Cell | None = None, log: Callable[[str], None] | None = None) -> Teacher:
+        """Return the domain's teacher; `cell` pays for what it is asked."""
+        return open_teacher(domain, self.ledger, (cell.domain, cell.number) if cell else None, log)
 
     def student(self, domain: Domain) -> StudentRef:
         """Return the domain's student, prepared once and found again without importing torch."""

@@ -21,6 +21,7 @@ from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.provenance.trace import ANSWER_TABLES
 from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
 from alas_assets.review.answers import human_labels, human_lines
+from alas_assets.teachers.opening import decides
 
 
 @loop_asset("2", kinds={"json"})
@@ -48,7 +49,7 @@ def revised_curriculum(
                 curriculum=curriculum,
                 answers=answers,
                 qa=qa_pairs,
-                teacher=alas.teacher(domain),
+                teacher=step.teacher,
                 tau=domain.thresholds.tau,
                 delta=domain.thresholds.delta,
                 max_iterations=domain.budget.max_iterations,
@@ -77,7 +78,7 @@ def revised_curriculum(
         "tau": domain.thresholds.tau,
         "delta": domain.thresholds.delta,
         "max_iterations": domain.budget.max_iterations,
-        "teacher": domain.teacher.what(),
+        "teacher": decides(domain, "revise"),
     }
     result = step.run(RevisedCurriculum, make, describe, settings=settings)
     if not (result.metadata or {})["unchanged"] and not unread_sources(domain, curriculum, documents):

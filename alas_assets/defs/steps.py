@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import dagster as dg
@@ -33,6 +34,7 @@ from alas_assets.students.client import WorkerError
 from alas_assets.synthesis.questions import QuestionFileError
 from alas_assets.synthesis.training_rows import ReplayError
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
+from alas_assets.teachers.protocol import Teacher
 from alas_assets.training.spec import RecipeError
 
 V = TypeVar("V", pl.DataFrame, BaseModel)
@@ -128,6 +130,11 @@ class Step:
             self.domain: Domain = alas.domain(self.cell.domain)
         self.store: ArtifactStore = alas.store
         self.asset = context.asset_key.to_user_string()
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The domain's teacher, whose calls this cell pays for."""
+        return self.alas.teacher(self.domain, self.cell, self.context.log.info)
 
     def inputs(self) -> dict[str, str]:
         """Return the data version of every input of the same cell, and refuse a cell whose inputs are not there."""

@@ -285,16 +285,23 @@ class TeacherSettings(_Section):
             raise ValueError(f'{named}: means nothing to the extractive teacher; set kind = "openai"')
         return self
 
-    def what(self) -> dict[str, Any]:
-        """Return the settings that decide what is asked; how fast, at what price and with which key changes no result (O4)."""
+    def what(self, *purposes: str) -> dict[str, Any]:
+        """Return the settings that answers depend on; how fast, at what price and with which key changes no result (O4).
+
+        Args:
+            purposes: Of plan, write, judge and revise, those whose models count too.
+        """
         if self.kind == "extractive":
             return {"kind": self.kind}
-        names = {"kind", "url", "model", "planner", "judges", "answers", "temperature", "max_tokens", "page_chars", "format_attempts"}
-        return self.model_dump(mode="json", include=names)
-
-    def what_judges(self) -> dict[str, Any]:
-        """Return the settings that one verdict depends on, the judge's name apart; an answer is not judged again for others (O4)."""
-        return self.model_dump(mode="json", include={"kind", "url", "answers", "temperature", "max_tokens"})
+        found = self.model_dump(mode="json", include={"kind", "url", "answers", "temperature", "max_tokens"})
+        for purpose in purposes:
+            if purpose == "write":
+                found |= {"write": self.model, "page_chars": self.page_chars, "format_attempts": self.format_attempts}
+            elif purpose == "judge":
+                found["judge"] = list(self.judges) or [self.model]
+            else:
+                found |= {purpose: self.planner or self.model, "format_attempts": self.format_attempts}
+        return found
 
     @property
     def rule_splits(self) -> tuple[str, ...]:

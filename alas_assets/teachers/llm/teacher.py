@@ -5,7 +5,7 @@ What is asked for each purpose is `planning`, `writing` and `judging`; how calls
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from alas_assets.domains.config import TeacherSettings
@@ -33,7 +33,7 @@ class LanguageModelTeacher:
         asker: Asker,
         settings: TeacherSettings,
         *,
-        form: Form,
+        form_of: Callable[[str], Form],
         description: str = "",
         context: str = "",
         min_topics: int = 10,
@@ -45,7 +45,7 @@ class LanguageModelTeacher:
         Args:
             asker: Answers calls.
             settings: The models, sizes and attempts.
-            form: How answers are written: `settings.answers`, with "auto" already decided by what the server can do.
+            form_of: How a model writes its answers; asked when the model is first needed, since finding out may cost a call.
             description: The domain in its owner's words, shown when pairs are written; planning is handed it.
             context: Words that place a question, such as "In Python 3.15".
             min_topics: Topics asked for when planning.
@@ -53,7 +53,7 @@ class LanguageModelTeacher:
             hooks: Who is told of progress and of what could not be used.
         """
         self._asker = asker
-        self._form: Form = form
+        self._form_of = form_of
         self._again = settings.format_attempts
         self._min_topics = min_topics
         self._mix = dict(mix)
@@ -80,7 +80,7 @@ class LanguageModelTeacher:
             seed_topics,
             outlines,
             min_topics=self._min_topics,
-            form=self._form,
+            form=self._form_of(self._making.planner),
             again=self._again,
             hooks=self._hooks,
         )
@@ -94,7 +94,7 @@ class LanguageModelTeacher:
             max_pairs,
             phrasings,
             mix=self._mix,
-            form=self._form,
+            form=self._form_of(self._making.model),
             again=self._again,
             hooks=self._hooks,
         )
@@ -111,11 +111,20 @@ class LanguageModelTeacher:
         """
         if judge not in self.judges:
             raise ValueError(f"teacher.judges: {judge!r} is not among {', '.join(self.judges)}")
-        return judging.grade(self._asker, self._making, judge, requests, form=self._form, hooks=self._hooks)
+        return judging.grade(self._asker, self._making, judge, requests, form=self._form_of(judge), hooks=self._hooks)
 
     def revise(self, weak: Sequence[Topic], mastered: Sequence[Topic], scores: Sequence[TopicScore]) -> list[Topic]:
         """Propose remediation for weak topics and advanced subtopics of mastered ones (V1)."""
-        return planning.revise(self._asker, self._making, weak, mastered, scores, form=self._form, again=self._again, hooks=self._hooks)
+        return planning.revise(
+            self._asker,
+            self._making,
+            weak,
+            mastered,
+            scores,
+            form=self._form_of(self._making.planner),
+            again=self._again,
+            hooks=self._hooks,
+        )
 
     def _described(self, description: str) -> Making:
         return replace(self._making, description=description)

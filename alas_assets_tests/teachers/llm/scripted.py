@@ -84,7 +84,7 @@ def teacher(asker: ScriptedAsker, form: Form = "json", hooks: Any = None, min_to
     """Return a teacher on a scripted endpoint."""
     made = TeacherSettings(kind="openai", **{"model": "m-1", **settings})
     return LanguageModelTeacher(
-        asker, made, form=form, description="The release notes of the tool Quill.", min_topics=min_topics, hooks=hooks
+        asker, made, form_of=lambda _: form, description="The release notes of the tool Quill.", min_topics=min_topics, hooks=hooks
     )
 
 

@@ -1,0 +1,73 @@
+"""Opens the teacher that a domain file names, and says what decides its answers. What teachers do is in their own packages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from alas_assets.domains.config import Domain
+from alas_assets.teachers.protocol import Teacher
+
+TOLD_EVERY_SECONDS = 5.0
+
+
+def open_teacher(domain: Domain, ledger: Path, cell: tuple[str, int] | None = None, log: Callable[[str], None] | None = None) -> Teacher:
+    """Return the domain's teacher; nothing is sent before it is first asked (P1, S1, E2, V1).
+
+    Args:
+        domain: The domain.
+        ledger: Where paid answers are found and kept (O4).
+        cell: Domain and iteration that pay; None for neither.
+        log: Told of the running total every few seconds, and of what people should know (O5).
+
+    Raises:
+        EndpointError: The endpoint's address or key cannot be used, or a cap in money cannot be kept because a price is unknown.
+    """
+    from alas_assets.teachers.extractive import ExtractiveTeacher
+
+    if domain.teacher.kind == "extractive":
+        return ExtractiveTeacher(context=domain.context, seed=domain.seed)
+    from alas_assets.teachers.endpoint.client import open_endpoint
+    from alas_assets.teachers.llm.teacher import LanguageModelTeacher
+
+    told = log or (lambda _: None)
+    asker = open_endpoint(domain.teacher, domain.budget, ledger, cell, log=told, on_progress=_now_and_then(told))
+    return LanguageModelTeacher(
+        asker,
+        domain.teacher,
+        form_of=lambda model: asker.abilities(model).form,
+        description=domain.description,
+        context=domain.context,
+        min_topics=domain.budget.min_topics,
+    )
+
+
+def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise"]) -> dict[str, Any]:
+    """Return what a teacher's work for these purposes depends on: its settings and, where a model is asked, the prompts (O4, O7)."""
+    found = domain.teacher.what(*purposes)
+    if domain.teacher.kind == "extractive":
+        return found
+    from alas_assets.teachers.llm.prompts import prompt_versions
+
+    read = [name for purpose in purposes for name in (("write", "paraphrase") if purpose == "write" else (purpose,))]
+    return {**found, "prompts": {name: prompt_versions()[name] for name in read}}
+
+
+def decides_a_verdict(domain: Domain) -> dict[str, Any]:
+    """Return what one verdict depends on beyond answer and judge: under the same, an answer is not judged again (O4)."""
+    return {**decides(domain, "judge"), "judge": None}
+
+
+def _now_and_then(log: Callable[[str], None]) -> Callable[[Any], None]:
+    """Return a listener that passes the running total on, but not with every call."""
+    last = time.monotonic()
+
+    def listen(progress: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last >= TOLD_EVERY_SECONDS:
+            last = time.monotonic()
+            log(f"teacher: {progress.shown}")
+
+    return listen
