@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from alas_assets.provenance.ids import fold
-from alas_assets.synthesis.quotes import FoldedText
+from alas_assets.synthesis.quotes import cuts_word
 
 _MARK = re.compile(r"[`*]+|\\(?=[^\w\s])|\[(?=[^\[\]\n]*\]\([^()\s]*\))|(?<=[^\s\[\]])\]\([^()\s]*\)")
 _SAME = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "‑": "-"})
@@ -36,8 +36,18 @@ def _bare(text: str) -> tuple[str, tuple[int, ...]]:
 
 
 @lru_cache(maxsize=512)
-def _folded(text: str) -> FoldedText:
-    return FoldedText(text)
+def _folded(text: str) -> str:
+    return fold(text)
+
+
+def _stands(quote: str, text: str) -> bool:
+    """Tell whether a folded quote stands in a text without cutting a word."""
+    at = _folded(text).find(quote) if quote else -1
+    while at >= 0:
+        if not cuts_word(_folded(text), at, at + len(quote)):
+            return True
+        at = _folded(text).find(quote, at + 1)
+    return False
 
 
 def stretch(quote: str, text: str) -> str | None:
@@ -47,10 +57,10 @@ def stretch(quote: str, text: str) -> str | None:
         quote: As the model gave it.
         text: A passage.
     """
-    folded = _folded(text)
-    if folded.locate(quote) is not None:
+    copied = fold(quote)
+    if _stands(copied, text):
         return quote
-    wanted = _bare(fold(quote))[0].strip()
+    wanted = _bare(copied)[0].strip()
     bare, places = _bare(text)
     at = bare.find(wanted) if wanted else -1
     while at >= 0:
@@ -60,7 +70,7 @@ def stretch(quote: str, text: str) -> str | None:
         while end < len(text) and text[end] in _MARKS:
             end += 1
         found = fold(text[start:end])
-        if folded.locate(found) is not None:
+        if _stands(found, text):
             return found
         at = bare.find(wanted, at + 1)
     return None

@@ -6,8 +6,10 @@ stays as the model gave it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil
 from typing import Self
 
@@ -281,25 +283,25 @@ def _refuse_shared_wordings(pairs: Sequence[_Pair]) -> None:
     The questions themselves stay: where two pages answer one question differently, that is for consensus to find (R7), and a vague
     wording must not make it see a dispute between facts that have none.
     """
-    asked: dict[tuple[str, ...], list[_Pair]] = {}
+    asked: dict[tuple[str, ...], set[tuple[str, tuple[str, ...]]]] = {}
     for pair in pairs:
+        about = normalise(pair.written.short_answer), _content(pair.written.question)
         for wording in pair.usable.kept:
-            asked.setdefault(_content(wording), []).append(pair)
+            asked.setdefault(_content(wording), set()).add(about)
+    by_answer = {key: Counter(answer for answer, _ in abouts) for key, abouts in asked.items()}
+    by_question = {key: Counter(question for _, question in abouts) for key, abouts in asked.items()}
     for pair in pairs:
-        own, answer = _content(pair.written.question), normalise(pair.written.short_answer)
-        shared = [
-            wording
-            for wording in pair.usable.kept
-            if _content(wording) != own
-            and any(
-                normalise(other.written.short_answer) != answer and _content(other.written.question) != own
-                for other in asked[_content(wording)]
-            )
-        ]
-        kept = tuple(wording for wording in pair.usable.kept if wording not in shared)
-        pair.usable = Usable(kept, (*pair.usable.refused, *((wording, "wording asks for another fact too") for wording in shared)))
+        answer, question = normalise(pair.written.short_answer), _content(pair.written.question)
+        kept, shared = [], []
+        for wording in pair.usable.kept:
+            key = _content(wording)
+            # of all that it asks for, what differs in answer and in question; its own fact is in both counts
+            others = len(asked[key]) - by_answer[key][answer] - by_question[key][question] + 1
+            (shared if others and key != question else kept).append(wording)
+        pair.usable = Usable(tuple(kept), (*pair.usable.refused, *((wording, "wording asks for another fact too") for wording in shared)))
 
 
+@lru_cache(maxsize=50_000)
 def _content(text: str) -> tuple[str, ...]:
     meant = grading.content_words(text)
     return tuple(stem(word) for word in words(text) if word in meant)
