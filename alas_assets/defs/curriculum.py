@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.lineage import ancestors
 from alas_assets.defs.looks import take_note
 from alas_assets.defs.qa import earlier_tables
@@ -180,7 +181,8 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "pages_found_by": dg.MetadataValue.json(dict(Counter(way.partition(" ")[0] for way in plan.found_by.values()))),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
             "syllabus": show.table(rows, rows=20),
-            "teacher": plan.teacher,
+            "planned_by": plan.teacher,
+            **teacher_costs(step, "plan", "probe"),
         }
 
     settings = {

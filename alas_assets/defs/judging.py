@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
@@ -85,6 +86,7 @@ def describe_answers(step: Step) -> Any:
             "scores": show.table(scores, ["system", "split", "n", "correct", "partial", "accuracy", "ci_low", "ci_high"], rows=30),
             "error_types": show.counts(errors, "error_type"),
             **describe_judges(answers, human),
+            **teacher_costs(step, "judge"),
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
             "by_category": show.table(breakdown(facts, "category"), rows=20),
             "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),

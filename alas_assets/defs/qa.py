@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import chunks_of
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
@@ -128,6 +129,7 @@ def qa_pairs(
             "sample": show.table(accepted.unique("fact_id", maintain_order=True), columns),
             "sample_rejected": show.table(rejected, ["question", "answer", "quote", "reason"]),
             "coverage": show.table(coverage(pairs, chunks_of(alas, step.cell)), rows=20),
+            **teacher_costs(step, "write", "paraphrase"),
         }
 
     settings = {

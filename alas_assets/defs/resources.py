@@ -27,6 +27,7 @@ from alas_assets.teachers.opening import decides_a_verdict, open_teacher
 from alas_assets.teachers.protocol import Teacher
 
 if TYPE_CHECKING:
+    from alas_assets.teachers.llm import Trouble
     from alas_assets.training.spec import TrainingSpec
 
 
@@ -82,9 +83,15 @@ class Alas(dg.ConfigurableResource):
         """Every teacher call that was paid for (O4)."""
         return self.settings.home / "teacher.sqlite"
 
-    def teacher(self, domain: Domain, cell: Cell | None = None, log: Callable[[str], None] | None = None) -> Teacher:
+    def teacher(
+        self,
+        domain: Domain,
+        cell: Cell | None = None,
+        log: Callable[[str], None] | None = None,
+        on_trouble: "Callable[[Trouble], None] | None" = None,
+    ) -> Teacher:
         """Return the domain's teacher; `cell` pays for what it is asked."""
-        return open_teacher(domain, self.ledger, (cell.domain, cell.number) if cell else None, log)
+        return open_teacher(domain, self.ledger, (cell.domain, cell.number) if cell else None, log, on_trouble)
 
     def student(self, domain: Domain) -> StudentRef:
         """Return the domain's student, prepared once and found again without importing torch."""

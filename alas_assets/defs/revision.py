@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.freshness import heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
@@ -66,6 +67,7 @@ def revised_curriculum(
             "remediation": dg.MetadataValue.json([topic.name for topic in revised.remediation]),
             "next_topics": len(revised.next_topics),
             "novel_facts": revised.novel_facts,
+            **teacher_costs(step, "revise"),
         }
         if topics is not None:
             shown |= {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -36,6 +36,9 @@ from alas_assets.synthesis.training_rows import ReplayError
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 from alas_assets.teachers.protocol import Teacher
 from alas_assets.training.spec import RecipeError
+
+if TYPE_CHECKING:
+    from alas_assets.teachers.llm import Trouble
 
 V = TypeVar("V", pl.DataFrame, BaseModel)
 Describe = Callable[[Any], Mapping[str, Any]]
@@ -129,12 +132,14 @@ class Step:
             self.cell: Cell = cell_of(context.partition_key)
             self.domain: Domain = alas.domain(self.cell.domain)
         self.store: ArtifactStore = alas.store
+        self.troubles: list[Trouble] = []
+        """What the teacher's model said that could not be used, in this run."""
         self.asset = context.asset_key.to_user_string()
 
     @cached_property
     def teacher(self) -> Teacher:
         """The domain's teacher, whose calls this cell pays for."""
-        return self.alas.teacher(self.domain, self.cell, self.context.log.info)
+        return self.alas.teacher(self.domain, self.cell, self.context.log.info, self.troubles.append)
 
     def inputs(self) -> dict[str, str]:
         """Return the data version of every input of the same cell, and refuse a cell whose inputs are not there."""

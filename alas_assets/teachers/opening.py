@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from alas_assets.domains.config import Domain
 from alas_assets.teachers.protocol import Teacher
 
+if TYPE_CHECKING:
+    from alas_assets.teachers.llm import Trouble
+    from alas_assets.teachers.llm.prompts import Form
+
+    pass
+
 TOLD_EVERY_SECONDS = 5.0
 
 
-def open_teacher(domain: Domain, ledger: Path, cell: tuple[str, int] | None = None, log: Callable[[str], None] | None = None) -> Teacher:
+def open_teacher(
+    domain: Domain,
+    ledger: Path,
+    cell: tuple[str, int] | None = None,
+    log: Callable[[str], None] | None = None,
+    on_trouble: Callable[[Trouble], None] | None = None,
+) -> Teacher:
     """Return the domain's teacher; nothing is sent before it is first asked (P1, S1, E2, V1).
 
     Args:
@@ -21,6 +34,7 @@ def open_teacher(domain: Domain, ledger: Path, cell: tuple[str, int] | None = No
         ledger: Where paid answers are found and kept (O4).
         cell: Domain and iteration that pay; None for neither.
         log: Told of the running total every few seconds, and of what people should know (O5).
+        on_trouble: Told of every answer of a model, or part of one, that cannot be used (S10).
 
     Raises:
         EndpointError: The endpoint's address or key cannot be used, or a cap in money cannot be kept because a price is unknown.
@@ -30,17 +44,25 @@ def open_teacher(domain: Domain, ledger: Path, cell: tuple[str, int] | None = No
     if domain.teacher.kind == "extractive":
         return ExtractiveTeacher(context=domain.context, seed=domain.seed)
     from alas_assets.teachers.endpoint.client import open_endpoint
-    from alas_assets.teachers.llm.teacher import LanguageModelTeacher
+    from alas_assets.teachers.llm import Hooks, LanguageModelTeacher
 
     told = log or (lambda _: None)
     asker = open_endpoint(domain.teacher, domain.budget, ledger, cell, log=told, on_progress=_now_and_then(told))
+
+    @cache
+    def form_of(model: str) -> Form:
+        found = asker.abilities(model)
+        told(f"teacher {model}: {found.shown}")
+        return found.answers
+
     return LanguageModelTeacher(
         asker,
         domain.teacher,
-        form_of=lambda model: asker.abilities(model).form,
+        form_of=form_of,
         description=domain.description,
         context=domain.context,
         min_topics=domain.budget.min_topics,
+        hooks=Hooks(trouble=on_trouble),
     )
 
 

@@ -468,7 +468,6 @@ class _Session:
             else:
                 endpoint.ledger.put_abilities(endpoint.endpoint, model, known.as_dict())
                 endpoint._abilities[model] = known
-                endpoint._log(f"teacher {endpoint.endpoint}, {model}: {known.shown}")
                 return known
             await self._raise_if_final(problem, model)
             raise endpoint._error(
