@@ -5,6 +5,7 @@ How an answer is written is `standin.forms`, how a prompt is read `standin.readi
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ STRICT = "strict"
 
 _PAIRS_PER_TOPIC = 10
 _NAMED = 3
+_LARGEST = 10_000
+_FORM_COSTS = 1.5  # XML takes so much more room than JSON
 _NAME_CHARS = 90
 _SAID = "What the page says of"
 _MISSED = "What was missed of"
@@ -34,14 +37,20 @@ _RIGHT_OF = re.compile(r"(\d{1,6}) (?:of|out of|/) (\d{1,6})")
 Answer = dict[str, Any]
 
 
-def answer(library: Library, prompt: Prompt, model: str = "") -> Answer:
+def answer(library: Library, prompt: Prompt, model: str = "", room: int | None = None) -> Answer:
     """Return the answer to a prompt, in the shape that its task has.
+
+    Args:
+        library: The recorded pairs.
+        prompt: What is asked.
+        model: Who is asked.
+        room: Characters that the answer may have; a plan is kept to it by larger topics, as far as every page has one.
 
     Raises:
         UnreadablePromptError: The prompt shows nothing of what its task is about.
     """
     if prompt.task == "plan":
-        return _plan(library, prompt)
+        return _plan(library, prompt, room)
     if prompt.task == "write":
         return _write(library, prompt)
     if prompt.task == "paraphrase":
@@ -61,7 +70,7 @@ def _shown(prompt: Prompt, kind: str) -> dict[int, Block]:
 # ---------------------------------------------------------------------------------------------- planning
 
 
-def _plan(library: Library, prompt: Prompt) -> Answer:
+def _plan(library: Library, prompt: Prompt, room: int | None) -> Answer:
     outlines = _shown(prompt, "page")
     pages = library.recognise(outlines)
     wanted = prompt.count("topics", 0)
@@ -69,6 +78,9 @@ def _plan(library: Library, prompt: Prompt) -> Answer:
     plan = _topics(library, outlines, pages, size)
     while len(plan) < wanted and size > 1:
         size -= 1
+        plan = _topics(library, outlines, pages, size)
+    while room is not None and size < _LARGEST and len(json.dumps(plan)) * _FORM_COSTS > room:
+        size *= 2
         plan = _topics(library, outlines, pages, size)
     return {"topics": plan}
 
@@ -87,7 +99,7 @@ def _topics(library: Library, outlines: dict[int, Block], pages: dict[int, str],
                     "name": name,
                     "summary": f"{_SAID} {', '.join(subjects)}" if subjects else f"{_SAID} {title}",
                     "prerequisites": before[-1:],
-                    "objectives": [f"{_SAID} {subject}" for subject in subjects or [title]],
+                    "objectives": [f"{_SAID} {subject}" for subject in subjects[:_NAMED] or [title]],
                     "difficulty": _commonest([pair.difficulty for pair in pairs]) or "Medium",
                     "pages": [number],
                 }
@@ -107,7 +119,7 @@ def _grouped(pairs: Sequence[RecordedPair], outline: Block, size: int) -> list[t
     by_topic: dict[str, list[RecordedPair]] = {}
     for pair in pairs:
         by_topic.setdefault(pair.topic, []).append(pair)
-    headings = {_bare(line) for line in outline.text.split("\n")}
+    headings = {_bare(line) for line in outline.text.split("\n")} if size < _LARGEST else set()
     groups: list[tuple[list[str], list[RecordedPair]]] = []
     open_group: tuple[list[str], list[RecordedPair]] | None = None
     for topic, own in by_topic.items():

@@ -127,7 +127,7 @@ def _text(library: Library, asked: _Asked, kind: str) -> str:
             return NO_MODEL
         return json.dumps(emptiest(asked.wanted.get("schema")) if kind == "json_schema" else {}, ensure_ascii=False)
     prompt = read_prompt(asked.system, asked.user)
-    found = answer(library, prompt, asked.model)
+    found = answer(library, prompt, asked.model, asked.most_tokens and asked.most_tokens * _CHARS_PER_TOKEN)
     if kind == "json_schema":
         found = fitted(found, asked.wanted.get("schema"))
     return written(found, prompt.form if kind == "text" else "json")

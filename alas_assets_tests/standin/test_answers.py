@@ -1,6 +1,7 @@
 """What the stand-in answers to each task, from the sample site's pages as the project reads them, asked over HTTP."""
 
 import json
+import re
 from typing import Any
 
 import polars as pl
@@ -74,6 +75,18 @@ def test_topics_that_are_no_headings_are_joined_to_about_ten_pairs_and_to_as_man
     few = ask(served, "plan", user([page_block(1, one)], instructions="Propose at least 1 topics."))["topics"]
     more = ask(served, "plan", user([page_block(1, one)], instructions="Propose at least 3 topics."))["topics"]
     assert len(few) < len(more) == len({pair.topic for pair in recorded() if pair.page == PAGES[0]})
+
+
+@pytest.mark.parametrize("form", ["json", "xml", "lines"])
+def test_a_plan_keeps_to_the_room_that_it_has_and_still_plans_every_page(served: str, form: str) -> None:
+    blocks = [page_block(i, outline(page).model_copy(update={"headings": []})) for i, page in enumerate(PAGES, start=1)]
+    asked: Any = [{"role": "system", "content": system("plan")}, {"role": "user", "content": user(blocks, form)}]
+    for most in (4096, 1900):
+        found = client(served).chat.completions.create(model="stand-in", messages=asked, max_tokens=most)
+        assert found.choices[0].finish_reason == "stop"
+        said = found.choices[0].message.content or ""
+        numbers = re.findall({"json": r'"pages": \[(\d+)\]', "xml": r"<page>(\d+)</page>", "lines": r"pages: (\d+)"}[form], said)
+        assert {int(number) for number in numbers} == set(range(1, 17))
 
 
 # ---------------------------------------------------------------------------------------------- writing
