@@ -69,10 +69,15 @@ def open_book(step: Step, asked: pl.DataFrame) -> Contexts:
     )
 
 
+def people_of(step: Step) -> dict[str, str]:
+    """Return the labels that people gave in the step's domain, by what they graded (E6)."""
+    with clear_failures():
+        return human_labels(step.store.root, step.cell.domain)
+
+
 def describe_answers(step: Step) -> Any:
     """Return how graded answers are shown: the scores with intervals, who graded them, the wrong answers with links to their trace."""
-    with clear_failures():
-        human = human_labels(step.store.root, step.cell.domain)
+    human = people_of(step)
 
     def describe(answers: pl.DataFrame) -> dict[str, Any]:
         if answers.is_empty():
@@ -205,6 +210,7 @@ def exam_scores(
     step = Step(context, alas)
     name = step.domain.exam_file
     path = alas.settings.data / "exams" / name
+    human = people_of(step)
 
     def make(_: str) -> Made[pl.DataFrame]:
         if not name:
@@ -222,9 +228,11 @@ def exam_scores(
         columns = ["system", "split", "n", "correct", "accuracy", "ci_low", "ci_high"]
         wrong = answers.filter((pl.col("label") != "correct") & (pl.col("system") == "current"))
         return {
+            "failed": answers.filter(pl.col("label") == "failed").height,
             "all_questions": show.table(scores, columns, rows=20),
             "questions_with_a_pair": show.table(covered, columns, rows=20),
             "covered": len(taught),
+            **describe_judges(answers, human),
             "wrong_answers": show.table(wrong, ["answer_id", "question", "gold", "answer", "error_type"], rows=30),
         }
 

@@ -95,11 +95,15 @@ def judge_all(teacher: Teacher, requests: Sequence[GradeRequest], store: Verdict
         EndpointError: No further call makes sense; verdicts that came before are kept.
         BudgetSpentError: The cap is reached; verdicts that came before are kept.
     """
-    distinct = list(dict.fromkeys(request.model_dump_json() for request in requests))
-    place = {text: i for i, text in enumerate(distinct)}
-    asked = [GradeRequest.model_validate_json(text) for text in distinct]
-    said = {judge: _judge(teacher, judge, asked, None if judge == RULES else store) for judge in teacher.judges}
-    return [{judge: said[judge][place[request.model_dump_json()]] for judge in teacher.judges} for request in requests]
+    texts = [request.model_dump_json() for request in requests]
+    distinct: dict[str, GradeRequest] = {}
+    for text, request in zip(texts, requests, strict=True):
+        distinct.setdefault(text, request)
+    said: dict[str, dict[str, Grade]] = {}
+    for judge in teacher.judges:
+        grades = _judge(teacher, judge, list(distinct.values()), None if judge == RULES else store)
+        said[judge] = dict(zip(distinct, grades, strict=True))
+    return [{judge: said[judge][text] for judge in teacher.judges} for text in texts]
 
 
 def _judge(teacher: Teacher, judge: str, requests: list[GradeRequest], store: VerdictStore | None) -> list[Grade]:

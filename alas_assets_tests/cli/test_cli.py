@@ -41,6 +41,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "watch",
         "retry",
         "abandon",
+        "review",
         "ui",
     ):
         assert f" {command} " in text
