@@ -18,6 +18,7 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.provenance import ids
+from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
 from alas_assets.synthesis.consensus import (
     Candidate,
@@ -32,6 +33,7 @@ from alas_assets.synthesis.consensus import (
     weigh,
 )
 from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
+from alas_assets.synthesis.hostile import steering
 from alas_assets.synthesis.leaks import same_question
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.quotes import FoldedText, ShownText, explain_missing, shown
@@ -45,7 +47,7 @@ from alas_assets.synthesis.wording import (
     same_answer,
 )
 
-_POLARITY = frozenset({"yes", "no", "not"})  # that a sentence holds "no" says nothing of what it answers
+_POLARITY = frozenset({"yes", "no", "not"})
 _NO_WORD = "\x00"  # stands between documents; no quote that passes the structure check holds it
 
 
@@ -87,6 +89,7 @@ class _Fact:
     start: int | None = None
     end: int | None = None
     reason: str = ""
+    private: bool = False  # some of its texts hold personal data or a secret, and must be redacted
     verified: bool = False  # the quote stands in the passage and gives the answer
     finding: Finding | None = None  # what other sources say of it
 
@@ -167,6 +170,7 @@ def curate(
     by_id = {topic.topic_id: topic for topic in topics}
     facts = [_open(draft, by_id, documents) for draft in drafts]
     _check_structure(facts, limits)
+    _check_content(facts)
     _check_quotes(facts, documents)
     _check_answers(facts)
     twins = _group(facts, documents, earlier_qa, retired_facts, embed)
@@ -258,6 +262,27 @@ def _check_structure(facts: list[_Fact], limits: Limits) -> None:
                 phrase.reason = "control characters"
 
 
+def _check_content(facts: list[_Fact]) -> None:
+    """Reject what holds personal data, a secret, or words to the model (S9): in a phrasing that one, anywhere else the fact."""
+    for fact in facts:
+        stated = (fact.quote, fact.answer, *fact.aliases)
+        everything = "\n".join((*stated, fact.draft.rationale, *(phrase.question for phrase in fact.phrases)))
+        fact.private = bool(private_parts(everything))
+        fact.reason = fact.reason or _unfit("\n".join(stated), fact.private) or next(filter(None, map(_spoken, stated)), "")
+        for phrase in fact.phrases:
+            phrase.reason = phrase.reason or _unfit(phrase.question, fact.private) or _spoken(phrase.question)
+
+
+def _unfit(text: str, private: bool) -> str:
+    parts = private_parts(text) if private else []
+    return f"personal data or a secret: {parts[0].kind}" if parts else ""
+
+
+def _spoken(text: str) -> str:
+    found = steering(text)
+    return f"speaks to the model: {found}" if found else ""
+
+
 def _has_control(text: str) -> bool:
     return any(unicodedata.category(c) == "Cc" for c in text)
 
@@ -290,14 +315,19 @@ def _why_missing(quote: str, documents: _Documents) -> str:
 
 
 def _check_answers(facts: list[_Fact]) -> None:
+    """Hold every answer against its quote (S2); that a sentence holds "no" or "it" is no sign that it gives the answer."""
     for fact in facts:
         if fact.reason:
             continue
-        if not content_stems(fact.answer) or normalise(fact.answer) in _POLARITY:
-            fact.reason = "answer says nothing by itself"
-            continue
-        fact.verified = any(holds_answer(fact.quote, text) for text in (fact.answer, *fact.aliases))
-        fact.reason = "" if fact.verified else "answer not in the quote"
+        telling = [text for text in (fact.answer, *fact.aliases) if _says_something(text)]
+        fact.verified = any(holds_answer(fact.quote, text) for text in telling)
+        if not fact.verified:
+            fact.reason = "answer not in the quote" if telling else "answer says nothing by itself"
+
+
+def _says_something(answer: str) -> bool:
+    """Tell whether an answer is more than a yes, a no or a word without meaning; signs such as `-a` are names."""
+    return normalise(answer) not in _POLARITY and (bool(content_stems(answer)) or not answer.replace(" ", "").isalpha())
 
 
 def _group(
@@ -573,20 +603,20 @@ def _candidates(facts: Iterable[_Fact]) -> list[Candidate]:
 
 
 def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]]:
-    draft = fact.draft
+    draft, shown = fact.draft, redact if fact.private else str
     shared = {
         **_source(fact.chunk, draft.chunk_id),
         "fact_id": fact.fact_id,
         "fact_group": fact.group,
         "topic_id": clean(draft.topic_id),
         "topic": clean(fact.topic.name) if fact.topic else "",
-        "answer": fact.answer,
-        "aliases": fact.aliases,
+        "answer": shown(fact.answer),
+        "aliases": [shown(alias) for alias in fact.aliases],
         "answer_kind": draft.answer_kind,
         "category": draft.category,
         "difficulty": draft.difficulty,
-        "rationale": clean(draft.rationale),
-        "quote": fact.quote,
+        "rationale": shown(clean(draft.rationale)),
+        "quote": shown(fact.quote),
         "quote_start": fact.start,
         "quote_end": fact.end,
         "teacher": clean(teacher),
@@ -601,7 +631,7 @@ def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]
             "qa_id": ids.qa_id(fact.fact_id, phrase.question),
             "role": phrase.role,
             "template": phrase.template,
-            "question": phrase.question,
+            "question": shown(phrase.question),
             "tokens": phrase.tokens,
             "accepted": not (phrase.reason or fact.reason),
             "reason": phrase.reason or fact.reason,
@@ -621,13 +651,13 @@ def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: 
         "topic": clean(topic.name) if topic else "",
         "role": "",
         "template": "",
-        "question": ids.fold(clean(draft.text)),
+        "question": redact(ids.fold(clean(draft.text))),
         "answer": "",
         "aliases": [],
         "quote": "",
         "teacher": clean(teacher),
         "accepted": False,
-        "reason": ids.fold(clean(draft.reason))[:200] or "rejected by the teacher",
+        "reason": redact(ids.fold(clean(draft.reason)))[:200] or "rejected by the teacher",
         "iteration": iteration,
         "disputed_with": [],
     }

@@ -32,7 +32,7 @@ from alas_assets.synthesis.wording import (
 )
 
 Pair = tuple[int, int]
-Embed = Callable[[list[str]], Sequence[Sequence[float]]]
+Embed = Callable[[list[str]], Sequence[Sequence[float]] | np.ndarray]
 
 NEAR_QUOTE = 0.8
 """Share of words that two sentences have in common where they say the same."""
@@ -89,8 +89,8 @@ class Statement:
 
     @cached_property
     def named(self) -> frozenset[str]:
-        """Every word of its questions and answers."""
-        return frozenset().union(*(cased_words(text) for text in (*self.questions, self.answer, *self.aliases)))
+        """Every word of its questions."""
+        return frozenset().union(*(cased_words(text) for text in self.questions))
 
     @cached_property
     def numbers(self) -> tuple[frozenset[str], frozenset[str]]:
