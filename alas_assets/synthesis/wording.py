@@ -39,6 +39,7 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+@lru_cache(maxsize=50_000)
 def plain(text: str) -> str:
     """Return text without case, Markdown marks and differences in white space."""
     return ids.fold(_LINK.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()).replace("`", "").replace("*", ""))
