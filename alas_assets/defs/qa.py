@@ -6,18 +6,21 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import chunks_of
+from alas_assets.defs.judging import answers_of, graded, judge_settings
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.domains.config import Domain
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
-from alas_assets.synthesis.curate import Limits, coverage, curate
+from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
+from alas_assets.synthesis.known import known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
+from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_replay
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
@@ -104,7 +107,10 @@ def qa_pairs(
             earlier_qa=earlier,
             retired_facts=retired_facts(alas, curriculum_seed, documents),
             rules=Rules(domain.consensus, domain.sources.trusted_hosts),
+            embed=lambda texts: alas.embed(domain, texts),
         )
+        if domain.thresholds.ask_first:
+            pairs = mark_known(pairs, known_facts(asked_first(step, curriculum_seed, pairs)))
         return Made(reviewed.mark(pairs, aside), volatile=("retrieved_at",))
 
     def describe(pairs: pl.DataFrame) -> dict[str, object]:
@@ -116,7 +122,7 @@ def qa_pairs(
             "facts": accepted["fact_id"].n_unique(),
             "pairs": accepted.height,
             "rejected": rejected.height,
-            "rejected_by_reason": show.counts(rejected, "reason"),
+            "rejected_by_reason": show.table(reasons(pairs), rows=40),
             "facts_by_support": show.counts(accepted.unique("fact_id"), "support"),
             "disputes": disputes.height,
             "disputed": show.table(disputes, rows=20),
@@ -141,13 +147,28 @@ def qa_pairs(
         "consensus": domain.consensus.model_dump(mode="json"),
         "primary_hosts": domain.sources.trusted_hosts,
         "student": domain.student.model,
+        "embedder": domain.student.embedder,
+        "ask_first": judge_settings(step) if domain.thresholds.ask_first else False,
         "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
         "review": decisions_hash(decisions),
     }
     return step.run(pl.DataFrame, make, describe, settings=settings)
 
 
-@loop_asset("1", kinds={"parquet"})
+def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Ask the model that training starts from the held-out wordings, and grade (P4).
+
+    The answers are kept under their content key, so that `baseline_scores` does not ask the same again (O4).
+    """
+    held_out = build_probes(pairs, [], [], [], step.cell.number)
+    if held_out.is_empty():
+        return ANSWER_SCHEMA.to_frame()
+    current = seed.inherited.current_adapter if step.domain.student.accumulate == "warm-start" else None
+    said = answers_of(step, held_out, "previous" if current else "base", adapter=current)
+    return graded(step, held_out, said).value
+
+
+@loop_asset("2", kinds={"parquet"})
 def probes(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, qa_pairs: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -260,4 +281,28 @@ def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl
         )
     return dg.AssetCheckResult(
         passed=disputes.is_empty(), severity=dg.AssetCheckSeverity.WARN, description=words, metadata={"disputes": disputes.height}
+    )
+
+
+@dg.asset_check(
+    asset=qa_pairs,
+    additional_ins={"curriculum": dg.AssetIn("curriculum")},
+    partitions_def=cells,
+    description="Categories are as the domain's [mix] asks, and topics have like shares, within 10 points (S6).",
+)
+def category_mix(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum: Curriculum) -> dg.AssetCheckResult:
+    """Show how far the accepted facts are from the mix that was asked for; no fact is dropped for it."""
+    cell = cell_of(context.partition_key)
+    wanted, facts = alas.domain(cell.domain).mix.shares, qa_pairs.filter("accepted")["fact_id"].n_unique()
+    categories = deviations(qa_pairs, "category", wanted)
+    names = {topic.topic_id: topic.name for topic in curriculum.topics}
+    topics = deviations(qa_pairs, "topic_id", evenly(list(names))).with_columns(pl.col("value").replace(names))
+    off = in_words(categories) if wanted and facts else []
+    off += in_words(topics) if facts else []
+    within = f"within {TOLERANCE:.0%} of what is wanted" if wanted else "no [mix] is asked for, and topics have like shares"
+    return dg.AssetCheckResult(
+        passed=not off,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{facts} facts in {cell}: {'; '.join(off) if off else within}",
+        metadata={"facts": facts, "categories": show.table(categories, rows=10), "topics": show.table(topics, rows=30)},
     )

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from alas_assets.domains.hosts import named_host
 from alas_assets.domains.mistakes import mistakes
 from alas_assets.provenance.ids import CELL_NAME
-from alas_assets.records import RULES
+from alas_assets.records import RULES, Category
 
 MAX_CONNECTIONS = 16
 """Connections that one run holds altogether, and so also to one host."""
@@ -336,11 +336,37 @@ class Thresholds(_Section):
     """The numbers that decide (G1, V1, V2, D3)."""
 
     phrasings: int = Field(default=6, ge=1, description="training phrasings per fact")
+    ask_first: bool = Field(
+        default=True, description="ask the student first; a fact that it gets right in all held-out wordings is not taught (P4)"
+    )
     tau: float = Field(default=0.90, gt=0, le=1, description="a topic under it gets remediation")
     delta: float = Field(default=0.01, ge=0, description="gain below which the loop may stop")
     gamma: float = Field(default=0.01, ge=0, description="least gain that promotes")
     rho: float = Field(default=0.10, ge=0, le=1, description="most a guard set may fall")
     beta: float = Field(default=0.1, gt=0, description="DPO's beta")
+
+
+class Mix(_Section):
+    """The shares of categories that the plan asks for, as fractions that sum to 1 (S6); all 0: whatever the pages give."""
+
+    factual: float = Field(default=0.0, ge=0, le=1)
+    conceptual: float = Field(default=0.0, ge=0, le=1)
+    application: float = Field(default=0.0, ge=0, le=1)
+    analysis: float = Field(default=0.0, ge=0, le=1)
+    synthesis: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Mix:
+        total = sum(self.model_dump().values())
+        if total and abs(total - 1) > 0.01:
+            raise ValueError(f"the shares sum to {total:.2f}; they must sum to 1, or all be left out")
+        return self
+
+    @property
+    def shares(self) -> dict[Category, float]:
+        """The share of each category; empty where no mix is asked for."""
+        shares: dict[Category, float] = self.model_dump()
+        return shares if any(shares.values()) else {}
 
 
 class Consensus(_Section):
@@ -377,6 +403,7 @@ class Domain(_Section):
     thresholds: Thresholds = Thresholds()
     retries: Retries = Retries()
     consensus: Consensus = Consensus()
+    mix: Mix = Mix()
     freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(default="general.jsonl", description="in data/guards")

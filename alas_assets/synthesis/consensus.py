@@ -328,7 +328,7 @@ class _Sentence:
 
     @cached_property
     def stems(self) -> tuple[str, ...]:
-        return _stems(self.text)
+        return content_stems(self.text)
 
 
 def _support(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Claim]) -> dict[str, set[str]]:
@@ -375,7 +375,7 @@ class _Statements:
     def sites(self, claim: Claim) -> set[str]:
         """Return the domains with a sentence that states the claim; it must hold the rarest word of an answer."""
         near: set[int] = set()
-        for stems in filter(None, map(_stems, claim.answers)):
+        for stems in filter(None, map(content_stems, claim.answers)):
             near.update(min((self._holders.get(stem, []) for stem in stems), key=len))
         return {self._sentences[i].site for i in near if _states(self._sentences[i], claim)}
 
@@ -388,8 +388,8 @@ def _states(sentence: _Sentence, claim: Claim) -> bool:
     or "A may replace B". Only the release that the page is on may be named anywhere. A synonym costs support and never adds it.
     """
     quote = clean(claim.quote)
-    said, own, around = _stems(quote), set(sentence.stems), set(_stems(sentence.place))
-    anywhere = _release_words(sentence.place) - {word for form in claim.answers for word in _stems(form)}
+    said, own, around = content_stems(quote), set(sentence.stems), set(content_stems(sentence.place))
+    anywhere = _release_words(sentence.place) - {word for form in claim.answers for word in content_stems(form)}
     return (
         len(own.intersection(said)) >= _STATED * len(own)
         and _in_order([word for word in said if word not in anywhere and (word in own or word not in around)], sentence.stems)
@@ -495,11 +495,12 @@ def _content(text: str) -> tuple[object, ...]:
 
     The order counts: "which function replaced `f`" and "which function `f` replaced" have the same words.
     """
-    return _stems(text), _names(text)
+    return content_stems(text), _names(text)
 
 
 @lru_cache(maxsize=50_000)
-def _stems(text: str) -> tuple[str, ...]:
+def content_stems(text: str) -> tuple[str, ...]:
+    """Return the stems of the words of a text that carry meaning, in their order."""
     return tuple(stem(word) for word in words(text) if word not in _STOP)
 
 

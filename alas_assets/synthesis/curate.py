@@ -9,7 +9,8 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -17,26 +18,37 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.provenance import ids
+from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
-from alas_assets.synthesis.consensus import Candidate, Claim, Finding, Rules, earlier_claims, over_the_caps, places, spread, weigh
+from alas_assets.synthesis.consensus import (
+    Candidate,
+    Claim,
+    Finding,
+    Rules,
+    content_stems,
+    earlier_claims,
+    over_the_caps,
+    places,
+    spread,
+    weigh,
+)
+from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
+from alas_assets.synthesis.hostile import steering
 from alas_assets.synthesis.leaks import same_question
 from alas_assets.synthesis.questions import GuardQuestion
-from alas_assets.synthesis.quotes import FoldedText, explain_missing
+from alas_assets.synthesis.quotes import FoldedText, ShownText, explain_missing, shown
 from alas_assets.synthesis.wording import (
     NearIndex,
     WordingIndex,
     clean,
-    differ_in_identity,
-    jaccard,
+    holds_answer,
     mentions,
     normalise,
     same_answer,
-    word_set,
 )
 
+_POLARITY = frozenset({"yes", "no", "not"})
 _NO_WORD = "\x00"  # stands between documents; no quote that passes the structure check holds it
-_NEAR_QUOTE = 0.8  # facts with the same answer and identifiers whose quotes share this share of words say the same
-_NEAR_QUESTION = 0.9
 
 
 class Limits(Record):
@@ -73,9 +85,11 @@ class _Fact:
     phrases: list[_Phrase]
     fact_id: str
     group: str = ""
+    saying: str = ""  # shared by facts of the same answer that rest on the same statement
     start: int | None = None
     end: int | None = None
     reason: str = ""
+    private: bool = False  # some of its texts hold personal data or a secret, and must be redacted
     verified: bool = False  # the quote stands in the passage and gives the answer
     finding: Finding | None = None  # what other sources say of it
 
@@ -90,14 +104,26 @@ class _Documents:
     """The passages, with what the quote check needs of them, folded once."""
 
     chunks: dict[str, dict[str, Any]]
-    folded: dict[str, FoldedText] = field(default_factory=dict)
-    everything: str = ""
 
     @classmethod
     def of(cls, chunks: pl.DataFrame) -> _Documents:
-        rows = {row["chunk_id"]: row for row in chunks.iter_rows(named=True)}
-        folded = {key: FoldedText(row["text"]) for key, row in rows.items()}
-        return cls(rows, folded, _NO_WORD.join(text.folded for text in folded.values()))
+        return cls({row["chunk_id"]: row for row in chunks.iter_rows(named=True)})
+
+    @cached_property
+    def folded(self) -> dict[str, FoldedText]:
+        return {key: FoldedText(row["text"]) for key, row in self.chunks.items()}
+
+    @cached_property
+    def seen(self) -> dict[str, ShownText]:
+        return {key: ShownText(row["text"]) for key, row in self.chunks.items()}
+
+    @cached_property
+    def everything(self) -> str:
+        return _NO_WORD.join(text.folded for text in self.seen.values())
+
+    def locate(self, quote: str, chunk_id: str) -> tuple[int, int] | None:
+        """Return where a passage holds a quote: as it is stored, or else as a reader sees it."""
+        return self.folded[chunk_id].locate(quote) or self.seen[chunk_id].locate(quote)
 
 
 def curate(
@@ -115,6 +141,7 @@ def curate(
     earlier_qa: Sequence[pl.DataFrame] = (),
     retired_facts: Set[str] = frozenset(),
     rules: Rules | None = None,
+    embed: Embed | None = None,
 ) -> pl.DataFrame:
     """Return one row per phrasing, accepted and rejected side by side with the first reason found (S2, S4, S7, S8, S10, R7).
 
@@ -133,6 +160,7 @@ def curate(
             accepted facts count as what their page says.
         retired_facts: Earlier facts that their page states no more; they neither support nor contradict.
         rules: Whose word is enough and what a disagreement does; by default every host is primary.
+        embed: Vectors of length 1 for texts; without it facts that say the same in other words are not found.
 
     Returns:
         `QA_SCHEMA`, in the order of drafts, then of rejected drafts; `qa_id` is unique.
@@ -142,11 +170,12 @@ def curate(
     by_id = {topic.topic_id: topic for topic in topics}
     facts = [_open(draft, by_id, documents) for draft in drafts]
     _check_structure(facts, limits)
+    _check_content(facts)
     _check_quotes(facts, documents)
     _check_answers(facts)
-    _group(facts)
+    twins = _group(facts, documents, earlier_qa, retired_facts, embed)
     _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
-    _reject_taught(facts, earlier_fact_ids)
+    _reject_taught(facts, earlier_fact_ids, twins)
     _reject_repeated(facts)
     _check_giveaways(facts)
     _check_guards(facts, guards)
@@ -155,6 +184,7 @@ def curate(
     _check_ambiguity(facts)
     _check_wording(facts, earlier_qa)
     _require_phrasings(facts, limits)
+    _keep_one_of_twins(facts, twins, rules)
     _keep_one_of_equal_questions(facts, rules)
     _require_phrasings(facts, limits)
     _cap_topics(facts, limits)
@@ -232,6 +262,27 @@ def _check_structure(facts: list[_Fact], limits: Limits) -> None:
                 phrase.reason = "control characters"
 
 
+def _check_content(facts: list[_Fact]) -> None:
+    """Reject what holds personal data, a secret, or words to the model (S9): in a phrasing that one, anywhere else the fact."""
+    for fact in facts:
+        stated = (fact.quote, fact.answer, *fact.aliases)
+        everything = "\n".join((*stated, fact.draft.rationale, *(phrase.question for phrase in fact.phrases)))
+        fact.private = bool(private_parts(everything))
+        fact.reason = fact.reason or _unfit("\n".join(stated), fact.private) or next(filter(None, map(_spoken, stated)), "")
+        for phrase in fact.phrases:
+            phrase.reason = phrase.reason or _unfit(phrase.question, fact.private) or _spoken(phrase.question)
+
+
+def _unfit(text: str, private: bool) -> str:
+    parts = private_parts(text) if private else []
+    return f"personal data or a secret: {parts[0].kind}" if parts else ""
+
+
+def _spoken(text: str) -> str:
+    found = steering(text)
+    return f"speaks to the model: {found}" if found else ""
+
+
 def _has_control(text: str) -> bool:
     return any(unicodedata.category(c) == "Cc" for c in text)
 
@@ -241,74 +292,101 @@ def _check_quotes(facts: list[_Fact], documents: _Documents) -> None:
         if fact.reason:
             continue
         chunk = fact.chunk
-        if chunk is not None:
-            place = documents.folded[chunk["chunk_id"]].locate(fact.quote)
-            if place is not None and chunk["end"] - chunk["start"] != len(chunk["text"]):
-                fact.reason = "stored passage and its offsets disagree"
-                continue
-            if place is not None:
-                fact.start, fact.end = chunk["start"] + place[0], chunk["start"] + place[1]
-                continue
-        fact.reason = _why_missing(fact, documents)
+        place = documents.locate(fact.quote, chunk["chunk_id"]) if chunk is not None else None
+        if chunk is None or place is None:
+            fact.reason = _why_missing(fact.quote, documents)
+        elif chunk["end"] - chunk["start"] != len(chunk["text"]):
+            fact.reason = "stored passage and its offsets disagree"
+        else:
+            fact.start, fact.end = chunk["start"] + place[0], chunk["start"] + place[1]
+            fact.quote = ids.fold(chunk["text"][slice(*place)])
+            fact.fact_id = ids.fact_id(chunk["page_id"], fact.quote, fact.answer)
 
 
-def _why_missing(fact: _Fact, documents: _Documents) -> str:
+def _why_missing(quote: str, documents: _Documents) -> str:
     """Tell the three ways apart in which a quote can fail; only the second and third are a careless teacher's."""
-    if fact.quote in documents.everything:
-        others = (key for key, text in documents.folded.items() if text.locate(fact.quote) is not None)
-        other = next(others, None)
+    seen = shown(quote)
+    if seen and seen in documents.everything:
+        other = next((key for key in documents.chunks if documents.locate(quote, key) is not None), None)
         return f"quote from another passage: {other}" if other else "quote cuts a word"
-    if explain_missing(fact.quote, documents.everything) == "stitched":
+    if explain_missing(seen, documents.everything) == "stitched":
         return "quote stitched together"
     return "quote in no document"
 
 
 def _check_answers(facts: list[_Fact]) -> None:
+    """Hold every answer against its quote (S2); that a sentence holds "no" or "it" is no sign that it gives the answer."""
     for fact in facts:
-        if not fact.reason:
-            fact.verified = any(mentions(fact.quote, text) for text in (fact.answer, *fact.aliases))
-            fact.reason = "" if fact.verified else "answer not in the quote"
+        if fact.reason:
+            continue
+        telling = [text for text in (fact.answer, *fact.aliases) if _says_something(text)]
+        fact.verified = any(holds_answer(fact.quote, text) for text in telling)
+        if not fact.verified:
+            fact.reason = "answer not in the quote" if telling else "answer says nothing by itself"
 
 
-def _group(facts: list[_Fact]) -> None:
-    """Give facts that say the same one group: same answer, same identifiers, nearly the same quote or question (S5).
+def _says_something(answer: str) -> bool:
+    """Tell whether an answer is more than a yes, a no or a word without meaning; signs such as `-a` are names."""
+    return normalise(answer) not in _POLARITY and (bool(content_stems(answer)) or not answer.replace(" ", "").isalpha())
 
-    Facts that differ in an identifier, a number or a version are never the same, however alike they read.
+
+def _group(
+    facts: list[_Fact], documents: _Documents, earlier: Sequence[pl.DataFrame], retired: Set[str], embed: Embed | None
+) -> Mapping[str, Set[str]]:
+    """Give facts that say the same, or ask one relation from both ends, one group, and return the twins of each (S5).
+
+    Facts of earlier iterations keep their group and hand it on.
     """
-    buckets: dict[str, list[_Fact]] = defaultdict(list)
+    own = {fact.fact_id: _statement(fact, documents) for fact in facts if fact.verified and any(p.question for p in fact.phrases)}
+    before, fixed = _earlier_statements(earlier, retired | own.keys())
+    compared = [*before, *own.values()]
+    kinship = find_kinship(compared, embed)
+    keys = [statement.key for statement in compared]
+    group = groups((*kinship.twins, *kinship.restated, *kinship.reversed), keys, fixed)
+    said = groups((*kinship.twins, *kinship.restated), keys)
     for fact in facts:
-        fact.group = fact.fact_id
-        if fact.verified:
-            buckets[normalise(fact.answer)].append(fact)
-    for bucket in buckets.values():
-        members: dict[str, list[_Fact]] = defaultdict(list)
-        for fact in bucket:
-            members[fact.group].append(fact)
-        for i, one in enumerate(bucket):
-            for other in bucket[:i]:
-                if one.group != other.group and _say_the_same(one, other):
-                    _unite(members, one.group, other.group)
+        fact.group, fact.saying = group.get(fact.fact_id, fact.fact_id), said.get(fact.fact_id, fact.fact_id)
+    twins: dict[str, set[str]] = defaultdict(set)
+    for one, other in kinship.twins:
+        twins[one].add(other)
+        twins[other].add(one)
+    return twins
 
 
-def _unite(members: dict[str, list[_Fact]], one: str, other: str) -> None:
-    low, high = sorted((one, other))
-    if any(differ_in_identity(a.quote, b.quote) for a in members[low] for b in members[high]):
-        return  # a vaguer third sentence must not join what differs
-    for fact in members.pop(high):
-        fact.group = low
-        members[low].append(fact)
-
-
-def _say_the_same(one: _Fact, other: _Fact) -> bool:
-    if differ_in_identity(one.quote, other.quote):
-        return False
-    if jaccard(word_set(one.quote), word_set(other.quote)) >= _NEAR_QUOTE:
-        return True
-    return any(
-        jaccard(word_set(p.question), word_set(q.question)) >= _NEAR_QUESTION and not differ_in_identity(p.question, q.question)
-        for p in one.phrases
-        for q in other.phrases
+def _statement(fact: _Fact, documents: _Documents) -> Statement:
+    chunk = documents.chunks[fact.draft.chunk_id]
+    return Statement(
+        key=fact.fact_id,
+        text=(chunk["page_id"], chunk["text_sha256"]),
+        span=(fact.start or 0, fact.end or 0),
+        quote=fact.quote,
+        answer=fact.answer,
+        aliases=tuple(fact.aliases),
+        questions=tuple(phrase.question for phrase in fact.phrases if phrase.question),
+        passage=chunk["text"],
     )
+
+
+def _earlier_statements(tables: Sequence[pl.DataFrame], left_out: Set[str]) -> tuple[list[Statement], dict[str, str]]:
+    """Return the accepted facts of earlier pair tables, and the group of each."""
+    found: dict[str, Statement] = {}
+    fixed: dict[str, str] = {}
+    for table in tables:
+        for (key,), rows in table.filter("accepted").group_by("fact_id", maintain_order=True):
+            row = rows.row(0, named=True)
+            fixed.setdefault(row["fact_id"], row["fact_group"])
+            if key in left_out or row["fact_id"] in found:
+                continue
+            found[row["fact_id"]] = Statement(
+                key=row["fact_id"],
+                text=(row["page_id"], row["text_sha256"]),
+                span=(row["quote_start"], row["quote_end"]),
+                quote=row["quote"],
+                answer=row["answer"],
+                aliases=tuple(row["aliases"] or ()),
+                questions=tuple(rows["question"]),
+            )
+    return list(found.values()), fixed
 
 
 def _weigh(facts: list[_Fact], chunks: pl.DataFrame, earlier: Sequence[Claim], rules: Rules) -> None:
@@ -334,10 +412,14 @@ def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
     )
 
 
-def _reject_taught(facts: list[_Fact], earlier: Set[str]) -> None:
+def _reject_taught(facts: list[_Fact], earlier: Set[str], twins: Mapping[str, Set[str]]) -> None:
     for fact in facts:
-        if not fact.reason and fact.fact_id in earlier and fact.topic is not None and fact.topic.origin != "remediation":
+        if fact.reason or fact.topic is None or fact.topic.origin == "remediation":
+            continue
+        if fact.fact_id in earlier:
             fact.reason = "already taught"
+        elif taught := sorted(twins.get(fact.fact_id, set()) & earlier):
+            fact.reason = f"already taught: says the same as {taught[0]}"
 
 
 def _reject_repeated(facts: list[_Fact]) -> None:
@@ -471,11 +553,25 @@ def _require_phrasings(facts: list[_Fact], limits: Limits) -> None:
             fact.reason = f"too few phrasings: {train} train, {probe} probe"
 
 
-def _keep_one_of_equal_questions(facts: list[_Fact], rules: Rules) -> None:
+def _order_of_precedence(facts: list[_Fact], rules: Rules) -> list[_Fact]:
     live = {fact.fact_id: fact for fact in facts if not fact.reason}
+    return [live[key] for key in spread(_candidates(live.values()), {fact.fact_id: fact.saying for fact in live.values()}, rules)]
+
+
+def _keep_one_of_twins(facts: list[_Fact], twins: Mapping[str, Set[str]], rules: Rules) -> None:
+    """Of facts that ask the same and answer the same, teach one (S5)."""
+    kept: set[str] = set()
+    for fact in _order_of_precedence(facts, rules):
+        if same := sorted(twins.get(fact.fact_id, set()) & kept):
+            fact.reason = f"says the same as another fact: {same[0]}"
+        else:
+            kept.add(fact.fact_id)
+
+
+def _keep_one_of_equal_questions(facts: list[_Fact], rules: Rules) -> None:
     seen: set[str] = set()
-    for fact_id in spread(_candidates(live.values()), {fact.fact_id: fact.group for fact in live.values()}, rules):
-        for phrase in live[fact_id].live:
+    for fact in _order_of_precedence(facts, rules):
+        for phrase in fact.live:
             key = normalise(phrase.question)
             if key in seen:
                 phrase.reason = "duplicate question"
@@ -507,20 +603,20 @@ def _candidates(facts: Iterable[_Fact]) -> list[Candidate]:
 
 
 def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]]:
-    draft = fact.draft
+    draft, shown = fact.draft, redact if fact.private else str
     shared = {
         **_source(fact.chunk, draft.chunk_id),
         "fact_id": fact.fact_id,
         "fact_group": fact.group,
         "topic_id": clean(draft.topic_id),
         "topic": clean(fact.topic.name) if fact.topic else "",
-        "answer": fact.answer,
-        "aliases": fact.aliases,
+        "answer": shown(fact.answer),
+        "aliases": [shown(alias) for alias in fact.aliases],
         "answer_kind": draft.answer_kind,
         "category": draft.category,
         "difficulty": draft.difficulty,
-        "rationale": clean(draft.rationale),
-        "quote": fact.quote,
+        "rationale": shown(clean(draft.rationale)),
+        "quote": shown(fact.quote),
         "quote_start": fact.start,
         "quote_end": fact.end,
         "teacher": clean(teacher),
@@ -535,7 +631,7 @@ def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]
             "qa_id": ids.qa_id(fact.fact_id, phrase.question),
             "role": phrase.role,
             "template": phrase.template,
-            "question": phrase.question,
+            "question": shown(phrase.question),
             "tokens": phrase.tokens,
             "accepted": not (phrase.reason or fact.reason),
             "reason": phrase.reason or fact.reason,
@@ -555,13 +651,13 @@ def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: 
         "topic": clean(topic.name) if topic else "",
         "role": "",
         "template": "",
-        "question": ids.fold(clean(draft.text)),
+        "question": redact(ids.fold(clean(draft.text))),
         "answer": "",
         "aliases": [],
         "quote": "",
         "teacher": clean(teacher),
         "accepted": False,
-        "reason": ids.fold(clean(draft.reason))[:200] or "rejected by the teacher",
+        "reason": redact(ids.fold(clean(draft.reason)))[:200] or "rejected by the teacher",
         "iteration": iteration,
         "disputed_with": [],
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence, Set
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -144,17 +145,22 @@ def _add_rivals(rows: list[dict[str, Any]], accepted: pl.DataFrame) -> None:
     An answer is no rival where it is an alias, lies inside the right answer or holds it, or is named by the question:
     a right answer would then be marked wrong.
     """
-    known: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # kind: answer: topics
+    of_kind: dict[str, set[str]] = defaultdict(set)
+    of_topic: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in [*accepted.iter_rows(named=True), *rows]:
-        known[row["answer_kind"]][row["answer"]].add(row["topic_id"])
+        of_kind[row["answer_kind"]].add(row["answer"])
+        of_topic[row["answer_kind"], row["topic_id"]].add(row["answer"])
+    ordered = {kind: sorted(answers) for kind, answers in of_kind.items()}
+    near = {place: sorted(answers) for place, answers in of_topic.items()}
     for row in rows:
         right = [row["answer"], *row["aliases"]]
-        candidates = sorted(known[row["answer_kind"]].items(), key=lambda item: (row["topic_id"] not in item[1], item[0]))
-        chosen: list[str] = []
-        for answer, _ in candidates:
+        chosen: dict[str, None] = {}
+        for answer in chain(near[row["answer_kind"], row["topic_id"]], ordered[row["answer_kind"]]):
             if len(chosen) == MAX_RIVALS:
                 break
+            if answer in chosen:
+                continue
             if any(mentions(text, answer) or mentions(answer, text) for text in right) or mentions(row["question"], answer):
                 continue
-            chosen.append(answer)
+            chosen[answer] = None
         row["rivals"] = sorted(chosen)

@@ -1,12 +1,15 @@
 """Finds a quote in a stored text, exact after white-space folding, with offsets into the text as stored (S2).
 
 Only strings and offsets; what a failed search means for a fact is `synthesis.curate`'s decision.
+Texts are stored as Markdown. A model that reads `foo` often quotes foo: such a quote is found by what a reader sees, and what is
+kept is the slice as it is stored, so that the citation stays verbatim.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from alas_assets.provenance import ids
@@ -14,6 +17,17 @@ from alas_assets.provenance import ids
 _MAX_PIECES = 8
 _MIN_PIECE_WORDS = 3
 _ELLIPSIS = re.compile(r"\[?(?:\.\.\.+|…)\]?")
+_MARKS = re.compile(
+    r"""
+      ^[ \t]*(?:[-+>*]|\#{1,6})[ \t]+                                           # the sign of a list item or a heading
+    | ^[ \t]*\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+(?:[ \t]*:?-{3,}:?)?[ \t]*$       # the line under a table's head
+    | [`*|]                                                                    # code, emphasis, table cells
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+_AROUND = "`*"
+_SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
+_UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _SPACED_SCRIPTS_END = 0x0590  # Latin, Greek, Cyrillic, Armenian: scripts that put spaces between words
 
 
@@ -25,9 +39,12 @@ class FoldedText:
         self.text = text
         self._starts: list[int] = []
         self._ends: list[int] = []
+        self.folded = self._fold(_composed(text))
+
+    def _fold(self, characters: Iterable[tuple[str, int, int]]) -> str:
         folded: list[str] = []
         gap = False
-        for char, start, end in _composed(text):
+        for char, start, end in characters:
             if char.isspace():
                 gap = True
                 continue
@@ -39,7 +56,7 @@ class FoldedText:
             folded.append(char)
             self._starts.append(start)
             self._ends.append(end)
-        self.folded = "".join(folded)
+        return "".join(folded)
 
     def locate(self, quote: str) -> tuple[int, int] | None:
         """Return the offsets of the first place whose slice folds to the quote, or None.
@@ -57,6 +74,50 @@ class FoldedText:
                 return start, end
             at = self.folded.find(needle, at + 1)
         return None
+
+
+class ShownText(FoldedText):
+    """A Markdown text as a reader sees it, without marks and with straight quotation marks; offsets are the stored ones."""
+
+    def __init__(self, text: str) -> None:
+        """Fold the text once."""
+        self.text = text
+        self._starts = []
+        self._ends = []
+        self.folded = self._fold(_seen(text))
+
+    def locate(self, quote: str) -> tuple[int, int] | None:
+        """Return the offsets of the first place that shows what the quote shows, with the marks around it, or None."""
+        needle = shown(quote)
+        at = self.folded.find(needle) if needle else -1
+        while at >= 0:
+            end = at + len(needle)
+            if not cuts_word(self.folded, at, end):
+                return self._with_marks(self._starts[at], self._ends[end - 1])
+            at = self.folded.find(needle, at + 1)
+        return None
+
+    def _with_marks(self, start: int, end: int) -> tuple[int, int]:
+        while start > 0 and self.text[start - 1] in _AROUND:
+            start -= 1
+        while end < len(self.text) and self.text[end] in _AROUND:
+            end += 1
+        return start, end
+
+
+def shown(text: str) -> str:
+    """Return the folded text as a reader sees it: without Markdown marks and invisible characters."""
+    return ShownText(text).folded
+
+
+def _seen(text: str) -> Iterator[tuple[str, int, int]]:
+    marks = {at for match in _MARKS.finditer(text) for at in range(*match.span())}
+    for char, start, end in _composed(text):
+        if start in marks:
+            if text[start] == "|":  # what stands in two cells is two words
+                yield " ", start, end
+        elif char not in _UNSEEN:
+            yield char.translate(_SIGNS), start, end
 
 
 def _composed(text: str) -> list[tuple[str, int, int]]:

@@ -20,6 +20,8 @@ _WORD = re.compile(r"\w+(?:[.\-/:+']\w+)*|(?<![^\s`])[+\-*/%&|^~<>=@#$\\!]+(?![^
 _LINK = re.compile(r"\[([^\[\]]*)\]\([^()\s]*\)")
 _CODE = re.compile(r"`([^`]+)`")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00ad": None, "\u200b": None})
+_PLURAL = re.compile(r"`s(?!\w)")
+_BETWEEN_MEMBERS = re.compile(r",? (?:and|or) |, ")
 _NUMBER_JOINT = r"[.,:/\-]"
 NEAR_EQUAL_SHARE = 0.8
 NEAR_EQUAL_WORDS = 0.85
@@ -37,6 +39,7 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+@lru_cache(maxsize=50_000)
 def plain(text: str) -> str:
     """Return text without case, Markdown marks and differences in white space."""
     return ids.fold(_LINK.sub(r"\1", unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()).replace("`", "").replace("*", ""))
@@ -60,8 +63,14 @@ def hard_tokens(text: str) -> frozenset[str]:
     Two sentences that differ in one of them say different things, however alike they look (S5).
     """
     norm = unicodedata.normalize("NFKC", text).translate(_QUOTES)
-    in_code = {word for span in _CODE.findall(norm) for word in _WORD.findall(span)}
-    return frozenset(in_code | {word for word in _WORD.findall(norm) if _is_hard(word)})
+    return code_words(text) | {word for word in _WORD.findall(norm) if _is_hard(word)}
+
+
+@lru_cache(maxsize=50_000)
+def code_words(text: str) -> frozenset[str]:
+    """Return the words of a text that stand in code style; case counts."""
+    norm = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    return frozenset(word for span in _CODE.findall(norm) for word in _WORD.findall(span))
 
 
 def differ_in_identity(one: str, other: str) -> bool:
@@ -74,7 +83,7 @@ def differ_in_identity(one: str, other: str) -> bool:
 
 def carries_identity(text: str, other: str) -> bool:
     """Tell whether a text names every number, version and identifier of the other, in code style or not."""
-    return hard_tokens(other) <= _cased_words(text)
+    return hard_tokens(other) <= cased_words(text)
 
 
 def names_in_order(text: str) -> tuple[str, ...]:
@@ -89,7 +98,8 @@ def names_in_order(text: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=50_000)
-def _cased_words(text: str) -> frozenset[str]:
+def cased_words(text: str) -> frozenset[str]:
+    """Return the words of a text; case counts."""
     return frozenset(_WORD.findall(unicodedata.normalize("NFKC", text).translate(_QUOTES)))
 
 
@@ -113,6 +123,18 @@ def mentions(text: str, phrase: str) -> bool:
     after = r"(?!\w)" if _is_word(needle[-1]) else ""
     after += rf"(?!{_NUMBER_JOINT}\d)" if needle[-1].isdigit() else ""
     return re.search(before + re.escape(needle) + after, hay) is not None
+
+
+def holds_answer(text: str, answer: str) -> bool:
+    """Tell whether a text contains an answer: as it is, or every member of one that is a list ("`a` and `b`").
+
+    A name in code style may stand in the plural (`DeprecationWarning`s).
+    """
+    text = _PLURAL.sub("`", text)
+    if mentions(text, answer):
+        return True
+    members = [member for member in _BETWEEN_MEMBERS.split(ids.fold(answer)) if member]
+    return len(members) > 1 and all(mentions(text, member) for member in members)
 
 
 def _is_word(char: str) -> bool:

@@ -45,6 +45,7 @@ def open_teacher(
         return ExtractiveTeacher(context=domain.context, seed=domain.seed)
     from alas_assets.teachers.endpoint.client import open_endpoint
     from alas_assets.teachers.llm import Hooks, LanguageModelTeacher
+    from alas_assets.teachers.llm.writing import MIX
 
     told = log or (lambda _: None)
     asker = open_endpoint(domain.teacher, domain.budget, ledger, cell, log=told, on_progress=_now_and_then(told))
@@ -62,6 +63,7 @@ def open_teacher(
         description=domain.description,
         context=domain.context,
         min_topics=domain.budget.min_topics,
+        mix=domain.mix.shares or MIX,
         hooks=Hooks(trouble=on_trouble),
     )
 
@@ -74,6 +76,8 @@ def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise
     from alas_assets.teachers.llm.prompts import prompt_versions
 
     read = [name for purpose in purposes for name in (("write", "paraphrase") if purpose == "write" else (purpose,))]
+    if "write" in purposes:
+        found |= {"description": domain.description, "mix": domain.mix.shares}
     return {**found, "prompts": {name: prompt_versions()[name] for name in read}}
 
 

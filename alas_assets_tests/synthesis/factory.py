@@ -11,6 +11,7 @@ from alas_assets.provenance import ids
 from alas_assets.records import ANSWER_SCHEMA, CHUNK_SCHEMA, DraftFact, Phrasing, Topic
 from alas_assets.synthesis.consensus import Rules
 from alas_assets.synthesis.curate import Limits, curate
+from alas_assets.synthesis.duplicates import Embed
 from alas_assets.synthesis.questions import GuardQuestion
 
 SITE = "http://site.test/"
@@ -99,6 +100,7 @@ def curated(
     iteration: int = 0,
     retired_facts: frozenset[str] = frozenset(),
     rules: Rules | None = None,
+    embed: Embed | None = None,
 ) -> pl.DataFrame:
     """Curate with the arguments that the test does not care about filled in."""
     return curate(
@@ -115,6 +117,7 @@ def curated(
         earlier_qa=earlier_qa,
         retired_facts=retired_facts,
         rules=rules,
+        embed=embed,
     )
 
 

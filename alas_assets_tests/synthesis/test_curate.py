@@ -68,6 +68,32 @@ def test_the_answer_must_stand_in_the_quote_itself_or_by_alias() -> None:
     assert curated([fact(chunks, SENTENCE, "the eggs module", "replacement", aliases=["eggs"])], chunks)["accepted"].all()
 
 
+def test_a_list_is_an_answer_if_every_member_stands_in_the_quote() -> None:
+    _, chunks = page(["Add the `spam.fold()`, `spam.crease()` and `spam.dip()` functions; two `EggWarning`s are gone."])
+    quote = chunks["text"][0]
+    good = ["spam.dip() and spam.fold()", "fold(), crease(), and dip()", "EggWarning"]
+    assert curated([fact(chunks, quote, a, f"thing {i}") for i, a in enumerate(good)], chunks)["accepted"].all()
+    bad = ["spam.dip() and spam.sip()", "fold(), crease(), and", "three"]
+    assert why(curated([fact(chunks, quote, a, f"thing {i}") for i, a in enumerate(bad)], chunks)) == {"answer not in the quote"}
+
+
+def test_an_answer_that_says_nothing_needs_an_alias_that_does() -> None:
+    _, chunks = page(["A `spam` is no `eggs` and it takes `-a`."])
+    quote = chunks["text"][0]
+    assert why(curated([fact(chunks, quote, text, "kinship") for text in ("No", "it")], chunks)) == {"answer says nothing by itself"}
+    assert curated([fact(chunks, quote, "No", "kinship", aliases=["no eggs"]), fact(chunks, quote, "-a", "option")], chunks)[
+        "accepted"
+    ].all()
+
+
+def test_a_quote_as_a_reader_sees_it_is_stored_as_it_stands_on_the_page() -> None:
+    stored, chunks = page([f"- {SENTENCE}"])
+    row = curated([fact(chunks, SENTENCE.replace("`", ""), "eggs", "replacement")], chunks).row(0, named=True)
+    assert row["accepted"]
+    assert row["quote"] == SENTENCE == stored[row["quote_start"] : row["quote_end"]]
+    assert row["fact_id"] == curated([fact(chunks, SENTENCE, "eggs", "replacement")], chunks)["fact_id"][0]
+
+
 def test_a_phrasing_that_contains_the_answer_is_rejected_alone() -> None:
     _, chunks = page([SENTENCE])
     draft = fact(chunks, SENTENCE, "eggs", "replacement", train=3)
@@ -117,7 +143,7 @@ def test_one_question_with_one_answer_is_kept_once() -> None:
     frame = curated([fact(c, "It adds `alpha` to the shelf.", "alpha", "new item") for c in (one, two)], chunks)
     assert frame.filter(pl.col("accepted"))["fact_id"].n_unique() == 1
     assert frame["fact_group"].n_unique() == 1
-    assert why(frame) == {"duplicate question"}
+    assert {reason.split(": ")[0] for reason in why(frame)} == {"says the same as another fact"}
     assert frame["qa_id"].n_unique() == frame.height
 
 

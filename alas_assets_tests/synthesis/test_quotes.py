@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alas_assets.provenance import ids
-from alas_assets.synthesis.quotes import FoldedText, explain_missing
+from alas_assets.synthesis.quotes import FoldedText, ShownText, explain_missing, shown
 
 # white space of many kinds, combining marks in and out of order, Hangul jamo, Indic vowel signs, singletons
 HOSTILE = st.text(
@@ -67,3 +67,42 @@ def test_pieces_of_texts_are_told_from_inventions() -> None:
 @given(st.text(), st.text())
 def test_explaining_a_missing_quote_never_raises(quote: str, texts: str) -> None:
     explain_missing(quote, texts)
+
+
+MARKDOWN = st.lists(
+    st.sampled_from(["`fold`", "**new**", "plain", "3.15", "it’s", "- item", "\n- next", "# Head", "| cell |", "a|b", "zero\u200bwidth"]),
+    max_size=10,
+).map(" ".join)
+
+
+@given(MARKDOWN, st.data())
+def test_what_a_reader_sees_of_a_slice_is_found_where_it_stands(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text)))
+    quote = shown(text[start : data.draw(st.integers(start, len(text)))])
+    place = ShownText(text).locate(quote)
+    if place is not None:
+        assert shown(text[slice(*place)]) == shown(quote)
+
+
+@given(st.text(max_size=60), st.text(max_size=20))
+def test_any_text_can_be_searched_as_a_reader_sees_it(text: str, quote: str) -> None:
+    place = ShownText(text).locate(quote)
+    assert place is None or 0 <= place[0] < place[1] <= len(text)
+
+
+def test_a_quote_without_marks_is_found_in_a_marked_up_text_and_the_slice_takes_its_marks_along() -> None:
+    stored = "# New\n\n- gh-12: the `fold()` function\n  now **never** returns it’s `None`."
+    text = ShownText(stored)
+    place = text.locate("the fold() function now never returns it's None")
+    assert place is not None
+    assert stored[slice(*place)] == "the `fold()` function\n  now **never** returns it’s `None`"
+    assert text.locate("gh-12: the fold() function") is not None
+    assert text.locate("fold() functions") is None
+    assert text.locate("old() function") is None
+
+
+def test_a_quote_runs_over_list_items_and_table_cells_as_a_reader_sees_them() -> None:
+    stored = "New:\n\n- `fold()`\n- `crease()`\n\n| Old | New |\n| --- | --- |\n| `dip` | `sip` |"
+    text = ShownText(stored)
+    assert text.locate("New: fold() crease()") == (0, stored.index("\n\n| Old"))
+    assert text.locate("Old New dip sip") is not None
