@@ -148,7 +148,7 @@ def describe_adapter(step: Step) -> Any:
     return describe
 
 
-@loop_asset("1", kinds={"python", "huggingface"}, pool="gpu")
+@loop_asset("2", kinds={"python", "huggingface"}, pool="gpu")
 def sft_adapter(
     context: dg.AssetExecutionContext,
     alas: Alas,
@@ -185,6 +185,10 @@ def sft_adapter(
             retired_facts=retired_facts(alas, curriculum_seed, documents),
         )
         taught = build([], replay_share=0.0).height
+        least = recipe.min_steps * recipe.batch_size * (1 - recipe.replay_share)
+        if taught * recipe.passes < least:  # few facts get steps to spare: what was learned before gets its share of them
+            build = partial(build, rehearse_alike=True)
+            taught = build([], replay_share=0.0).height
         replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
         passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
         replay = replayed(step, facts, replays * passes, domain.seed + step.cell.number)

@@ -9,7 +9,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -365,7 +365,7 @@ class Mix(_Section):
     @property
     def shares(self) -> dict[Category, float]:
         """The share of each category; empty where no mix is asked for."""
-        shares: dict[Category, float] = self.model_dump()
+        shares: dict[Category, float] = {name: getattr(self, name) for name in get_args(Category)}
         return shares if any(shares.values()) else {}
 
 

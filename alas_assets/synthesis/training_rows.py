@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence, Set
+from math import ceil
 from typing import Any
 
 import polars as pl
@@ -41,6 +42,7 @@ def build_rows(
     cloze_repeat: int = 1,
     word_dropout: float = 0.0,
     batch_size: int = 1,
+    rehearse_alike: bool = False,
 ) -> pl.DataFrame:
     """Return the training rows in training order (`TRAIN_ROW_SCHEMA`); equal inputs give the equal table.
 
@@ -60,6 +62,7 @@ def build_rows(
         word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
             has seen a question with holes leans on its content, not on its frame.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
+        rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
 
     Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
     repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
@@ -73,8 +76,11 @@ def build_rows(
     new = [_fact_row(row, "fact") for row in _accepted(qa, ["train"]).iter_rows(named=True)]
     if not new:
         return empty(TRAIN_ROW_SCHEMA)
-    new = [row for row in new for _ in range(cloze_repeat if GAP in row["prompt"] else 1)]
+    new = _with_repeated_gaps(new, cloze_repeat)
     earlier = _by_fact(qa, earlier_qa, retired_facts)
+    if rehearse_alike and earlier and rehearsal_per_fact is not None:
+        rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
+        earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
     wanted = round((len(new) + len(_rehearsal(earlier, rehearsal_per_fact, seed, 0))) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
     rows: list[dict[str, str]] = []
@@ -132,6 +138,10 @@ def _by_fact(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired: Set[
     for row in _earlier_rows(qa, earlier_qa, retired):
         by_fact[row["fact_id"]].append(_fact_row(row, "rehearsal"))
     return [by_fact[fact] for fact in sorted(by_fact)]
+
+
+def _with_repeated_gaps(rows: list[dict[str, str]], times: int) -> list[dict[str, str]]:
+    return [row for row in rows for _ in range(times if GAP in row["prompt"] else 1)]
 
 
 def _rehearsal(facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int) -> list[dict[str, str]]:

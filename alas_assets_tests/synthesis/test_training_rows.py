@@ -130,3 +130,15 @@ def test_rows_of_like_length_share_a_batch_and_none_is_lost(batch: int, seed: in
     assert padding(grouped) <= padding(plain)
     whole = [grouped["kind"][i : i + batch] for i in range(0, grouped.height - batch + 1, batch)]
     assert all(abs((lot == "replay").sum() - batch / 2) <= 1 + batch / 4 for lot in whole)
+
+
+def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeated_for_both() -> None:
+    gap = EARLIER["role"].eq("train") & EARLIER["question"].is_first_distinct() & EARLIER["fact_id"].is_first_distinct()
+    earlier = EARLIER.with_columns(pl.when(gap).then(pl.lit("The ___ is what? ") + pl.col("qa_id")).otherwise("question").alias("question"))
+    new = QA.filter(pl.col("role") == "train").height
+    alike = build_rows(QA, [earlier], [], replay_share=0.0, rehearsal_per_fact=1, seed=1, cloze_repeat=3, rehearse_alike=True)
+    assert alike.filter(pl.col("kind") == "rehearsal").height >= min(new, earlier.filter(pl.col("role") == "train").height)
+    plain = build_rows(QA, [earlier], [], replay_share=0.0, rehearsal_per_fact=1, seed=1, cloze_repeat=3)
+    assert plain.filter(pl.col("kind") == "rehearsal").height == 2
+    most = build_rows(QA, [earlier], [], replay_share=0.0, rehearsal_per_fact=99, seed=1, cloze_repeat=3, rehearse_alike=True)
+    assert most.filter(pl.col("prompt").str.contains("___")).height == 3 * gap.sum()
