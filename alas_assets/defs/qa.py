@@ -293,7 +293,8 @@ def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl
 def category_mix(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum: Curriculum) -> dg.AssetCheckResult:
     """Show how far the accepted facts are from the mix that was asked for; no fact is dropped for it."""
     cell = cell_of(context.partition_key)
-    wanted, facts = dict[str, float](alas.domain(cell.domain).mix.shares), qa_pairs.filter("accepted")["fact_id"].n_unique()
+    wanted: dict[str, float] = {**alas.domain(cell.domain).mix.shares}
+    facts = qa_pairs.filter("accepted")["fact_id"].n_unique()
     categories = deviations(qa_pairs, "category", wanted)
     names = {topic.topic_id: topic.name for topic in curriculum.topics}
     topics = deviations(qa_pairs, "topic_id", evenly(list(names))).with_columns(pl.col("value").replace(names))
