@@ -1,6 +1,6 @@
 """One whole iteration on a folder of served pages whose teacher is the stand-in with recorded pairs, and its figures.
 
-    .venv/bin/python bench/model_teacher.py STORE PAGES_FOLDER PAIRS_FOLDER [--topics 10] [--pattern REGEX] [--dry-run]
+    .venv/bin/python bench/model_teacher.py STORE PAGES_FOLDER PAIRS_FOLDER [--index 3.15/index.html] [--topics 16] [--dry-run]
 
 The stand-in answers from the recorded pairs over a real socket; it is not a model. Prints Markdown.
 """
@@ -33,9 +33,8 @@ context = "In Python 3.15"
 exam_file = "python-releases.jsonl"
 neighbour_file = "python-releases.jsonl"
 [sources]
-seed_urls = ["http://127.0.0.1:{port}/index.html"]
+seed_urls = ["http://127.0.0.1:{port}/{index}"]
 private_hosts = ["127.0.0.1:{port}"]
-link_pattern = '{pattern}'
 delay_seconds = 0.0
 [teacher]
 kind = "openai"
@@ -55,8 +54,8 @@ def main() -> int:
     parser.add_argument("store", type=Path)
     parser.add_argument("pages", type=Path)
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("--topics", type=int, default=10)
-    parser.add_argument("--pattern", default=r"/3\.15/")
+    parser.add_argument("--index", default="3.15/index.html", help="the page that links to the pages to study")
+    parser.add_argument("--topics", type=int, default=16)
     parser.add_argument("--dry-run", action="store_true")
     given = parser.parse_args()
     home = given.store.resolve()
@@ -66,7 +65,7 @@ def main() -> int:
         try:
             line = standin.stdout.readline() if standin.stdout else ""
             url = re.findall(r"http://\S+/v1", line)[0]
-            text = DOMAIN.format(port=serve(given.pages), url=url, topics=given.topics, pattern=given.pattern)
+            text = DOMAIN.format(port=serve(given.pages), url=url, topics=given.topics, index=given.index)
             (home / "domains" / f"{KEY}.toml").write_text(text, encoding="utf-8")
             environment = {**os.environ, "ALAS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
             run = [sys.executable, "-m", "alas_assets.cli", "run", KEY, *(["--dry-run"] if given.dry_run else [])]
