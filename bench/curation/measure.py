@@ -88,7 +88,7 @@ def draw(frame: pl.DataFrame, n: int) -> None:
         groups.setdefault(fact["fact_group"], []).append(fact)
     pairs = [(one, other) for members in groups.values() for i, other in enumerate(members) for one in members[:i]]
     for number, (one, other) in enumerate(random.Random(SEED).sample(pairs, min(n, len(pairs))), 1):
-        mark = "twin" if "says the same" in one["reason"] + other["reason"] else "kin"
+        mark = "twin" if one["fact_id"] in other["reason"] or other["fact_id"] in one["reason"] else "kin"
         print(f"{number}. [{mark}] {one['question']} -> {one['answer']}\n   {one['quote']}")
         print(f"   {other['question']} -> {other['answer']}\n   {other['quote']}")
 
@@ -157,7 +157,7 @@ def timed(name: str, work: Callable[[], T], times: list[tuple[str, str]]) -> T:
 
 
 def scale(pairs: recorded.Recorded, n: int, count: Callable[[str], int], profile: bool) -> None:
-    """Time curation and the leak check of n copies."""
+    """Count the processor seconds of curation and the leak check of n copies."""
     many = copies(pairs, n)
     times: list[tuple[str, str]] = []
     profiler = cProfile.Profile()
