@@ -11,6 +11,9 @@ from alas_assets.commands.common import DomainKey, Home, alas_of, fail, out, pla
 app = typer.Typer(no_args_is_help=True, help="See what a model teacher's calls cost, and record or replay them.")
 
 
+_HEADINGS = {"iteration": "it", "replayed": "again", "cut_off": "cut"}
+
+
 class Format(StrEnum):
     """How the costs are printed."""
 
@@ -60,7 +63,9 @@ def show(domain: DomainKey, format: Annotated[Format, typer.Option("--format")] 
     if not lines:
         out.print(f"no teacher call of {plain(domain)} is in the ledger")
         return
-    table = Table(*(name.replace("_", " ") for name in lines[0]), box=None)
+    table = Table(*(_HEADINGS.get(name, name) for name in lines[0]), box=None)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for line in lines:
         faults = ", ".join(f"{kind} {count}" for kind, count in line["faults"].items())
         table.add_row(*(plain(str(value)) for name, value in line.items() if name != "faults"), plain(faults))
