@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 
-SKEW = 1.5
+SKEW = 1.2
 """Seconds by which the ways of two requests to the server may differ: it counts when they arrive, we when they go."""
-_CATCH_UP = 0.25
+_CATCH_UP = 1.0
 """Seconds of lateness that may be made up for at once; more would be a burst."""
 
 
