@@ -94,7 +94,8 @@ def test_a_longer_retry_after_is_cut(connect: Opener) -> None:
 def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(connect: Opener) -> None:
     count = 1000
     with FaultServer(plan=mixed(0.3, 17), latency=0.005, drip_seconds=0.02, retry_after="0.05") as server:
-        endpoint = connect(server.url, concurrency=50, deadline_seconds=0.8, attempts=8)
+        patient = Tuning(patience=20, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+        endpoint = connect(server.url, concurrency=50, deadline_seconds=2.0, attempts=8, tuning=patient)
         told: list[int] = []
         replies = endpoint.ask(calls(count), lambda place, _: told.append(place))
         assert set(kinds(server)) == {"", *FAULTS}
