@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, help="See what a model teacher's calls c
 
 
 _HEADINGS = {"iteration": "it", "replayed": "again", "cut_off": "cut"}
+"""Shorter, so that a line fits a terminal; so the latencies are left to the UI and the JSON."""
 
 
 class Format(StrEnum):
@@ -22,6 +23,7 @@ class Format(StrEnum):
 
 
 def _lines(home: Path | None, domain: str) -> list[dict[str, Any]]:
+    from alas_assets.defs.costs import cost_line
     from alas_assets.defs.lineage import last_opened
     from alas_assets.teachers.endpoint.ledger import open_ledger
 
@@ -32,18 +34,7 @@ def _lines(home: Path | None, domain: str) -> list[dict[str, Any]]:
     currency = alas.domain(domain).budget.currency
     with open_ledger(alas.ledger) as ledger:
         return [
-            {
-                "iteration": number,
-                "purpose": one.purpose,
-                "calls": one.calls,
-                "replayed": one.replayed,
-                "sent": one.prompt_tokens,
-                "received": one.completion_tokens,
-                "money": one.shown_money(currency),
-                "cut_off": one.truncated,
-                "failed": one.failed,
-                "faults": one.faults,
-            }
+            {"iteration": number, **cost_line(one, currency)}
             for number in range(newest.number + 1)
             for one in ledger.totals((domain, number))
         ]
@@ -63,12 +54,12 @@ def show(domain: DomainKey, format: Annotated[Format, typer.Option("--format")] 
     if not lines:
         out.print(f"no teacher call of {plain(domain)} is in the ledger")
         return
-    table = Table(*(_HEADINGS.get(name, name) for name in lines[0]), box=None)
+    names = list(lines[0])[:-1]
+    table = Table(*(_HEADINGS.get(name, name) for name in names), box=None)
     for column in table.columns[:-1]:
         column.no_wrap = True
     for line in lines:
-        faults = ", ".join(f"{kind} {count}" for kind, count in line["faults"].items())
-        table.add_row(*(plain(str(value)) for name, value in line.items() if name != "faults"), plain(faults))
+        table.add_row(*(plain(str(line[name])) for name in names))
     out.print(table)
 
 
