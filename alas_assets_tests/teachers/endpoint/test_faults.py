@@ -20,7 +20,7 @@ TRANSIENT = [fault for fault in FAULTS if fault not in ("length", "fenced")]
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_fault_that_passes_costs_another_attempt_and_no_answer(connect: Opener, fault: str, api: str) -> None:
     with FaultServer(plan=first(2, fault), retry_after="0.05") as server:
-        endpoint = connect(server.url, api=api, deadline_seconds=0.4)
+        endpoint = connect(server.url, api=api, deadline_seconds=2.0 if fault == "drip" else 10.0)
         reply = endpoint.ask([call(0)])[0]
         assert reply.complete
         assert len(server.asked) == 3
@@ -71,7 +71,7 @@ def test_an_answer_that_is_cut_off_is_a_reply_and_no_failure(connect: Opener, ap
 
 def test_one_deadline_bounds_an_attempt_although_bytes_keep_coming(connect: Opener) -> None:
     with FaultServer(plan=first(1, "drip"), drip_seconds=0.1) as server:
-        endpoint = connect(server.url, deadline_seconds=0.5)
+        endpoint = connect(server.url, deadline_seconds=2.0)
         assert endpoint.ask([call(0)])[0].complete
         assert len(server.asked) == 2
     assert endpoint.ledger.totals(CELL)[0].faults == {"timeout": 1}
@@ -129,7 +129,7 @@ def nobody() -> Iterator[str]:
 
 @pytest.mark.parametrize("count", [1, 200])
 def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Opener, nobody: str, count: int) -> None:
-    endpoint = connect(nobody)
+    endpoint = connect(nobody, tuning=QUICK)
     started = time.monotonic()
     with pytest.raises(EndpointError, match=r"127.0.0.1:\d+/v1 is down.*no connection.*teacher.url"):
         endpoint.ask(calls(count))
@@ -140,7 +140,7 @@ def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Open
 @pytest.mark.parametrize("fault", ["unavailable", "error", "html", "reset"])
 def test_an_endpoint_that_only_fails_ends_the_batch_without_a_storm(connect: Opener, fault: str) -> None:
     with FaultServer(plan=always(fault)) as server:
-        endpoint = connect(server.url, concurrency=50)
+        endpoint = connect(server.url, concurrency=50, tuning=QUICK)
         with pytest.raises(EndpointError, match="is down"):
             endpoint.ask(calls(500))
         assert len(server.seen) <= 40
@@ -148,7 +148,7 @@ def test_an_endpoint_that_only_fails_ends_the_batch_without_a_storm(connect: Ope
 
 def test_an_endpoint_that_goes_down_in_the_middle_keeps_what_was_answered_and_ends(connect: Opener) -> None:
     with FaultServer(plan=lambda n, _: "" if n < 100 else "unavailable", latency=0.01) as server:
-        endpoint = connect(server.url, concurrency=50)
+        endpoint = connect(server.url, concurrency=50, tuning=QUICK)
         with pytest.raises(EndpointError, match="is down"):
             endpoint.ask(calls(1000))
         assert len(server.seen) <= 100 + 50 + 40
