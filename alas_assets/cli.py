@@ -331,7 +331,9 @@ def exam(
     from alas_assets.defs.serving import sit_exam
     from alas_assets.evaluation.exam import ExamError
     from alas_assets.evaluation.scoreboard import render_table
+    from alas_assets.evaluation.verdicts import VerdictError
     from alas_assets.provenance.store import StoreError
+    from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 
     alas = _alas(_settings(home), domain)
     try:
@@ -339,7 +341,7 @@ def exam(
             rows, taught = sit_exam(alas, domain, file)
     except ExamError as error:
         _fail(str(error), 2)
-    except StoreError as error:
+    except (StoreError, EndpointError, BudgetSpentError, VerdictError) as error:
         _fail(str(error))
     if format is TableFormat.json:
         print(json.dumps(rows.to_dicts(), indent=1))

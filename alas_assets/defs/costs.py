@@ -21,7 +21,7 @@ def teacher_costs(step: Step, *purposes: str) -> dict[str, Any]:
         return {}
     cell, currency = (step.cell.domain, step.cell.number), step.domain.budget.currency
     with open_ledger(step.alas.ledger) as ledger:
-        totals = ledger.totals(cell)
+        totals, spent = ledger.totals(cell), ledger.spent(cell)
         failed = _failures(ledger, cell, purposes)
     own = [one for one in totals if one.purpose in purposes]
     shown: dict[str, Any] = {
@@ -29,9 +29,10 @@ def teacher_costs(step: Step, *purposes: str) -> dict[str, Any]:
         "teacher_replayed": sum(one.replayed for one in own),
         "teacher_tokens": _tokens(own),
         "teacher_money": _money(own, currency),
-        "teacher_tokens_of_the_cell": _tokens(totals) if not (cap := step.domain.budget.tokens) else f"{_tokens(totals):,} of {cap:,}",
+        "teacher_tokens_of_the_cell": _against(spent.tokens, spent.perhaps_tokens, step.domain.budget.tokens, ""),
         "teacher_money_of_the_cell": _money(totals, currency)
-        + (f" of {step.domain.budget.money:g} {currency}" if step.domain.budget.money else ""),
+        if not step.domain.budget.money
+        else _against(spent.money, spent.perhaps_money, step.domain.budget.money, f" {currency}"),
         "teacher": show.table(pl.DataFrame([cost_line(one, currency) for one in totals]), rows=9),
     }
     if failed.height:
@@ -46,6 +47,12 @@ def teacher_costs(step: Step, *purposes: str) -> dict[str, Any]:
 def _failures(ledger: Ledger, cell: tuple[str, int], purposes: tuple[str, ...]) -> pl.DataFrame:
     rows = [one for one in ledger.failures(cell) if one.purpose in purposes]
     return pl.DataFrame([{"purpose": one.purpose, "item": one.item, "kind": one.kind, "why": one.message} for one in rows])
+
+
+def _against(spent: float, perhaps: float, cap: float, unit: str) -> str:
+    """Return what counts against a cap: what was billed, and what cut-off attempts may have been."""
+    doubtful = f" and perhaps {perhaps:,.6g}" if perhaps else ""
+    return f"{spent:,.6g}{doubtful}{f' of {cap:,.6g}' if cap else ''}{unit}"
 
 
 def _tokens(totals: list[PurposeTotals]) -> int:

@@ -147,7 +147,7 @@ def judge_settings(step: Step) -> dict[str, Any]:
     """Return what every graded table depends on beyond its inputs."""
     return {
         "decoding": DECODING.model_dump(mode="json"),
-        "student": step.domain.student.model,
+        "student": [step.domain.student.model, step.domain.student.revision],
         "teacher": decides(step.domain, "judge"),
         "by_rule": step.domain.teacher.rule_splits,
     }

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alas_assets.defs.curriculum import read_differently, seed_of
+from alas_assets.defs.curriculum import inherited, read_differently, seed_of
 from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain
 from alas_assets.planning.syllabus import plan_curriculum
@@ -86,12 +87,12 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "facts, at most": pairs,
         "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
     }
-    figures |= teacher_figures(alas, domain, len(outlines), len(plan.topics), pages)
+    figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
 
 
-def teacher_figures(alas: Alas, domain: Domain, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:
-    """Return what the teacher's calls of one iteration would come to, an upper estimate without retries (O5)."""
+def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:
+    """Return what the teacher's calls of one iteration would come to if every topic gave all its pairs and nothing is asked again (O5)."""
     if domain.teacher.kind == "extractive":
         return {"teacher": "extractive: no model, no key, costs nothing"}
     from alas_assets.teachers.endpoint.client import endpoint_url
@@ -100,7 +101,11 @@ def teacher_figures(alas: Alas, domain: Domain, surveyed: int, topics: int, page
 
     settings = domain.teacher
     chars = [len((alas.store.texts / page.text_sha256).read_text(encoding="utf-8")) for page in pages if page.text_sha256]
-    systems = 3 + (alas.registry.current(domain.key) is not None)  # base, rag and the candidate, and what is current
+    systems = 4 + (alas.registry.current(domain.key) is not None)  # base, rag and two candidates, and what is current
+    earlier = earlier_tables(alas, inherited(alas, cell).probe_hashes, "probes")
+    standing = sum(table.filter(pl.col("split") == "probe").height for table in earlier)
+    if not settings.rule_splits:
+        standing += len(guards_of(alas, domain)) + len(neighbours_of(alas, domain))
     work = expected(
         settings,
         surveyed=surveyed,
@@ -109,23 +114,24 @@ def teacher_figures(alas: Alas, domain: Domain, surveyed: int, topics: int, page
         budget=domain.budget,
         phrasings=domain.thresholds.phrasings,
         systems=systems,
+        standing=standing,
     )
     figures: dict[str, object] = {"teacher": f"{settings.model} at {settings.url or 'OPENAI_BASE_URL'}"}
     for purpose, part in work.items():
         figures[f"{purpose} calls"] = f"{part.calls}: {part.sent:,} tokens sent, {part.received:,} received"
     sent, received = sum(part.sent for part in work.values()), sum(part.received for part in work.values())
     cap = f" of {domain.budget.tokens:,} allowed" if domain.budget.tokens else ""
-    figures["teacher tokens, at most"] = f"{sent + received:,}{cap}, without what is asked again"
+    figures["teacher tokens, about"] = f"{sent + received:,}{cap}, exam and what is asked again apart"
     costs = [
         (cost_of(part.model, endpoint_url(settings), settings.prices, domain.budget.currency), part) for part in work.values() if part.calls
     ]
     if any(cost is None for cost, _ in costs):
         unpriced = sorted({part.model for cost, part in costs if cost is None})
-        figures["cost, at most"] = f"unknown: no price of {', '.join(unpriced)} (teacher.prices)"
+        figures["cost, about"] = f"unknown: no price of {', '.join(unpriced)} (teacher.prices)"
     else:
         money = sum(cost(part.sent, part.received) for cost, part in costs if cost is not None)
         cap = f" of {domain.budget.money:g} allowed" if domain.budget.money else ""
-        figures["cost, at most"] = f"{money:.2f} {domain.budget.currency}{cap}"
+        figures["cost, about"] = f"{money:.2f} {domain.budget.currency}{cap}"
     return figures
 
 

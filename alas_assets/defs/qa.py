@@ -147,7 +147,7 @@ def qa_pairs(
         "phrasings": domain.thresholds.phrasings,
         "consensus": domain.consensus.model_dump(mode="json"),
         "primary_hosts": domain.sources.trusted_hosts,
-        "student": domain.student.model,
+        "student": [domain.student.model, domain.student.revision, domain.student.accumulate],
         "embedder": domain.student.embedder,
         "ask_first": DECODING.model_dump(mode="json") if domain.thresholds.ask_first else False,
         "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],

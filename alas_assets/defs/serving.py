@@ -158,6 +158,8 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
     Raises:
         ExamError: The file is wrong; the message names line and key.
         StoreError: The domain has not been through an iteration.
+        EndpointError: A model judges and cannot be asked.
+        BudgetSpentError: A model judges, and the newest iteration, which pays, has spent its cap.
     """
     questions = read_exam(file)
     domain = alas.domain(domain_key)
@@ -182,7 +184,7 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
             decoding=DECODING.model_dump(mode="json"),
         )
         raw.append(said)
-    answers = grade_answers(asked, pl.concat(raw), alas.teacher(domain), verdicts=alas.verdicts(domain))
+    answers = grade_answers(asked, pl.concat(raw), alas.teacher(domain, cell), verdicts=alas.verdicts(domain))
     covered = sorted(covered_by(questions, accepted_pairs(alas, domain_key)))
     taught = answers.filter(pl.col("fact_id").is_in(covered))
     return score_rows(domain_key, cell.number, answers), score_rows(domain_key, cell.number, taught)

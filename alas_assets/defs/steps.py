@@ -83,7 +83,8 @@ class Made(Generic[V]):
         value: The table or record.
         blobs: Store-relative files and folders without which it is not whole.
         volatile: Columns or fields that are no content, such as times.
-        final: False where something failed that a later run may get right; the step is then not skipped next time.
+        final: False where something failed that a later run may get right; the step is then not skipped next time. Nor is it where a
+            call of the teacher's got no answer.
     """
 
     value: V
@@ -203,7 +204,7 @@ class Step:
                         run_id=self.context.run_id,
                         volatile=made.volatile,
                         blobs=made.blobs,
-                        remember=made.final,
+                        remember=made.final and not any(trouble.unanswered for trouble in self.troubles),
                     )
         frame = {
             "cell": str(self.cell),

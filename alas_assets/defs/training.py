@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.judging import answers_of, graded, judge_settings
 from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, retired_facts
 from alas_assets.defs.resources import Alas, Trainer
@@ -240,6 +241,7 @@ def preference_pairs(
             "pairs": accepted.height,
             "filtered": pairs.height - accepted.height,
             "by_reason": show.counts(pairs, "reason"),
+            **teacher_costs(step, "judge"),
             "dagster/row_count": pairs.height,
             "dagster/column_schema": show.column_schema(PREFERENCE_SCHEMA),
             "sample": show.table(pairs, ["question", "chosen", "rejected", "accepted", "reason"]),

@@ -293,10 +293,10 @@ class TeacherSettings(_Section):
         """
         if self.kind == "extractive":
             return {"kind": self.kind}
-        found = self.model_dump(mode="json", include={"kind", "url", "answers", "temperature", "max_tokens"})
+        found = self.model_dump(mode="json", include={"kind", "url", "answers", "temperature", "max_tokens", "page_chars"})
         for purpose in purposes:
             if purpose == "write":
-                found |= {"write": self.model, "page_chars": self.page_chars, "format_attempts": self.format_attempts}
+                found |= {"write": self.model, "format_attempts": self.format_attempts}
             elif purpose == "judge":
                 found["judge"] = list(self.judges) or [self.model]
             else:

@@ -6,6 +6,7 @@ by the one answer that it is about, so that the same answer of another system or
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -51,8 +52,9 @@ class VerdictStore:
         return connection
 
     def key(self, teacher: Teacher, judge: str, request: GradeRequest) -> str:
-        """Return the id of one judge's verdict on one answer."""
-        return short_id("verdict", teacher.name, teacher.version, judge, self.under, request.model_dump_json())
+        """Return the id of one judge's verdict on one answer: of what a judge is shown, not of rivals, which the rules alone look at."""
+        shown = json.dumps([request.question, request.gold, request.aliases, request.answer])
+        return short_id("verdict", teacher.name, judge, self.under, shown)
 
     def get(self, keys: Iterable[str]) -> dict[str, Grade]:
         """Return the kept verdicts among these, by key."""
@@ -62,7 +64,12 @@ class VerdictStore:
             for part in _batches(wanted, 500):
                 marks = ",".join("?" * len(part))
                 query = f"SELECT verdict_id, grade FROM verdicts WHERE verdict_id IN ({marks})"  # noqa: S608 - only "?" is inserted
-                found.update((key, Grade.model_validate_json(grade)) for key, grade in connection.execute(query, part))
+                try:
+                    found.update((key, Grade.model_validate_json(grade)) for key, grade in connection.execute(query, part))
+                except (sqlite3.Error, ValueError) as error:
+                    raise VerdictError(
+                        f"{self.path}: the verdicts cannot be read ({error}); move the file away, the ledger still has every paid call"
+                    ) from error
         return found
 
     def put(self, verdicts: Mapping[str, Grade]) -> None:
@@ -76,7 +83,7 @@ class VerdictStore:
             try:
                 with connection:
                     connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", rows)
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 raise VerdictError(f"{self.path}: {len(rows)} verdicts could not be kept ({error})") from error
 
 
@@ -111,9 +118,11 @@ def _judge(teacher: Teacher, judge: str, requests: list[GradeRequest], store: Ve
         return [grade for batch in _batches(requests, GRADE_BATCH) for grade in _ask(teacher, judge, batch)]
     keys = [store.key(teacher, judge, request) for request in requests]
     known = store.get(keys)
-    pending = [(key, request) for key, request in zip(keys, requests, strict=True) if key not in known]
-    for batch in _batches(pending, GRADE_BATCH):
-        said = dict(zip([key for key, _ in batch], _ask(teacher, judge, [request for _, request in batch]), strict=True))
+    for batch in _batches(
+        list(zip(keys, requests, strict=True)), GRADE_BATCH
+    ):  # cut alike in every run, so that paid calls are found again
+        pending = {key: request for key, request in batch if key not in known}
+        said = dict(zip(pending, _ask(teacher, judge, list(pending.values())), strict=True)) if pending else {}
         store.put(said)
         known.update(said)
     return [known[key] for key in keys]

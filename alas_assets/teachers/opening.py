@@ -73,8 +73,11 @@ def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise
     found = domain.teacher.what(*purposes)
     if domain.teacher.kind == "extractive":
         return found
+    from alas_assets.teachers.endpoint.client import endpoint_url
+    from alas_assets.teachers.endpoint.wire import identity
     from alas_assets.teachers.llm.prompts import prompt_versions
 
+    found["url"] = identity(endpoint_url(domain.teacher))  # where it comes from the environment, another server's answers are others
     read = [name for purpose in purposes for name in (("write", "paraphrase") if purpose == "write" else (purpose,))]
     if "write" in purposes:
         found |= {"description": domain.description, "mix": domain.mix.shares}
@@ -82,8 +85,8 @@ def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise
 
 
 def decides_a_verdict(domain: Domain) -> dict[str, Any]:
-    """Return what one verdict depends on beyond answer and judge: under the same, an answer is not judged again (O4)."""
-    return {**decides(domain, "judge"), "judge": None}
+    """Return what one verdict depends on beyond answer and judge, and what it is asked beside: under the same none is asked for again (O4)."""
+    return {**decides(domain, "judge"), "judge": None, "page_chars": None}
 
 
 def _now_and_then(log: Callable[[str], None]) -> Callable[[Any], None]:

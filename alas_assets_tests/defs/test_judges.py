@@ -53,7 +53,7 @@ class JudgedAlas(Alas):
         settings = TeacherSettings(kind="openai", model="m", judges=("lenient", "strict"))
         return super().domain(key).model_copy(update={"teacher": settings})
 
-    def teacher(self, domain: Domain) -> TwoJudges:
+    def teacher(self, domain: Domain, *_: object) -> TwoJudges:
         """Return the two."""
         return TwoJudges()
 

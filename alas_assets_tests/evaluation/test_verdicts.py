@@ -75,17 +75,20 @@ def test_equal_answers_are_judged_once_by_each_judge_and_each_gets_its_own_grade
     assert [{judge: grade.label for judge, grade in row.items()} for row in said] == [{"x": "correct", "y": "incorrect"}] * 4
 
 
-def test_a_verdict_is_kept_for_other_systems_and_steps_but_not_for_another_judge_version_or_setting(tmp_path: Path) -> None:
+def test_a_verdict_is_kept_for_other_systems_steps_writers_and_rivals_but_not_for_another_judge_or_setting(tmp_path: Path) -> None:
     teacher = Judges(x=correct)
     store = VerdictStore(tmp_path / "deep" / "v.sqlite", under="t=0")
     judge_all(teacher, [request("one")], store)
     assert judge_all(teacher, [request("one")], store)[0]["x"].explanation == "says it"
     assert len(teacher.asked) == 1
     judge_all(teacher, [request("one")], VerdictStore(store.path, under="t=1"))
+    assert len(teacher.asked) == 2
     teacher.version = "8"
-    judge_all(teacher, [request("one")], store)
-    judge_all(Judges(y=correct), [request("one")], store)
-    assert len(teacher.asked) == 3
+    judge_all(teacher, [request("one").model_copy(update={"rivals": ["two"], "answer_kind": "name"})], store)
+    assert len(teacher.asked) == 2
+    other = Judges(y=correct)
+    judge_all(other, [request("one")], store)
+    assert len(other.asked) == 1
     assert len(store.get([store.key(teacher, "x", request("one")), "nosuchkey"])) == 1
 
 
@@ -200,6 +203,16 @@ def test_a_damaged_file_of_verdicts_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"this is no database, whatever its name says" * 100)
     with pytest.raises(VerdictError, match=r"verdicts\.sqlite"):
         VerdictStore(path).get(["a"])
+
+
+def test_a_file_damaged_past_its_beginning_is_named_too(tmp_path: Path) -> None:
+    store, teacher = VerdictStore(tmp_path / "verdicts.sqlite"), Judges(x=correct)
+    judge_all(teacher, [request(str(i)) for i in range(400)], store)
+    whole = store.path.read_bytes()
+    assert len(whole) > 8192
+    store.path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(VerdictError, match=r"verdicts\.sqlite"):
+        judge_all(teacher, [request(str(i)) for i in range(400)], store)
 
 
 def test_a_table_from_before_judges_is_read_as_graded_by_rule() -> None:

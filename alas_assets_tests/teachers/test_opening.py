@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from alas_assets.domains.config import Domain, read_domain
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.teachers.opening import decides, decides_a_verdict, open_teacher
@@ -60,3 +62,12 @@ def test_without_a_model_the_teacher_is_the_extractive_one(tmp_path: Path) -> No
     path.write_text(FILE.format(teacher="", more="").split("[teacher]")[0], encoding="utf-8")
     assert isinstance(open_teacher(read_domain(path), tmp_path / "teacher.sqlite"), ExtractiveTeacher)
     assert decides(read_domain(path), "write") == {"kind": "extractive"}
+
+
+def test_another_server_in_the_environment_is_another_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for url in ("http://one.example/v1", "http://two.example/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        found.append((decides(domain(tmp_path), "write"), decides_a_verdict(domain(tmp_path))))
+    assert found[0][0] != found[1][0]
+    assert found[0][1] != found[1][1]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
 
+from pydantic import Field
+
 from alas_assets.records import Record
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose
 from alas_assets.teachers.llm.prompts import Form
@@ -34,6 +36,7 @@ class Trouble(Record):
     attempt: int
     reason: str
     text: str
+    unanswered: bool = Field(default=False, description="no answer came at all; another run may get one")
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ def _counted(calls: Sequence[ModelCall], done: int, total: int, hooks: Hooks) ->
 def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks: Hooks) -> Outcome[K, T]:
     def trouble(reason: str, text: str) -> None:
         if hooks.trouble is not None:
-            hooks.trouble(Trouble(purpose=call.purpose, item=call.item, attempt=call.attempt, reason=reason, text=text))
+            none = bool(reply.failure) and reply.finish == "none"
+            told = Trouble(purpose=call.purpose, item=call.item, attempt=call.attempt, reason=reason, text=text, unanswered=none)
+            hooks.trouble(told)
 
     try:
         reading = read_reply(reply, task.form, shape)

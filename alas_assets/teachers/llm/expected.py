@@ -10,7 +10,7 @@ from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.llm.judging import ITEMS_PER_CALL
 from alas_assets.teachers.llm.planning import PAGES_PER_CALL, TOPICS_PER_CALL
 from alas_assets.teachers.llm.prompts import prompt
-from alas_assets.teachers.llm.writing import PAIR_TOKENS, WORDING_TOKENS
+from alas_assets.teachers.llm.writing import PAIR_TOKENS, PARAPHRASES_PER_CALL, WORDING_TOKENS
 
 CHARS_PER_TOKEN = 3.5
 """English with code; a tokenizer of the model's own would need the model."""
@@ -27,8 +27,8 @@ class Expected:
     """Calls of one purpose.
 
     Attributes:
-        model: Who is asked; of several judges the first.
-        calls: How many, of all judges.
+        model: Who is asked.
+        calls: How many.
         sent: Tokens sent.
         received: Tokens received.
     """
@@ -40,7 +40,15 @@ class Expected:
 
 
 def expected(
-    settings: TeacherSettings, *, surveyed: int, page_chars: Sequence[int], topics: int, budget: Budget, phrasings: int, systems: int
+    settings: TeacherSettings,
+    *,
+    surveyed: int,
+    page_chars: Sequence[int],
+    topics: int,
+    budget: Budget,
+    phrasings: int,
+    systems: int,
+    standing: int,
 ) -> dict[str, Expected]:
     """Return what each purpose comes to if every topic gives as many pairs as it may and nothing is asked again.
 
@@ -52,13 +60,13 @@ def expected(
         budget: The domain file's `[budget]`.
         phrasings: Training phrasings per fact.
         systems: Systems whose answers are judged.
+        standing: Questions that are asked of every system beside those on new facts.
     """
     planner, pairs = settings.planner or settings.model, topics * budget.pairs_per_topic
     per_call = max(1, settings.max_tokens // (PAIR_TOKENS + WORDING_TOKENS * phrasings))
     writes = max(topics * ceil(budget.pairs_per_topic / per_call), sum(ceil(chars / settings.page_chars) for chars in page_chars))
-    judges = settings.judges or (settings.model,)
-    items = pairs * _PROBES * systems
-    grades = ceil(items / ITEMS_PER_CALL) * len(judges)
+    items = (pairs * _PROBES + standing) * systems + pairs  # each fact is also asked once to find what DPO corrects
+    grades, rewordings = ceil(items / ITEMS_PER_CALL), ceil(pairs / PARAPHRASES_PER_CALL)
     plans, revisions = ceil(surveyed / PAGES_PER_CALL), ceil(topics / TOPICS_PER_CALL)
     return {
         "plan": Expected(
@@ -70,9 +78,16 @@ def expected(
             _tokens(writes * _frame("write") + sum(page_chars)),
             pairs * (PAIR_TOKENS + WORDING_TOKENS * phrasings),
         ),
-        "judge": Expected(
-            judges[0], grades, _tokens(grades * _frame("judge") + items * len(judges) * _ITEM_CHARS), items * len(judges) * _GRADE_TOKENS
+        "paraphrase": Expected(
+            settings.model,
+            rewordings,
+            _tokens(rewordings * _frame("paraphrase") + pairs * _ITEM_CHARS),
+            pairs * WORDING_TOKENS * phrasings,
         ),
+        **{
+            f"judge {judge}": Expected(judge, grades, _tokens(grades * _frame("judge") + items * _ITEM_CHARS), items * _GRADE_TOKENS)
+            for judge in settings.judges or (settings.model,)
+        },
         "revise": Expected(planner, revisions, _tokens(revisions * _frame("revise") + topics * _OUTLINE_CHARS), topics * _TOPIC_TOKENS),
     }
 

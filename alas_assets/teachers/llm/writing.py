@@ -33,7 +33,7 @@ MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application
 _PASSAGES_PER_CALL = 200
 PAIR_TOKENS = 120  # of a pair without its phrasings, as JSON
 WORDING_TOKENS = 28
-_PARAPHRASES_PER_CALL = 10
+PARAPHRASES_PER_CALL = 10
 
 
 @dataclass(frozen=True)
@@ -411,7 +411,7 @@ def _add_wordings(asker: Asker, making: Making, pairs: Sequence[_Pair], enough: 
     for count, members in sorted(by_count.items()):
         entries = {i: (pair.usable.kept, (pair.written.short_answer, *pair.aliases)) for i, pair in members}
         groups = [_entry_blocks(entry, i) for i, entry in entries.items()]
-        for packed in pack(groups, making.page_chars, _PARAPHRASES_PER_CALL):
+        for packed in pack(groups, making.page_chars, PARAPHRASES_PER_CALL):
             places = tuple(group[0].number for group in packed)
             chosen = tuple(entries[place] for place in places)
             tasks.append(ParaphraseTask(form=form, making=making, entries=chosen, places=places, count=count))
