@@ -85,7 +85,7 @@ def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise
 
 
 def decides_a_verdict(domain: Domain) -> dict[str, Any]:
-    """Return what one verdict depends on beyond answer and judge, and what it is asked beside: under the same none is asked for again (O4)."""
+    """Return what one verdict depends on, answer, judge and neighbours in a call apart: under the same none is asked for again (O4)."""
     return {**decides(domain, "judge"), "judge": None, "page_chars": None}
 
 
