@@ -35,6 +35,7 @@ class PageOutline(Record):
     headings: list[str] = Field(default_factory=list, description="h2 and h3 in document order")
     summary: str = ""
     text_sha256: str = Field(default="", description="of the page's text, so that a page that reads differently is noticed")
+    text_chars: int = Field(default=0, description="length of the page's text, by which its cost is estimated")
     found_by: str = Field(default="", description="what led to it: seed, link, feed, sitemap, records, folder or search, with which")
 
 

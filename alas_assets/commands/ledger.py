@@ -11,8 +11,8 @@ from alas_assets.commands.common import DomainKey, Home, alas_of, fail, out, pla
 app = typer.Typer(no_args_is_help=True, help="See what a model teacher's calls cost, and record or replay them.")
 
 
-_HEADINGS = {"iteration": "it", "replayed": "again", "cut_off": "cut"}
-"""Shorter, so that a line fits a terminal; so the latencies are left to the UI and the JSON."""
+_SHOWN = ("iteration", "purpose", "calls", "replayed", "sent", "received", "money", "failed")
+"""What fits a terminal; the UI and the JSON have more."""
 
 
 class Format(StrEnum):
@@ -54,13 +54,17 @@ def show(domain: DomainKey, format: Annotated[Format, typer.Option("--format")] 
     if not lines:
         out.print(f"no teacher call of {plain(domain)} is in the ledger")
         return
-    names = list(lines[0])[:-1]
-    table = Table(*(_HEADINGS.get(name, name) for name in names), box=None)
-    for column in table.columns[:-1]:
+    table = Table("it", "purpose", "calls", "again", "sent", "received", "money", "failed", box=None)
+    for column in table.columns[:6]:
         column.no_wrap = True
     for line in lines:
-        table.add_row(*(plain(str(line[name])) for name in names))
+        table.add_row(*(plain(str(line[name])) for name in _SHOWN))
     out.print(table)
+    for line in lines:
+        if line["faults"] or line["cut_off"]:
+            what = f"{line['cut_off']} answers cut off; attempts without an answer: {line['faults'] or 'none'}"
+            out.print(plain(f"{line['iteration']} {line['purpose']}: {what}"))
+    out.print("probe: what the endpoint can do. again: answers that were here already, so nothing was sent or paid")
 
 
 @app.command("export")

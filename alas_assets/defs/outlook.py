@@ -100,7 +100,7 @@ def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topic
     from alas_assets.teachers.llm.expected import expected
 
     settings = domain.teacher
-    chars = [len((alas.store.texts / page.text_sha256).read_text(encoding="utf-8")) for page in pages if page.text_sha256]
+    chars = [page.text_chars for page in pages]
     systems = 4 + (alas.registry.current(domain.key) is not None)  # base, rag and two candidates, and what is current
     earlier = earlier_tables(alas, inherited(alas, cell).probe_hashes, "probes")
     standing = sum(table.filter(pl.col("split") == "probe").height for table in earlier)

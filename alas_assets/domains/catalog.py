@@ -31,7 +31,9 @@ def load_domain(settings: Settings, key: str) -> Domain:
     Raises:
         DomainError: There is no such file, or it is wrong; the message names the places looked at or the key at fault.
     """
-    path = domain_files(settings).get(key) if CELL_NAME.match(key) else None
+    path = domain_files(settings).get(key)
+    if path is not None and not CELL_NAME.match(key):
+        raise DomainError(f"{path}: {key[:80]!r} cannot be a domain key: use a-z, 0-9 and '-', at most 64, starting with a letter or digit")
     if path is None:
         known = ", ".join(domain_files(settings)) or "none"
         places = " or ".join(str(folder) for folder in settings.domain_folders)

@@ -124,7 +124,14 @@ delay_seconds = 1.0  # between two requests to one host
 model = "SmolLM2-135M-Instruct"  # or a Hugging Face name, or a folder
 recipe = "smollm2-135m"  # an entry of alas_assets/training/recipes.toml
 
+# [teacher]  # a model behind an OpenAI-compatible endpoint plans, writes, judges and revises in place of the built-in rules
+# kind = "openai"
+# url = "http://127.0.0.1:8000/v1"
+# model = "Qwen3-32B"
+# key_env = "OPENAI_API_KEY"  # the environment variable with the key, never the key
+
 [budget]
 max_topics = 12  # new topics in one iteration; whole pages are taken until the next would exceed it
+# tokens = 2000000  # of a model as teacher, sent and received, that one iteration may cost; 0: no cap
 # max_iterations = 5  # counted from the last outside cause, such as a changed page
 """

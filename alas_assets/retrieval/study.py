@@ -381,6 +381,7 @@ def _outline(page: Fetched, found: Extracted, found_by: str) -> PageOutline:
         headings=headings,
         summary=fold(first)[:_SUMMARY_CHARS],
         text_sha256=sha256_hex(found.text),
+        text_chars=len(found.text),
         found_by=found_by,
     )
 

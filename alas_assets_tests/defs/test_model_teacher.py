@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from alas_assets.defs.outlook import estimate_iteration
 from alas_assets.defs.running import Outcome
 from alas_assets.settings import PROJECT_ROOT
 from alas_assets.standin.answers import answer
@@ -118,6 +119,27 @@ def test_a_model_teaches_an_iteration_and_the_ui_shows_what_it_cost(harness: Har
     graders = {verdict["judge"] for row in judged.filter(pl.col("split") == "probe")["verdicts"] for verdict in row}
     assert {"stand-in", "second"} <= graders
     assert "agreement" in shown(harness, "judge_scores")
+
+
+def test_calls_and_cost_are_estimated_before_anything_is_sent(harness: Harness, site: Site, endpoint: FaultServer) -> None:
+    prices = ("[[teacher.prices]]", 'model = "stand-in"', "input = 1.0", "output = 2.0")
+    domain(harness, site, endpoint.url, *prices)
+    figures = estimate_iteration(harness.alas, "ink").figures
+    assert endpoint.seen == []
+    assert {"plan calls", "write calls", "paraphrase calls", "judge stand-in calls", "revise calls"} <= set(figures)
+    assert str(figures["cost, about"]).endswith(" USD")
+    domain(harness, site, endpoint.url, 'judges = ["second"]', *prices)
+    assert "no price of second" in str(estimate_iteration(harness.alas, "ink").figures["cost, about"])
+
+
+def test_a_judge_that_is_not_there_ends_the_iteration_before_anything_is_written(
+    harness: Harness, site: Site, endpoint: FaultServer
+) -> None:
+    domain(harness, site, endpoint.url, 'judges = ["stand-in", "gpt-9"]')
+    outcome = harness.run("ink", dry_run=True)
+    assert not outcome.success
+    assert "gpt-9" in outcome.failures[0]
+    assert not [seen for seen in endpoint.seen if "Task: " in str(seen.body)]
 
 
 def test_a_second_run_and_a_replay_send_nothing(harness: Harness, site: Site, endpoint: FaultServer) -> None:

@@ -147,6 +147,8 @@ def open_endpoint(
         return Replay(ledger, settings, url, cell)
     key = SecretStr(os.environ.get(settings.key_env, "").strip())
     _check_key(key, settings.key_env, url)
+    if log and not key and "key_env" in settings.model_fields_set:
+        log(f"teacher: {settings.key_env} (teacher.key_env) is not set in the environment, so calls go without a key")
     return Endpoint(settings, budget, ledger, url=url, key=key, cell=cell, log=log, on_progress=on_progress, tuning=tuning)
 
 

@@ -73,7 +73,12 @@ class LanguageModelTeacher:
         """The writing model and a hash of it and of the prompts that it writes from: who wrote a pair (S10, R4)."""
 
     def plan(self, description: str, seed_topics: Sequence[str], outlines: Sequence[PageOutline]) -> list[Topic]:
-        """Propose topics; pages of which no topic can be made become a topic each (P1)."""
+        """Propose topics; pages of which no topic can be made become a topic each (P1).
+
+        Every model that the domain names is made sure of first, so that one that is not there stops the iteration before it costs.
+        """
+        for model in dict.fromkeys((self._making.model, self._making.planner, *self.judges)):
+            self._form_of(model)
         return planning.plan(
             self._asker,
             self._described(description),
