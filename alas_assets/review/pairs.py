@@ -5,6 +5,7 @@ Which pairs are offered and where sheets lie is `defs.reviewing`'s. An edit make
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from alas_assets.synthesis.wording import clean, mentions
 
 ITEM = "q-"
 SEPARATOR = " | "
+_BAR = re.compile(r"(?<!\\)(\\*)\|")
 COLUMNS = ("item", "decision", "question", "answer", "aliases", "comment", "role", "quote", "topic", "url", "status", "review")
 DECISIONS = ("approve", "edit", "reject", "reject fact")
 REJECTED = "rejected by review"
@@ -64,7 +66,7 @@ def sheet_rows(pairs: pl.DataFrame) -> list[dict[str, str]]:
         {
             "item": ITEM + row["qa_id"],
             **{name: row[name] or "" for name in ("question", "answer", "role", "quote", "topic", "url", "review")},
-            "aliases": SEPARATOR.join(row["aliases"] or []),
+            "aliases": _joined(row["aliases"] or []),
             "status": "accepted" if row["accepted"] else f"rejected: {row['reason']}",
         }
         for row in pairs.iter_rows(named=True)
@@ -130,13 +132,13 @@ def _decision(line: Line, row: Mapping[str, Any], problems: Problems) -> Decisio
         problems.add(
             line.where, "quote", "is not what was exported with this item; quotes cannot be edited, and columns are sorted together"
         )
-    aliases = [alias.strip() for alias in cells["aliases"].split(SEPARATOR.strip()) if alias.strip()]
     new: dict[str, Any] = {name: cells[name] for name in ("question", "answer") if visible(cells[name]) != visible(row[name])}
-    if [visible(alias) for alias in aliases] != [visible(alias) for alias in row["aliases"] or []]:
+    aliases = _parted(cells["aliases"])
+    if _seen(aliases) != _seen(row["aliases"] or []):
         new["aliases"] = aliases
     if word != "edit":
         for name, value in new.items():
-            shown = SEPARATOR.join(value) if name == "aliases" else value
+            shown = _joined(value) if name == "aliases" else value
             problems.add(
                 line.where, name, f"became {shown[:60]!r}; write edit as the decision, or restore it (a spreadsheet may have changed it)"
             )
@@ -160,6 +162,28 @@ def _decision(line: Line, row: Mapping[str, Any], problems: Problems) -> Decisio
         new_aliases=new.get("aliases"),
         comment=words_of(cells.get("comment", "")),
     )
+
+
+def _joined(aliases: Iterable[str]) -> str:
+    r"""Return aliases as one cell; a | within one is written \|, and a backslash before a | twice."""
+    return SEPARATOR.join(_BAR.sub(lambda match: f"{match[1] * 2}\\|", alias) for alias in aliases)
+
+
+def _parted(cell: str) -> list[str]:
+    """Return the aliases that a cell holds, as `_joined` wrote it or as a person did; without empty ones."""
+    aliases, at = [""], 0
+    for match in _BAR.finditer(cell):
+        slashes = len(match[1])
+        aliases[-1] += cell[at : match.start()] + "\\" * (slashes // 2) + "|" * (slashes % 2)
+        if slashes % 2 == 0:
+            aliases.append("")
+        at = match.end()
+    aliases[-1] += cell[at:]
+    return [alias.strip() for alias in aliases if alias.strip()]
+
+
+def _seen(aliases: Iterable[str]) -> list[str]:
+    return [seen for alias in aliases if (seen := visible(alias))]
 
 
 def _refuse_quarrels(decisions: Sequence[Decision], places: Sequence[str], problems: Problems) -> None:
@@ -317,7 +341,7 @@ def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], passa
         _set_aside(decision, draft, hit, reviewed)
     was = [f"the question was {decision.question!r}"] if decision.new_question else []
     was += [f"the answer was {draft.answer!r}"] if decision.new_answer else []
-    was += [f"the aliases were {SEPARATOR.join(draft.aliases)!r}"] if decision.new_aliases is not None else []
+    was += [f"the aliases were {_joined(draft.aliases)!r}"] if decision.new_aliases is not None else []
     note = words_of(redact(f"edited by {decision.who}: {', '.join(was)}{_because(decision)}"))
     touched = reworded if whole_fact else [phrasing for phrasing, old in zip(reworded, draft.phrasings, strict=True) if old in hit]
     reviewed.approvals.update((ids.qa_id(fact_id, _text(phrasing)), note) for phrasing in touched)

@@ -24,7 +24,7 @@ from alas_assets.review.pairs import (
     sheet_rows,
     under_review,
 )
-from alas_assets.review.sheet import Line, SheetError
+from alas_assets.review.sheet import Line, SheetError, read_sheet, write_sheet
 from alas_assets.synthesis.curate import Limits
 from alas_assets_tests.synthesis.factory import TOPIC, curated, fact, page
 
@@ -212,6 +212,29 @@ def test_an_edit_can_be_taken_back_and_the_last_word_on_a_pair_counts(tmp_path: 
     keep(decided(decision="approve"), "2026-01-04")
     pairs = remade(decisions_of(tmp_path, "quill"))
     assert row(pairs, qa_id=FIRST["qa_id"])["review"].startswith("approved by ada on 2026-01-04")
+
+
+ALIASES = st.lists(st.text(st.sampled_from("a|\\ '-=;\u200b") | st.characters(codec="utf-8"), max_size=8), max_size=4)
+"""Aliases with the signs that part a cell."""
+
+
+@given(ALIASES, st.sampled_from(["csv", "jsonl"]), st.text("b|\\", min_size=1, max_size=6))
+def test_an_untouched_sheet_is_taken_whatever_the_aliases_hold_and_an_alias_can_be_added(
+    tmp_path_factory: pytest.TempPathFactory, aliases: list[str], suffix: str, added: str
+) -> None:
+    drafts = [DRAFTS[0].model_copy(update={"aliases": ["int|str", *aliases]})]
+    pairs = curated(drafts, CHUNKS)
+    offered = reviewable(pairs, rejected=True)
+    path = tmp_path_factory.mktemp("s") / f"pairs.{suffix}"
+    write_sheet(path, COLUMNS, sheet_rows(offered))
+    sheet = read_sheet(path, COLUMNS)
+    assert read_decisions(sheet, pairs, FILE) == ([], [], offered.height)
+    more = added.replace("\\", "").replace("|", "\\|") + "b"
+    edited = {**sheet[0].cells, "decision": "edit", "aliases": f"{sheet[0].cells['aliases']} | {more}"}
+    [decision], _, _ = read_decisions([Line("row 2", edited)], pairs, FILE)
+    assert decision.new_aliases is not None
+    assert decision.new_aliases[0] == "int|str"
+    assert decision.new_aliases[-1] == more.replace("\\", "")
 
 
 def test_a_decision_survives_into_a_later_iteration_and_one_without_a_pair_is_counted() -> None:
