@@ -26,7 +26,7 @@ from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_replay
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
-from alas_assets.synthesis.writing import write_drafts
+from alas_assets.synthesis.writing import studied, write_drafts
 from alas_assets.teachers.opening import decides
 
 MAX_MEDIAN_OVERLAP = 0.6
@@ -88,7 +88,7 @@ def qa_pairs(
             chunks,
             max_pairs=budget.pairs_per_topic,
             phrasings=domain.thresholds.phrasings,
-            known={chunk for table in earlier for chunk in table.filter(pl.col("teacher") == author)["chunk_id"].unique()},
+            known=studied(earlier, author),
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         count_tokens = TokenCounter(alas.student(domain).folder).count

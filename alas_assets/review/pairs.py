@@ -5,6 +5,7 @@ Which pairs are offered and where sheets lie is `defs.reviewing`'s. An edit make
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,17 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.provenance import ids
+from alas_assets.provenance.redaction import redact
 from alas_assets.records import DraftFact, Phrasing, Record, as_pairs
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.sheet import Line, Problems
 from alas_assets.review.wording import visible, words_of
+from alas_assets.synthesis.passages import Passages
 from alas_assets.synthesis.wording import clean, mentions
 
 ITEM = "q-"
 SEPARATOR = " | "
+_BAR = re.compile(r"(?<!\\)(\\*)\|")
 COLUMNS = ("item", "decision", "question", "answer", "aliases", "comment", "role", "quote", "topic", "url", "status", "review")
 DECISIONS = ("approve", "edit", "reject", "reject fact")
 REJECTED = "rejected by review"
@@ -62,7 +66,7 @@ def sheet_rows(pairs: pl.DataFrame) -> list[dict[str, str]]:
         {
             "item": ITEM + row["qa_id"],
             **{name: row[name] or "" for name in ("question", "answer", "role", "quote", "topic", "url", "review")},
-            "aliases": SEPARATOR.join(row["aliases"] or []),
+            "aliases": _joined(row["aliases"] or []),
             "status": "accepted" if row["accepted"] else f"rejected: {row['reason']}",
         }
         for row in pairs.iter_rows(named=True)
@@ -128,13 +132,13 @@ def _decision(line: Line, row: Mapping[str, Any], problems: Problems) -> Decisio
         problems.add(
             line.where, "quote", "is not what was exported with this item; quotes cannot be edited, and columns are sorted together"
         )
-    aliases = [alias.strip() for alias in cells["aliases"].split(SEPARATOR.strip()) if alias.strip()]
     new: dict[str, Any] = {name: cells[name] for name in ("question", "answer") if visible(cells[name]) != visible(row[name])}
-    if [visible(alias) for alias in aliases] != [visible(alias) for alias in row["aliases"] or []]:
+    aliases = _parted(cells["aliases"])
+    if _seen(aliases) != _seen(row["aliases"] or []):
         new["aliases"] = aliases
     if word != "edit":
         for name, value in new.items():
-            shown = SEPARATOR.join(value) if name == "aliases" else value
+            shown = _joined(value) if name == "aliases" else value
             problems.add(
                 line.where, name, f"became {shown[:60]!r}; write edit as the decision, or restore it (a spreadsheet may have changed it)"
             )
@@ -158,6 +162,28 @@ def _decision(line: Line, row: Mapping[str, Any], problems: Problems) -> Decisio
         new_aliases=new.get("aliases"),
         comment=words_of(cells.get("comment", "")),
     )
+
+
+def _joined(aliases: Iterable[str]) -> str:
+    r"""Return aliases as one cell; a | within one is written \|, and a backslash before a | twice."""
+    return SEPARATOR.join(_BAR.sub(lambda match: f"{match[1] * 2}\\|", alias) for alias in aliases)
+
+
+def _parted(cell: str) -> list[str]:
+    """Return the aliases that a cell holds, as `_joined` wrote it or as a person did; without empty ones."""
+    aliases, at = [""], 0
+    for match in _BAR.finditer(cell):
+        slashes = len(match[1])
+        aliases[-1] += cell[at : match.start()] + "\\" * (slashes // 2) + "|" * (slashes % 2)
+        if slashes % 2 == 0:
+            aliases.append("")
+        at = match.end()
+    aliases[-1] += cell[at:]
+    return [alias.strip() for alias in aliases if alias.strip()]
+
+
+def _seen(aliases: Iterable[str]) -> list[str]:
+    return [seen for alias in aliases if (seen := visible(alias))]
 
 
 def _refuse_quarrels(decisions: Sequence[Decision], places: Sequence[str], problems: Problems) -> None:
@@ -191,13 +217,14 @@ def decisions_of(root: Path, domain: str) -> list[Decision]:
 
 
 def decisions_without_a_pair(decisions: Iterable[Decision], pairs: pl.DataFrame) -> list[Decision]:
-    """Return the decisions that concern no pair of this table: another iteration's, or of a page that reads differently now.
+    """Return the decisions that took effect on no pair of this table: another iteration's, or of a page that reads differently now.
 
     Args:
         decisions: What people decided.
         pairs: A table that was made with them (`QA_SCHEMA`).
     """
-    here = {ids.qa_id(fact, question or "") for fact, question in pairs.select("fact_id", "question").iter_rows()}
+    decided = pairs.filter(pl.col("review") != "")
+    here = {ids.qa_id(fact, question or "") for fact, question in decided.select("fact_id", "question").iter_rows()}
     return [decision for decision in decisions if decision.qa_id not in here]
 
 
@@ -218,31 +245,39 @@ class Reviewed:
         drafts: What goes on to curation.
         set_aside: What people rejected or replaced; becomes rejected rows.
         approvals: What is said of a pair that goes on, by `qa_id`.
-        refusals: Why a pair was set aside, and who did it, by `qa_id`.
+        refusals: Why each draft of `set_aside` was set aside, and who did it, in the same order.
     """
 
     drafts: list[DraftFact]
     set_aside: list[DraftFact] = field(default_factory=list)
     approvals: dict[str, str] = field(default_factory=dict)
-    refusals: dict[str, tuple[str, str]] = field(default_factory=dict)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
 
     def mark(self, pairs: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
         """Return curated pairs with what people decided on each, and after them the pairs set aside, rejected with that reason.
 
         Args:
             pairs: The curated drafts (`QA_SCHEMA`).
-            aside: The curated `set_aside` (`QA_SCHEMA`), for its columns; whether it would have been accepted does not matter.
+            aside: The curated `set_aside` (`QA_SCHEMA`), in its order, for its columns; whether it would have been accepted does not
+                matter.
         """
         said = [self.approvals.get(qa_id, "") for qa_id in pairs["qa_id"]]
         marked = pairs.with_columns(pl.Series("review", said, dtype=pl.String))
         rows: dict[str, dict[str, Any]] = {}
         taken = set(pairs["qa_id"])
-        for row in aside.iter_rows(named=True):
-            qa_id = ids.qa_id(row["fact_id"], row["question"])
-            reason, who = self.refusals[qa_id]
+        for row, (question, reason, who) in zip(aside.iter_rows(named=True), self._refused_questions(), strict=True):
+            qa_id = ids.qa_id(row["fact_id"], question)
             own = qa_id if qa_id not in taken else ids.short_id("aside", qa_id)
             rows[own] = {**row, "qa_id": own, "accepted": False, "reason": reason, "review": who}
         return pl.concat([marked, pl.DataFrame(list(rows.values()), schema=pairs.schema)]) if rows else marked
+
+    def _refused_questions(self) -> list[tuple[str, str, str]]:
+        """Return question, reason and who of every row that `set_aside` becomes; the row itself may hold a redacted question."""
+        return [
+            (question, reason, who)
+            for draft, (reason, who) in zip(self.set_aside, self.refusals, strict=True)
+            for question in [_text(phrasing) for phrasing in draft.phrasings] or [""]
+        ]
 
 
 def under_review(drafts: Sequence[DraftFact], chunks: pl.DataFrame, decisions: Sequence[Decision]) -> Reviewed:
@@ -256,18 +291,22 @@ def under_review(drafts: Sequence[DraftFact], chunks: pl.DataFrame, decisions: S
         chunks: The passages they cite (`CHUNK_SCHEMA`).
         decisions: What people decided (`decisions_of`).
     """
-    pages = dict(chunks.select("chunk_id", "page_id").iter_rows())
-    reviewed = Reviewed(list(drafts))
+    passages = Passages.of(chunks)
+    reviewed = Reviewed([])
+    left = [(passages.fact_id(draft), draft) for draft in drafts] if decisions else [("", draft) for draft in drafts]
     for decision in decisions:
-        kept: list[DraftFact] = []
-        for draft in reviewed.drafts:
-            mine = _fact_id(draft, pages) == decision.fact_id
-            kept += _apply(decision, draft, pages, reviewed) if mine else [draft]
-        reviewed.drafts = kept
+        kept: list[tuple[str, DraftFact]] = []
+        for fact_id, draft in left:
+            if fact_id == decision.fact_id:
+                kept += [(passages.fact_id(one), one) for one in _apply(decision, draft, passages, reviewed)]
+            else:
+                kept.append((fact_id, draft))
+        left = kept
+    reviewed.drafts = [draft for _, draft in left]
     return reviewed
 
 
-def _apply(decision: Decision, draft: DraftFact, pages: Mapping[str, str], reviewed: Reviewed) -> list[DraftFact]:
+def _apply(decision: Decision, draft: DraftFact, passages: Passages, reviewed: Reviewed) -> list[DraftFact]:
     """Return what is left of a draft of the decision's fact, and note the rest."""
     asked = ids.fold(decision.question)
     hit = [phrasing for phrasing in draft.phrasings if _text(phrasing) == asked]
@@ -283,10 +322,10 @@ def _apply(decision: Decision, draft: DraftFact, pages: Mapping[str, str], revie
     if decision.decision == "reject":
         _set_aside(decision, draft, hit, reviewed)
         return [draft.model_copy(update={"phrasings": rest})] if rest else []
-    return [_edited(decision, draft, hit, pages, reviewed)]
+    return [_edited(decision, draft, hit, passages, reviewed)]
 
 
-def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], pages: Mapping[str, str], reviewed: Reviewed) -> DraftFact:
+def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], passages: Passages, reviewed: Reviewed) -> DraftFact:
     reworded = [
         phrasing.model_copy(update={"text": decision.new_question}) if phrasing in hit and decision.new_question else phrasing
         for phrasing in draft.phrasings
@@ -295,15 +334,15 @@ def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], pages
     aliases = draft.aliases if decision.new_aliases is None else decision.new_aliases
     edited = draft.model_copy(update={"phrasings": reworded, "answer": answer, "aliases": aliases})
     whole_fact = decision.new_answer != "" or decision.new_aliases is not None
-    fact_id = _fact_id(edited, pages)
+    fact_id = passages.fact_id(edited)
     if fact_id != decision.fact_id:
         _set_aside(decision, draft, draft.phrasings, reviewed)
     elif decision.new_question:
         _set_aside(decision, draft, hit, reviewed)
     was = [f"the question was {decision.question!r}"] if decision.new_question else []
     was += [f"the answer was {draft.answer!r}"] if decision.new_answer else []
-    was += [f"the aliases were {SEPARATOR.join(draft.aliases)!r}"] if decision.new_aliases is not None else []
-    note = words_of(f"edited by {decision.who}: {', '.join(was)}{_because(decision)}")
+    was += [f"the aliases were {_joined(draft.aliases)!r}"] if decision.new_aliases is not None else []
+    note = words_of(redact(f"edited by {decision.who}: {', '.join(was)}{_because(decision)}"))
     touched = reworded if whole_fact else [phrasing for phrasing, old in zip(reworded, draft.phrasings, strict=True) if old in hit]
     reviewed.approvals.update((ids.qa_id(fact_id, _text(phrasing)), note) for phrasing in touched)
     return edited
@@ -314,18 +353,11 @@ def _set_aside(decision: Decision, draft: DraftFact, phrasings: Sequence[Phrasin
     reason = f"{REPLACED if replaced else REJECTED}{_because(decision)}"
     who = f"{'edited' if replaced else 'rejected'} by {decision.who}{_because(decision)}"
     reviewed.set_aside.append(draft.model_copy(update={"phrasings": list(phrasings)}))
-    for phrasing in phrasings:
-        reviewed.refusals[ids.qa_id(decision.fact_id, _text(phrasing))] = (reason, who)
+    reviewed.refusals.append((reason, who))
 
 
 def _because(decision: Decision) -> str:
     return f": {decision.comment}" if decision.comment else ""
-
-
-def _fact_id(draft: DraftFact, pages: Mapping[str, str]) -> str:
-    """Return the id that curation gives the draft's fact; "" where its passage is unknown."""
-    page = pages.get(draft.chunk_id)
-    return ids.fact_id(page, ids.fold(clean(draft.quote)), ids.fold(clean(draft.answer))) if page else ""
 
 
 def _text(phrasing: Phrasing) -> str:
@@ -363,8 +395,8 @@ def refused_edits(reviewed: Reviewed, curated: pl.DataFrame, decisions: Sequence
         decisions: What was decided, in the order that counts.
         chunks: The passages (`CHUNK_SCHEMA`).
     """
-    pages = dict(chunks.select("chunk_id", "page_id").iter_rows())
-    left = {_fact_id(draft, pages): draft for draft in reviewed.drafts}
+    passages = Passages.of(chunks)
+    left = {passages.fact_id(draft): draft for draft in reviewed.drafts}
     verdict = {row["qa_id"]: row for row in curated.iter_rows(named=True)}
     why: dict[int, str] = {}
     for i, decision in enumerate(decisions):

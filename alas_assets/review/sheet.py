@@ -18,6 +18,10 @@ from alas_assets.provenance.store import write_atomic
 _ACTIVE = re.compile(r"[\s']*[=+\-@|%\d\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]")
 """Beginnings that a spreadsheet runs as a formula, or reads as a number or date and changes (3.10 becomes 3.1)."""
 
+_WITHIN = re.compile(r"""(?<![;\s'"])([;\s'"]+)([=+\-@|%\uFF1D\uFF0B\uFF0D\uFF20])""")
+_PARTS = re.compile(r"[;\t\r\n]")
+"""Signs at which a spreadsheet that expects no commas parts a line: what stands behind them within a text begins a cell there."""
+
 _DELIMITERS = ",;\t"  # what spreadsheets write in different countries
 MAX_PROBLEMS = 20
 MAX_CELL = 1_000_000
@@ -64,13 +68,19 @@ class Problems:
 
 
 def guard(text: str) -> str:
-    """Return a text that a spreadsheet shows and does not run or change: an apostrophe before what it would take for more than text."""
+    """Return a text that a spreadsheet shows and does not run or change: an apostrophe before what it would take for more than text.
+
+    So also within the text, behind a sign at which a spreadsheet may part it: our quotation marks hold a text together only where
+    commas are expected.
+    """
+    text = _WITHIN.sub(lambda match: f"{match[1]}'{match[2]}" if _PARTS.search(match[1]) else match[0], text)
     return f"'{text}" if _ACTIVE.match(text) else text
 
 
 def unguard(text: str) -> str:
-    """Return the text that `guard` was given; one that lost its apostrophe in a spreadsheet comes back the same."""
-    return text[1:] if text.startswith("'") and _ACTIVE.match(text) else text
+    """Return the text that `guard` was given; one that lost its first apostrophe in a spreadsheet comes back the same."""
+    text = text[1:] if text.startswith("'") and _ACTIVE.match(text) else text
+    return _WITHIN.sub(lambda match: match[1].removesuffix("'") + match[2] if _PARTS.search(match[1]) else match[0], text)
 
 
 def write_sheet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:

@@ -1,7 +1,7 @@
 """Turns a teacher's drafts into the table of pairs: what may be trained on, and beside it everything else with its reason.
 
 Every step is one small function that marks facts or phrasings and never removes them. Writing drafts is `teachers`',
-comparing wordings is `synthesis.wording`, finding a quote is `synthesis.quotes`.
+comparing wordings is `synthesis.wording`, finding a quote and the id of its fact is `synthesis.passages`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 from typing import Any
 
@@ -35,8 +34,9 @@ from alas_assets.synthesis.consensus import (
 from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
 from alas_assets.synthesis.hostile import steering
 from alas_assets.synthesis.leaks import same_question
+from alas_assets.synthesis.passages import Passages
 from alas_assets.synthesis.questions import GuardQuestion
-from alas_assets.synthesis.quotes import FoldedText, ShownText, explain_missing, shown
+from alas_assets.synthesis.quotes import explain_missing, shown
 from alas_assets.synthesis.wording import (
     NearIndex,
     WordingIndex,
@@ -48,7 +48,6 @@ from alas_assets.synthesis.wording import (
 )
 
 _POLARITY = frozenset({"yes", "no", "not"})
-_NO_WORD = "\x00"  # stands between documents; no quote that passes the structure check holds it
 
 
 class Limits(Record):
@@ -99,33 +98,6 @@ class _Fact:
         return [] if self.reason else [p for p in self.phrases if not p.reason]
 
 
-@dataclass
-class _Documents:
-    """The passages, with what the quote check needs of them, folded once."""
-
-    chunks: dict[str, dict[str, Any]]
-
-    @classmethod
-    def of(cls, chunks: pl.DataFrame) -> _Documents:
-        return cls({row["chunk_id"]: row for row in chunks.iter_rows(named=True)})
-
-    @cached_property
-    def folded(self) -> dict[str, FoldedText]:
-        return {key: FoldedText(row["text"]) for key, row in self.chunks.items()}
-
-    @cached_property
-    def seen(self) -> dict[str, ShownText]:
-        return {key: ShownText(row["text"]) for key, row in self.chunks.items()}
-
-    @cached_property
-    def everything(self) -> str:
-        return _NO_WORD.join(text.folded for text in self.seen.values())
-
-    def locate(self, quote: str, chunk_id: str) -> tuple[int, int] | None:
-        """Return where a passage holds a quote: as it is stored, or else as a reader sees it."""
-        return self.folded[chunk_id].locate(quote) or self.seen[chunk_id].locate(quote)
-
-
 def curate(
     drafts: Sequence[DraftFact],
     rejected: Sequence[RejectedDraft],
@@ -166,7 +138,7 @@ def curate(
         `QA_SCHEMA`, in the order of drafts, then of rejected drafts; `qa_id` is unique.
     """
     limits, rules = limits or Limits(), rules or Rules()
-    documents = _Documents.of(chunks)
+    documents = Passages.of(chunks)
     by_id = {topic.topic_id: topic for topic in topics}
     facts = [_open(draft, by_id, documents) for draft in drafts]
     _check_structure(facts, limits)
@@ -221,7 +193,7 @@ def coverage(frame: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
 # ---------------------------------------------------------------------------------------------- opening
 
 
-def _open(draft: DraftFact, topics: Mapping[str, Topic], documents: _Documents) -> _Fact:
+def _open(draft: DraftFact, topics: Mapping[str, Topic], documents: Passages) -> _Fact:
     chunk = documents.chunks.get(draft.chunk_id)
     quote, answer = ids.fold(clean(draft.quote)), ids.fold(clean(draft.answer))
     aliases = dict.fromkeys(ids.fold(clean(alias)) for alias in draft.aliases)
@@ -234,7 +206,7 @@ def _open(draft: DraftFact, topics: Mapping[str, Topic], documents: _Documents) 
         answer=answer,
         aliases=[alias for alias in aliases if alias and alias != answer],
         phrases=phrases,
-        fact_id=ids.fact_id(chunk["page_id"], quote, answer) if chunk else "",
+        fact_id=documents.fact_id(draft),
     )
 
 
@@ -287,7 +259,7 @@ def _has_control(text: str) -> bool:
     return any(unicodedata.category(c) == "Cc" for c in text)
 
 
-def _check_quotes(facts: list[_Fact], documents: _Documents) -> None:
+def _check_quotes(facts: list[_Fact], documents: Passages) -> None:
     for fact in facts:
         if fact.reason:
             continue
@@ -299,11 +271,10 @@ def _check_quotes(facts: list[_Fact], documents: _Documents) -> None:
             fact.reason = "stored passage and its offsets disagree"
         else:
             fact.start, fact.end = chunk["start"] + place[0], chunk["start"] + place[1]
-            fact.quote = ids.fold(chunk["text"][slice(*place)])
-            fact.fact_id = ids.fact_id(chunk["page_id"], fact.quote, fact.answer)
+            fact.quote = documents.slice(chunk["chunk_id"], place)
 
 
-def _why_missing(quote: str, documents: _Documents) -> str:
+def _why_missing(quote: str, documents: Passages) -> str:
     """Tell the three ways apart in which a quote can fail; only the second and third are a careless teacher's."""
     seen = shown(quote)
     if seen and seen in documents.everything:
@@ -331,7 +302,7 @@ def _says_something(answer: str) -> bool:
 
 
 def _group(
-    facts: list[_Fact], documents: _Documents, earlier: Sequence[pl.DataFrame], retired: Set[str], embed: Embed | None
+    facts: list[_Fact], documents: Passages, earlier: Sequence[pl.DataFrame], retired: Set[str], embed: Embed | None
 ) -> Mapping[str, Set[str]]:
     """Give facts that say the same, or ask one relation from both ends, one group, and return the twins of each (S5).
 
@@ -353,7 +324,7 @@ def _group(
     return twins
 
 
-def _statement(fact: _Fact, documents: _Documents) -> Statement:
+def _statement(fact: _Fact, documents: Passages) -> Statement:
     chunk = documents.chunks[fact.draft.chunk_id]
     return Statement(
         key=fact.fact_id,
@@ -640,7 +611,7 @@ def _fact_rows(fact: _Fact, teacher: str, iteration: int) -> list[dict[str, Any]
     ]
 
 
-def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: _Documents, teacher: str, iteration: int) -> dict[str, Any]:
+def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: Passages, teacher: str, iteration: int) -> dict[str, Any]:
     topic = topics.get(draft.topic_id)
     return {
         **_source(documents.chunks.get(draft.chunk_id), draft.chunk_id),

@@ -9,9 +9,9 @@ import re
 import unicodedata
 
 from alas_assets.provenance import ids
+from alas_assets.provenance.unseen import without_unseen
 
 _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")  # direction overrides, and tags that no font shows
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _TEMPLATE = re.compile(
     r"""
       <[|\uff5c]\s*[\w\u2581 -]{1,40}\s*[|\uff5c]>            # <|im_end|>, <|endoftext|>
@@ -59,7 +59,7 @@ def steering(text: str) -> str:
     """
     if _HIDDEN.search(text):
         return "hidden characters"
-    plain = ids.fold(_INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+    plain = ids.fold(without_unseen(unicodedata.normalize("NFKC", text)))
     if _TEMPLATE.search(plain) or _TEMPLATE.search(text):
         return "chat template"
     if _FENCE.search(plain):

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
 import polars as pl
 
 from alas_assets.records import DraftFact, RejectedDraft, Topic
-from alas_assets.teachers.protocol import Assignment, Teacher
+from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Teacher
 
 UNCHANGED = "its passages were studied before and did not change"
+
+
+def studied(tables: Iterable[pl.DataFrame], author: str) -> set[str]:
+    """Return the passages that a teacher was shown and answered on, with a fact or without, by chunk id (R4).
+
+    Args:
+        tables: Pair tables of earlier iterations (`QA_SCHEMA`).
+        author: The teacher and its version, as their column `teacher` has it.
+    """
+    own = [table.filter((pl.col("teacher") == author) & ~pl.col("reason").str.starts_with(NOT_STUDIED)) for table in tables]
+    return {chunk for table in own for chunk in table["chunk_id"].unique() if chunk}
 
 
 def write_drafts(
@@ -23,7 +34,7 @@ def write_drafts(
         chunks: All passages of the cell (`CHUNK_SCHEMA`).
         max_pairs: Facts per topic at most.
         phrasings: Training phrasings per fact.
-        known: Chunk ids of passages that this teacher wrote on in earlier iterations; it is asked about them again only for
+        known: Chunk ids of passages that this teacher studied in earlier iterations (`studied`); it is asked about them again only for
             remediation and advanced topics (R4).
 
     Returns:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from alas_assets.teachers.llm import Trouble
     from alas_assets.teachers.llm.prompts import Form
 
-    pass
-
 TOLD_EVERY_SECONDS = 5.0
 
 

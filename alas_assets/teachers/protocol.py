@@ -15,6 +15,9 @@ from pydantic import Field
 
 from alas_assets.records import DraftFact, PageOutline, Record, RejectedDraft, Topic, TopicScore
 
+NOT_STUDIED = "not studied"
+"""How the reason of a rejected draft begins whose passage the teacher did not see or gave no answer on: it is asked about it again."""
+
 
 class Written(Record):
     """What a teacher made of one topic."""

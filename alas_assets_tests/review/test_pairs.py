@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.provenance.store import table_hash
-from alas_assets.records import DraftFact
+from alas_assets.records import DraftFact, Phrasing
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.pairs import (
     COLUMNS,
@@ -24,7 +24,8 @@ from alas_assets.review.pairs import (
     sheet_rows,
     under_review,
 )
-from alas_assets.review.sheet import Line, SheetError
+from alas_assets.review.sheet import Line, SheetError, read_sheet, write_sheet
+from alas_assets.synthesis.curate import Limits
 from alas_assets_tests.synthesis.factory import TOPIC, curated, fact, page
 
 TEXTS = ["The release adds `crease()` as the folding helper.", "Reading a torn sheet now raises `SheetError` at once."]
@@ -37,22 +38,22 @@ PAIRS = curated(DRAFTS, CHUNKS).with_columns(pl.lit("").alias("review"))
 FILE = Path("f.csv")
 
 
-def lines(**cells: str) -> list[Line]:
+def lines(pairs: pl.DataFrame = PAIRS, **cells: str) -> list[Line]:
     """Return the sheet of all pairs, its first row changed."""
-    rows = [{**dict.fromkeys(COLUMNS, ""), **row} for row in sheet_rows(reviewable(PAIRS))]
+    rows = [{**dict.fromkeys(COLUMNS, ""), **row} for row in sheet_rows(reviewable(pairs))]
     rows[0] |= cells
     return [Line(f"row {i}", row) for i, row in enumerate(rows, 2)]
 
 
-def decided(**cells: str) -> list[Decision]:
-    decisions, _, _ = read_decisions(lines(**cells), PAIRS, FILE)
+def decided(pairs: pl.DataFrame = PAIRS, **cells: str) -> list[Decision]:
+    decisions, _, _ = read_decisions(lines(pairs, **cells), pairs, FILE)
     return [decision.model_copy(update={"by": "ada", "at": "2026-11-27T10:00:00+00:00"}) for decision in decisions]
 
 
-def remade(decisions: list[Decision], drafts: list[DraftFact] = DRAFTS) -> pl.DataFrame:
+def remade(decisions: list[Decision], drafts: list[DraftFact] = DRAFTS, chunks: pl.DataFrame = CHUNKS) -> pl.DataFrame:
     """Make the pairs again as the asset does."""
-    reviewed = under_review(drafts, CHUNKS, decisions)
-    return reviewed.mark(curated(reviewed.drafts, CHUNKS), curated(reviewed.set_aside, CHUNKS))
+    reviewed = under_review(drafts, chunks, decisions)
+    return reviewed.mark(curated(reviewed.drafts, chunks), curated(reviewed.set_aside, chunks))
 
 
 def row(pairs: pl.DataFrame, **where: Any) -> dict[str, Any]:
@@ -100,6 +101,64 @@ def test_a_rejected_fact_takes_all_its_phrasings_with_it() -> None:
     assert mine.height == PAIRS.filter(pl.col("fact_id") == FIRST["fact_id"]).height
     assert set(mine["reason"]) == {"rejected by review: outdated"}
     assert pairs.filter("accepted")["fact_id"].n_unique() == 1
+
+
+UNSEEN = [
+    ("The helper | `crease()` | folds a torn sheet.", "The helper crease() folds a torn sheet."),
+    ("Helpers are:\n- `crease()` folds\n- `tear()` tears", "crease() folds tear() tears"),
+    ("The helper crease\u00ad() folds a torn\u200b sheet.", "The helper crease() folds a torn sheet."),
+]
+
+
+@pytest.mark.parametrize(("text", "quote"), UNSEEN, ids=["table", "list", "soft hyphen"])
+def test_a_decision_reaches_a_fact_whose_quote_only_a_reader_sees_in_the_passage(text: str, quote: str) -> None:
+    _, chunks = page([text])
+    drafts = [fact(chunks, quote, "crease()", "folding helper", train=3)]
+    pairs = curated(drafts, chunks)
+    assert pairs["accepted"].all()
+    assert pairs["quote"][0] != quote
+    decisions = decided(pairs, decision="reject fact", comment="outdated")
+    again = remade(decisions, drafts, chunks)
+    assert set(again["reason"]) == {"rejected by review: outdated"}
+    assert not again["accepted"].any()
+    assert decisions_without_a_pair(decisions, again) == []
+    edited = remade(decided(pairs, decision="edit", answer="`crease()`"), drafts, chunks)
+    assert set(edited.filter("accepted")["answer"]) == {"`crease()`"}
+
+
+def test_a_decision_that_took_no_effect_on_its_pair_is_counted() -> None:
+    decisions = decided(decision="reject fact")
+    assert decisions_without_a_pair(decisions, PAIRS) == decisions
+
+
+@pytest.mark.security("personal data")
+@pytest.mark.parametrize("cells", [{"decision": "reject fact"}, {"decision": "edit", "answer": "`crease()`"}])
+def test_a_fact_with_a_private_phrasing_can_be_set_aside_and_its_address_stays_out(cells: dict[str, str]) -> None:
+    private = Phrasing(text="What did ann@host.org name the folding tool?", template="train-9", role="train")
+    drafts = [DRAFTS[0].model_copy(update={"phrasings": [*DRAFTS[0].phrasings, private]}), DRAFTS[1]]
+    # a fact that is written twice, so that its rows are told apart by other ids too
+    drafts.append(drafts[0])
+    pairs = curated(drafts, CHUNKS, limits=Limits(facts_per_topic=100))
+    assert "personal data or a secret: e-mail" in set(pairs["reason"])
+    again = remade(decided(pairs, **cells), drafts)
+    mine = again.filter(pl.col("fact_id") == FIRST["fact_id"])
+    assert mine.height == len(drafts[0].phrasings)
+    assert not mine["accepted"].any()
+    assert (mine["review"] != "").all()
+    assert again["qa_id"].is_unique().all()
+    assert "ann@host" not in again.write_ndjson()
+
+
+@pytest.mark.security("personal data")
+def test_what_is_noted_of_an_edit_holds_no_address_of_the_text_before() -> None:
+    wrong = [DRAFTS[0].model_copy(update={"aliases": ["crease", "ann@host.org"]}), DRAFTS[1]]
+    refused = curated(wrong, CHUNKS)
+    cells = {**dict.fromkeys(COLUMNS, ""), **sheet_rows(reviewable(refused, rejected=True))[0]}
+    decisions, _, _ = read_decisions([Line("row 2", {**cells, "decision": "edit", "aliases": "crease"})], refused, FILE)
+    pairs = remade(decisions, wrong)
+    assert pairs.filter(fact_id=FIRST["fact_id"])["accepted"].all()
+    assert "the aliases were" in pairs["review"][0]
+    assert "ann@host" not in pairs.write_ndjson()
 
 
 def test_an_edited_answer_holds_for_the_fact_and_the_old_rows_stay_beside() -> None:
@@ -153,6 +212,29 @@ def test_an_edit_can_be_taken_back_and_the_last_word_on_a_pair_counts(tmp_path: 
     keep(decided(decision="approve"), "2026-01-04")
     pairs = remade(decisions_of(tmp_path, "quill"))
     assert row(pairs, qa_id=FIRST["qa_id"])["review"].startswith("approved by ada on 2026-01-04")
+
+
+ALIASES = st.lists(st.text(st.sampled_from("a|\\ '-=;\u200b") | st.characters(codec="utf-8"), max_size=8), max_size=4)
+"""Aliases with the signs that part a cell."""
+
+
+@given(ALIASES, st.sampled_from(["csv", "jsonl"]), st.text("b|\\", min_size=1, max_size=6))
+def test_an_untouched_sheet_is_taken_whatever_the_aliases_hold_and_an_alias_can_be_added(
+    tmp_path_factory: pytest.TempPathFactory, aliases: list[str], suffix: str, added: str
+) -> None:
+    drafts = [DRAFTS[0].model_copy(update={"aliases": ["int|str", *aliases]})]
+    pairs = curated(drafts, CHUNKS)
+    offered = reviewable(pairs, rejected=True)
+    path = tmp_path_factory.mktemp("s") / f"pairs.{suffix}"
+    write_sheet(path, COLUMNS, sheet_rows(offered))
+    sheet = read_sheet(path, COLUMNS)
+    assert read_decisions(sheet, pairs, FILE) == ([], [], offered.height)
+    more = added.replace("\\", "").replace("|", "\\|") + "b"
+    edited = {**sheet[0].cells, "decision": "edit", "aliases": f"{sheet[0].cells['aliases']} | {more}"}
+    [decision], _, _ = read_decisions([Line("row 2", edited)], pairs, FILE)
+    assert decision.new_aliases is not None
+    assert decision.new_aliases[0] == "int|str"
+    assert decision.new_aliases[-1] == more.replace("\\", "")
 
 
 def test_a_decision_survives_into_a_later_iteration_and_one_without_a_pair_is_counted() -> None:

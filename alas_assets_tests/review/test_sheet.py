@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from alas_assets.review.sheet import Problems, SheetError, columns_of, guard, read_sheet, unguard, write_sheet
 
 COLUMNS = ("item", "text")
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("'=+-@ \t\r\n\"3,;x", max_size=12)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=60) | st.text("'=+-@ \t\r\n\"3,;x|", max_size=12)
 """Anything, and what is made of the characters that spreadsheets treat as special."""
 
 
@@ -54,6 +55,12 @@ def test_no_cell_begins_with_what_a_spreadsheet_runs_or_rewrites(text: str) -> N
         "'=1+1",
         "＝1+1",
         '";=1+1;"',
+        "ok;=cmd|' /C calc'!A0;",
+        'ok; "=1+1',
+        "ok;'@SUM(1)",
+        "ok\t-1+1",
+        "ok\n+1+1",
+        "ok;\t\uff1d1",
     ],
 )
 def test_a_formula_that_a_model_wrote_is_text_in_the_file(tmp_path: Path, payload: str) -> None:
@@ -65,6 +72,15 @@ def test_a_formula_that_a_model_wrote_is_text_in_the_file(tmp_path: Path, payloa
     assert len(cells) == 4
     assert not cells[3].startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", " "))
     assert read_sheet(path, COLUMNS)[0].cells["text"] == payload.strip()
+    for separator in ";\t":
+        for row in csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), delimiter=separator):
+            assert not any(re.match(r"""[\s"]*[=+\-@|%＝]""", cell) for cell in row)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("text", ["\t" * 200_000, "a" + ";'" * 100_000 + "x", "\n'" * 100_000 + "="])
+def test_a_long_cell_of_signs_is_guarded_and_comes_back(text: str) -> None:
+    assert unguard(guard(text)) == text
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,9 @@ import re
 from typing import Any
 from urllib.parse import urljoin
 
+from alas_assets.provenance.unseen import without_unseen
+
 _WORD = re.compile(r"\w+")
-# Characters that a reader never sees, so that instructions could be hidden in them or between them (S9).
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
-    "\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-)
 _LEAST_WORDS = 5
 
 
@@ -41,7 +38,7 @@ def refuse_if_empty(count: int, what: str) -> None:
 
 def visible(text: str) -> str:
     """Remove the characters without a shape."""
-    return _INVISIBLE.sub("", text)
+    return without_unseen(text)
 
 
 def sound(text: str) -> str:

@@ -3,8 +3,8 @@
 How calls reach an endpoint, at what rate and price, is `teachers.endpoint`'s.
 """
 
-from alas_assets.teachers.llm.asking import Hooks, Progress, Trouble
+from alas_assets.teachers.llm.asking import Hooks, Trouble
 from alas_assets.teachers.llm.prompts import prompt_versions
 from alas_assets.teachers.llm.teacher import LanguageModelTeacher
 
-__all__ = ["Hooks", "LanguageModelTeacher", "Progress", "Trouble", "prompt_versions"]
+__all__ = ["Hooks", "LanguageModelTeacher", "Trouble", "prompt_versions"]

@@ -15,17 +15,8 @@ from pydantic import Field
 from alas_assets.records import Record
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose
 from alas_assets.teachers.llm.prompts import Form
-from alas_assets.teachers.llm.reading import Reading, Rejected, UnreadableError, read_reply
+from alas_assets.teachers.llm.reading import Reading, UnreadableError, read_reply
 from alas_assets.teachers.llm.reading.shapes import Shape, T
-
-
-class Progress(Record):
-    """How far one kind of asking is; `total` grows where something is asked again."""
-
-    purpose: Purpose
-    item: str
-    done: int
-    total: int
 
 
 class Trouble(Record):
@@ -44,11 +35,9 @@ class Hooks:
     """Who is told while models are asked.
 
     Attributes:
-        progress: Told of every reply, as it comes.
         trouble: Told of every answer, or part of one, that cannot be used.
     """
 
-    progress: Callable[[Progress], None] | None = None
     trouble: Callable[[Trouble], None] | None = None
 
 
@@ -105,12 +94,9 @@ def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int
     """
     ended: dict[tuple[int, ...], Outcome[K, T]] = {}
     pending: list[tuple[tuple[int, ...], K]] = [((i,), task) for i, task in enumerate(tasks)]
-    done = total = 0
     while pending:
-        total += len(pending)
         calls = [task.call() for _, task in pending]
-        replies = asker.ask(calls, _counted(calls, done, total, hooks))
-        done += len(replies)
+        replies = asker.ask(calls)
         following: list[tuple[tuple[int, ...], K]] = []
         for (path, task), call, reply in zip(pending, calls, replies, strict=True):
             outcome = _outcome(task, shape, call, reply, hooks)
@@ -125,18 +111,6 @@ def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int
     for path in sorted(ended):
         grouped[path[0]].append(ended[path])
     return grouped
-
-
-def _counted(calls: Sequence[ModelCall], done: int, total: int, hooks: Hooks) -> Callable[[int, ModelReply], None] | None:
-    if hooks.progress is None:
-        return None
-    tell, came = hooks.progress, [done]
-
-    def told(place: int, _: ModelReply) -> None:
-        came[0] += 1
-        tell(Progress(purpose=calls[place].purpose, item=calls[place].item, done=came[0], total=total))
-
-    return told
 
 
 def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks: Hooks) -> Outcome[K, T]:
@@ -154,11 +128,6 @@ def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks
     for item in reading.rejected:
         trouble(item.reason, item.text)
     return Outcome(task, reading)
-
-
-def unread(outcome: Outcome[K, T]) -> list[Rejected]:
-    """Return what an outcome leaves unused: the whole answer, or the items of it that were rejected."""
-    return [Rejected(outcome.reason, outcome.text)] if outcome.reading is None else outcome.reading.rejected
 
 
 _SIMPLER: dict[Form, Form] = {"schema": "xml", "json": "xml", "xml": "lines", "lines": "lines"}

@@ -13,10 +13,11 @@ from typing import get_args
 
 from alas_assets.evaluation.grading import normalise
 from alas_assets.provenance.ids import content_hash, fold
+from alas_assets.provenance.unseen import without_unseen
 from alas_assets.synthesis.wording import clean
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
 from alas_assets.teachers.llm.asking import Hooks, Outcome, Task, Trouble, ask_until_read
-from alas_assets.teachers.llm.fences import Block, cut, line, pack
+from alas_assets.teachers.llm.fences import Block, cut, data, line, pack
 from alas_assets.teachers.llm.making import Making
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import JUDGE, Verdict
@@ -47,13 +48,21 @@ _AIMED = re.compile(
 def aimed_at_the_judge(request: GradeRequest) -> str:
     """Return the piece of an answer that speaks to a judge instead of about its question, "" where there is none.
 
-    What the question, the gold answer or an alias says itself is no such piece: a page on prompt injection may be asked about.
+    It is looked for without the characters that no reader sees, and once more as a prompt shows the answer, with a space for each
+    control character. What the question, the gold answer or an alias says itself is no such piece: a page on prompt injection may be
+    asked about.
     """
-    told = normalise(" ".join([request.question, request.gold, *request.aliases]))
-    for match in _AIMED.finditer(normalise(clean(request.answer[:_READ_CHARS]))):
-        if match[0] not in told:
-            return fold(match[0])
+    told = _read(" ".join([request.question, request.gold, *request.aliases]))
+    answer = clean(request.answer[:_READ_CHARS])
+    for reading in dict.fromkeys([_read(answer), _read(data(answer))]):
+        for match in _AIMED.finditer(reading):
+            if match[0] not in told:
+                return fold(match[0])
     return ""
+
+
+def _read(text: str) -> str:
+    return normalise(without_unseen(clean(text)))
 
 
 @dataclass(frozen=True, kw_only=True)

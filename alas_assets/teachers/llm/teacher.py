@@ -50,7 +50,7 @@ class LanguageModelTeacher:
             context: Words that place a question, such as "In Python 3.15".
             min_topics: Topics asked for when planning.
             mix: Shares of the categories asked for (S6).
-            hooks: Who is told of progress and of what could not be used.
+            hooks: Who is told of what could not be used.
         """
         self._asker = asker
         self._form_of = form_of
@@ -68,7 +68,7 @@ class LanguageModelTeacher:
             temperature=settings.temperature,
         )
         self.judges: tuple[str, ...] = settings.judges or (settings.model,)
-        """The models that grade; `grade` asks the first."""
+        """The models that grade."""
         self.version = writer_version(settings.model)
         """The writing model and a hash of it and of the prompts that it writes from: who wrote a pair (S10, R4)."""
 
@@ -103,10 +103,6 @@ class LanguageModelTeacher:
             again=self._again,
             hooks=self._hooks,
         )
-
-    def grade(self, requests: Sequence[GradeRequest]) -> list[Grade]:
-        """Grade answers with the first judge, one grade for each request, in order (E2)."""
-        return self.grade_as(self.judges[0], requests)
 
     def grade_as(self, judge: str, requests: Sequence[GradeRequest]) -> list[Grade]:
         """Grade answers with one of `judges`, one grade for each request, in order (E2).

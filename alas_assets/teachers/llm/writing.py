@@ -18,14 +18,14 @@ from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, 
 from alas_assets.synthesis.consensus import stem
 from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
-from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, simpler_form, unread
+from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, simpler_form
 from alas_assets.teachers.llm.citing import stretch
 from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
 from alas_assets.teachers.llm.wordings import PROBES, Usable, assign, usable, wanted
-from alas_assets.teachers.protocol import Assignment, Written
+from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
 
 MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application": 0.2, "analysis": 0.1, "synthesis": 0.1}
 """The mix of categories that is asked for where the domain names none (S6)."""
@@ -147,7 +147,7 @@ def tasks_for(assignment: Assignment, making: Making, mix: Mapping[Category, flo
     ]
     asked = {part.chunk_id for pack_ in chosen for part in pack_}
     left = list(dict.fromkeys(part.chunk_id for part in parts if part.chunk_id not in asked))
-    reason = f"passage not shown: the topic has room for {max_pairs} pairs and more calls of page_chars than that"
+    reason = f"{NOT_STUDIED}, not shown: the topic has room for {max_pairs} pairs and more calls of page_chars than that"
     return Plan(tasks, [RejectedDraft(topic_id=topic.topic_id, chunk_id=chunk, text=topic.name, reason=reason) for chunk in left])
 
 
@@ -231,9 +231,11 @@ def write(
         refused = list(plan.unasked)
         for task in plan.tasks:
             for outcome in next(outcomes):
-                refused += [_refused(outcome.task, item.reason, item.text) for item in unread(outcome)]
-                if outcome.reading is not None:
-                    _take(outcome.reading.items, outcome.task, task.pairs, found, refused)
+                if outcome.reading is None:
+                    refused.append(_refused(outcome.task, f"{NOT_STUDIED}, {outcome.reason}", outcome.text))
+                    continue
+                refused += [_refused(outcome.task, item.reason, item.text) for item in outcome.reading.rejected]
+                _take(outcome.reading.items, outcome.task, task.pairs, found, refused)
         refused += [_refused_pair(pair, "over the topic's budget of pairs") for pair in found[max_pairs:]]
         pairs.append(found[:max_pairs])
         rejected.append(refused)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.teachers.llm.prompts import Form
-from alas_assets.teachers.llm.reading import Reading, UnreadableError, read, read_reply
+from alas_assets.teachers.llm.reading import MAX_ANSWER_CHARS, Reading, UnreadableError, read, read_reply, xml_form
 from alas_assets.teachers.llm.reading.shapes import JUDGE, PARAPHRASE, PLAN, RAW_CHARS, REVISE, WRITE, Shape
 from alas_assets_tests.teachers.llm.scripted import FORMS, render, unanswered
 
@@ -95,6 +95,37 @@ GOOD_JSON = render([PAIR], "json", WRITE)
 )
 def test_usual_slips_in_json_are_read(text: str) -> None:
     assert one(text).model_dump() == PAIR
+
+
+OPENINGS = [
+    "<![CDATA[",
+    "<![CDATA[]]",
+    "<pair>",
+    "<pair ",
+    "<pair",
+    "<pairs><pair><quote>",
+    "</pair>",
+    "<topic><topic>",
+    "&amp",
+    "&#",
+    "<!--",
+]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_what_is_opened_again_and_again_and_never_closed_is_read_in_one_go(opening: str) -> None:
+    text = opening * (MAX_ANSWER_CHARS // len(opening))
+    for shape in (WRITE, PLAN):
+        found = xml_form.find(text, shape)
+        assert not any(value for item in found.items for value in item.fields.values())
+
+
+@given(st.lists(st.text("a<b&;]> \n[!", max_size=12).filter(lambda text: "]]>" not in f"{text}]]"), max_size=4))
+def test_a_section_is_its_text_word_for_word_and_one_that_is_not_closed_costs_no_item(texts: list[str]) -> None:
+    pairs = "".join(f"<pair><quote><![CDATA[{text}]]></quote></pair>" for text in texts)
+    found = xml_form.find(f"{pairs}<pairs></pairs><![CDATA[", WRITE)
+    assert [item.fields["quote"] for item in found.items] == texts
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_worst_teachers_end_in_order_and_nothing_false_is_believed(how: str,
     [written] = made.write([given], 4, 6)
     assert written.rejected
     assert curated(written, given).filter("accepted").is_empty()
-    labels = [grade.label for grade in made.grade([request(1), request(3), request(5)])]
+    labels = [grade.label for grade in made.grade_as("m-1", [request(1), request(3), request(5)])]
     assert labels.count("failed") == (1 if how == "says the same of everything" and form == "json" else 3)
     assert made.revise([topic(1)], [topic(9)], SCORES) == []
 
@@ -45,7 +45,7 @@ def test_every_call_names_its_prompt_and_stays_within_its_settings() -> None:
     made = teacher(asker, max_tokens=777, temperature=0.5, judges=("j",), planner="p")
     made.plan("d", [], outlines(1))
     made.write([assignment()], 2, 2)
-    made.grade([request(1)])
+    made.grade_as("j", [request(1)])
     made.revise([topic(1)], [], SCORES)
     assert {call.purpose for call in asker.calls} == {"plan", "write", "judge", "revise"}
     assert {(call.purpose, call.model) for call in asker.calls} == {("plan", "p"), ("revise", "p"), ("write", "m-1"), ("judge", "j")}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from alas_assets.records import Topic
 from alas_assets.synthesis.curate import Limits, curate
+from alas_assets.synthesis.writing import studied
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError, ModelCall, ModelReply
-from alas_assets.teachers.llm import Hooks, Progress, Trouble
+from alas_assets.teachers.llm import Hooks, Trouble
 from alas_assets.teachers.llm.making import FRAME_CHARS
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE
@@ -149,7 +150,35 @@ def test_passages_that_are_not_shown_are_named() -> None:
     _, chunks = page(["word " * 150 + SENTENCE.format(NAMES[i], i) for i in range(12)])
     [result] = teacher(ScriptedAsker(good), page_chars=1_000).write([Assignment(assignment().topic, chunks)], 3, 6)
     assert len(result.facts) == 3
-    assert sum("passage not shown" in draft.reason for draft in result.rejected) == 9
+    assert sum("not shown" in draft.reason for draft in result.rejected) == 9
+
+
+def test_only_a_passage_that_was_shown_and_answered_counts_as_studied() -> None:
+    _, chunks = page(["word " * 150 + SENTENCE.format(NAMES[i], i) for i in range(12)])
+    given_ = Assignment(assignment().topic, chunks)
+    answers: dict[str, str | ModelReply] = {
+        "amber": unanswered(failure="HTTP 500"),
+        "birch": unanswered("length"),
+        "grove": "I am sorry.",
+        "delta": '{"pairs": []}',
+        "ember": '{"pairs": [{"passage": 1, "question": "What"}]}',
+    }
+
+    def answer(call: ModelCall) -> str | ModelReply:
+        if call.purpose == "paraphrase":
+            return good(call)
+        return next((said for name, said in answers.items() if name in call.user), None) or good(call)
+
+    [result] = teacher(ScriptedAsker(answer), page_chars=1_000).write([given_], 8, 6)
+    pairs = curated(result, given_)
+    known = studied([pairs], "t")
+    assert {name for name, chunk in zip(NAMES, chunks["chunk_id"], strict=True) if chunk in known} == {
+        *("delta", "ember"),  # answered, without a fact that can be used
+        *("heath", "jetty", "knoll"),
+    }
+    failed = pairs.filter(pl.col("reason").str.starts_with("not studied"))
+    assert failed["chunk_id"].n_unique() == 12 - len(known)
+    assert studied([pairs], "another") == set()
 
 
 def test_a_topic_of_one_section_is_written_from_that_section_alone() -> None:
@@ -204,7 +233,7 @@ def test_what_stays_unreadable_is_rejected_with_reason_and_raw_text_and_costs_no
     )
     assert results[0].facts == []
     assert {(draft.reason, draft.text) for draft in results[0].rejected} == {
-        ("unreadable answer: it holds no pairs as lines", "gibberish here")
+        ("not studied, unreadable answer: it holds no pairs as lines", "gibberish here")
     }
     assert len(results[1].facts) == 4
     assert len(troubles) >= 4
@@ -353,13 +382,6 @@ def test_a_wording_with_the_answer_in_it_is_a_rejected_row_and_takes_no_place() 
 def test_passages_without_a_fact_are_named() -> None:
     [result] = teacher(ScriptedAsker(lambda _: '{"pairs": []}')).write([assignment()], 10, 6)
     assert [draft.reason for draft in result.rejected] == ["the teacher found no fact in these passages"]
-
-
-def test_progress_is_told_as_replies_come() -> None:
-    told: list[Progress] = []
-    asker = ScriptedAsker(failing(1, "no"))
-    teacher(asker, hooks=Hooks(progress=told.append)).write([assignment(), assignment(topic="t2", name="b.html")], 10, 6)
-    assert [(each.done, each.total) for each in told] == [(1, 2), (2, 2), (3, 4), (4, 4)]
 
 
 def test_equal_inputs_make_byte_equal_calls_and_an_attempt_makes_another() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from alas_assets.teachers.llm.reading.shapes import Found, Loose, Shape
 
 _REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});")
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_OPEN, _CLOSE = "<![CDATA[", "]]>"
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue003-\ufffd\U00010000-\U0010ffff]")
 # A mending parser loses references after a fault, so what they stand for goes through it as private characters.
 _HIDE = str.maketrans({"&": "\ue000", "<": "\ue001", ">": "\ue002"})
@@ -39,7 +39,7 @@ def _tags(shape: Shape[Any]) -> list[str]:
 
 def _only_known_tags(text: str, shape: Shape[Any]) -> str:
     """Return the text with the shape's tags plain and everything else escaped."""
-    text = _CDATA.sub(lambda match: match[1].translate(_HIDE), text)
+    text = _opened_sections(text)
     names = "|".join(sorted(dict.fromkeys(_tags(shape)), key=len, reverse=True))
     tag = re.compile(rf"<(/?)({names})(?:\s[^<>]{{0,200}}?)?\s*(/?)>", re.IGNORECASE)
     parts: list[str] = []
@@ -50,6 +50,16 @@ def _only_known_tags(text: str, shape: Shape[Any]) -> str:
         parts.append(f"<{name}></{name}>" if match[3] and not match[1] else f"<{match[1]}{name}>")
         at = match.end()
     return "".join([*parts, _escaped(text[at:])])
+
+
+def _opened_sections(text: str) -> str:
+    """Return the text with its CDATA sections escaped; one that is never closed stays as it is, and each character is read once."""
+    parts: list[str] = []
+    at = 0
+    while (start := text.find(_OPEN, at)) >= 0 and (end := text.find(_CLOSE, start + len(_OPEN))) >= 0:
+        parts += [text[at:start], text[start + len(_OPEN) : end].translate(_HIDE)]
+        at = end + len(_CLOSE)
+    return "".join([*parts, text[at:]])
 
 
 def _escaped(text: str) -> str:
