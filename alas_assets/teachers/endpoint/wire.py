@@ -19,6 +19,10 @@ Finish = Literal["stop", "length", "filtered", "none"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TEMPLATE_TOKENS = 256
 """Tokens that a chat template may put around the messages; the templates we know take fewer than 100."""
+_LONGEST_NOTE = 200
+"""Characters of what a server says about an answer, such as its id."""
+MESSAGE_READ = 4000
+"""Characters of a server's words that are read; they are shortened to what is shown once they are redacted, never inside a key."""
 
 
 @dataclass(frozen=True)
@@ -279,9 +283,13 @@ def _meta(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    return value if value is None or isinstance(value, (int, float)) else str(value)[:200]
+    """Return a value as it is, or how long it is: cut in two, a key in it could not be found and removed."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_NOTE else f"[{len(text)} characters]"
 
 
 def _words(error: Any) -> str:
     message = error.get("message") if isinstance(error, dict) else error
-    return str(message)[:300]
+    return str(message)[:MESSAGE_READ]

@@ -65,6 +65,25 @@ def test_the_key_is_in_no_log_ledger_error_reply_or_repr(
     assert canary.encode() not in everything(tmp_path)
 
 
+def test_a_key_that_a_gateway_repeats_beside_the_answer_is_neither_in_the_ledger_nor_in_its_export(
+    connect: Opener, canary: str, tmp_path: Path
+) -> None:
+    with FaultServer(echoes=True) as server:
+        endpoint = connect(server.url, key_env="CANARY_KEY")
+        reply = endpoint.ask(calls(1))[0]
+    assert json.loads(endpoint.ledger.get([reply.key])[reply.key].meta)["id"] == "for Bearer [secret]"
+    endpoint.ledger.export(tmp_path / "out.jsonl")
+    endpoint.close()
+    assert canary[:12].encode() not in everything(tmp_path)  # nor a part of it, where a long text was cut
+
+
+def test_a_key_that_stands_where_an_error_is_cut_leaves_no_part_of_it(connect: Opener, canary: str) -> None:
+    with FaultServer(plan=always("bad"), complaint=f"{'x' * 290} {canary}") as server:
+        failure = connect(server.url, key_env="CANARY_KEY").ask(calls(1))[0].failure
+    assert "xxx" in failure
+    assert canary[:6] not in failure
+
+
 def test_a_key_that_cannot_be_one_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CANARY_KEY", f"{CANARY}\nX-Header: 1")
     settings = TeacherSettings(kind="openai", url="http://127.0.0.1:9/v1", model="tiny", key_env="CANARY_KEY")
