@@ -8,17 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from alas_assets.domains.config import TeacherSettings
 from alas_assets.provenance.ids import content_hash
 from alas_assets.teachers.endpoint.faults import Fault
 from alas_assets.teachers.endpoint.ledger import CallRow
-from alas_assets.teachers.endpoint.wire import Api, Form, Question
-
-Answers = Literal["schema", "json", "xml", "lines"]
-Held = Literal["enforced", "ignored", "refused", "not asked"]
-"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free."""
+from alas_assets.teachers.endpoint.wire import Answers, Api, Form, Held, Question
 
 Send = Callable[[Question, Api], Awaitable["CallRow | Fault"]]
 

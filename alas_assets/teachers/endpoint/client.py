@@ -30,7 +30,7 @@ from alas_assets.teachers.endpoint.budget import Cap, Overrun
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelCall, ModelReply
 from alas_assets.teachers.endpoint.capabilities import Abilities, ProbeError, is_settled, probe, settled
 from alas_assets.teachers.endpoint.faults import Fault, fault_of
-from alas_assets.teachers.endpoint.ledger import NO_CELL, AttemptRow, CallRow, Ledger, now, reply_of
+from alas_assets.teachers.endpoint.ledger import NO_CELL, AttemptRow, CallRow, Ledger, failed_reply, now, reply_of
 from alas_assets.teachers.endpoint.pace import SKEW, Circuit, RequestPace, TokenPace, Width
 from alas_assets.teachers.endpoint.prices import Cost, cost_of
 from alas_assets.teachers.endpoint.replay import Replay
@@ -484,7 +484,7 @@ class _Session:
         return known
 
     async def _probe(self, question: Question, api: Api) -> CallRow | Fault:
-        found = await self._finish(question, api)
+        found = self._earlier(question) or await self._finish(question, api)
         if isinstance(found, Fault) and self._endpoint._is_down:
             raise ProbeError(found)
         return found
@@ -497,21 +497,28 @@ class _Session:
             BudgetSpentError: The cap is reached.
         """
         endpoint = self._endpoint
+        if (earlier := self._earlier(question)) is not None:
+            return reply_of(earlier, replayed=True)
         found = await self._finish(question, endpoint._abilities[question.model].api)
         if isinstance(found, CallRow):
             return reply_of(found, replayed=False)
         await self._raise_if_final(found, question.model)
         endpoint.progress.failed += 1
-        finish = "filtered" if found.kind == "filtered" else "none"
-        return ModelReply(key=question.key, finish=finish, failure=endpoint._clean(found.message))
+        return failed_reply(question.key, found.kind, found.message, replayed=False)
 
     # -- one call -----------------------------------------------------------------------------------------------
+    def _earlier(self, question: Question) -> CallRow | None:
+        """Return the answer that the ledger holds by now, because another process was faster, and record its use."""
+        endpoint = self._endpoint
+        earlier = endpoint.ledger.get([question.key]).get(question.key)
+        if earlier is not None:
+            endpoint.ledger.replayed(endpoint.cell, [question.key])
+            endpoint.progress.replayed += 1
+        return earlier
+
     async def _finish(self, question: Question, api: Api) -> CallRow | Fault:
         """Attempt a call until it is answered, fails for good, or has had its attempts."""
         endpoint = self._endpoint
-        earlier = endpoint.ledger.get([question.key])
-        if earlier:  # another process was faster
-            return earlier[question.key]
         used = 0
         while True:
             found, counts = await self._in_turn(question, api, last=used + 1 >= endpoint.settings.attempts)
@@ -548,7 +555,7 @@ class _Session:
                 if not endpoint._is_healthy:
                     at = time.monotonic()
                     await self._sleep(max(endpoint._circuit.wait(at), endpoint._busy.wait(at)))
-                    found = await self._attempt(question, api, last)
+                    found = await self._attempt(question, api, last, alone=True)
                     if isinstance(found, Fault) and question.purpose != "probe":
                         await self._stop_if_final(found, question.model)  # before the next one takes its turn
                     # nobody answers the door: that is not this call's fault, and the circuit ends it
@@ -562,8 +569,8 @@ class _Session:
             self.stop(error)
             raise
 
-    async def _attempt(self, question: Question, api: Api, last: bool) -> CallRow | Fault:
-        """Send a call once, within its turn, and store what came of it."""
+    async def _attempt(self, question: Question, api: Api, last: bool, alone: bool = False) -> CallRow | Fault:
+        """Send a call once, within its turn, and store what came of it; `alone`: to find out whether the endpoint is up."""
         endpoint = self._endpoint
         cost = endpoint._cost(question.model)
         overrun = endpoint._overruns.setdefault(question.model, Overrun())
@@ -592,7 +599,9 @@ class _Session:
             if found.setting:
                 found = self._learn(question.model, dialect, found)
             self._note_fault(found, question, latency)
-            self._store_fault(found, question, latency, last, (took, money_bound if found.billed else 0.0), reservation)
+            waited_for = found.kind == "setting" or (found.kind == "connection" and alone)
+            ends = found.scope != "transient" or (last and not waited_for)
+            self._store_fault(found, question, latency, ends, (took, money_bound if found.billed else 0.0), reservation)
             return found
         finally:
             endpoint._tokens.end(time.monotonic(), bound, took)
@@ -640,7 +649,7 @@ class _Session:
             request=json.dumps(request, ensure_ascii=False, separators=(",", ":")),
             text=endpoint._clean(answer.text),
             finish="filtered" if answer.refusal else answer.finish,
-            meta=json.dumps(meta, ensure_ascii=False),
+            meta=json.dumps(meta, ensure_ascii=False, separators=(",", ":")),
             prompt_tokens=sent,
             completion_tokens=received,
             estimated=not counted,
@@ -653,11 +662,9 @@ class _Session:
         )
 
     def _store_fault(
-        self, fault: Fault, question: Question, latency: float, last: bool, charged: tuple[int, float], reservation: int | None
+        self, fault: Fault, question: Question, latency: float, ends: bool, charged: tuple[int, float], reservation: int | None
     ) -> None:
         endpoint = self._endpoint
-        waited_for = fault.kind == "setting" or (fault.kind == "connection" and not endpoint._is_healthy)
-        ends = fault.scope != "transient" or (last and not waited_for)
         endpoint.ledger.put_attempt(
             AttemptRow(
                 key=question.key,

@@ -15,6 +15,10 @@ Api = Literal["chat", "responses"]
 Form = Literal["schema", "json", "text"]
 """What the server is asked to hold the answer to: a JSON schema, any JSON, or nothing."""
 Finish = Literal["stop", "length", "filtered", "none"]
+Answers = Literal["schema", "json", "xml", "lines"]
+"""How an answer is written; the prompt's last line says it."""
+Held = Literal["enforced", "ignored", "refused", "not asked"]
+"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TEMPLATE_TOKENS = 256
