@@ -401,7 +401,7 @@ class _Batch:
 
     def _question(self, key: str) -> Question:
         call = self._calls[self._places[key][0]]
-        form = self._endpoint._abilities[call.model].form if call.answer_schema is not None else "text"
+        form = self._endpoint._abilities[call.model].form_for(call)
         return Question(
             key=key,
             purpose=call.purpose,
