@@ -97,6 +97,7 @@ def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topic
         return {"teacher": "extractive: no model, no key, costs nothing"}
     from alas_assets.teachers.endpoint.client import endpoint_url
     from alas_assets.teachers.endpoint.prices import cost_of
+    from alas_assets.teachers.endpoint.wire import identity
     from alas_assets.teachers.llm.expected import expected
 
     settings = domain.teacher
@@ -116,7 +117,7 @@ def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topic
         systems=systems,
         standing=standing,
     )
-    figures: dict[str, object] = {"teacher": f"{settings.model} at {settings.url or 'OPENAI_BASE_URL'}"}
+    figures: dict[str, object] = {"teacher": f"{settings.model} at {identity(endpoint_url(settings))}"}
     for purpose, part in work.items():
         figures[f"{purpose} calls"] = f"{part.calls}: {part.sent:,} tokens sent, {part.received:,} received"
     sent, received = sum(part.sent for part in work.values()), sum(part.received for part in work.values())

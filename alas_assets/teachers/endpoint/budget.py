@@ -1,17 +1,65 @@
 """The hard cap of a cell: an upper bound is set aside before a call is sent, and settled after it (O5).
 
-What was spent stands in the ledger, over all runs of the cell and all processes; nothing is kept here.
+What was spent stands in the ledger, over all runs of the cell and all processes; here is kept only how far a model passes its bounds.
+
+The cap is kept exactly where the server keeps to `max_tokens`. One that does not (uncounted reasoning, a limit that it does not know)
+can pass the cap by this much at most: the calls that were out when one first took more than any before it, each by what it took beyond
+what was set aside for it. Those are `FIRST` calls at the start and after each such call, one more for each answer that stayed within
+its bounds since, and never more than `teacher.concurrency`; per process, as others learn for themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from alas_assets.domains.config import Budget
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 from alas_assets.teachers.endpoint.ledger import Ledger, Spent
 from alas_assets.teachers.endpoint.prices import Cost
+
+FIRST = 4
+"""Calls to one model that may be out at a time under a cap while it is not known whether it keeps to its bounds."""
+_MARGIN = 1.25
+"""How much more than what a model took beyond its limit is set aside from then on: the next answer may be longer still."""
+
+
+@dataclass
+class Overrun:
+    """How far one model goes beyond what was asked of it, and so how many calls to it may be out under a cap.
+
+    Attributes:
+        factor: Tokens that the server counts in a prompt, for each that we reckon with.
+        extra: Tokens of an answer beyond `max_tokens`.
+        width: Calls that may be out.
+        out: Calls that are out.
+    """
+
+    factor: float = 1.0
+    extra: int = 0
+    width: int = FIRST
+    out: int = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether another call may be sent."""
+        return self.out < self.width
+
+    def bounds(self, sent: int, received: int) -> tuple[int, int]:
+        """Return what to set aside for a prompt of at most so many tokens and an answer that is asked to have no more than so many."""
+        return ceil(sent * self.factor), received + self.extra
+
+    def learn(self, aside: tuple[int, int], took: tuple[int, int]) -> None:
+        """Take note of what a call took, of prompt and answer, against what was set aside for it."""
+        if took[0] <= aside[0] and took[1] <= aside[1]:
+            self.width += 1
+            return
+        self.width = FIRST
+        if took[0] > aside[0]:
+            self.factor *= took[0] / max(1, aside[0] - 1)  # what was set aside was rounded up
+        if took[1] > aside[1]:
+            self.extra = ceil(_MARGIN * (self.extra + took[1] - aside[1]))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ Purpose = Literal["plan", "write", "paraphrase", "judge", "revise"]
 
 
 class ModelCall(Record):
-    """One question to a model; everything in it but `item` is part of its content key (O4)."""
+    """One question to a model; everything in it but `item` and `json_answer`, which the prompt says, is part of its content key (O4)."""
 
     purpose: Purpose
     model: str
@@ -23,6 +23,9 @@ class ModelCall(Record):
     user: str
     prompt: str = Field(description="name, version and hash of the prompt text it was made from")
     answer_schema: dict[str, Any] | None = Field(default=None, description="JSON schema of the answer; sent where the server takes one")
+    json_answer: bool = Field(
+        default=False, description="the prompt asks for JSON without a schema; JSON mode is asked for where it is used"
+    )
     max_tokens: int = Field(ge=1, description="tokens the answer may have")
     temperature: float = Field(default=0.0, ge=0)
     attempt: int = Field(default=0, ge=0, description="which asking this is: asked again, it is another call")

@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from alas_assets.domains.config import TeacherSettings
 from alas_assets.provenance.ids import content_hash
+from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.endpoint.faults import Fault
 from alas_assets.teachers.endpoint.ledger import CallRow
-from alas_assets.teachers.endpoint.wire import Api, Form, Question
-
-Answers = Literal["schema", "json", "xml", "lines"]
-Held = Literal["enforced", "ignored", "refused", "not asked"]
-"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free."""
+from alas_assets.teachers.endpoint.wire import Answers, Api, Form, Held, Question
 
 Send = Callable[[Question, Api], Awaitable["CallRow | Fault"]]
 
@@ -31,6 +28,9 @@ _SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _PROBE_TOKENS = 512
+_FORM_SETTINGS = ("response_format", "text.format")
+_FORM_STATUSES = (400, 415, 422)
+"""What a server answers to a form that it does not know, without naming it; that it answers without the form is then asked, too."""
 _ANSWERS: dict[Answers, Form] = {"schema": "schema", "json": "json", "xml": "text", "lines": "text"}
 
 
@@ -59,10 +59,11 @@ class Abilities:
         used = "" if self.answers == "schema" else f"; answers as {self.answers}"
         return f"{self.api}, schema {self.schema}{mode}{used}"
 
-    @property
-    def form(self) -> Form:
-        """What the server is asked to hold an answer to."""
-        return _ANSWERS[self.answers]
+    def form_for(self, call: ModelCall) -> Form:
+        """Return what the server is asked to hold a call's answer to: nothing where the prompt asks for another form (S3)."""
+        form = _ANSWERS[self.answers]
+        asked = call.answer_schema is not None or (form == "json" and call.json_answer)
+        return form if asked else "text"
 
     def as_dict(self) -> dict[str, str]:
         """Return it for the ledger."""
@@ -162,12 +163,11 @@ def _held(found: CallRow | Fault) -> Held:
     """Return what became of a form: only an answer that has it, against what the prompt asked for, shows that it is enforced.
 
     Raises:
-        ProbeError: The endpoint did not answer at all.
+        ProbeError: There is neither an answer nor a refusal of the form.
     """
     if isinstance(found, Fault):
-        if found.kind in ("setting", "refused"):
-            return "refused"
-        if found.kind in ("server", "body", "empty") and found.status:  # some servers break on what they do not know
+        # a server that is busy, broken or down says nothing about a form, and what is found here is kept for good
+        if found.setting in _FORM_SETTINGS or (found.kind == "refused" and found.status in _FORM_STATUSES):
             return "refused"
         raise ProbeError(found)
     try:

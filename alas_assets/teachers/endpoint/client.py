@@ -26,11 +26,11 @@ from pydantic import SecretStr
 
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.provenance.redaction import redact
-from alas_assets.teachers.endpoint.budget import Cap
+from alas_assets.teachers.endpoint.budget import Cap, Overrun
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelCall, ModelReply
 from alas_assets.teachers.endpoint.capabilities import Abilities, ProbeError, is_settled, probe, settled
 from alas_assets.teachers.endpoint.faults import Fault, fault_of
-from alas_assets.teachers.endpoint.ledger import NO_CELL, AttemptRow, CallRow, Ledger, now, reply_of
+from alas_assets.teachers.endpoint.ledger import NO_CELL, AttemptRow, CallRow, Ledger, failed_reply, now, reply_of
 from alas_assets.teachers.endpoint.pace import SKEW, Circuit, RequestPace, TokenPace, Width
 from alas_assets.teachers.endpoint.prices import Cost, cost_of
 from alas_assets.teachers.endpoint.replay import Replay
@@ -59,6 +59,8 @@ _NO_KEY = SecretStr("")
 _LEAST_SECRET = 8
 """Characters of a key that is one: local servers are given placeholders such as `EMPTY`, which no text needs to lose."""
 _BUSY_PATIENCE = 6  # times as long as an outage: a quota by the minute comes back
+_MESSAGE_SHOWN = 340
+"""Characters of a fault's or a refusal's words that are kept."""
 _SAME_REFUSALS = 5
 """Calls refused, and none ever answered, after which it is not the calls."""
 
@@ -227,7 +229,7 @@ class Endpoint:
         self._abilities: dict[str, Abilities] = {}
         self._dialects: dict[str, Dialect] = {}
         self._costs: dict[str, Cost | None] = {}
-        self._overshoot = 1.0
+        self._overruns: dict[str, Overrun] = {}
         self._refusals: set[str] = set()
         self._not_before = 0.0
         self._batches = threading.Lock()
@@ -401,7 +403,7 @@ class _Batch:
 
     def _question(self, key: str) -> Question:
         call = self._calls[self._places[key][0]]
-        form = self._endpoint._abilities[call.model].form if call.answer_schema is not None else "text"
+        form = self._endpoint._abilities[call.model].form_for(call)
         return Question(
             key=key,
             purpose=call.purpose,
@@ -484,7 +486,7 @@ class _Session:
         return known
 
     async def _probe(self, question: Question, api: Api) -> CallRow | Fault:
-        found = await self._finish(question, api)
+        found = self._earlier(question) or await self._finish(question, api)
         if isinstance(found, Fault) and self._endpoint._is_down:
             raise ProbeError(found)
         return found
@@ -497,21 +499,28 @@ class _Session:
             BudgetSpentError: The cap is reached.
         """
         endpoint = self._endpoint
+        if (earlier := self._earlier(question)) is not None:
+            return reply_of(earlier, replayed=True)
         found = await self._finish(question, endpoint._abilities[question.model].api)
         if isinstance(found, CallRow):
             return reply_of(found, replayed=False)
         await self._raise_if_final(found, question.model)
         endpoint.progress.failed += 1
-        finish = "filtered" if found.kind == "filtered" else "none"
-        return ModelReply(key=question.key, finish=finish, failure=endpoint._clean(found.message))
+        return failed_reply(question.key, found.kind, found.message, replayed=False)
 
     # -- one call -----------------------------------------------------------------------------------------------
+    def _earlier(self, question: Question) -> CallRow | None:
+        """Return the answer that the ledger holds by now, because another process was faster, and record its use."""
+        endpoint = self._endpoint
+        earlier = endpoint.ledger.get([question.key]).get(question.key)
+        if earlier is not None:
+            endpoint.ledger.replayed(endpoint.cell, [question.key])
+            endpoint.progress.replayed += 1
+        return earlier
+
     async def _finish(self, question: Question, api: Api) -> CallRow | Fault:
         """Attempt a call until it is answered, fails for good, or has had its attempts."""
         endpoint = self._endpoint
-        earlier = endpoint.ledger.get([question.key])
-        if earlier:  # another process was faster
-            return earlier[question.key]
         used = 0
         while True:
             found, counts = await self._in_turn(question, api, last=used + 1 >= endpoint.settings.attempts)
@@ -548,7 +557,7 @@ class _Session:
                 if not endpoint._is_healthy:
                     at = time.monotonic()
                     await self._sleep(max(endpoint._circuit.wait(at), endpoint._busy.wait(at)))
-                    found = await self._attempt(question, api, last)
+                    found = await self._attempt(question, api, last, alone=True)
                     if isinstance(found, Fault) and question.purpose != "probe":
                         await self._stop_if_final(found, question.model)  # before the next one takes its turn
                     # nobody answers the door: that is not this call's fault, and the circuit ends it
@@ -562,17 +571,17 @@ class _Session:
             self.stop(error)
             raise
 
-    async def _attempt(self, question: Question, api: Api, last: bool) -> CallRow | Fault:
-        """Send a call once, within its turn, and store what came of it."""
+    async def _attempt(self, question: Question, api: Api, last: bool, alone: bool = False) -> CallRow | Fault:
+        """Send a call once, within its turn, and store what came of it; `alone`: to find out whether the endpoint is up."""
         endpoint = self._endpoint
         cost = endpoint._cost(question.model)
-        sent_bound = int(prompt_bound(question) * endpoint._overshoot)
-        bound = sent_bound + question.max_tokens
-        money_bound = cost(sent_bound, question.max_tokens) if cost else 0.0
-        reservation = await self._reserved(bound, money_bound)
+        overrun = endpoint._overruns.setdefault(question.model, Overrun())
+        aside, reservation = await self._reserved(question, cost, overrun)
+        bound, money_bound = sum(aside), cost(*aside) if cost else 0.0
         try:
             await self._turn(bound)
         except BaseException:
+            overrun.out -= 1
             endpoint.ledger.release(reservation)
             raise
         dialect = endpoint._dialects.get(question.model, Dialect())
@@ -584,17 +593,22 @@ class _Session:
             if isinstance(found, Answer):
                 row = self._row(question, found, cost, latency)
                 took = row.tokens
-                self._note_success(row, sent_bound)
-                return endpoint.ledger.put(row, reservation)
+                self._note_success(row)
+                stored = endpoint.ledger.put(row, reservation)
+                overrun.learn(aside, (row.prompt_tokens, row.completion_tokens))
+                return stored
             took = bound if found.billed else 0
             if found.setting:
                 found = self._learn(question.model, dialect, found)
             self._note_fault(found, question, latency)
-            self._store_fault(found, question, latency, last, (took, money_bound if found.billed else 0.0), reservation)
+            waited_for = found.kind == "setting" or (found.kind == "connection" and alone)
+            ends = found.scope != "transient" or (last and not waited_for)
+            self._store_fault(found, question, latency, ends, (took, money_bound if found.billed else 0.0), reservation)
             return found
         finally:
             endpoint._tokens.end(time.monotonic(), bound, took)
             endpoint._width.running -= 1
+            overrun.out -= 1
 
     async def _sent(self, question: Question, api: Api, dialect: Dialect) -> Answer | Fault:
         deadline = self._endpoint.settings.deadline_seconds
@@ -607,13 +621,15 @@ class _Session:
         except (openai.OpenAIError, TimeoutError, MalformedError) as error:
             fault = fault_of(error, deadline)
         # outside of the except block: no error is chained to an exception whose text may repeat the key
-        return replace(fault, message=self._endpoint._clean(fault.message))
+        return replace(fault, message=self._endpoint._clean(fault.message)[:_MESSAGE_SHOWN])
 
     def _row(self, question: Question, answer: Answer, cost: Cost | None, latency: float) -> CallRow:
         endpoint = self._endpoint
-        counted = answer.prompt_tokens is not None and answer.completion_tokens is not None
-        sent = answer.prompt_tokens if answer.prompt_tokens is not None else prompt_bound(question)
-        received = answer.completion_tokens if answer.completion_tokens is not None else answer_bound(answer.text)
+        said = answer.text + answer.refusal
+        # None or 0 for what is there: the server does not count
+        sent = answer.prompt_tokens or prompt_bound(question)
+        received = answer.completion_tokens or (answer_bound(said) if said or answer.completion_tokens is None else 0)
+        counted = (sent, received) == (answer.prompt_tokens, answer.completion_tokens)
         request = {
             "system": endpoint._clean(question.system),
             "user": endpoint._clean(question.user),
@@ -622,7 +638,8 @@ class _Session:
             "max_tokens": question.max_tokens,
             "temperature": question.temperature,
         }
-        meta = answer.meta | ({"refusal": endpoint._clean(answer.refusal)[:300]} if answer.refusal else {})
+        notes = answer.meta | ({"refusal": answer.refusal} if answer.refusal else {})
+        meta = {name: endpoint._clean(value)[:_MESSAGE_SHOWN] if isinstance(value, str) else value for name, value in notes.items()}
         return CallRow(
             key=question.key,
             endpoint=endpoint.endpoint,
@@ -634,7 +651,7 @@ class _Session:
             request=json.dumps(request, ensure_ascii=False, separators=(",", ":")),
             text=endpoint._clean(answer.text),
             finish="filtered" if answer.refusal else answer.finish,
-            meta=json.dumps(meta, ensure_ascii=False),
+            meta=json.dumps(meta, ensure_ascii=False, separators=(",", ":")),
             prompt_tokens=sent,
             completion_tokens=received,
             estimated=not counted,
@@ -647,11 +664,9 @@ class _Session:
         )
 
     def _store_fault(
-        self, fault: Fault, question: Question, latency: float, last: bool, charged: tuple[int, float], reservation: int | None
+        self, fault: Fault, question: Question, latency: float, ends: bool, charged: tuple[int, float], reservation: int | None
     ) -> None:
         endpoint = self._endpoint
-        waited_for = fault.kind == "setting" or (fault.kind == "connection" and not endpoint._is_healthy)
-        ends = fault.scope != "transient" or (last and not waited_for)
         endpoint.ledger.put_attempt(
             AttemptRow(
                 key=question.key,
@@ -673,14 +688,12 @@ class _Session:
         )
 
     # -- what an outcome says of the endpoint ---------------------------------------------------------------------
-    def _note_success(self, row: CallRow, sent_bound: int) -> None:
+    def _note_success(self, row: CallRow) -> None:
         endpoint = self._endpoint
         endpoint._circuit.answered()
         endpoint._busy.answered()
         endpoint._width.widen()
         endpoint._refusals.clear()
-        if row.prompt_tokens > sent_bound:  # this server counts more than a token a byte: set more aside from now on
-            endpoint._overshoot *= row.prompt_tokens / sent_bound
         endpoint.progress.calls += 1
         endpoint.progress.tokens += row.tokens
         endpoint.progress.money += row.money or 0.0
@@ -743,7 +756,7 @@ class _Session:
             async with asyncio.timeout(CONNECT_SECONDS):
                 response = await self._client.get("/models", cast_to=httpx2.Response, options=self._options)
             listed = json.loads(response.content)["data"]
-            return [str(model["id"])[:100] for model in listed]
+            return [self._endpoint._clean(str(model["id"]))[:100] for model in listed]
         except (openai.OpenAIError, TimeoutError, ValueError, KeyError, TypeError, RecursionError):
             return []  # the list is advice in an error message; that there is none is said there
 
@@ -762,21 +775,29 @@ class _Session:
                 return
             raise _StoppedError
 
-    async def _reserved(self, tokens: int, money: float) -> int | None:
-        """Set a call's upper bound aside, waiting for others to be settled where that may make room.
+    async def _reserved(self, question: Question, cost: Cost | None, overrun: Overrun) -> tuple[tuple[int, int], int | None]:
+        """Set a call's upper bound aside, waiting for others to be settled where that may make room, and count it as out.
+
+        Returns:
+            What is set aside for prompt and answer, as last learnt, and the reservation; None where there is no cap.
 
         Raises:
             BudgetSpentError: There is no room.
         """
         endpoint = self._endpoint
-        if not endpoint._cap.any:
-            return None
         while True:
-            reservation, others = endpoint._cap.reserve(endpoint.ledger, tokens, money)
-            if reservation is not None:
-                return reservation
-            if not others:
-                raise endpoint._cap.spent_error(endpoint.ledger.spent(endpoint.cell), tokens, money)
+            aside = overrun.bounds(prompt_bound(question), question.max_tokens)
+            if not endpoint._cap.any:
+                overrun.out += 1
+                return aside, None
+            if overrun.free:
+                tokens, money = sum(aside), cost(*aside) if cost else 0.0
+                reservation, others = endpoint._cap.reserve(endpoint.ledger, tokens, money)
+                if reservation is not None:
+                    overrun.out += 1
+                    return aside, reservation
+                if not others:
+                    raise endpoint._cap.spent_error(endpoint.ledger.spent(endpoint.cell), tokens, money)
             await self._sleep(_POLL_SECONDS)
 
     async def _turn(self, bound: int) -> None:

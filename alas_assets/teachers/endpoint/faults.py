@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import openai
 
-from alas_assets.teachers.endpoint.wire import MalformedError
+from alas_assets.teachers.endpoint.wire import MESSAGE_READ, MalformedError
 
 Scope = Literal["transient", "call", "endpoint"]
 """transient: asked again it may pass. call: this call fails, others may not. endpoint: no further call makes sense."""
@@ -114,9 +114,9 @@ def _field(body: Any, name: str) -> Any:
 
 
 def _said(error: openai.APIStatusError) -> str:
-    """Return what the server says, shortened: an error page is not repeated in full."""
+    """Return what the server says, not yet shortened to what is shown."""
     message = _field(error.body, "message") or _field(error.body, "detail") or error.body
-    return " ".join(str(message).split())[:300] if message else "no reason given"
+    return " ".join(str(message)[:MESSAGE_READ].split()) if message else "no reason given"
 
 
 def retry_after(headers: Any) -> float | None:

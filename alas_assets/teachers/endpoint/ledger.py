@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelReply
+from alas_assets.teachers.endpoint.exported import FAILURE_COLUMNS, CallLine, FailureLine, LineError, read_line
 from alas_assets.teachers.endpoint.wire import Finish
 
 NO_CELL = ("", -1)
@@ -40,6 +41,7 @@ CREATE TABLE IF NOT EXISTS attempts (
   scope TEXT NOT NULL, message TEXT NOT NULL, status INTEGER, last INTEGER NOT NULL, latency REAL NOT NULL, at TEXT NOT NULL,
   domain TEXT NOT NULL, iteration INTEGER NOT NULL, charged_tokens INTEGER NOT NULL, charged_money REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS attempts_by_cell ON attempts (domain, iteration);
+CREATE INDEX IF NOT EXISTS failures_by_key ON attempts (key) WHERE last;
 CREATE TABLE IF NOT EXISTS uses (
   domain TEXT NOT NULL, iteration INTEGER NOT NULL, key TEXT NOT NULL, replays INTEGER NOT NULL, PRIMARY KEY (domain, iteration, key));
 CREATE TABLE IF NOT EXISTS spent (
@@ -298,6 +300,23 @@ class Ledger:
                     found[row.key] = row
         return found
 
+    def failed(self, keys: Iterable[str]) -> dict[str, AttemptRow]:
+        """Return how calls of these keys last ended without an answer, by key; what concerned the endpoint and no call is left out."""
+        found: dict[str, AttemptRow] = {}
+        wanted = list(dict.fromkeys(keys))
+        with self._reading() as connection:
+            for start in range(0, len(wanted), _PART):
+                part = wanted[start : start + _PART]
+                marks = ",".join("?" * len(part))
+                query = (
+                    f"SELECT {', '.join(_ATTEMPT_COLUMNS)} FROM attempts "  # noqa: S608 - only fixed names and "?"
+                    f"WHERE last AND scope <> 'endpoint' AND key IN ({marks}) ORDER BY id"
+                )
+                for values in connection.execute(query, part):
+                    row = AttemptRow(**dict(zip(_ATTEMPT_COLUMNS, values, strict=True)))
+                    found[row.key] = row
+        return found
+
     def put(self, row: CallRow, reservation: int | None = None) -> CallRow:
         """Store an answered call and return what stands in the ledger: the first answer, if another process was faster.
 
@@ -324,6 +343,8 @@ class Ledger:
                 f"INSERT INTO attempts ({', '.join(_ATTEMPT_COLUMNS)}, at) VALUES ({marks})",  # noqa: S608 - fixed names
                 [*values, now()],
             )
+            if row.last:  # a replay of this cell needs to know how the call ended
+                _use(connection, row.domain, row.iteration, row.key, replays=0)
             if row.charged_tokens or row.charged_money:
                 _spend(
                     connection,
@@ -443,66 +464,82 @@ class Ledger:
 
     # -- record and replay --------------------------------------------------------------------------------------
     def export(self, path: Path, cell: tuple[str, int] | None = None) -> int:
-        """Write the calls (of one cell: those it used) and abilities as JSON lines, ordered by key, and return how many calls."""
-        query = f"SELECT {', '.join('calls.' + c for c in _COLUMNS)} FROM calls"  # noqa: S608 - fixed names
-        if cell is not None:
-            query += " JOIN uses USING (key) WHERE uses.domain=? AND uses.iteration=?"
+        """Write the calls (of one cell: those it used) and abilities as JSON lines, ordered by key, and return how many calls.
+
+        A call that was never answered goes as its last failure, and is not counted.
+        """
+        used = "WHERE key IN (SELECT key FROM uses WHERE domain=? AND iteration=?)" if cell else ""
+        query = f"SELECT {', '.join(_COLUMNS)} FROM calls {used} ORDER BY key"  # noqa: S608 - fixed names
+        failures = (
+            f"SELECT {', '.join(FAILURE_COLUMNS)} FROM attempts {used} {'AND' if used else 'WHERE'} id IN "  # noqa: S608 - fixed names
+            "(SELECT MAX(id) FROM attempts WHERE last AND scope <> 'endpoint' GROUP BY key) "
+            "AND key NOT IN (SELECT key FROM calls) ORDER BY key"
+        )
         count = 0
         part = path.with_name(f".{path.name}.part")
         with self._reading() as connection, part.open("w", encoding="utf-8") as out:
             for endpoint, model, found in connection.execute("SELECT endpoint, model, found FROM abilities ORDER BY endpoint, model"):
                 out.write(_line({"kind": "abilities", "endpoint": endpoint, "model": model, "found": json.loads(found)}))
-            for values in connection.execute(f"{query} ORDER BY calls.key", cell or ()):
+            for values in connection.execute(query, cell or ()):
                 out.write(_line({"kind": "call"} | dict(zip(_COLUMNS, values, strict=True))))
                 count += 1
+            for values in connection.execute(failures, cell or ()):
+                out.write(_line({"kind": "failure", "fault": dict(zip(FAILURE_COLUMNS, values, strict=True))}))
             out.flush()
             os.fsync(out.fileno())
         os.replace(part, path)
         return count
 
     def load(self, path: Path) -> int:
-        """Take over the calls of an exported file, all or none, and return how many were new; nobody's budget pays for them.
+        """Take over the calls of an exported file, all or none, redacted, and return how many were new; nobody's budget pays for them.
 
         Raises:
             LedgerError: The file is missing or a line is wrong; the message names file and line.
         """
         new = 0
-        marks = ", ".join("?" * len(_COLUMNS))
         with self._transaction() as connection:
-            for number, found in _lines(path):
+            for number, line in _lines(path):
                 try:
-                    if found.get("kind") == "abilities":
-                        connection.execute(
-                            "INSERT OR IGNORE INTO abilities VALUES (?, ?, ?, ?)",
-                            (str(found["endpoint"]), str(found["model"]), json.dumps(dict(found["found"])), now()),
-                        )
-                        continue
-                    row = CallRow(**{name: found[name] for name in _COLUMNS})
-                    values = [getattr(row, name) for name in _COLUMNS]
-                    new += connection.execute(
-                        f"INSERT OR IGNORE INTO calls ({', '.join(_COLUMNS)}, imported) VALUES ({marks}, 1)",  # noqa: S608 - fixed names
-                        [*values[:-2], *NO_CELL],
-                    ).rowcount
-                except (KeyError, TypeError, ValueError, AttributeError, sqlite3.Error) as error:
-                    raise LedgerError(f"{path}: line {number} is no row of a ledger ({type(error).__name__}: {error})") from error
+                    found = read_line(line)
+                except LineError as error:
+                    raise LedgerError(f"{path}: line {number} is no row of a ledger: {error}") from error
+                if isinstance(found, CallLine):
+                    new += _import_call(connection, found)
+                elif isinstance(found, FailureLine):
+                    _import_failure(connection, found)
+                else:
+                    values = (found.endpoint, found.model, json.dumps(found.found.model_dump(by_alias=True)), now())
+                    connection.execute("INSERT OR IGNORE INTO abilities VALUES (?, ?, ?, ?)", values)
         return new
+
+
+def _import_call(connection: sqlite3.Connection, line: CallLine) -> int:
+    values = line.model_dump(include=set(_COLUMNS)) | {"domain": NO_CELL[0], "iteration": NO_CELL[1], "imported": True}
+    return connection.execute(
+        f"INSERT OR IGNORE INTO calls ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608 - fixed names
+        list(values.values()),
+    ).rowcount
+
+
+def _import_failure(connection: sqlite3.Connection, line: FailureLine) -> None:
+    """Take over how a call ended, unless that is known here: what happened here last counts."""
+    values = line.fault.model_dump() | {"domain": NO_CELL[0], "iteration": NO_CELL[1], "charged_tokens": 0, "charged_money": 0.0}
+    values |= {"last": True, "at": now()}
+    connection.execute(
+        f"INSERT INTO attempts ({', '.join(values)}) SELECT {', '.join('?' * len(values))} "  # noqa: S608 - fixed names
+        "WHERE NOT EXISTS (SELECT 1 FROM attempts WHERE last AND scope <> 'endpoint' AND key=?)",
+        [*values.values(), line.fault.key],
+    )
 
 
 def _line(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    found = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise LedgerError(f"{path}: line {number} is not JSON ({error})") from error
-                if not isinstance(found, dict):
-                    raise LedgerError(f"{path}: line {number} is no JSON object")
-                yield number, found
+            yield from enumerate(lines, 1)
     except (OSError, UnicodeDecodeError) as error:
         raise LedgerError(f"{path}: cannot be read as a ledger's export ({error})") from error
 
@@ -569,6 +606,18 @@ def reply_of(row: CallRow, replayed: bool) -> ModelReply:
     return ModelReply(
         key=row.key, text=row.text, finish=row.finish, failure=f"the model refused: {refusal}" if refusal else "", replayed=replayed
     )
+
+
+def failed_reply(key: str, kind: str, message: str, replayed: bool) -> ModelReply:
+    """Return what the loop sees of a call that ended without an answer.
+
+    Args:
+        key: Of the call.
+        kind: The fault in one word.
+        message: What happened, redacted.
+        replayed: Whether that is read from the ledger.
+    """
+    return ModelReply(key=key, finish="filtered" if kind == "filtered" else "none", failure=message, replayed=replayed)
 
 
 def open_ledger(path: Path) -> closing[Ledger]:

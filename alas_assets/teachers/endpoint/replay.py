@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from alas_assets.domains.config import TeacherSettings
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelCall, ModelReply
 from alas_assets.teachers.endpoint.capabilities import Abilities, settled
-from alas_assets.teachers.endpoint.ledger import NO_CELL, Ledger, reply_of
+from alas_assets.teachers.endpoint.ledger import NO_CELL, Ledger, failed_reply, reply_of
 from alas_assets.teachers.endpoint.wire import call_key, identity
 
 
@@ -31,14 +31,15 @@ class Replay:
         self._cell = cell or NO_CELL
 
     def ask(self, calls: Sequence[ModelCall], on_reply: Callable[[int, ModelReply], None] | None = None) -> list[ModelReply]:
-        """Answer every call from the ledger, in order.
+        """Answer every call from the ledger, in order; one that failed when it was recorded fails again, with the same words.
 
         Raises:
             EndpointError: Calls are not in the ledger; it names them.
         """
         keys = [call_key(call, self.endpoint) for call in calls]
         stored = self.ledger.get(keys)
-        missing = list(dict.fromkeys(place for place, key in enumerate(keys) if key not in stored))
+        failed = self.ledger.failed(key for key in keys if key not in stored)
+        missing = [place for place, key in enumerate(keys) if key not in stored and key not in failed]
         if missing:
             named = "; ".join(f"{calls[m].purpose} {calls[m].item[:60]!r} ({calls[m].model}, {keys[m][:12]})" for m in missing[:5])
             raise EndpointError(
@@ -46,7 +47,12 @@ class Replay:
                 f"{' and others' if len(missing) > 5 else ''}; run without teacher.replay to record them, or import them"
             )
         self.ledger.replayed(self._cell, list(dict.fromkeys(keys)))
-        replies = [reply_of(stored[key], replayed=True) for key in keys]
+        replies = [
+            reply_of(stored[key], replayed=True)
+            if key in stored
+            else failed_reply(key, failed[key].kind, failed[key].message, replayed=True)
+            for key in keys
+        ]
         for place, reply in enumerate(replies):
             if on_reply:
                 on_reply(place, reply)

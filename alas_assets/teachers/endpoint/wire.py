@@ -9,16 +9,26 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.redaction import redact
 from alas_assets.teachers.endpoint.calls import ModelCall
 
 Api = Literal["chat", "responses"]
 Form = Literal["schema", "json", "text"]
 """What the server is asked to hold the answer to: a JSON schema, any JSON, or nothing."""
 Finish = Literal["stop", "length", "filtered", "none"]
+Answers = Literal["schema", "json", "xml", "lines"]
+"""How an answer is written; the prompt's last line says it."""
+Held = Literal["enforced", "ignored", "refused", "not asked"]
+"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+NO_ADDRESS = "an address that is no http(s) URL"
 _TEMPLATE_TOKENS = 256
 """Tokens that a chat template may put around the messages; the templates we know take fewer than 100."""
+_LONGEST_NOTE = 200
+"""Characters of what a server says about an answer, such as its id."""
+MESSAGE_READ = 4000
+"""Characters of a server's words that are read; they are shortened to what is shown once they are redacted, never inside a key."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +99,20 @@ class MalformedError(ValueError):
 
 
 def identity(url: str) -> str:
-    """Return an endpoint's identity: equal for equal addresses, without credentials or query."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme.lower())) else f":{parts.port}"
-    return f"{parts.scheme.lower()}://{host}{port}{parts.path.rstrip('/')}"
+    """Return an endpoint's identity: equal for equal addresses, without credentials or query, and safe to print and store.
+
+    What is no http(s) URL is not repeated: nobody knows what stands where in it.
+    """
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, (parts.hostname or "").lower()
+    except ValueError:
+        return NO_ADDRESS
+    if parts.scheme not in _DEFAULT_PORTS or not host:
+        return NO_ADDRESS
+    shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
+    found = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{shown}{redact(parts.path.rstrip('/'))}"
+    return "".join(character if character.isprintable() else "?" for character in found)
 
 
 def call_key(call: ModelCall, endpoint: str) -> str:
@@ -102,7 +121,7 @@ def call_key(call: ModelCall, endpoint: str) -> str:
     The endpoint is part of it because a model's name means something only there: `default` or `model.gguf` is another model on another
     server. Which interface carries the call is not: it is the same model asked the same, and paying twice for that would be wrong.
     """
-    return content_hash([endpoint, call.model_dump(mode="json", exclude={"item"})])
+    return content_hash([endpoint, call.model_dump(mode="json", exclude={"item", "json_answer"})])
 
 
 def prompt_bound(question: Question) -> int:
@@ -279,9 +298,13 @@ def _meta(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    return value if value is None or isinstance(value, (int, float)) else str(value)[:200]
+    """Return a value as it is, or how long it is: cut in two, a key in it could not be found and removed."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_NOTE else f"[{len(text)} characters]"
 
 
 def _words(error: Any) -> str:
     message = error.get("message") if isinstance(error, dict) else error
-    return str(message)[:300]
+    return str(message)[:MESSAGE_READ]

@@ -77,6 +77,7 @@ class Making:
             user=words.user(form, values, blocks),
             prompt=words.label,
             answer_schema=shape.schema() if form == "schema" else None,
+            json_answer=form == "json",
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             attempt=attempt,

@@ -67,9 +67,12 @@ class FaultServer:
         json_mode: What becomes of a request for any JSON.
         apis: Interfaces that it has.
         usage: Whether it counts tokens.
+        counts: Makes what it counts, sent and received, from a request and an answer; None: a token for four characters.
+        echoes: Whether it repeats the Authorization header in the response's id and fingerprint.
         retry_after: What the header says.
         drip_seconds: Between two bytes of a slow answer.
         answer: Makes the text of an answer from a request.
+        complaint: What it says to a request that is "bad".
         refuses: Settings that its models do not take.
     """
 
@@ -81,6 +84,9 @@ class FaultServer:
     json_mode: str = "enforce"
     apis: tuple[str, ...] = ("chat", "responses")
     usage: bool = True
+    counts: Callable[[dict[str, Any], str], tuple[int, int]] | None = None
+    echoes: bool = False
+    complaint: str = "This prompt is too long."
     retry_after: str = "1"
     drip_seconds: float = 0.05
     answer: Callable[[dict[str, Any]], str] | None = None
@@ -192,7 +198,7 @@ class FaultServer:
         await asyncio.sleep(self.latency)
         if fault == "html":
             return await _send(writer, 200, b"<!DOCTYPE html><html><body>Sign in</body></html>", {"Content-Type": "text/html"})
-        answered = json.dumps(self._answered(body, api, fault)).encode()
+        answered = json.dumps(self._answered(body, api, fault) | self._echo(headers)).encode()
         if fault == "broken":
             return await _send(writer, 200, answered[:-20] + b"}}")
         if fault == "truncated":
@@ -212,7 +218,7 @@ class FaultServer:
         if fault == "filter":
             return 400, {"error": {"message": "The prompt was flagged.", "code": "content_filter"}}
         if fault == "bad":
-            return 400, {"error": {"message": "This prompt is too long."}}
+            return 400, {"error": {"message": self.complaint}}
         for name in self.refuses:
             if name in body:
                 instead = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
@@ -224,6 +230,10 @@ class FaultServer:
             return 400, {"error": {"message": "response_format is not supported", "param": "response_format"}}
         return None
 
+    def _echo(self, headers: dict[str, str]) -> dict[str, str]:
+        said = headers.get("authorization", "")
+        return {"id": f"for {said}", "system_fingerprint": f"{'x' * 185} {said}"} if self.echoes else {}
+
     def _answered(self, body: dict[str, Any], api: str, fault: str) -> dict[str, Any]:
         form = _form(body)
         text = self.answer(body) if self.answer else f"answer to {user_text(body)[-40:]}"
@@ -234,7 +244,7 @@ class FaultServer:
         if fault == "fenced":
             text = f"Sure, here it is:\n```json\n{text}\n```"
         finish = "length" if fault == "length" else "stop"
-        sent, received = len(json.dumps(body)) // 4 + 1, len(text) // 4 + 1
+        sent, received = self.counts(body, text) if self.counts else (len(json.dumps(body)) // 4 + 1, len(text) // 4 + 1)
         if api == "chat":
             choices = [] if fault == "empty" else [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}]
             usage = {"prompt_tokens": sent, "completion_tokens": received}

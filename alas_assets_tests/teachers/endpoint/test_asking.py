@@ -88,6 +88,22 @@ def test_the_form_of_the_answer_is_asked_of_the_server_only_where_it_is_set(conn
     assert sent[3]["store"] is False
 
 
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_json_mode_is_asked_for_where_the_prompt_asks_for_json_and_it_is_the_form_in_use(connect: Opener, api: str) -> None:
+    with FaultServer() as server:
+        connect(server.url, api=api, answers="json", ledger="a").ask([call(0, json_answer=True), call(1)])
+        connect(server.url, api=api, answers="xml", ledger="b").ask([call(2, json_answer=True)])
+        connect(server.url, api=api, answers="schema", ledger="c").ask([call(3, json_answer=True)])
+        forms = {user_text(s.body)[-1]: s.body.get("response_format") or (s.body.get("text") or {}).get("format") for s in server.asked}
+    assert forms == {"0": {"type": "json_object"}, "1": None, "2": None, "3": None}
+
+
+def test_that_json_is_asked_for_is_said_by_the_prompt_and_is_no_other_call(connect: Opener) -> None:
+    with FaultServer() as server:
+        connect(server.url, answers="json").ask([call(0), call(0, json_answer=True)])
+        assert len(server.asked) == 1
+
+
 def test_an_answer_is_in_the_ledger_before_anybody_is_told(connect: Opener) -> None:
     with FaultServer() as server:
         endpoint = connect(server.url)

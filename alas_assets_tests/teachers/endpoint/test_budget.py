@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.domains.config import Budget, Price
+from alas_assets.teachers.endpoint.budget import FIRST, Overrun
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 from alas_assets.teachers.endpoint.ledger import Ledger, Spent
 from alas_assets.teachers.endpoint.prices import cost_of
@@ -96,6 +97,64 @@ def test_a_server_without_usage_cannot_be_paid_beyond_the_cap(connect: Opener) -
         with pytest.raises(BudgetSpentError):
             endpoint.ask(calls(60))
     assert endpoint.ledger.spent(CELL).tokens <= 4000
+
+
+@pytest.mark.parametrize("counts", [(0, 0), (0, 3), (9, 0)], ids=str)
+def test_a_count_of_none_for_what_is_there_is_no_count(connect: Opener, counts: tuple[int, int]) -> None:
+    with FaultServer(counts=lambda *_: counts) as server:
+        endpoint = connect(server.url, budget=Budget(tokens=4000))
+        with pytest.raises(BudgetSpentError):
+            endpoint.ask(calls(150))
+        assert len(server.asked) < 150
+    totals = endpoint.ledger.totals(CELL)[0]
+    assert totals.estimated == totals.calls > 5
+    assert endpoint.ledger.spent(CELL).tokens <= 4000
+
+
+def test_a_count_of_none_for_an_answer_that_is_empty_is_one(connect: Opener) -> None:
+    with FaultServer(answer=lambda _: "", counts=lambda *_: (9, 0)) as server:
+        endpoint = connect(server.url)
+        row = endpoint.ledger.get([reply.key for reply in endpoint.ask(calls(1))])
+    assert [(one.prompt_tokens, one.completion_tokens, one.estimated) for one in row.values()] == [(9, 0, False)]
+
+
+def test_a_server_that_ignores_max_tokens_passes_the_cap_by_its_first_calls_at_most(connect: Opener) -> None:
+    cap, took = 40_000, 4200
+    with FaultServer(latency=0.02, counts=lambda *_: (30, took)) as server:
+        endpoint = connect(server.url, budget=Budget(tokens=cap), concurrency=50)
+        with pytest.raises(BudgetSpentError):
+            endpoint.ask(calls(200))
+        assert server.most_running <= FIRST + 4
+    assert cap - 2 * took <= endpoint.ledger.spent(CELL).tokens <= cap
+
+
+def test_a_server_that_ignores_max_tokens_late_passes_the_cap_by_what_was_out_then_at_most(connect: Opener) -> None:
+    cap, took, concurrency = 40_000, 4200, 50
+    with FaultServer(latency=0.02) as server:
+        server.counts = lambda *_: (30, took if len(server.seen) > 60 else 4)
+        endpoint = connect(server.url, budget=Budget(tokens=cap), concurrency=concurrency)
+        with pytest.raises(BudgetSpentError):
+            endpoint.ask(calls(400))
+        late = len(server.asked) - 60
+    assert late <= concurrency  # those that were out, and none after them
+    assert endpoint.ledger.spent(CELL).tokens <= 60 * 34 + concurrency * (took + 30)
+
+
+def test_under_a_cap_a_server_that_keeps_to_its_bounds_is_soon_asked_at_full_width(connect: Opener) -> None:
+    with FaultServer(latency=0.1) as server:
+        connect(server.url, budget=Budget(tokens=10**9), concurrency=20).ask(calls(100))
+        assert server.most_running == 20
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**6))))
+def test_what_was_taken_once_is_set_aside_ever_after(taken: list[tuple[int, int]]) -> None:
+    overrun = Overrun()
+    for took in taken:
+        overrun.learn(overrun.bounds(100, 50), took)
+        sent, received = overrun.bounds(100, 50)
+        assert sent >= took[0]
+        assert received >= took[1]
+        assert overrun.width >= FIRST
 
 
 def test_what_a_killed_process_had_under_way_counts_as_perhaps_billed(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from alas_assets.teachers.endpoint.calls import EndpointError
+from alas_assets.teachers.endpoint.client import Tuning
 from alas_assets.teachers.endpoint.ledger import Ledger
 from alas_assets_tests.teachers.endpoint.conftest import QUICK, Opener, calls
-from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, mixed
+from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, mixed
 
 AUTO = {"api": "auto", "answers": "auto"}
 
@@ -88,6 +89,28 @@ def test_a_probe_that_gets_no_answer_is_an_error_and_nothing_is_remembered(conne
         with pytest.raises(EndpointError, match=r"teacher\.(url|api)"):
             endpoint.ask(calls(5))
         assert Ledger(endpoint.ledger.path).abilities(endpoint.endpoint, "tiny") is None
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "error", "empty", "broken", "html", "busy"])
+def test_an_outage_that_passes_is_taken_for_no_refusal(connect: Opener, fault: str) -> None:
+    """Not even one that lasts through all attempts of the schema's probe and is over before the next."""
+    attempts = 3
+    with FaultServer(plan=first(attempts, fault)) as server:
+        endpoint = connect(server.url, **AUTO, attempts=attempts, tuning=Tuning(patience=60, first_wait=0.01, longest_wait=0.02))
+        with pytest.raises(EndpointError, match=r"could not be asked what it can do.*teacher\.answers"):
+            endpoint.abilities("tiny")
+        assert endpoint.ledger.abilities(endpoint.endpoint, "tiny") is None
+        assert endpoint.abilities("tiny").shown == "chat, schema enforced"
+
+
+def test_a_refusal_that_does_not_name_the_form_counts_where_the_server_answers_without_it(connect: Opener) -> None:
+    with FaultServer(plan=lambda _, body: "bad" if "response_format" in body else "") as server:
+        assert connect(server.url, **AUTO).abilities("tiny").shown == "chat, schema refused, JSON mode refused; answers as xml"
+    with FaultServer(plan=always("bad")) as server:
+        endpoint = connect(server.url, **AUTO)
+        with pytest.raises(EndpointError):
+            endpoint.abilities("tiny")
+        assert endpoint.ledger.abilities(endpoint.endpoint, "tiny") is None
 
 
 def test_what_was_found_reads_well_and_where_nothing_fails_nothing_is_told(connect: Opener) -> None:

@@ -117,6 +117,60 @@ def test_a_replay_names_what_is_missing_and_tells_nobody_before(connect: Opener)
     assert told == []
 
 
+def test_a_call_that_failed_live_fails_in_a_replay_with_the_same_words_also_in_another_home(connect: Opener, tmp_path: Path) -> None:
+    def plan(_: int, body: dict) -> str:
+        return "filter" if "number 2" in str(body) else "broken" if "number 4" in str(body) else ""
+
+    with FaultServer(plan=plan) as server:
+        endpoint = connect(server.url, attempts=2)
+        live = endpoint.ask(calls(6))
+    assert [bool(reply.failure) for reply in live] == [False, False, True, False, True, False]
+    assert [live[2].finish, live[4].finish] == ["filtered", "none"]
+    expected = [reply.model_copy(update={"replayed": True}) for reply in live]
+    assert Replay(endpoint.ledger, endpoint.settings, endpoint.url, CELL).ask(calls(6)) == expected
+    exported, again = tmp_path / "ledger.jsonl", tmp_path / "again.jsonl"
+    assert endpoint.ledger.export(exported, CELL) == 4
+    other = Ledger(tmp_path / "other" / "teacher.sqlite")
+    assert (other.load(exported), other.load(exported)) == (4, 0)
+    assert Replay(other, endpoint.settings, endpoint.url, CELL).ask(calls(6)) == expected
+    assert other.spent(CELL).tokens == 0
+    other.export(again, CELL)  # what was replayed goes on
+    assert [json.loads(line)["kind"] for line in again.read_text().splitlines()] == ["call"] * 4 + ["failure"] * 2
+    unasked = tmp_path / "unasked.jsonl"
+    endpoint.ledger.export(unasked, ("other", 0))
+    assert unasked.read_text() == ""
+
+
+def test_a_call_that_failed_and_was_answered_later_is_replayed_as_answered(connect: Opener, tmp_path: Path) -> None:
+    with FaultServer(plan=lambda number, _: "filter" if number == 0 else "") as server:
+        endpoint = connect(server.url)
+        assert endpoint.ask(calls(1))[0].failure
+        assert endpoint.ask(calls(1))[0].complete
+    assert Replay(endpoint.ledger, endpoint.settings, endpoint.url, CELL).ask(calls(1))[0].complete
+    endpoint.ledger.export(tmp_path / "out.jsonl")
+    assert [json.loads(line)["kind"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ["call"]
+
+
+def test_what_ended_the_endpoint_is_no_call_s_failure_to_replay(connect: Opener) -> None:
+    with FaultServer(plan=lambda *_: "quota") as server:
+        endpoint = connect(server.url)
+        with pytest.raises(EndpointError, match="quota"):
+            endpoint.ask(calls(1))
+    with pytest.raises(EndpointError, match="not in the ledger"):
+        Replay(endpoint.ledger, endpoint.settings, endpoint.url, CELL).ask(calls(1))
+
+
+def test_an_answer_that_another_process_got_in_the_meantime_counts_as_used(connect: Opener, tmp_path: Path) -> None:
+    with FaultServer() as server:
+        other, endpoint = connect(server.url, cell=("other", 0)), connect(server.url, concurrency=1)
+        replies = endpoint.ask(calls(2), lambda place, _: other.ask(calls(2)[1:]) if place == 0 else None)
+        assert len(server.asked) == 2
+    assert [reply.replayed for reply in replies] == [False, True]
+    assert (endpoint.progress.calls, endpoint.progress.replayed) == (1, 1)
+    assert endpoint.ledger.export(tmp_path / "out.jsonl", CELL) == 2
+    assert endpoint.ledger.totals(CELL)[0].replayed == 1
+
+
 def test_a_ledger_goes_to_another_home_as_json_lines_and_nobody_there_pays(connect: Opener, tmp_path: Path) -> None:
     with FaultServer() as server:
         endpoint = connect(server.url, api="auto", answers="auto")
@@ -159,6 +213,65 @@ def test_a_wrong_line_takes_nothing_over_and_is_named(tmp_path: Path, connect: O
     with pytest.raises(LedgerError, match=r"in.jsonl: line 3"):
         other.load(path)
     assert other.totals(("", -1)) == []
+
+
+ROW = CallRow("k", "e", "m", "write", "i", "p", 0, "{}", "first", "stop", "{}", 10, 5, False, None, "USD", 0.1, "t", *CELL)
+
+
+def exported_row(tmp_path: Path) -> dict:
+    """Return the line of one call."""
+    with closing(Ledger(tmp_path / "one.sqlite")) as ledger:
+        ledger.put(ROW)
+        ledger.export(tmp_path / "one.jsonl")
+    return json.loads((tmp_path / "one.jsonl").read_text())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("finish", "whatever"), ("finish", None), ("prompt_tokens", "many"), ("completion_tokens", -1), ("completion_tokens", 1 << 70)),
+        *(("prompt_tokens", 1.5), ("attempt", True), ("meta", "not json"), ("meta", "[]"), ("meta", "[" * 100_000), ("meta", {"a": 1})),
+        *(("meta", '{"a": NaN}'), ("meta", '{"a": "\\ud800"}'), ("request", "3"), ("money", "free"), ("money", float("inf"))),
+        *(("text", None), ("text", "\ud800"), ("latency", "fast"), ("key", ""), ("key", 3), ("estimated", "yes"), ("estimated", 2)),
+    ],
+    ids=lambda value: str(value)[:12].encode("ascii", "replace").decode(),
+)
+def test_a_field_of_the_wrong_type_takes_nothing_over_and_is_named(tmp_path: Path, field: str, value: object) -> None:
+    path, other = tmp_path / "in.jsonl", Ledger(tmp_path / "other.sqlite")
+    row = exported_row(tmp_path)
+    path.write_text(json.dumps(row) + "\n" + json.dumps(row | {field: value}) + "\n")
+    with pytest.raises(LedgerError, match=rf"in.jsonl: line 2 is no row of a ledger: {field}"):
+        other.load(path)
+    assert other.get([row["key"]]) == {}
+
+
+@pytest.mark.parametrize("change", [{"surplus": 1}, {"kind": "secret-canary"}], ids=str)
+def test_what_a_wrong_line_holds_is_not_repeated(tmp_path: Path, change: dict) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(exported_row(tmp_path) | change) + "\n")
+    with pytest.raises(LedgerError, match="line 1 is no row") as raised:
+        Ledger(tmp_path / "other.sqlite").load(path)
+    assert "surplus" not in str(raised.value)
+    assert "canary" not in str(raised.value)
+
+
+def test_private_parts_of_imported_texts_stay_outside(tmp_path: Path) -> None:
+    path, other, mail = tmp_path / "in.jsonl", Ledger(tmp_path / "other.sqlite"), "ann.lee@corp-mail.io"
+    row = exported_row(tmp_path)
+    nested = json.dumps({"user": f"from\n{mail}", "list": [{mail: mail}]})
+    failure = {"key": "k", "model": "m", "purpose": "write", "item": mail, "kind": "refused", "scope": "call", "message": f"no {mail}"}
+    lines = [
+        row | {"text": f"ask {mail}", "item": mail, "request": nested, "meta": nested},
+        {"kind": "failure", "fault": failure | {"status": 400, "latency": 0.5}},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert other.load(path) == 1
+    found = other.get([row["key"]])[row["key"]]
+    assert (found.text, found.item) == ("ask [e-mail]", "[e-mail]")
+    assert json.loads(found.request) == json.loads(found.meta) == {"user": "from\n[e-mail]", "list": [{"[e-mail]": "[e-mail]"}]}
+    assert other.failed(["k"])["k"].message == "no [e-mail]"
+    other.close()
+    assert mail.encode() not in (tmp_path / "other.sqlite").read_bytes()
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -217,9 +330,8 @@ def test_totals_count_each_purpose_of_a_cell_apart(connect: Opener) -> None:
 
 def test_an_answer_that_came_second_is_counted_and_the_first_one_is_used(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l.sqlite")
-    row = CallRow("k", "e", "m", "write", "i", "p", 0, "{}", "first", "stop", "{}", 10, 5, False, None, "USD", 0.1, "t", *CELL)
-    assert ledger.put(row).text == "first"
-    assert ledger.put(CallRow(**{**row.__dict__, "text": "second"})).text == "first"
+    assert ledger.put(ROW).text == "first"
+    assert ledger.put(CallRow(**{**ROW.__dict__, "text": "second"})).text == "first"
     assert ledger.spent(CELL).tokens == 30
 
 

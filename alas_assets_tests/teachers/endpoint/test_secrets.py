@@ -10,11 +10,14 @@ import traceback
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Endpoint, open_endpoint
+from alas_assets.teachers.endpoint.client import Endpoint, endpoint_url, open_endpoint
 from alas_assets.teachers.endpoint.transport import _proxy_for
+from alas_assets.teachers.endpoint.wire import NO_ADDRESS, identity
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, mixed
 
@@ -67,6 +70,25 @@ def test_the_key_is_in_no_log_ledger_error_reply_or_repr(
     assert canary.encode() not in everything(tmp_path)
 
 
+def test_a_key_that_a_gateway_repeats_beside_the_answer_is_neither_in_the_ledger_nor_in_its_export(
+    connect: Opener, canary: str, tmp_path: Path
+) -> None:
+    with FaultServer(echoes=True) as server:
+        endpoint = connect(server.url, key_env="CANARY_KEY")
+        reply = endpoint.ask(calls(1))[0]
+    assert json.loads(endpoint.ledger.get([reply.key])[reply.key].meta)["id"] == "for Bearer [secret]"
+    endpoint.ledger.export(tmp_path / "out.jsonl")
+    endpoint.close()
+    assert canary[:12].encode() not in everything(tmp_path)  # nor a part of it, where a long text was cut
+
+
+def test_a_key_that_stands_where_an_error_is_cut_leaves_no_part_of_it(connect: Opener, canary: str) -> None:
+    with FaultServer(plan=always("bad"), complaint=f"{'x' * 290} {canary}") as server:
+        failure = connect(server.url, key_env="CANARY_KEY").ask(calls(1))[0].failure
+    assert "xxx" in failure
+    assert canary[:6] not in failure
+
+
 def test_a_key_that_cannot_be_one_is_refused_without_repeating_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CANARY_KEY", f"{CANARY}\nX-Header: 1")
     settings = TeacherSettings(kind="openai", url="http://127.0.0.1:9/v1", model="tiny", key_env="CANARY_KEY")
@@ -88,6 +110,27 @@ def test_an_address_that_holds_more_than_an_address_is_refused(monkeypatch: pyte
     with pytest.raises(EndpointError, match=r"OPENAI_BASE_URL") as raised:
         open_endpoint(TeacherSettings(kind="openai", model="tiny"), Budget(), tmp_path / "l.sqlite")
     assert "tops3cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://ann:tops3cr3t@Host:443/v1/?key=tops3cr3t#tops3cr3t", "https://host/v1"),
+        ("http://[::1]:8000/v1/", "http://[::1]:8000/v1"),
+        ("http://host/sk-tops3cr3t0123456789abcdef/v1", "http://host/[secret]/v1"),
+        ("http://host/v1\x1b[31m", "http://host/v1?[31m"),
+        *((wrong, NO_ADDRESS) for wrong in ("ann:tops3cr3t@host/v1", "http://host:tops3cr3t/v1", "http://[tops3cr3t", "tops3cr3t", "")),
+    ],
+    ids=range(9),
+)
+def test_what_names_an_endpoint_can_be_printed(monkeypatch: pytest.MonkeyPatch, url: str, shown: str) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    assert identity(endpoint_url(TeacherSettings(kind="openai", model="tiny"))) == (shown if url else "https://api.openai.com/v1")
+
+
+@given(st.text())
+def test_any_text_as_an_address_has_a_name_that_can_be_printed(url: str) -> None:
+    assert identity(url).isprintable()
 
 
 def test_a_redirect_is_not_followed(connect: Opener, canary: str) -> None:
