@@ -6,40 +6,38 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.defs.qa import unanswerable_probes, unanswerable_rows, unknown_settings
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.ids import pair_of_unknown
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.trace import trace_answer
-from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, RevisedCurriculum
+from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, RevisedCurriculum, Seed
 from alas_assets_tests.harness import Harness, Site
 
 pytestmark = pytest.mark.timeout(480)
 
 
+SHARE = "0.9\nunknown_share = 0.2"
+
+
 @pytest.fixture(scope="module")
 def declining(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: Site) -> Harness:
-    """One iteration with a share of unknowns, and one of the same domain that only asks."""
+    """One iteration with a share of unknowns."""
     harness = Harness(tmp_path_factory.mktemp("declining"), str(tiny_student))
-    harness.domain("taught", quill_site.port, tau="0.9\nunknown_share = 0.2")
-    harness.domain("asked", quill_site.port, tau="0.9\nask_unknown = true")
+    harness.domain("taught", quill_site.port, tau=SHARE)
     outcome = harness.run("taught")
-    assert outcome.success, outcome.failures
-    outcome = harness.run("asked", dry_run=True)
     assert outcome.success, outcome.failures
     return harness
 
 
-def table(harness: Harness, asset: str, domain: str = "taught") -> pl.DataFrame:
-    return harness.store.read_table(harness.pointers(domain)[asset], asset)
+def table(harness: Harness, asset: str) -> pl.DataFrame:
+    return harness.store.read_table(harness.pointers("taught")[asset], asset)
 
 
 def shown(harness: Harness, asset: str) -> dict[str, object]:
-    event = harness.instance.get_latest_materialization_event(dg.AssetKey(asset))
-    records = harness.instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[cell_key(Cell.of("taught", 0))]), limit=1
-    ).records
-    assert event is not None
-    materialization = records[0].asset_materialization
+    """Return the metadata of the cell's newest materialisation, as the UI shows it."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[cell_key(Cell.of("taught", 0))])
+    materialization = harness.instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
     assert materialization is not None
     return {name: value.value for name, value in materialization.metadata.items()}
 
@@ -108,10 +106,16 @@ def test_the_trace_of_such_an_answer_claims_no_fact_and_names_the_pair(declining
     assert [one.rows for one in learned] == [rows.filter(pl.col("fact_id") == fact["fact_id"]).height]
 
 
-def test_asking_without_teaching_asks_the_same_and_changes_nothing_else(declining: Harness, quill: Harness) -> None:
-    asked, taught = table(declining, "probes", "asked"), table(declining, "probes")
-    assert asked.filter(pl.col("split") == UNKNOWN).height
-    assert asked.equals(taught)
-    plain = quill.store.read_table(quill.pointers("quill")["probes"], "probes")
-    assert UNKNOWN not in set(plain["split"])
-    assert asked.filter(pl.col("split") != UNKNOWN).equals(plain)
+def test_asking_without_teaching_asks_the_same_and_without_both_nothing_is_made(declining: Harness, quill_site: Site) -> None:
+    cell = Cell.of("taught", 0)
+    seed = declining.store.read_record(Seed, declining.pointers("taught")["curriculum_seed"], "curriculum_seed")
+    pairs, asked = table(declining, "qa_pairs"), table(declining, "probes").filter(pl.col("split") == UNKNOWN)
+    try:
+        declining.domain("taught", quill_site.port, tau="0.9\nask_unknown = true")
+        assert unanswerable_rows(declining.alas, cell, seed, pairs).is_empty()
+        assert unanswerable_probes(declining.alas, cell, seed, pairs).equals(asked)
+        declining.domain("taught", quill_site.port)
+        assert unanswerable_probes(declining.alas, cell, seed, pairs).is_empty()
+        assert unknown_settings(declining.alas, declining.alas.domain("taught")) == {}
+    finally:
+        declining.domain("taught", quill_site.port, tau=SHARE)
