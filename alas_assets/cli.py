@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands import review
+from alas_assets.commands import ledger, review
 from alas_assets.commands.common import DomainKey, Home, err, out
 from alas_assets.commands.common import alas_of as _alas
 from alas_assets.commands.common import fail as _fail
@@ -41,6 +41,7 @@ app = typer.Typer(
     help="Keep a small language model current: the same instance and assets as the Dagster UI.",
 )
 app.add_typer(review.app, name="review")
+app.add_typer(ledger.app, name="ledger")
 
 DEMO_DOMAIN = "python-releases"
 DEMO_ITERATIONS = 2

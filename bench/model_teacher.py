@@ -106,7 +106,10 @@ def report(alas: Alas, recorded: str, seconds: float) -> None:
         print(f"| {row['system']} | {row['split']} | {row['n']} | {row['correct']} | {row['accuracy']:.1%} | ", end="")
         print(f"{row['ci_low']:.1%} to {row['ci_high']:.1%} |")
     taught = exam_with_a_pair(alas, KEY)
-    print(f"\nExam questions whose fact has an accepted pair: {taught}")
+    for row in taught.iter_rows(named=True):
+        print(f"Exam questions whose fact has an accepted pair: {row['system']}, {row['split']}: {row['correct']} of {row['n']}")
+    if taught.is_empty():
+        print("\nNo exam question's fact has an accepted pair.")
     decision = alas.store.read_record(GateDecision, found["promotion"])
     print(f"\nGate: {decision.verdict}. {decision.reason}\n")
     for row in agreement(ratings(alas.store.read_table(found["judge_scores"]), {})).iter_rows(named=True):

@@ -32,7 +32,7 @@ def teacher_costs(step: Step, *purposes: str) -> dict[str, Any]:
         "teacher_tokens_of_the_cell": _tokens(totals) if not (cap := step.domain.budget.tokens) else f"{_tokens(totals):,} of {cap:,}",
         "teacher_money_of_the_cell": _money(totals, currency)
         + (f" of {step.domain.budget.money:g} {currency}" if step.domain.budget.money else ""),
-        "teacher": show.table(pl.DataFrame([_line(one, currency) for one in totals]) if totals else pl.DataFrame(), rows=9),
+        "teacher": show.table(pl.DataFrame([cost_line(one, currency) for one in totals]), rows=9),
     }
     if failed.height:
         shown["teacher_failures"] = show.table(failed, rows=FAILURES_SHOWN)
@@ -60,7 +60,8 @@ def _money(totals: list[PurposeTotals], currency: str) -> str:
     return whole.shown_money(currency)
 
 
-def _line(one: PurposeTotals, currency: str) -> dict[str, Any]:
+def cost_line(one: PurposeTotals, currency: str) -> dict[str, Any]:
+    """Return one purpose's calls, tokens, money and faults, named as people see them."""
     return {
         "purpose": one.purpose,
         "calls": one.calls,
@@ -68,7 +69,7 @@ def _line(one: PurposeTotals, currency: str) -> dict[str, Any]:
         "sent": one.prompt_tokens,
         "received": one.completion_tokens,
         "money": one.shown_money(currency),
-        "cut off": one.truncated,
+        "cut_off": one.truncated,
         "failed": one.failed,
         "faults": ", ".join(f"{kind} {count}" for kind, count in one.faults.items()),
         "seconds (50, 90, 99 %)": " / ".join(f"{one.latency[p]:.1f}" for p in sorted(one.latency)),

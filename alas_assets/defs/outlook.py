@@ -8,13 +8,15 @@ import polars as pl
 from alas_assets.defs.curriculum import read_differently, seed_of
 from alas_assets.defs.lineage import closed_because, finished, last_opened
 from alas_assets.defs.resources import Alas
+from alas_assets.domains.config import Domain
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.changes import pages_for
 from alas_assets.provenance.store import Cell
-from alas_assets.records import Curriculum, Seed
+from alas_assets.records import Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
+from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.training.spec import load_recipe
 
 
@@ -61,15 +63,16 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     looks = look(domain, alas.store, None)
     watched = [one.page for one in looks if one.digest and one.entries is None]
     outlines, failures = survey(domain, alas.store, also=[*seed.changed_pages, *watched])
-    teacher = alas.teacher(domain)
     plan = plan_curriculum(
         seed,
-        teacher.plan(domain.description, seed.seed_topics, outlines),
+        # by rule, also where a model will plan: an estimate costs nothing
+        ExtractiveTeacher(context=domain.context, seed=domain.seed).plan(domain.description, seed.seed_topics, outlines),
         embed=None,
         changed=read_differently(alas, seed, outlines),
         min_topics=domain.budget.min_topics,
         max_topics=domain.budget.max_topics,
     )
+    pages = [page for page in outlines if page.url in {url for topic in plan.topics for url in topic.urls}]
     recipe, pairs = load_recipe(domain.student.recipe), len(plan.topics) * domain.budget.pairs_per_topic
     rows = pairs * domain.thresholds.phrasings
     lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
@@ -79,12 +82,51 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "pages not readable": len(lines),
         "pages changed": len(plan.changed_pages),
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
-        "pages to study": len({url for topic in plan.topics for url in topic.urls}),
+        "pages to study": len(pages),
         "facts, at most": pairs,
         "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
-        "teacher": f"{teacher.name}: no model, no key, costs nothing",
     }
+    figures |= teacher_figures(alas, domain, len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
+
+
+def teacher_figures(alas: Alas, domain: Domain, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:
+    """Return what the teacher's calls of one iteration would come to, an upper estimate without retries (O5)."""
+    if domain.teacher.kind == "extractive":
+        return {"teacher": "extractive: no model, no key, costs nothing"}
+    from alas_assets.teachers.endpoint.client import endpoint_url
+    from alas_assets.teachers.endpoint.prices import cost_of
+    from alas_assets.teachers.llm.expected import expected
+
+    settings = domain.teacher
+    chars = [len((alas.store.texts / page.text_sha256).read_text(encoding="utf-8")) for page in pages if page.text_sha256]
+    systems = 3 + (alas.registry.current(domain.key) is not None)  # base, rag and the candidate, and what is current
+    work = expected(
+        settings,
+        surveyed=surveyed,
+        page_chars=chars,
+        topics=topics,
+        budget=domain.budget,
+        phrasings=domain.thresholds.phrasings,
+        systems=systems,
+    )
+    figures: dict[str, object] = {"teacher": f"{settings.model} at {settings.url or 'OPENAI_BASE_URL'}"}
+    for purpose, part in work.items():
+        figures[f"{purpose} calls"] = f"{part.calls}: {part.sent:,} tokens sent, {part.received:,} received"
+    sent, received = sum(part.sent for part in work.values()), sum(part.received for part in work.values())
+    cap = f" of {domain.budget.tokens:,} allowed" if domain.budget.tokens else ""
+    figures["teacher tokens, at most"] = f"{sent + received:,}{cap}, without what is asked again"
+    costs = [
+        (cost_of(part.model, endpoint_url(settings), settings.prices, domain.budget.currency), part) for part in work.values() if part.calls
+    ]
+    if any(cost is None for cost, _ in costs):
+        unpriced = sorted({part.model for cost, part in costs if cost is None})
+        figures["cost, at most"] = f"unknown: no price of {', '.join(unpriced)} (teacher.prices)"
+    else:
+        money = sum(cost(part.sent, part.received) for cost, part in costs if cost is not None)
+        cap = f" of {domain.budget.money:g} allowed" if domain.budget.money else ""
+        figures["cost, at most"] = f"{money:.2f} {domain.budget.currency}{cap}"
+    return figures
 
 
 def failure_lines(alas: Alas, domain_key: str, failures: Sequence[tuple[str, str]]) -> list[str]:

@@ -6,10 +6,11 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import chunks_of
-from alas_assets.defs.judging import answers_of, graded, judge_settings
+from alas_assets.defs.judging import DECODING, answers_of
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.domains.config import Domain
+from alas_assets.evaluation.answers import grade_answers
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import Cell
@@ -191,7 +192,7 @@ def qa_pairs(
         "primary_hosts": domain.sources.trusted_hosts,
         "student": domain.student.model,
         "embedder": domain.student.embedder,
-        "ask_first": judge_settings(step) if domain.thresholds.ask_first else False,
+        "ask_first": DECODING.model_dump(mode="json") if domain.thresholds.ask_first else False,
         "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
         "review": decisions_hash(decisions),
     }
@@ -199,7 +200,7 @@ def qa_pairs(
 
 
 def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Ask the model that training starts from the held-out wordings, and grade (P4).
+    """Ask the model that training starts from the held-out wordings, and grade by rule: a fact is known only if all are right (P4).
 
     The answers are kept under their content key, so that `baseline_scores` does not ask the same again (O4).
     """
@@ -208,7 +209,7 @@ def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
         return ANSWER_SCHEMA.to_frame()
     current = seed.inherited.current_adapter if step.domain.student.accumulate == "warm-start" else None
     said = answers_of(step, held_out, "previous" if current else "base", adapter=current)
-    return graded(step, held_out, said).value
+    return grade_answers(held_out, said, step.teacher, by_rule=("probe",))
 
 
 @loop_asset("2", kinds={"parquet"})

@@ -23,6 +23,7 @@ from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import build_rows, rows_hash
+from alas_assets.teachers.opening import decides
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
 
@@ -87,7 +88,13 @@ def run_training(
         recipe=recipe,
         beta=domain.thresholds.beta,
         seed=domain.seed,
-        extra={"input_key": key, "domain": domain.key, "iteration": step.cell.number, "init_adapter": init_adapter},
+        extra={
+            "input_key": key,
+            "domain": domain.key,
+            "iteration": step.cell.number,
+            "init_adapter": init_adapter,
+            "teacher": decides(domain, "plan", "write", "judge", "revise"),
+        },
     )
     report = trainer.train(step.context, f"alas_assets.training.{kind}", spec, work / "spec.json")
     adapter_hash = store.put_folder(store.adapters, Path(spec.output_dir))

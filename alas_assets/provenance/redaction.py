@@ -98,8 +98,14 @@ def _exact(text: str, secrets: Iterable[str]) -> Iterator[PrivatePart]:
 
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[nrtbf])")
 _ESCAPE_LENGTH = 6
-_EDGE = r"(?:(?<![\w.-])|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4}))"
-"""Where a word begins, also right after a JSON escape."""
+
+
+def _edge(first: str) -> str:
+    """Return a pattern for `first`, of fixed width, where a word begins, also right after a JSON escape.
+
+    What is looked for comes before the look back, so that the scan jumps from one candidate to the next.
+    """
+    return rf"{first}(?:(?<![\w.-]{first})|(?<=\\[nrtbf]{first})|(?<=\\u[0-9a-fA-F]{{4}}{first}))"
 
 
 def _past_escape(text: str, start: int) -> int:
@@ -127,13 +133,11 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 # ------------------------------------------------------------------------------------------------ secrets
 
 _PLUGINS = (
-    "artifactory.ArtifactoryDetector",
     "aws.AWSKeyDetector",
     "azure_storage_key.AzureStorageKeyDetector",
     "discord.DiscordBotTokenDetector",
     "github_token.GitHubTokenDetector",
     "gitlab_token.GitLabTokenDetector",
-    "mailchimp.MailchimpDetector",
     "pypi_token.PypiTokenDetector",
     "sendgrid.SendGridDetector",
     "slack.SlackDetector",
@@ -147,8 +151,10 @@ _PLUGINS = (
 _OWN = tuple(
     re.compile(pattern)
     for pattern in (
-        _EDGE + r"eyJ[A-Za-z0-9_=-]{8,4000}\.eyJ[A-Za-z0-9_=-]{4,4000}(?:\.[A-Za-z0-9_.+/=-]{0,4000})?",  # JWT
-        _EDGE + r"(?:sk|rk|pk)-[A-Za-z0-9_-]{20,400}",  # OpenAI and those that write their keys like it
+        _edge("eyJ") + r"[A-Za-z0-9_=-]{8,4000}\.eyJ[A-Za-z0-9_=-]{4,4000}(?:\.[A-Za-z0-9_.+/=-]{0,4000})?",  # JWT
+        _edge("[srp]k-") + r"[A-Za-z0-9_-]{20,400}",  # OpenAI and those that write their keys like it
+        _edge("AKC") + r"[A-Za-z0-9]{10,200}",  # Artifactory
+        _edge("AP[0-9A-F]") + r"[A-Za-z0-9]{8,200}",
         r"github_pat_[A-Za-z0-9_]{22,255}",
         r"hf_[A-Za-z0-9]{30,80}",
         r"AIza[A-Za-z0-9_-]{35}",  # Google
@@ -158,19 +164,22 @@ _OWN = tuple(
         r"(?:tvly|exa|gsk|r8|nvapi|pplx|tgp_v1)[-_][A-Za-z0-9_-]{24,200}",  # search and model providers
     )
 )
+_MAILCHIMP = re.compile(r"-us(?<=[0-9a-z]{32}-us)[0-9]{1,2}")
 _LETTER_AND_DIGIT = re.compile(r"(?=[^0-9]{0,400}[0-9])(?=[^A-Za-z]{0,400}[A-Za-z])")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----)[\s\S]){0,20000}(?:-----END [A-Z0-9 ]{0,40}-----)?"
 )
-_BEARER = re.compile(_EDGE + r"(?i:(?:bearer|basic|token))[ \t]+(?P<value>[A-Za-z0-9_.~+/=-]{20,4000})")
+_BEARER = re.compile(_edge("[bBtT]") + r"(?i:earer|asic|oken)[ \t]+(?P<value>[A-Za-z0-9_.~+/=-]{20,4000})")
 _LOGIN = re.compile(r"://[^\s:/@\"'<>]{0,200}:(?P<value>[^\s:/@\"'<>]{1,200})@(?P<host>[^\s/:\"'<>]{1,253})")
 _ASSIGNED = re.compile(
-    r"(?i:(?:api|auth|access|account|client|private|priv|service|secret|signing|encryption)[_-]?key|passw(?:or)?d|passphrase|pwd|secret|token)"
+    r"(?=[kKpPsStT])(?i:(?P<key>key)|passw(?:or)?d|passphrase|pwd|secret|token)"
     r"(?i:[_-]?[a-z0-9]{0,20})[\"'\]]{0,2}[ \t]{0,4}(?:=>|:=|=|:)[ \t]{0,4}\\?(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;<>(){}\\]{8,200})"
 )
+_KEY_OF = re.compile(r"(?i:api|auth|access|account|client|private|priv|service|secret|signing|encryption)[_-]?\Z")
 _PLACEHOLDER = re.compile(
     r"(?i)^[\[$%{<]|^(.)\1*$|x{4,}|\*{3,}|\.{3}|example|placeholder|change.?me|redacted|dummy|your[-_]|my[-_]|^(?:user(?:name)?|pass(?:word|wd)?|pwd|secret|token|key)$"
 )
+_LONGEST_KEY_NAME = 12
 _LEAST_ENTROPY = 3.0  # bits a character: what is drawn at random has more, words and versions have less
 
 
@@ -182,6 +191,9 @@ def _secrets(text: str) -> Iterator[PrivatePart]:
             start, end = _trimmed(found)
             if _stands_alone(text, start, end) and _LETTER_AND_DIGIT.match(text, start, end):
                 yield PrivatePart(start, end, "secret")
+    for found in _MAILCHIMP.finditer(text):
+        if _stands_alone(text, found.start() - 32, found.end()):
+            yield PrivatePart(found.start() - 32, found.end(), "secret")
     for found in _BEARER.finditer(text):
         if _drawn_at_random(found["value"]):
             yield PrivatePart(*found.span("value"), "secret")
@@ -189,6 +201,8 @@ def _secrets(text: str) -> Iterator[PrivatePart]:
         if not (_PLACEHOLDER.search(found["value"]) or _for_documentation(found["host"])):
             yield PrivatePart(*found.span("value"), "secret")
     for found in _ASSIGNED.finditer(text):
+        if found["key"] and not _KEY_OF.search(text, max(0, found.start() - _LONGEST_KEY_NAME), found.start()):
+            continue
         if _drawn_at_random(found["value"], quoted=bool(found["quote"])):
             yield PrivatePart(*found.span("value"), "secret")
 
@@ -274,9 +288,9 @@ def _suffixes() -> Callable[[str], ExtractResult]:
 
 # ------------------------------------------------------------------------------------------------ IP addresses
 
-_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-_IPV4 = re.compile(rf"(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d]|\.\d)")
-_IPV6 = re.compile(r"(?<!:)" + _EDGE + r"[23][0-9a-fA-F]{3}:[0-9a-fA-F:]{2,39}(?![0-9A-Za-z:])")
+_IPV4 = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
+_INSIDE_NUMBER = re.compile(r"[\d.]")
+_IPV6 = re.compile(_edge("[23]") + r"(?<!:[23])[0-9a-fA-F]{3}:[0-9a-fA-F:]{2,39}(?![0-9A-Za-z:])")
 _VERSION_BEFORE = re.compile(
     r"(?i:\b(?:versions?|releases?|builds?|upgrad\w{1,4}|updat\w{1,4}|downgrad\w{1,4}|bump\w{0,3}|affect\w{0,4}|fix\w{0,3}|before|prior|since|through)\b[^\n]{0,24})\Z"
     r"|[=<>~^]=?\s?\Z|[A-Za-z_-]v?\Z|[A-Za-z]/v?\Z"
@@ -294,18 +308,24 @@ _VERSION_LIKE = 30  # an address of four numbers up to this one is a version, un
 def _addresses(text: str) -> Iterator[PrivatePart]:
     listed_after = -1  # where the last version ended: what follows it in a list is a version as well
     for found in _IPV4.finditer(text):
+        if found.start() and _INSIDE_NUMBER.match(text[found.start() - 1]):
+            continue
         in_list = listed_after >= 0 and bool(_LISTED.fullmatch(text, listed_after, found.start()))
         if in_list or _is_version(text, found):
             listed_after = found.end()
-        elif ipaddress.ip_address(found.group()).is_global:
+        elif _is_public(found.group()):
             yield PrivatePart(found.start(), found.end(), "ip")
     for found in _IPV6.finditer(text):
-        try:
-            address = ipaddress.ip_address(found.group().rstrip(":") if not found.group().endswith("::") else found.group())
-        except ValueError:
-            continue
-        if address.is_global:
+        shown = found.group()
+        if _is_public(shown if shown.endswith("::") else shown.rstrip(":")):
             yield PrivatePart(found.start(), found.end(), "ip")
+
+
+def _is_public(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError:
+        return False
 
 
 def _is_version(text: str, found: re.Match[str]) -> bool:
@@ -322,9 +342,9 @@ def _is_version(text: str, found: re.Match[str]) -> bool:
 # ------------------------------------------------------------------------------------------------ phone numbers
 
 _INTERNATIONAL = re.compile(r"\+[ \t]?\(?\d(?:[ \t().\-/\u00a0\u2010-\u2015]{0,3}\d){6,16}")
-_NATIONAL = re.compile(_EDGE + r"(?:\(\d{3}\)[ \t]?|\d{3}[-. ])\d{3}[-. ]\d{4}(?![\w-]|\.\d)")
+_NATIONAL = re.compile(rf"(?:{_edge('[(]')}\d{{3}}\)[ \t]?|{_edge('[0-9]')}\d{{2}}[-. ])" r"\d{3}[-. ]\d{4}(?![\w-]|\.\d)")
 _ANNOUNCED = re.compile(
-    _EDGE + r"(?i:(?:tel(?:ephone|efon)?|phone|mobile|cell|fax|call(?: me| us)?|whatsapp|sms)\b)"
+    _edge("[tTpPmMcCfFwWsS]") + r"(?i:(?:el(?:ephone|efon)?|hone|obile|ell|ax|all(?: me| us)?|hatsapp|ms)\b)"
     r"(?i:(?: (?:number|no|us|me|at|is))?[.:]{0,2}\s{0,3}(?:at |is |on )?)"
     r"(?P<number>\(?\d(?:[ \t().\-/\u00a0]{0,3}\d){6,14})(?![\w]|\.\d)"
 )

@@ -97,7 +97,7 @@ def test_an_edited_fact_opens_one_iteration_is_learned_and_replaces_the_old_one(
     assert "/3.html" in cause
     assert True in live.looks_since(edited)[:2]
     assert live.decision(1).rule == "correction"
-    assert set(answers["gold"]) == {"smear()", "quill.ink"}
+    assert {"smear()"} <= set(answers["gold"]) <= {"smear()", "quill.ink"}  # which module gained it may be known already (P4)
     assert set(answers["label"]) == {"correct"}
     assert not answers["answer"].str.contains("blot").any()
 

@@ -333,12 +333,10 @@ def test_judges_are_models_each_with_one_vote(tmp_path: Path, judges: str, messa
         read_domain(path)
 
 
-def test_guards_are_graded_by_rule_unless_the_judges_are_to_do_it_and_no_verdict_depends_on_that(tmp_path: Path) -> None:
+def test_guards_are_graded_by_rule_unless_the_judges_are_to_do_it(tmp_path: Path) -> None:
     path = tmp_path / "d.toml"
     read = []
-    for more in ("", "judge_guards = true\n", 'judges = ["a", "b"]\nplanner = "p"\npage_chars = 900\n', "temperature = 0.5\n"):
+    for more in ("", "judge_guards = true\n"):
         path.write_text(GOOD + f'[teacher]\nkind = "openai"\nmodel = "m"\n{more}', encoding="utf-8")
         read.append(read_domain(path).teacher)
-    assert [teacher.rule_splits for teacher in read[:2]] == [("guard", "neighbour"), ()]
-    assert read[0].what_judges() == read[1].what_judges() == read[2].what_judges()
-    assert read[0].what_judges() != read[3].what_judges()
+    assert [teacher.rule_splits for teacher in read] == [("guard", "neighbour"), ()]

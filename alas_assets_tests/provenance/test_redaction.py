@@ -46,6 +46,8 @@ CANARIES = [
     ("secret", "sk_live_" + key(ALNUM, 24)),
     ("secret", "xoxb-" + "123456789012-123456789012-" + key(LOWER, 24)),
     ("secret", "SG." + key(ALNUM, 22) + "." + key(ALNUM, 43)),
+    ("secret", key(HEX, 32) + "-us12"),
+    ("secret", "AKC" + key(ALNUM, 60)),
     ("secret", "hf_" + key(ALNUM, 34)),
     ("secret", "AIza" + key(ALNUM, 35)),
     ("secret", "npm_" + key(ALNUM, 36)),

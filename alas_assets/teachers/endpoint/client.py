@@ -140,7 +140,7 @@ def open_endpoint(
     Raises:
         EndpointError: The address or key cannot be used, or a cap in money cannot be kept because a price is unknown.
     """
-    url = settings.url or os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/") or DEFAULT_URL
+    url = endpoint_url(settings)
     _check_url(url, "teacher.url" if settings.url else "OPENAI_BASE_URL")
     ledger = Ledger(ledger_path)
     if settings.replay:
@@ -148,6 +148,11 @@ def open_endpoint(
     key = SecretStr(os.environ.get(settings.key_env, "").strip())
     _check_key(key, settings.key_env, url)
     return Endpoint(settings, budget, ledger, url=url, key=key, cell=cell, log=log, on_progress=on_progress, tuning=tuning)
+
+
+def endpoint_url(settings: TeacherSettings) -> str:
+    """Return the endpoint's base: the domain file's, else `OPENAI_BASE_URL`, else OpenAI's own."""
+    return settings.url or os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/") or DEFAULT_URL
 
 
 def _check_url(url: str, where: str) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 
-SKEW = 1.5
+SKEW = 1.2
 """Seconds by which the ways of two requests to the server may differ: it counts when they arrive, we when they go."""
-_CATCH_UP = 0.25
+_CATCH_UP = 0.5
 """Seconds of lateness that may be made up for at once; more would be a burst."""
 
 
@@ -23,11 +23,11 @@ class RequestPace:
     """
 
     def __init__(self, limit: int, window: float = 60.0, skew: float = SKEW) -> None:
-        self.limit = limit
+        self.limit = limit - limit // 100  # one in a hundred stays unused: a stalled machine delays more than the skew
         self._window = window + skew
-        self._spacing = self._window / limit if limit else 0.0
+        self._spacing = self._window / self.limit if limit else 0.0
         self._due = 0.0
-        self._sent: deque[float] = deque(maxlen=limit or None)
+        self._sent: deque[float] = deque(maxlen=self.limit or None)
 
     def wait(self, now: float) -> float:
         """Return seconds until the next request may go, 0 for now."""

@@ -20,8 +20,8 @@ from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PLAN, REVISE, NextTopic, PlannedTopic
 
-_PAGES_PER_CALL = 40
-_TOPICS_PER_CALL = 40
+PAGES_PER_CALL = 40
+TOPICS_PER_CALL = 40
 _PAGE_CHARS = 3_000
 _HEADINGS = 60
 _TOPIC_CHARS = 1_500
@@ -103,7 +103,7 @@ def plan(
     """
     pages = list({page_id(outline.url): outline for outline in reversed(outlines)}.values())[::-1]
     groups = [[_page_block(page, i, making.page_chars)] for i, page in enumerate(pages)]
-    sizes = [len(group) for group in pack(groups, making.page_chars, _PAGES_PER_CALL)]
+    sizes = [len(group) for group in pack(groups, making.page_chars, PAGES_PER_CALL)]
     seeds = tuple(line(topic, 100) for topic in seed_topics[:_SEEDS] if topic.strip())
     counts = shares(max(min_topics, len(sizes)), sizes)
     tasks, at = [], 0
@@ -236,7 +236,7 @@ def revise(
     entries += [(t, False, by_id.get(t.topic_id)) for t in sorted(mastered, key=lambda t: t.name) if t.origin != "advanced" and t.urls]
     groups = [[_score_block(entry, i, making.page_chars)] for i, entry in enumerate(entries)]
     tasks, at = [], 0
-    for size in [len(group) for group in pack(groups, making.page_chars, _TOPICS_PER_CALL)]:
+    for size in [len(group) for group in pack(groups, making.page_chars, TOPICS_PER_CALL)]:
         tasks.append(ReviseTask(form=form, making=making, topics=tuple(entries[at : at + size])))
         at += size
     proposed: dict[str, Topic] = {}

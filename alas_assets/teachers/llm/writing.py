@@ -31,8 +31,8 @@ MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application
 """The mix of categories that is asked for where the domain names none (S6)."""
 
 _PASSAGES_PER_CALL = 200
-_PAIR_TOKENS = 120  # of a pair without its phrasings, as JSON
-_WORDING_TOKENS = 28
+PAIR_TOKENS = 120  # of a pair without its phrasings, as JSON
+WORDING_TOKENS = 28
 _PARAPHRASES_PER_CALL = 10
 
 
@@ -127,7 +127,7 @@ def tasks_for(assignment: Assignment, making: Making, mix: Mapping[Category, flo
     if not parts or max_pairs < 1:
         reason = "no pair was asked for" if max_pairs < 1 else "no passage of its pages lies under its heading"
         return Plan([], [RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=reason)])
-    per_call = max(1, making.max_tokens // (_PAIR_TOKENS + _WORDING_TOKENS * phrasings))
+    per_call = max(1, making.max_tokens // (PAIR_TOKENS + WORDING_TOKENS * phrasings))
     packs = _packs(parts, making.page_chars, ceil(max_pairs / per_call))
     chosen = packs
     if len(packs) > max_pairs:

@@ -14,6 +14,9 @@ from alas_assets.teachers.endpoint.client import Endpoint, Tuning, open_endpoint
 
 CELL = ("python-releases", 0)
 QUICK = Tuning(patience=0.8, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+"""Gives up soon: for endpoints that are down."""
+PATIENT = Tuning(patience=60.0, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+"""For endpoints that are up, however busy the machine is."""
 
 
 def call(number: int, **changes: Any) -> ModelCall:
@@ -45,13 +48,13 @@ def connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     def opened(
         url: str,
         budget: Budget | None = None,
-        tuning: Tuning = QUICK,
+        tuning: Tuning = PATIENT,
         ledger: str = "teacher.sqlite",
         cell: tuple[str, int] | None = CELL,
         log: Callable[[str], None] | None = None,
         **settings: Any,
     ) -> Endpoint:
-        given = {"api": "chat", "answers": "xml", "deadline_seconds": 1.0, "concurrency": 20} | settings
+        given = {"api": "chat", "answers": "xml", "deadline_seconds": 10.0, "concurrency": 20} | settings
         made = open_endpoint(
             TeacherSettings(kind="openai", url=url, **({"model": "tiny"} | given)),
             budget or Budget(),

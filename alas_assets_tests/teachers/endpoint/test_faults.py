@@ -20,7 +20,7 @@ TRANSIENT = [fault for fault in FAULTS if fault not in ("length", "fenced")]
 @pytest.mark.parametrize("api", ["chat", "responses"])
 def test_a_fault_that_passes_costs_another_attempt_and_no_answer(connect: Opener, fault: str, api: str) -> None:
     with FaultServer(plan=first(2, fault), retry_after="0.05") as server:
-        endpoint = connect(server.url, api=api, deadline_seconds=0.4)
+        endpoint = connect(server.url, api=api, deadline_seconds=2.0 if fault == "drip" else 10.0)
         reply = endpoint.ask([call(0)])[0]
         assert reply.complete
         assert len(server.asked) == 3
@@ -71,7 +71,7 @@ def test_an_answer_that_is_cut_off_is_a_reply_and_no_failure(connect: Opener, ap
 
 def test_one_deadline_bounds_an_attempt_although_bytes_keep_coming(connect: Opener) -> None:
     with FaultServer(plan=first(1, "drip"), drip_seconds=0.1) as server:
-        endpoint = connect(server.url, deadline_seconds=0.5)
+        endpoint = connect(server.url, deadline_seconds=2.0)
         assert endpoint.ask([call(0)])[0].complete
         assert len(server.asked) == 2
     assert endpoint.ledger.totals(CELL)[0].faults == {"timeout": 1}
@@ -94,7 +94,8 @@ def test_a_longer_retry_after_is_cut(connect: Opener) -> None:
 def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(connect: Opener) -> None:
     count = 1000
     with FaultServer(plan=mixed(0.3, 17), latency=0.005, drip_seconds=0.02, retry_after="0.05") as server:
-        endpoint = connect(server.url, concurrency=50, deadline_seconds=0.8, attempts=8)
+        patient = Tuning(patience=20, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+        endpoint = connect(server.url, concurrency=50, deadline_seconds=2.0, attempts=8, tuning=patient)
         told: list[int] = []
         replies = endpoint.ask(calls(count), lambda place, _: told.append(place))
         assert set(kinds(server)) == {"", *FAULTS}
@@ -128,7 +129,7 @@ def nobody() -> Iterator[str]:
 
 @pytest.mark.parametrize("count", [1, 200])
 def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Opener, nobody: str, count: int) -> None:
-    endpoint = connect(nobody)
+    endpoint = connect(nobody, tuning=QUICK)
     started = time.monotonic()
     with pytest.raises(EndpointError, match=r"127.0.0.1:\d+/v1 is down.*no connection.*teacher.url"):
         endpoint.ask(calls(count))
@@ -139,7 +140,7 @@ def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Open
 @pytest.mark.parametrize("fault", ["unavailable", "error", "html", "reset"])
 def test_an_endpoint_that_only_fails_ends_the_batch_without_a_storm(connect: Opener, fault: str) -> None:
     with FaultServer(plan=always(fault)) as server:
-        endpoint = connect(server.url, concurrency=50)
+        endpoint = connect(server.url, concurrency=50, tuning=QUICK)
         with pytest.raises(EndpointError, match="is down"):
             endpoint.ask(calls(500))
         assert len(server.seen) <= 40
@@ -147,7 +148,7 @@ def test_an_endpoint_that_only_fails_ends_the_batch_without_a_storm(connect: Ope
 
 def test_an_endpoint_that_goes_down_in_the_middle_keeps_what_was_answered_and_ends(connect: Opener) -> None:
     with FaultServer(plan=lambda n, _: "" if n < 100 else "unavailable", latency=0.01) as server:
-        endpoint = connect(server.url, concurrency=50)
+        endpoint = connect(server.url, concurrency=50, tuning=QUICK)
         with pytest.raises(EndpointError, match="is down"):
             endpoint.ask(calls(1000))
         assert len(server.seen) <= 100 + 50 + 40

@@ -45,7 +45,9 @@ def test_the_key_is_in_no_log_ledger_error_reply_or_repr(
     said: list[str] = []
     told = ""
     with FaultServer(plan=plan, answer=repeat_the_key, retry_after="0.02", drip_seconds=0.02) as server:  # type: ignore[arg-type]
-        endpoint = connect(server.url, key_env="CANARY_KEY", log=said.append, deadline_seconds=0.3, api="auto", answers="auto", attempts=4)
+        endpoint = connect(
+            server.url, key_env="CANARY_KEY", log=said.append, deadline_seconds=0.3, api="auto", answers="auto", attempts=4, tuning=QUICK
+        )
         try:
             told = "".join(reply.model_dump_json() for reply in endpoint.ask(calls(40, user=f"the key is {canary}")))
         except EndpointError as error:
