@@ -330,11 +330,14 @@ def as_pairs(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(value.alias(name) for name, value in new.items() if name not in table.columns).select(QA_SCHEMA.names())
 
 
+UNKNOWN = "unknown"
+"""Split, answer kind and kind of training row of questions that nobody can answer (S12)."""
+
 PROBE_SCHEMA = pl.Schema(
     {
         "probe_id": pl.String,
-        "split": pl.String,  # probe | guard | neighbour | earlier
-        "fact_id": pl.String,  # for guards: the file's own id
+        "split": pl.String,  # probe | guard | neighbour | earlier | unknown
+        "fact_id": pl.String,  # for guards: the file's own id; for unknown ones `ids.unknown_id`, which no fact has
         "fact_group": pl.String,
         "topic_id": pl.String,
         "topic": pl.String,
@@ -346,11 +349,11 @@ PROBE_SCHEMA = pl.Schema(
         "category": pl.String,
         "difficulty": pl.String,
         "template": pl.String,
-        "qa_id": pl.String,  # the accepted pair row it came from; "" for guards
+        "qa_id": pl.String,  # the accepted pair row it came from, or was made from; "" for guards
         "chunk_id": pl.String,
         "url": pl.String,
         "iteration": pl.Int32,  # the iteration whose facts it asks for; -1 for guards
-        "overlap": pl.Float64,  # word overlap with the nearest training row, 0..1; null for guards
+        "overlap": pl.Float64,  # word overlap with the nearest training row, 0..1; null for guards and unknown ones
     }
 )
 """Evaluation questions; none is ever trained on (E1, S8)."""
@@ -419,9 +422,9 @@ PREFERENCE_SCHEMA = pl.Schema(
 
 TRAIN_ROW_SCHEMA = pl.Schema(
     {
-        "row_id": pl.String,  # qa_id, or the replay prompt's id
-        "kind": pl.String,  # fact | rehearsal | replay
-        "fact_id": pl.String,  # "" for replay
+        "row_id": pl.String,  # qa_id, `ids.unknown_id` of the pair it was made from, or the replay prompt's id
+        "kind": pl.String,  # fact | rehearsal | unknown | replay
+        "fact_id": pl.String,  # "" for replay and unknown, which teach no fact
         "prompt": pl.String,
         "completion": pl.String,
     }
@@ -433,7 +436,7 @@ SCOREBOARD_SCHEMA = pl.Schema(
         "domain": pl.String,
         "iteration": pl.Int32,
         "system": pl.String,  # base | rag | previous | sft | dpo | current
-        "split": pl.String,  # probe | guard | neighbour | earlier | exam | exam_paraphrase
+        "split": pl.String,  # probe | guard | neighbour | earlier | unknown | exam | exam_paraphrase
         "n": pl.Int64,
         "correct": pl.Int64,
         "partial": pl.Int64,

@@ -13,11 +13,12 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
 from alas_assets.evaluation.agreement import HUMAN, MIN_COMPARED, TOGETHER, agreement, confusion, disagreements, ratings, said, too_low
 from alas_assets.evaluation.answers import ask_all, grade_answers, unsettled
+from alas_assets.evaluation.declining import declining
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
 from alas_assets.evaluation.scoreboard import breakdown, score_rows
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import ANSWER_SCHEMA, RULES, AdapterRef, GateDecision, Seed, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, RULES, UNKNOWN, AdapterRef, GateDecision, Seed, as_pairs
 from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.review.answers import human_labels
 from alas_assets.students.answering import Decoding
@@ -53,7 +54,7 @@ def graded(step: Step, asked: pl.DataFrame, *answers: pl.DataFrame) -> Made[pl.D
     Where a judgement or a generation failed the step is done again next time, and asks only about that (E7).
     """
     verdicts = step.alas.verdicts(step.domain)
-    rule_splits = step.domain.teacher.rule_splits
+    rule_splits = (*step.domain.teacher.rule_splits, UNKNOWN)  # whether an answer declines needs no judge
     table = grade_answers(asked, pl.concat(answers), step.teacher, by_rule=rule_splits, verdicts=verdicts)
     return Made(table.with_columns(pl.lit(step.cell.number, pl.Int32).alias("iteration")), final=unsettled(table).is_empty())
 
@@ -90,6 +91,7 @@ def describe_answers(step: Step) -> Any:
             "failed": answers.filter(pl.col("label") == "failed").height,
             "scores": show.table(scores, ["system", "split", "n", "correct", "partial", "accuracy", "ci_low", "ci_high"], rows=30),
             "error_types": show.counts(errors, "error_type"),
+            **describe_declining(answers),
             **describe_judges(answers, human),
             **teacher_costs(step, "judge"),
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
@@ -101,6 +103,13 @@ def describe_answers(step: Step) -> Any:
         }
 
     return describe
+
+
+def describe_declining(answers: pl.DataFrame) -> dict[str, Any]:
+    """Return how often systems decline where nobody can answer, and where the pages do (S12); nothing where no such question was asked."""
+    if answers.filter(pl.col("split") == UNKNOWN).is_empty():
+        return {}
+    return {"declined": show.table(declining(answers), rows=20)}
 
 
 def describe_judges(answers: pl.DataFrame, human: Mapping[str, str]) -> dict[str, Any]:

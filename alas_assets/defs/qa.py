@@ -13,7 +13,8 @@ from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import grade_answers
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, Curriculum, Seed, as_pairs
+from alas_assets.provenance.store import Cell
+from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
 from alas_assets.students.tokens import TokenCounter
@@ -23,9 +24,10 @@ from alas_assets.synthesis.known import known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
-from alas_assets.synthesis.questions import GuardQuestion, read_guards, read_replay
+from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt, read_guards, read_replay
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
+from alas_assets.synthesis.unknowns import Known, known_texts, unknown_probes, unknown_rows
 from alas_assets.synthesis.writing import studied, write_drafts
 from alas_assets.teachers.opening import decides
 
@@ -40,6 +42,11 @@ def guards_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
 def neighbours_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
     """Read the domain's neighbouring questions; none where the domain names no file."""
     return read_guards(alas.settings.data / "guards" / domain.neighbour_file) if domain.neighbour_file else []
+
+
+def replay_of(alas: Alas, domain: Domain) -> list[ReplayPrompt]:
+    """Read the domain's replay prompts."""
+    return read_replay(alas.settings.data / "replay" / domain.replay_file)
 
 
 def _file_version(alas: Alas, name: str) -> str:
@@ -64,6 +71,42 @@ def standing_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
     taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
     return frozenset(taught) - retired_facts(alas, seed, documents)
+
+
+def _known(alas: Alas, cell: Cell, domain: Domain, seed: Seed, pairs: pl.DataFrame) -> Known:
+    """Gather all that the domain has read and asked; the exam, which nothing in the loop reads, is not among it (S12, E8)."""
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    return known_texts(chunks_of(alas, cell), [pairs, *earlier], guards, replay_of(alas, domain))
+
+
+def unanswerable_rows(alas: Alas, cell: Cell, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the unanswerable questions that training may draw from; none where the domain sets no share (S12)."""
+    domain = alas.domain(cell.domain)
+    if not domain.thresholds.unknown_share:
+        return TRAIN_ROW_SCHEMA.to_frame()
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    return unknown_rows(pairs, _known(alas, cell, domain, seed, pairs), guards, seed=domain.seed)
+
+
+def unanswerable_probes(alas: Alas, cell: Cell, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the unanswerable questions to ask; none where the domain does not ask for them (S12, E5)."""
+    domain = alas.domain(cell.domain)
+    if not domain.thresholds.asks_unknown:
+        return PROBE_SCHEMA.to_frame()
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    apart = [*(guard.question for guard in guards), *(prompt.prompt for prompt in replay_of(alas, domain))]
+    known = _known(alas, cell, domain, seed, pairs)
+    rows = unknown_rows(pairs, known, guards, seed=domain.seed)  # whatever the share: with and without, the same is asked
+    return unknown_probes(pairs, known, rows, apart, iteration=cell.number, seed=domain.seed)
+
+
+def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
+    """Return what unanswerable questions depend on beyond the inputs; nothing where there are none, so that nothing is done again (O4)."""
+    if not domain.thresholds.asks_unknown:
+        return {}
+    files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
+    return {"unknown": {"files": [*files, file_hash(alas.settings.data / "replay" / domain.replay_file)], "seed": domain.seed}}
 
 
 @loop_asset("3", kinds={"parquet"})
@@ -183,10 +226,11 @@ def probes(
             raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
         earlier = earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes")
         retired = retired_facts(alas, curriculum_seed, documents)
-        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number, retired_facts=retired))
+        unknown = unanswerable_probes(alas, step.cell, curriculum_seed, qa_pairs)
+        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number, retired_facts=retired, unknown=unknown))
 
     def describe(table: pl.DataFrame) -> dict[str, object]:
-        own = table.filter(pl.col("split") == "probe")
+        own, unknown = (table.filter(pl.col("split") == split) for split in ("probe", UNKNOWN))
         overlap = median_overlap(table)
         return {
             "probes": own.height,
@@ -196,9 +240,11 @@ def probes(
             "dagster/row_count": table.height,
             "dagster/column_schema": show.column_schema(PROBE_SCHEMA),
             "sample": show.table(own, ["question", "answer", "template", "overlap", "url"]),
+            **({"sample_unknown": show.table(unknown, ["question", "answer", "template"])} if unknown.height else {}),
         }
 
-    settings = {"guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]}
+    guard_files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
+    settings = {"guards": guard_files, **unknown_settings(alas, domain)}
     return step.run(pl.DataFrame, make, describe, settings=settings)
 
 
@@ -218,11 +264,13 @@ def no_leaks(
     documents: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Stop the cell before it trains on what it is going to be asked."""
-    domain = alas.domain(cell_of(context.partition_key).domain)
+    cell = cell_of(context.partition_key)
+    domain = alas.domain(cell.domain)
     earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
-    replay = read_replay(alas.settings.data / "replay" / domain.replay_file)
+    unknown = unanswerable_rows(alas, cell, curriculum_seed, qa_pairs)
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
-    rows = at_risk(qa_pairs, earlier, replay, guards, retired_facts(alas, curriculum_seed, documents))
+    retired = retired_facts(alas, curriculum_seed, documents)
+    rows = at_risk(qa_pairs, earlier, replay_of(alas, domain), guards, retired, unknown)
     leaks = find_leaks(probes, rows)
     words = "; ".join(f"{leak.question!r} {leak.kind}: {leak.prompt!r}" for leak in leaks[:3])
     return dg.AssetCheckResult(

@@ -12,16 +12,16 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.judging import answers_of, graded, judge_settings
-from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, retired_facts
+from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, replay_of, retired_facts, unanswerable_rows, unknown_settings
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import write_atomic
-from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, AdapterRef, Seed
+from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, UNKNOWN, AdapterRef, Seed
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
-from alas_assets.synthesis.questions import ReplayPrompt, read_replay
+from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import build_rows, rows_hash
 from alas_assets.teachers.opening import decides
@@ -32,7 +32,7 @@ def replayed(step: Step, taught: pl.DataFrame, needed: int, seed: int) -> list[t
     """Return replay prompts with the base student's own answers; each answer is generated once and kept (T2)."""
     alas, domain = step.alas, step.domain
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
-    usable = usable_replay(read_replay(alas.settings.data / "replay" / domain.replay_file), guards)
+    usable = usable_replay(replay_of(alas, domain), guards)
     spare = 8  # some answers come out empty and are left out
     centre = mean_vector(alas.embed(domain, taught["question"].to_list()))
     chosen = draw_replay(usable, alas.embed(domain, [prompt.prompt for prompt in usable]), centre, needed + spare, seed)
@@ -126,6 +126,19 @@ def untrained(kind: Literal["sft", "dpo"], adapter_hash: str, base_hash: str, pr
     )
 
 
+def describe_unknown(step: Step, ref: AdapterRef) -> dict[str, Any]:
+    """Return how many of the exact training rows teach to decline, as a share of the rows of facts, beside what was asked for (S12)."""
+    rows = pl.read_parquet(step.store.root / "rows" / f"sft-{ref.rows_hash}.parquet")
+    unknown = rows.filter(pl.col("kind") == UNKNOWN)
+    facts = rows.filter(pl.col("kind").is_in(["fact", "rehearsal"])).height
+    return {
+        "unknown_rows": unknown.height,
+        "unknown_share": round(unknown.height / facts, 4) if facts else 0.0,
+        "unknown_share_wanted": step.domain.thresholds.unknown_share,
+        "sample_unknown": show.table(unknown.unique("row_id", maintain_order=True), ["prompt", "completion", "row_id"]),
+    }
+
+
 def describe_adapter(step: Step) -> Any:
     """Return how an adapter is shown: what it learned from, how the loss went, where it lies."""
 
@@ -150,6 +163,7 @@ def describe_adapter(step: Step) -> Any:
                 "loss": show.picture(loss_png(ref.loss_history), f"training loss of {step.cell}"),
                 "manifest": dg.MetadataValue.url(manifest_link(ref.adapter_hash)),
                 "folder": dg.MetadataValue.path(str(step.store.adapters / ref.adapter_hash)),
+                **(describe_unknown(step, ref) if ref.kind == "sft" and step.domain.thresholds.unknown_share else {}),
             }
         return shown
 
@@ -191,6 +205,8 @@ def sft_adapter(
             word_dropout=recipe.word_dropout,
             batch_size=recipe.batch_size,
             retired_facts=retired_facts(alas, curriculum_seed, documents),
+            unknown=unanswerable_rows(alas, step.cell, curriculum_seed, qa_pairs),
+            unknown_share=domain.thresholds.unknown_share,
         )
         taught = build([], replay_share=0.0).height
         least = recipe.min_steps * recipe.batch_size * (1 - recipe.replay_share)
@@ -218,6 +234,8 @@ def sft_adapter(
         "replay": file_hash(alas.settings.data / "replay" / domain.replay_file),
         "seed": domain.seed,
     }
+    if domain.thresholds.unknown_share:
+        settings |= {"unknown_share": domain.thresholds.unknown_share, **unknown_settings(alas, domain)}
     return step.run(AdapterRef, make, describe_adapter(step), settings=settings)
 
 

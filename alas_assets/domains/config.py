@@ -344,6 +344,23 @@ class Thresholds(_Section):
     gamma: float = Field(default=0.01, ge=0, description="least gain that promotes")
     rho: float = Field(default=0.10, ge=0, le=1, description="most a guard set may fall")
     beta: float = Field(default=0.1, gt=0, description="DPO's beta")
+    unknown_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.25,
+        description="training rows that ask about an invented name and answer that nobody knows, as a share of the rows of facts (S12). "
+        "0 until it is measured what they cost in facts",
+    )
+    ask_unknown: bool = Field(
+        default=False,
+        description="ask every system questions that nobody can answer (split `unknown`), also where none is trained on; always done with "
+        "an unknown_share above 0. They count neither into the gate nor into the accuracy",
+    )
+
+    @property
+    def asks_unknown(self) -> bool:
+        """Whether unanswerable questions are asked (S12)."""
+        return self.ask_unknown or self.unknown_share > 0
 
 
 class Mix(_Section):

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+from alas_assets.records import UNKNOWN
 from alas_assets.teachers.protocol import Grade, GradeRequest
 
 SPARE_WORDS = 40
@@ -40,6 +41,24 @@ _NO_ANSWER = re.compile(
     r"^(?:(?:i am|i'm|sorry)[ ,]*)*"
     r"(?:i (?:do not|don't|cannot|can't) (?:know|say|tell|answer)|unknown|not sure|unsure|no idea|no answer|n/a)\b"
 )
+_DECLINES = re.compile(
+    r"\b(?:i|we) (?:do not|don't|cannot|can't|could not|couldn't) (?:\w+ )?(?:know|say|tell|answer|find|determine|provide|have)\b"
+    r"|\b(?:i am|i'm|we are|we're) (?:not (?:sure|certain|aware|familiar|able)|unsure|unaware|unable)\b"
+    r"|^(?:unknown|not (?:sure|known)|unsure|no idea|no answer|n/a)\b"
+    r"|\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b|\b(?:is|was) not (?:known|documented|mentioned|listed|real)\b"
+    r"|\bno (?:such|information|record|mention)\b"
+)
+"""An answer that declines: it does not know, or says that what is asked about does not exist (S12)."""
+_PIECE_END = re.compile(r"[,;\n]|[.!?:](?=\s|$)|\b(?:but|however|so|it's|it (?:is|was))\b")
+_POINTS_ELSEWHERE = re.compile(r"^(?:please|could you|can you|would you|you (?:can|may|could|should)|if you)\b")
+_DECLINING_WORDS = frozenset(
+    "i i'm you me my we sorry unfortunately afraid apologize apologise know known say tell answer find determine provide have information "
+    "details sure certain aware familiar able unable unsure unaware not don't doesn't cannot can't couldn't no any such exact specific "
+    "enough about question record mention exist exists documented mentioned listed real called named name thing anything unknown idea "
+    "n a am one ai language model".split()
+)
+_MORE_DECLINING_WORDS = 3
+"""Other words that a piece which declines may have ("in my training data"); a claim about the matter takes more, or a name."""
 _NUMBER_WORDS = {
     word: str(number)
     for number, word in enumerate(
@@ -337,9 +356,12 @@ def grade(request: GradeRequest) -> Grade:
     An answer is *correct* when the gold answer or an alias occurs in it as whole tokens, is not denied, and nothing of
     the same kind is named beside it: no rival, and for versions, PEPs, CVEs, issues and dates no other value that the
     question does not hold. It is *partial* with a token F1 of at least 0.5, or when it is a part of a gold answer of
-    several words and names no other number. A probe without a gold answer is *failed*, never right or wrong.
+    several words and names no other number. A probe without a gold answer is *failed*, never right or wrong. A question that
+    nobody can answer (kind `unknown`) is answered right by declining, and by nothing else.
     """
     kind = request.answer_kind
+    if kind == UNKNOWN:
+        return _grade_unknown(request)
     forms = [form for form in dict.fromkeys([request.gold, *request.aliases]) if _sequence(form, kind) or normalise(form).split()]
     if not forms:
         return Grade(label="failed", explanation="the probe has no gold answer to compare with")
@@ -380,6 +402,35 @@ def grade(request: GradeRequest) -> Grade:
             label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
         )
     return Grade(label="correct", explanation="holds the gold answer")
+
+
+def _grade_unknown(request: GradeRequest) -> Grade:
+    if not normalise(request.answer).split():
+        return Grade(label="incorrect", error_type="omission", explanation="the answer is empty")
+    if declines(request.answer, request.question):
+        return Grade(label="correct", explanation="says that it does not know, or that there is no such thing")
+    return Grade(label="incorrect", error_type="misinterpretation", explanation="gives an answer where nobody can know one")
+
+
+def declines(answer: str, question: str) -> bool:
+    """Tell whether an answer only declines: it says that it does not know or that there is no such thing, and claims nothing else.
+
+    Apologies, repetitions of the question and pointers elsewhere may stand beside; a number or a name that the question does not hold,
+    or a further statement ("I do not know. It is the depth argument."), is an answer.
+    """
+    asked = frozenset(words(question))
+    pieces = [piece.strip(" `'\"*()") for piece in _PIECE_END.split(normalise(answer))]
+    found = False
+    for piece in filter(None, pieces):
+        declining = _DECLINES.search(piece) is not None
+        foreign = content_words(piece) - asked - _DECLINING_WORDS
+        if any(any(c.isdigit() or c in "._" for c in word) for word in foreign):
+            return False
+        if declining:
+            found = True
+        if len(foreign) > (_MORE_DECLINING_WORDS if declining else 0) and not _POINTS_ELSEWHERE.match(piece):
+            return False
+    return found
 
 
 def _widest(hits: list[_Found]) -> list[_Found]:

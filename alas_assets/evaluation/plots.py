@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from alas_assets.records import TopicScore
+from alas_assets.records import UNKNOWN, TopicScore
 
 SYSTEMS = ("base", "rag", "previous", "sft", "dpo", "current")
 
@@ -22,7 +22,7 @@ def accuracy_png(scores: pl.DataFrame) -> bytes:
     """Return bars of accuracy with 95 % intervals: one panel a split, one group an iteration, one bar a system."""
     from matplotlib.figure import Figure
 
-    splits = [s for s in ("probe", "earlier", "guard", "neighbour", "exam") if s in scores["split"].unique()]
+    splits = [s for s in ("probe", "earlier", "guard", "neighbour", UNKNOWN, "exam") if s in scores["split"].unique()]
     figure = Figure(figsize=(3.1 * max(len(splits), 1), 3.0))
     panels = figure.subplots(1, max(len(splits), 1), sharey=True, squeeze=False)[0]
     for panel, split in zip(panels, splits, strict=False):

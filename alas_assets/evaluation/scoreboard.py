@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import polars as pl
 
 from alas_assets.evaluation.statistics import wilson
-from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, GateDecision, as_answers
+from alas_assets.records import SCOREBOARD_SCHEMA, UNKNOWN, AdapterRef, GateDecision, as_answers
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 SYSTEMS = ("base", "rag", "previous", "sft", "dpo", "current")
-SPLITS = ("probe", "guard", "neighbour", "earlier", "exam", "exam_paraphrase")
+SPLITS = ("probe", "guard", "neighbour", "earlier", UNKNOWN, "exam", "exam_paraphrase")
 RATE_SCHEMA = pl.Schema(
     {"n": pl.Int64, "correct": pl.Int64, "partial": pl.Int64, "accuracy": pl.Float64, "ci_low": pl.Float64, "ci_high": pl.Float64}
 )
@@ -193,6 +193,7 @@ def summary(rows: pl.DataFrame, with_a_pair: pl.DataFrame) -> list[str]:
         "held-out questions about all facts taught": (newest, ("probe", "earlier")),
         "general questions": (newest, ("guard",)),
         "questions on neighbouring topics": (newest, ("neighbour",)),
+        "questions that nobody can answer, declined": (newest, (UNKNOWN,)),
         "exam questions, whether taught or not": (newest, ("exam",)),
         "exam questions whose fact has an accepted pair": (with_a_pair, ("exam",)),
         "the same, asked in other words": (with_a_pair, ("exam_paraphrase",)),

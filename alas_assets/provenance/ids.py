@@ -80,6 +80,16 @@ def probe_id(fact: str, question: str) -> str:
     return short_id("probe", fact, fold(question))
 
 
+def unknown_id(pair: str, variant: int) -> str:
+    """Return the id of an unanswerable question; it names the pair that it was made from, and no fact (S12)."""
+    return f"unknown-{pair}-{variant}"
+
+
+def pair_of_unknown(unknown: str) -> str:
+    """Return the id of the pair that an unanswerable question was made from."""
+    return unknown.removeprefix("unknown-").rpartition("-")[0]
+
+
 def answer_id(probe: str, system: str, base_hash: str, adapter_hash: str | None, context_hash: str | None, decoding: dict[str, Any]) -> str:
     """Return an answer's id; everything that could change the answer is in it."""
     return short_id("answer", probe, system, base_hash, adapter_hash or "none", context_hash or "none", canonical_json(decoding))

@@ -11,9 +11,9 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from alas_assets.provenance.ids import fold
+from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
-from alas_assets.records import AdapterRef, Record, as_answers, as_pairs
+from alas_assets.records import UNKNOWN, AdapterRef, Record, as_answers, as_pairs
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
@@ -216,7 +216,12 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
     fact = answer["fact_id"]
     rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ("probe", "earlier", "mine") else []
     note = ""
-    if not rows:
+    if answer["split"] == UNKNOWN:
+        note = (
+            f"a question that nobody can answer: a name in it is invented, it was made from pair {pair_of_unknown(fact)}, and the right "
+            "answer is not to know; no fact was taught for it"
+        )
+    elif not rows:
         note = f"a question of the split {answer['split']}: it was written outside the loop, and no page was read for it"
     return Trace(
         answer_id=answer["answer_id"],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from alas_assets.evaluation.statistics import drop_bound, fact_counts, mcnemar, paired_test, probes_to_decide
-from alas_assets.records import AdapterRef, GateDecision, GuardResult, PairedTest
+from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, GuardResult, PairedTest
 
 ALPHA = 0.05
 TOPIC_MIN = 10
@@ -386,5 +386,5 @@ def _held_words(guards: list[GuardResult]) -> str:
 
 
 def _failed_note(other: pl.DataFrame) -> str:
-    failed = other.filter(pl.col("label") == "failed").height
+    failed = other.filter((pl.col("label") == "failed") & (pl.col("split") != UNKNOWN)).height
     return f"; {failed} failed answers of what it is compared with were counted as right" if failed else ""

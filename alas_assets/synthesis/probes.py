@@ -28,6 +28,7 @@ def build_probes(
     iteration: int,
     *,
     retired_facts: Set[str] = frozenset(),
+    unknown: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return all evaluation questions of an iteration, ordered by split and id (E1).
 
@@ -38,6 +39,7 @@ def build_probes(
         earlier: Probe tables of earlier iterations, oldest first; their still valid probes become split `earlier`.
         iteration: This iteration's number.
         retired_facts: Facts that no longer hold or were taken down.
+        unknown: Unanswerable questions (`unknowns.unknown_probes`), asked in this iteration only: their names may be real later.
 
     An earlier probe is no longer valid when its fact is retired, or when a newer accepted pair or probe asks the same
     question and answers it differently. One that this iteration asks itself is listed once, as `probe`.
@@ -49,6 +51,7 @@ def build_probes(
     _add_rivals(rows, accepted)
     rows += [_from_guard(guard, "guard") for guard in guards]
     rows += [_from_guard(guard, "neighbour") for guard in neighbours]
+    rows += unknown.to_dicts() if unknown is not None else []
     return pl.DataFrame(rows, schema=PROBE_SCHEMA).sort(["split", "probe_id"])
 
 

@@ -1,4 +1,4 @@
-"""Puts together the exact rows SFT sees: new facts, rehearsal of earlier ones, replay of other skills (T2, T6).
+"""Puts together the exact rows SFT sees: new facts, rehearsal of earlier ones, replay of other skills, unknowns (T2, T6, S12).
 
 Building only. The chat template and the training itself are `training`'s.
 """
@@ -15,7 +15,7 @@ import polars as pl
 
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
-from alas_assets.records import TRAIN_ROW_SCHEMA, empty
+from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import clean, normalise
@@ -43,6 +43,8 @@ def build_rows(
     word_dropout: float = 0.0,
     batch_size: int = 1,
     rehearse_alike: bool = False,
+    unknown: pl.DataFrame | None = None,
+    unknown_share: float = 0.0,
 ) -> pl.DataFrame:
     """Return the training rows in training order (`TRAIN_ROW_SCHEMA`); equal inputs give the equal table.
 
@@ -63,16 +65,21 @@ def build_rows(
             has seen a question with holes leans on its content, not on its frame.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
+        unknown: Unanswerable questions to draw from (`unknowns.unknown_rows`).
+        unknown_share: Rows that teach to decline, as a share of the rows of facts and rehearsal (S12); over all passes, so that few
+            facts get theirs too. Each pass takes the next ones. Where there is none to draw from, none is taught.
 
     Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
     repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
 
     Raises:
-        ValueError: The share is not in [0, 1).
+        ValueError: A share is not in [0, 1).
         ReplayError: The share is above 0 and no usable prompt is left.
     """
     if not 0 <= replay_share < 1:
         raise ValueError(f"replay_share is {replay_share}; it must be at least 0 and under 1")
+    if not 0 <= unknown_share < 1:
+        raise ValueError(f"unknown_share is {unknown_share}; it must be at least 0 and under 1")
     new = [_fact_row(row, "fact") for row in _accepted(qa, ["train"]).iter_rows(named=True)]
     if not new:
         return empty(TRAIN_ROW_SCHEMA)
@@ -81,11 +88,14 @@ def build_rows(
     if rehearse_alike and earlier and rehearsal_per_fact is not None:
         rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
         earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
-    wanted = round((len(new) + len(_rehearsal(earlier, rehearsal_per_fact, seed, 0))) * replay_share / (1 - replay_share))
+    taught_rows = len(new) + len(_rehearsal(earlier, rehearsal_per_fact, seed, 0))
+    declined = _unknowns(unknown, taught_rows * unknown_share, passes, seed)
+    wanted = round((taught_rows + len(declined) / passes) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
     rows: list[dict[str, str]] = []
     for turn in range(passes):
-        taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn), seed, f"order {turn}")
+        share = declined[turn * len(declined) // passes : (turn + 1) * len(declined) // passes]
+        taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn) + share, seed, f"order {turn}")
         facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
@@ -97,14 +107,17 @@ def at_risk(
     replay: Sequence[ReplayPrompt],
     guards: Sequence[GuardQuestion],
     retired_facts: Set[str] = frozenset(),
+    unknown: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return everything that training could see, for the leak check before anything is trained (`TRAIN_ROW_SCHEMA`, S8).
 
-    Accepted train and mine rows (DPO trains on those), all rehearsal, and the replay prompts, as yet without answers.
+    Accepted train and mine rows (DPO trains on those), all rehearsal, the replay prompts, as yet without answers, and all unanswerable
+    questions that may be drawn.
     """
     rows = [_fact_row(row, "fact") for row in _accepted(qa, ["train", "mine"]).iter_rows(named=True)]
     rows += [_fact_row(row, "rehearsal") for row in _earlier_rows(qa, earlier_qa, retired_facts)]
     rows += [_replay_row(prompt, "") for prompt in usable_replay(replay, guards)]
+    rows += unknown.to_dicts() if unknown is not None else []
     return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
 
 
@@ -163,6 +176,16 @@ def _rehearsal(facts: list[list[dict[str, str]]], per_fact: int | None, seed: in
     return chosen
 
 
+def _unknowns(unknown: pl.DataFrame | None, per_pass: float, passes: int, seed: int) -> list[dict[str, str]]:
+    """Return the rows that teach to decline, in the order in which the passes take them; whole rounds before one is used again."""
+    wanted = round(per_pass * passes)
+    if unknown is None or unknown.is_empty() or not wanted:
+        return []
+    rows = unknown.to_dicts()
+    rounds = ceil(wanted / len(rows))
+    return [row for turn in range(rounds) for row in _shuffled(rows, seed, f"unknown {turn}")][:wanted]
+
+
 def _replay(
     replay: Sequence[tuple[ReplayPrompt, str]], guards: Sequence[GuardQuestion], wanted: int, share: float, seed: int
 ) -> list[dict[str, str]]:
@@ -206,9 +229,9 @@ def _of_like_length(rows: list[dict[str, str]], batch_size: int, seed: int) -> l
 
 
 def _with_holes(row: dict[str, str], chance: float, draw_id: str) -> dict[str, str]:
-    """Leave words out of half of the prompts; the gap of a cloze and at least three words stay."""
+    """Leave words out of half of the prompts that teach a fact; the gap of a cloze and at least three words stay."""
     draw = random.Random(ids.short_id("holes", draw_id, row["row_id"]))  # noqa: S311 - a repeatable draw, no secret
-    if not chance or draw.random() < 0.5:
+    if not chance or row["kind"] == UNKNOWN or draw.random() < 0.5:  # without its invented name it would be a fact's question
         return row
     kept = [word for word in row["prompt"].split(" ") if GAP in word or draw.random() >= chance]
     return {**row, "prompt": " ".join(kept)} if len(kept) >= 3 else row

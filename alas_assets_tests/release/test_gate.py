@@ -305,3 +305,11 @@ def test_a_clear_gain_is_found_in_most_trials() -> None:
         base: list[bool | str] = [chance.random() < 0.2 for _ in range(NEW)] + [True] * GUARD
         promoted += first(sft_right=sft, base_right=base, seed=trial).verdict == "promote"
     assert promoted >= 48
+
+
+@settings(max_examples=20)
+@given(st.integers(0, NEW), st.lists(st.sampled_from([True, False, "failed"]), min_size=20, max_size=20))
+def test_unanswerable_questions_decide_nothing_however_they_are_answered(new: int, unknown: list[bool | str]) -> None:
+    asked = probes(*many(NEW), *many(GUARD, "guard"), *many(len(unknown), "unknown"))
+    with_unknown = first(asked=asked, sft_right=right(new) + unknown, base_right=right(2) + unknown[::-1])
+    assert with_unknown == first(sft_right=right(new))

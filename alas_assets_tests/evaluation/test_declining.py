@@ -1,0 +1,92 @@
+"""When an answer declines, how that is graded, and how often it is counted."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alas_assets.evaluation.declining import DECLINING_SCHEMA, declining
+from alas_assets.evaluation.grading import declines, grade
+from alas_assets.evaluation.scoreboard import score_rows, summary
+from alas_assets.planning.convergence import STILL_VALID
+from alas_assets.records import ANSWER_SCHEMA, UNKNOWN
+from alas_assets.synthesis.unknowns import DECLINED
+from alas_assets.teachers.protocol import GradeRequest
+
+QUESTION = "In Quill 4, which argument does the velto() function now accept?"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        DECLINED,
+        "i don't know",
+        "I’m sorry, but I don’t have any information about velto().",
+        "As an AI language model, I cannot answer this. Please consult the documentation.",
+        "I do not know which argument the velto() function accepts.",
+        "velto() does not exist in Quill 4.",
+        "There is no such function.",
+        "Unknown",
+        "I'm not sure.",
+    ],
+)
+def test_what_only_declines_is_right(answer: str) -> None:
+    assert grade(GradeRequest(question=QUESTION, gold=DECLINED, answer_kind=UNKNOWN, answer=answer)).label == "correct"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "depth",
+        "The `depth` argument.",
+        "I do not know. It is the depth argument.",
+        "I do not know, but it is PEP 810.",
+        "I don't know, hurry",
+        "I do not know 3.15",
+        "I'm not sure, but I think it accepts the hurry argument",
+        "In Quill 4, the velto() function now accepts the argument.",
+        "The velto() function does not have any arguments that accept the `path` parameter.",
+        "It accepts any information about sheets.",
+    ],
+)
+def test_what_gives_an_answer_is_wrong_even_behind_an_apology(answer: str) -> None:
+    assert grade(GradeRequest(question=QUESTION, gold=DECLINED, answer_kind=UNKNOWN, answer=answer)).label == "incorrect"
+
+
+@given(st.text(), st.text())
+def test_any_text_is_graded(answer: str, question: str) -> None:
+    right = grade(GradeRequest(question=question, gold=DECLINED, answer_kind=UNKNOWN, answer=answer)).label == "correct"
+    assert right == declines(answer, question)
+
+
+def answers() -> pl.DataFrame:
+    said = [
+        ("unknown", DECLINED, "correct"),
+        ("unknown", "depth", "incorrect"),
+        ("probe", DECLINED, "incorrect"),
+        ("probe", "depth", "correct"),
+    ]
+    rows = [
+        {"answer_id": str(i), "probe_id": str(i), "system": "sft", "split": split, "question": QUESTION, "answer": text, "label": label}
+        for i, (split, text, label) in enumerate(said)
+    ]
+    return pl.DataFrame(rows, schema=ANSWER_SCHEMA)
+
+
+def test_declining_is_counted_where_it_is_right_and_where_it_is_wrong() -> None:
+    table = declining(answers())
+    assert table.schema == DECLINING_SCHEMA
+    assert table.select("split", "n", "declined").rows() == [("unknown", 2, 1), ("probe", 2, 1)]
+    assert table["ci_low"][0] < 0.5 < table["ci_high"][0]
+
+
+def test_the_scoreboard_has_a_line_for_it_and_the_accuracy_of_the_loop_does_not() -> None:
+    both = pl.concat([answers(), answers().with_columns(system=pl.lit("current"))])
+    rows = score_rows("quill", 0, both)
+    assert rows.filter(pl.col("system") == "sft").select("split", "n", "correct").rows() == [("probe", 2, 1), ("unknown", 2, 1)]
+    lines = summary(rows, rows.clear())
+    assert any("nobody can answer" in line and line.strip().startswith("2 ") for line in lines)
+    assert UNKNOWN not in STILL_VALID
