@@ -234,6 +234,7 @@ class Endpoint:
         self._not_before = 0.0
         self._batches = threading.Lock()
         self._cap.check_prices((model, self._cost(model)) for model in dict.fromkeys(_models(settings)))
+        self._price_earlier_calls()
 
     def __repr__(self) -> str:
         return f"Endpoint({self.endpoint!r}, model={self.settings.model!r})"
@@ -292,6 +293,12 @@ class Endpoint:
         if model not in self._costs:
             self._costs[model] = cost_of(model, self.url, self.settings.prices, self.progress.currency)
         return self._costs[model]
+
+    def _price_earlier_calls(self) -> None:
+        """Let calls that were paid for before their price was stated count against the cap too."""
+        for model in dict.fromkeys(_models(self.settings)):
+            if (cost := self._cost(model)) is not None and self.ledger.path.exists():
+                self.ledger.price(self.cell, model, cost)
 
     @property
     def _is_healthy(self) -> bool:

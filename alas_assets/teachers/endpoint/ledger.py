@@ -367,6 +367,19 @@ class Ledger:
         with self._reading() as connection:
             return _spent(connection, cell)
 
+    def price(self, cell: tuple[str, int], model: str, cost: Callable[[int, int], float]) -> int:
+        """Give a cell's calls of a model the price that was unknown when they were paid for, and return how many had none."""
+        with self._transaction() as connection:
+            rows = connection.execute(
+                "SELECT key, prompt_tokens, completion_tokens FROM calls WHERE domain=? AND iteration=? AND model=? AND money IS NULL",
+                (*cell, model),
+            ).fetchall()
+            for key, sent, received in rows:
+                money = cost(sent, received)
+                connection.execute("UPDATE calls SET money=? WHERE key=?", (money, key))
+                _spend(connection, *cell, Spent(money=money))
+        return len(rows)
+
     def reserve(
         self, cell: tuple[str, int], tokens: int, money: float, fits: Callable[[Spent, int, float], bool]
     ) -> tuple[int | None, bool]:

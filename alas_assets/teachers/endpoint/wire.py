@@ -285,7 +285,8 @@ def _read_responses(found: dict[str, Any]) -> Answer:
 def _text(value: Any) -> str:
     if isinstance(value, list):  # some servers send the content in parts
         return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
-    return value if isinstance(value, str) else ""
+    # half a surrogate pair is valid JSON and no text: no file and no table takes it
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
 
 
 def _count(usage: Any, name: str) -> int | None:

@@ -234,3 +234,11 @@ def test_two_runs_give_identical_replies_whatever_the_order_of_answers(connect: 
         first = connect(server.url, ledger="a", concurrency=20).ask(calls(50))
         second = connect(server.url, ledger="b", concurrency=3).ask(calls(50))
     assert first == second
+
+
+def test_half_a_surrogate_pair_in_an_answer_is_stored_as_a_question_mark(connect: Opener) -> None:
+    with FaultServer(answer=lambda _: "half \ud800 a pair") as server:
+        (reply,) = connect(server.url).ask(calls(1))
+        assert reply.text == "half ? a pair"
+        (again,) = connect(server.url).ask(calls(1))
+        assert (again.text, again.replayed) == (reply.text, True)

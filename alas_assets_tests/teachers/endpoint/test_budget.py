@@ -202,3 +202,17 @@ def test_the_questions_of_the_batch_are_those_that_were_sent(connect: Opener) ->
     with FaultServer() as server:
         connect(server.url, budget=Budget(tokens=10**9)).ask(calls(20))
         assert {user_text(s.body) for s in server.asked} == {f"question number {n}" for n in range(20)}
+
+
+def test_calls_that_were_paid_before_their_price_was_stated_count_against_the_cap_in_money(connect: Opener) -> None:
+    with FaultServer() as server:
+        connect(server.url).ask(calls(20))
+        assert connect(server.url).ledger.spent(CELL).money == 0.0
+        endpoint = connect(server.url, budget=Budget(money=0.01), prices=PRICES)
+        spent = endpoint.ledger.spent(CELL).money
+        assert spent > 0.01
+        with pytest.raises(BudgetSpentError, match=r"budget\.money"):
+            endpoint.ask(calls(21))
+        (line,) = endpoint.ledger.totals(CELL)
+        assert (line.unpriced, round(line.money, 9)) == (0, round(spent, 9))
+        assert connect(server.url, budget=Budget(money=0.01), prices=PRICES).ledger.spent(CELL).money == spent
