@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.teachers.llm.prompts import Form
@@ -325,6 +326,15 @@ def test_every_well_formed_answer_comes_back_equal(pairs: list[dict[str, Any]], 
     assert reading.rejected == []
 
 
+_PLAIN = {"category": "factual", "difficulty": "Easy", "aliases": ["q00000<q"]}
+_CUT_ESCAPE: list[dict[str, Any]] = [
+    {"passage": 0, "question": "q00000<q", "answer": "q00000<q", "short_answer": "q000<<<q", **_PLAIN, "rationale": "q00<<<<q"}
+    | {"quote": "q000000000000<<<<<q", "phrasings": ["q000000q", "q00000<q", "q000<<<q"]},
+    {"passage": 0, "question": "q&<00000000000<<q", "answer": "q00000<q", "short_answer": "q00000<q", **_PLAIN, "aliases": []}
+    | {"rationale": "q0000<<&&q", "quote": "q000000000000000<q", "phrasings": ["q0000<<q", "q000000000000<<<<q"]},
+]
+"""With the first sign of "&amp;" cut off, "&amp;lt;" is left: an escape of an escape."""
+
 _CUTS = st.lists(
     st.tuples(
         st.floats(0, 1),
@@ -348,6 +358,7 @@ def letters(text: str) -> str:
 
 
 @settings(max_examples=300, deadline=None)
+@example(_CUT_ESCAPE, "xml", [(0.56640625, 1, "")])
 @given(_PAIRS, st.sampled_from(FORMS), _CUTS)
 def test_mangled_answers_never_raise_anything_else_nor_make_up_a_field(
     pairs: list[dict[str, Any]], form: Form, cuts: list[tuple[float, int, str]]
@@ -360,7 +371,7 @@ def test_mangled_answers_never_raise_anything_else_nor_make_up_a_field(
     said = letters(text.replace("&lt;", "").replace("&amp;", "").replace("&gt;", ""))
     for item in reading.items:
         for value in (item.question, item.short_answer, item.quote, item.answer, *item.aliases, *item.phrasings):
-            for piece in value.replace("&lt;", " ").replace("&amp;", " ").replace("&gt;", " ").split("&"):
+            for piece in re.split("&(?:lt|gt|amp);|&", value):
                 assert letters(piece) in said
 
 
