@@ -250,14 +250,17 @@ def test_the_key_is_in_no_file_of_the_store(harness: Harness, site: Site, endpoi
 
 
 def test_the_worst_teacher_there_is_ends_in_order_and_teaches_nothing_that_the_page_does_not_say(
-    harness: Harness, site: Site, tmp_path: Path
+    harness: Harness, quill_site: Site, tmp_path: Path
 ) -> None:
     student = prepare_student(EMBEDDED_STUDENT, "main", tmp_path / "models")
     with real_server(Path(student.folder), tmp_path / "server", threads=2) as served:
-        modest = ("max_tokens = 64", "page_chars = 500", "concurrency = 1", "deadline_seconds = 240", "format_attempts = 1")
-        domain(harness, site, served.url, *modest, 'answers = "lines"', model=served.model)
+        modest = ("max_tokens = 64", "concurrency = 1", "deadline_seconds = 240", "format_attempts = 1", 'answers = "lines"')
+        # short pages: each call takes this server many seconds
+        domain(harness, quill_site, served.url, *modest, model=served.model)
         path = harness.settings.home / "domains" / "ink.toml"
-        path.write_text(path.read_text(encoding="utf-8").replace("max_topics = 12", "max_topics = 1"), encoding="utf-8")
+        path.write_text(
+            path.read_text(encoding="utf-8").replace("max_topics = 12", "max_topics = 1\npairs_per_topic = 1"), encoding="utf-8"
+        )
         whole(harness.run("ink"))
     pairs = pairs_of(harness)
     assert pairs.filter(~pl.col("accepted")).height > 0
