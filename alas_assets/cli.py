@@ -21,11 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alas_assets.commands import ledger, review
-from alas_assets.commands.common import DomainKey, Home, err, out
-from alas_assets.commands.common import alas_of as _alas
-from alas_assets.commands.common import fail as _fail
-from alas_assets.commands.common import plain as _plain
-from alas_assets.commands.common import settings_at as _settings
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
 from alas_assets.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -95,15 +91,15 @@ class _Progress:
 
     def __call__(self, kind: str, line: str) -> None:
         if kind == "done":
-            out.print(f"  [green]done[/]    {_plain(line)}")
+            out.print(f"  [green]done[/]    {plain(line)}")
         elif kind == "failed":
-            out.print(f"  [red]failed[/]  {_plain(line.split(':', maxsplit=1)[0])}")  # why is said once, at the end
+            out.print(f"  [red]failed[/]  {plain(line.split(':', maxsplit=1)[0])}")  # why is said once, at the end
         elif kind == "check":
-            out.print(f"  [yellow]note[/]    {_plain(line)}")
+            out.print(f"  [yellow]note[/]    {plain(line)}")
         elif kind == "log" and not self.status:
-            out.print(f"          {_plain(line)}")
+            out.print(f"          {plain(line)}")
         if self.status and kind in ("start", "log"):
-            self.status.update(_plain(line[:150]))
+            self.status.update(plain(line[:150]))
 
 
 @contextlib.contextmanager
@@ -118,17 +114,17 @@ def _site(settings: Settings, live: bool) -> Iterator[None]:
         with running(settings):
             yield
     except ServeError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _run_one(instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, dry_run: bool = False) -> None:
     from alas_assets.defs.running import run_cell
 
-    out.print(f"[bold]iteration {cell.iteration}[/] of {cell.domain}: {_plain(cause)}")
+    out.print(f"[bold]iteration {cell.iteration}[/] of {cell.domain}: {plain(cause)}")
     with _Progress() as progress:
         outcome = run_cell(instance, settings, cell, cause=cause, on_event=progress, dry_run=dry_run)
     if not outcome.success:
-        _fail("\n".join(outcome.failures) or f"run {outcome.run_id} did not finish; see it in the UI (`make ui`)")
+        fail("\n".join(outcome.failures) or f"run {outcome.run_id} did not finish; see it in the UI (`make ui`)")
 
 
 def _score(instance: "dg.DagsterInstance", settings: Settings, domain: str) -> None:
@@ -137,7 +133,7 @@ def _score(instance: "dg.DagsterInstance", settings: Settings, domain: str) -> N
     with _Progress() as progress:
         outcome = run_scoreboard(instance, settings, domain, on_event=progress)
     if not outcome.success:
-        _fail("\n".join(outcome.failures))
+        fail("\n".join(outcome.failures))
 
 
 @app.command()
@@ -146,8 +142,8 @@ def demo(home: Home = None) -> None:
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
 
-    settings = _settings(home)
-    alas = _alas(settings, DEMO_DOMAIN)
+    settings = settings_at(home)
+    alas = alas_of(settings, DEMO_DOMAIN)
     instance = open_instance(settings)
     started = time.monotonic()
     with _site(settings, live=False):
@@ -173,15 +169,15 @@ def run(
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
 
-    settings = _settings(home)
-    alas = _alas(settings, domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     instance = open_instance(settings)
     with _site(settings, live=alas.domain(domain).sources.live):
         cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
         if closed_because(alas, cell):
             opening = next_opening(alas, instance, domain, outside_cause=f"alas run, after {cell.iteration} was closed")
             if opening.cell is None:
-                _fail(opening.reason)
+                fail(opening.reason)
             cell, cause = opening.cell, opening.reason
         for turn in range(iterations):
             _run_one(instance, settings, cell, cause, dry_run)
@@ -190,7 +186,7 @@ def run(
                 return
             opening = next_opening(alas, instance, domain)
             if opening.cell is None:
-                out.print(_plain(opening.reason))
+                out.print(plain(opening.reason))
                 break
             if turn + 1 < iterations:
                 cell, cause = opening.cell, opening.reason
@@ -204,15 +200,15 @@ def open_(domain: DomainKey, home: Home = None) -> None:
     from alas_assets.defs.births import next_opening
     from alas_assets.defs.running import open_cell, open_instance
 
-    settings = _settings(home)
-    alas = _alas(settings, domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     instance = open_instance(settings)
     opening = next_opening(alas, instance, domain)
     if opening.cell is None:
-        _fail(opening.reason)
+        fail(opening.reason)
     outcome = open_cell(instance, settings, opening.cell, cause=opening.reason, on_event=lambda *_: None)
     if not outcome.success:
-        _fail("\n".join(outcome.failures))
+        fail("\n".join(outcome.failures))
     out.print(str(opening.cell))
     err.print(f"materialise the rest in the UI (job `iteration`), or with: alas run {domain}")
 
@@ -232,8 +228,8 @@ def status(home: Home = None) -> None:
     from alas_assets.provenance.watching import watched_domains
     from alas_assets.records import RevisedCurriculum
 
-    settings = _settings(home)
-    alas = _alas(settings)
+    settings = settings_at(home)
+    alas = alas_of(settings)
     watched = watched_domains(settings.home)
     instance = open_instance(settings) if settings.dagster_home.is_dir() else None
     table = Table("domain", "newest", "current", "accuracy", "next", "as of", "watched", box=None)
@@ -271,11 +267,11 @@ def status(home: Home = None) -> None:
             notes.append(note)
     out.print(table)
     for line in notes:
-        out.print(_plain(line))
+        out.print(plain(line))
     where = "" if settings.home.is_dir() else ", which is not there yet"
     out.print(f"store {settings.home}{where}; Dagster {settings.dagster_home}")
     for line in broken:
-        err.print(f"[red]broken[/] {_plain(line)}")
+        err.print(f"[red]broken[/] {plain(line)}")
     if broken:
         raise typer.Exit(1)
 
@@ -289,14 +285,14 @@ def scoreboard(domain: DomainKey, format: Annotated[TableFormat, typer.Option("-
     """Show every iteration of a domain side by side, with intervals."""
     from alas_assets.defs.revision import domain_scoreboard
 
-    alas = _alas(_settings(home), domain)
+    alas = alas_of(settings_at(home), domain)
     if format is TableFormat.table:
         _print_scoreboard(alas, domain)
         return
     rows = domain_scoreboard(alas, domain)
     print(json.dumps(rows.to_dicts(), indent=1))
     if rows.is_empty():
-        _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
+        fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
 
 
 @app.command()
@@ -312,11 +308,11 @@ def trace(
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, trace_answer
 
-    settings = _settings(home)
+    settings = settings_at(home)
     try:
         found = trace_answer(ArtifactStore(settings.home), answer_id)
     except (TraceError, StoreError) as error:
-        _fail(str(error))
+        fail(str(error))
     print(found.model_dump_json(indent=1) if format is TextFormat.json else trace_text(found))
 
 
@@ -335,14 +331,14 @@ def exam(
     from alas_assets.provenance.store import StoreError
     from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 
-    alas = _alas(_settings(home), domain)
+    alas = alas_of(settings_at(home), domain)
     try:
         with err.status("the student sits the exam"):
             rows, taught = sit_exam(alas, domain, file)
     except ExamError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except (StoreError, EndpointError, BudgetSpentError, VerdictError) as error:
-        _fail(str(error))
+        fail(str(error))
     if format is TableFormat.json:
         print(json.dumps(rows.to_dicts(), indent=1))
     else:
@@ -358,18 +354,18 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
     from alas_assets.defs.steps import StageError
     from alas_assets.provenance.store import StoreError
 
-    settings = _settings(home)
-    alas = _alas(settings, domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     try:
         with _site(settings, live=alas.domain(domain).sources.live):
             estimated = estimate_iteration(alas, domain)
     except (StageError, StoreError) as error:
-        _fail(str(error))
+        fail(str(error))
     for name, value in estimated.figures.items():
-        out.print(f"{name:22} {_plain(str(value))}")
+        out.print(f"{name:22} {plain(str(value))}")
     _print_failures(estimated.failures)
     if not estimated.readable:
-        _fail(f"no page of {domain} could be surveyed, so nothing can be estimated; see sources in its domain file")
+        fail(f"no page of {domain} could be surveyed, so nothing can be estimated; see sources in its domain file")
 
 
 @app.command()
@@ -384,20 +380,20 @@ def ask(
     from alas_assets.provenance.store import StoreError
 
     if not question.strip():
-        _fail("the question is empty", 2)
-    alas = _alas(_settings(home), domain)
+        fail("the question is empty", 2)
+    alas = alas_of(settings_at(home), domain)
     systems = ["base", "rag", "current"] if system is AskSystem.all else [system.value]
     try:
         with err.status("loading the student"):
             replies = ask_student(alas, domain, question, systems)
     except StoreError as error:
-        _fail(str(error))
+        fail(str(error))
     for reply in replies:
-        out.print(f"[bold]{reply.system}[/]  {_plain(reply.answer or '(nothing)')}")
+        out.print(f"[bold]{reply.system}[/]  {plain(reply.answer or '(nothing)')}")
         if reply.note:
-            out.print(f"    {_plain(reply.note)}")
+            out.print(f"    {plain(reply.note)}")
         for source in reply.sources:
-            out.print(f'    {_plain(source.question)} -> {_plain(source.answer)}\n    "{_plain(source.quote)}"\n    {_plain(source.url)}')
+            out.print(f'    {plain(source.question)} -> {plain(source.answer)}\n    "{plain(source.quote)}"\n    {plain(source.url)}')
 
 
 @app.command()
@@ -420,9 +416,9 @@ def new(
 
     sources = NewSources(url or [], feed or [], folder, watch or [])
     try:
-        path = new_domain(_settings(home), domain, describe, sources)
+        path = new_domain(settings_at(home), domain, describe, sources)
     except DomainError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     out.print(f"wrote {path}")
     if sources.private_hosts:
         out.print(f"private_hosts lets {', '.join(sources.private_hosts)} be read, which is not on the public internet")
@@ -438,12 +434,12 @@ def rollback(
     """Make the adapter before the current one current again, one step a call."""
     from alas_assets.release.registry import RegistryError
 
-    alas = _alas(_settings(home), domain)
+    alas = alas_of(settings_at(home), domain)
     try:
         before = alas.registry.current(domain)
         now = alas.registry.undo_rollback(domain) if undo else alas.registry.rollback(domain)
     except RegistryError as error:
-        _fail(str(error))
+        fail(str(error))
     out.print(f"current was {before or 'the base student'}")
     out.print(f"current is  {now or 'the base student'}")
     if not undo:
@@ -455,8 +451,8 @@ def gc(domain: DomainKey, home: Home = None) -> None:
     """Free working folders and artifacts that no cell and no registry entry names."""
     from alas_assets.provenance.collect import collect_garbage
 
-    settings = _settings(home)
-    _alas(settings, domain)
+    settings = settings_at(home)
+    alas_of(settings, domain)
     freed = collect_garbage(settings.home, domain)
     out.print(f"freed {freed.files} files, {freed.bytes / 1e6:.1f} MB")
 
@@ -468,17 +464,17 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     from alas_assets.defs.switching import SwitchError, switch_sensors
     from alas_assets.provenance.watching import set_watched, watched_domains
 
-    settings = _settings(home)
+    settings = settings_at(home)
     if switch is Switch.on or domain not in watched_domains(settings.home):  # a domain whose file is gone can still be left alone
-        alas = _alas(settings, domain)
+        alas = alas_of(settings, domain)
         if switch is Switch.on and (note := _unwatchable(alas, domain)):
-            out.print(_plain(note))
+            out.print(plain(note))
     watched = set_watched(settings.home, domain, switch is Switch.on)
     try:
         with err.status("turning the sensors " + ("on" if watched else "off")):
             switch_sensors(open_instance(settings), on=bool(watched))
     except SwitchError as error:
-        _fail(f"{error}. `alas watch {switch.value} {domain}` can be given again")
+        fail(f"{error}. `alas watch {switch.value} {domain}` can be given again")
     out.print(
         f"watched: {', '.join(watched)}. The daemon of `make ui` does the work." if watched else "no domain is watched, the sensors are off"
     )
@@ -506,11 +502,11 @@ def retry(domain: DomainKey, home: Home = None) -> None:
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.changes import retry_iteration
 
-    settings = _settings(home)
-    alas = _alas(settings, domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     cell = last_opened(alas, domain)
     if cell is None or finished(alas, cell):
-        _fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
+        fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
     instance = open_instance(settings)
     retry_iteration(settings.home, cell)
     with _site(settings, live=alas.domain(domain).sources.live):
@@ -531,15 +527,15 @@ def abandon(
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.changes import close_iteration
 
-    settings = _settings(home)
-    alas = _alas(settings, domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     cell = last_opened(alas, domain)
     if cell is None or finished(alas, cell) or closed_because(alas, cell):
-        _fail(f"{domain} has no unfinished iteration that could be closed")
+        fail(f"{domain} has no unfinished iteration that could be closed")
     if runs := under_way(open_instance(settings), cell):
-        _fail(f"iteration {cell.iteration} of {domain} is under way in run {runs[0][:8]}; end that run first")
+        fail(f"iteration {cell.iteration} of {domain} is under way in run {runs[0][:8]}; end that run first")
     close_iteration(settings.home, cell, because)
-    out.print(f"iteration {cell.iteration} of {domain} is closed: {_plain(because)}. To go on with it all the same: alas retry {domain}")
+    out.print(f"iteration {cell.iteration} of {domain} is closed: {plain(because)}. To go on with it all the same: alas retry {domain}")
 
 
 @app.command()
@@ -548,11 +544,11 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
     from alas_assets.defs.running import offer_first_cells, open_instance
     from alas_assets.viewer.serve import ServeError, ensure_port_free
 
-    settings = _settings(home)
+    settings = settings_at(home)
     try:
         ensure_port_free(port, "--port")
     except ServeError as error:
-        _fail(str(error))
+        fail(str(error))
     offer_first_cells(open_instance(settings), settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     with _site(settings, live=False):
@@ -562,7 +558,7 @@ def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: 
         with contextlib.suppress(KeyboardInterrupt):
             code = child.wait()
             if code:
-                _fail(f"Dagster ended with exit code {code}")
+                fail(f"Dagster ended with exit code {code}")
         child.wait()
 
 
@@ -573,18 +569,18 @@ def _print_scoreboard(alas: "Alas", domain: str) -> None:
 
     rows = domain_scoreboard(alas, domain)
     if rows.is_empty():
-        _fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
+        fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
     out.print(render_table(rows))
     if note := rolled_back(alas, domain):
-        out.print(f"[yellow]note[/] {_plain(note)}")
+        out.print(f"[yellow]note[/] {plain(note)}")
     out.print("\nThe newest iteration, all in all:")
     for line in summary(rows, exam_with_a_pair(alas, domain)):
-        out.print(_plain(line))
+        out.print(plain(line))
     try:
         for line in human_agreement(alas, domain):
-            out.print(f"      {_plain(line)}")
+            out.print(f"      {plain(line)}")
     except ReviewError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _print_pairs(alas: "Alas", cell: "Cell") -> None:
@@ -600,7 +596,7 @@ def _print_pairs(alas: "Alas", cell: "Cell") -> None:
     facts = accepted["fact_id"].n_unique()
     out.print(f"{facts} facts, {accepted.height} pairs; nothing was trained.{' Some of them:' if facts else ''}")
     for row in accepted.filter(pl.col("role") == "train").unique("fact_id", maintain_order=True).head(8).to_dicts():
-        out.print(f"  {_plain(row['question'])} -> {_plain(row['answer'])}\n    {_plain(row['url'])}")
+        out.print(f"  {plain(row['question'])} -> {plain(row['answer'])}\n    {plain(row['url'])}")
     _print_pages(facts_by_page(alas, cell).rows())
     _print_failures(unread_lines(alas, cell))
 
@@ -610,7 +606,7 @@ def _print_pages(pages: list[tuple[Any, ...]]) -> None:
 
     table = Table("facts", "rejected", "passages", "page", box=None)
     for url, passages, facts, rejected in pages:
-        table.add_row(str(facts), str(rejected), str(passages), _plain(url))
+        table.add_row(str(facts), str(rejected), str(passages), plain(url))
     out.print(table)
 
 
@@ -619,7 +615,7 @@ def _print_failures(lines: list[str]) -> None:
     if lines:
         out.print(f"not read: {len(lines)}")
     for line in lines[:NAMED_FAILURES]:
-        out.print(f"  {_plain(line)}")
+        out.print(f"  {plain(line)}")
     if len(lines) > NAMED_FAILURES:
         out.print(f"  and {len(lines) - NAMED_FAILURES} more")
 

@@ -29,10 +29,10 @@ def teacher_costs(step: Step, *purposes: str) -> dict[str, Any]:
         "teacher_replayed": sum(one.replayed for one in own),
         "teacher_tokens": _tokens(own),
         "teacher_money": _money(own, currency),
-        "teacher_tokens_of_the_cell": _against(spent.tokens, spent.perhaps_tokens, step.domain.budget.tokens, ""),
+        "teacher_tokens_of_the_cell": _against(spent.tokens, spent.perhaps_tokens, step.domain.budget.tokens, ",d"),
         "teacher_money_of_the_cell": _money(totals, currency)
         if not step.domain.budget.money
-        else _against(spent.money, spent.perhaps_money, step.domain.budget.money, f" {currency}"),
+        else f"{_against(spent.money, spent.perhaps_money, step.domain.budget.money, ',.4f')} {currency}",
         "teacher": show.table(pl.DataFrame([cost_line(one, currency) for one in totals]), rows=9),
     }
     if failed.height:
@@ -49,10 +49,10 @@ def _failures(ledger: Ledger, cell: tuple[str, int], purposes: tuple[str, ...]) 
     return pl.DataFrame([{"purpose": one.purpose, "item": one.item, "kind": one.kind, "why": one.message} for one in rows])
 
 
-def _against(spent: float, perhaps: float, cap: float, unit: str) -> str:
+def _against(spent: float, perhaps: float, cap: float, form: str) -> str:
     """Return what counts against a cap: what was billed, and what cut-off attempts may have been."""
-    doubtful = f" and perhaps {perhaps:,.6g}" if perhaps else ""
-    return f"{spent:,.6g}{doubtful}{f' of {cap:,.6g}' if cap else ''}{unit}"
+    doubtful = f" and perhaps {perhaps:{form}}" if perhaps else ""
+    return f"{spent:{form}}{doubtful}{f' of {cap:{form}}' if cap else ''}"
 
 
 def _tokens(totals: list[PurposeTotals]) -> int:

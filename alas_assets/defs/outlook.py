@@ -95,9 +95,8 @@ def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topic
     """Return what the teacher's calls of one iteration would come to if every topic gave all its pairs and nothing is asked again (O5)."""
     if domain.teacher.kind == "extractive":
         return {"teacher": "extractive: no model, no key, costs nothing"}
-    from alas_assets.teachers.endpoint.client import endpoint_url
     from alas_assets.teachers.endpoint.prices import cost_of
-    from alas_assets.teachers.endpoint.wire import identity
+    from alas_assets.teachers.endpoint.wire import endpoint_url, identity
     from alas_assets.teachers.llm.expected import expected
 
     settings = domain.teacher

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from datasketch import MinHash, MinHashLSH
 
 from alas_assets.synthesis.consensus import content_stems
 from alas_assets.synthesis.wording import (
@@ -209,6 +208,8 @@ def _alike_in_letters(statements: Sequence[Statement], answers: list[list[int]])
     "How is the output of pickletools shown" and "... of tokenize shown" share most of their letters and are two questions.
     """
     places = sorted({i for group in answers for i in group})
+    from datasketch import MinHash, MinHashLSH  # brings scipy.integrate, which no other step needs
+
     index = MinHashLSH(threshold=NEAR_LETTERS, num_perm=_PERMUTATIONS)
     found: set[Pair] = set()
     for i in places:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 import polars as pl
 
 from alas_assets.records import DraftFact, RejectedDraft, Topic
-from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Teacher
+from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Teacher, Written
 
 UNCHANGED = "its passages were studied before and did not change"
 
@@ -41,31 +41,26 @@ def write_drafts(
         Drafts and what the teacher could not use, in the order of the topics. A topic whose pages gave no passage, or none that is
         new, is a rejected draft with that reason.
     """
-    assignments: list[Assignment] = []
-    unwritten: dict[str, RejectedDraft] = {}
+    plans: list[Assignment | RejectedDraft] = []
     sections = {(url, topic.heading) for topic in topics if topic.heading for url in topic.urls}
     for topic in topics:
         passages = chunks.filter(pl.col("url").is_in(topic.urls)).sort("url", "ordinal")
         if passages.is_empty():
-            unwritten[topic.topic_id] = _nothing(topic, "no passage of its pages was read")
+            plans.append(_nothing(topic, "no passage of its pages was read"))
             continue
         if topic.heading is None:
             passages = _outside(passages, sections)
         if topic.origin in ("new", "changed"):
             passages = passages.filter(~pl.col("chunk_id").is_in(list(known)))
             if passages.is_empty():
-                unwritten[topic.topic_id] = _nothing(topic, UNCHANGED)
+                plans.append(_nothing(topic, UNCHANGED))
                 continue
-        assignments.append(Assignment(topic, passages))
+        plans.append(Assignment(topic, passages))
+    assignments = [plan for plan in plans if isinstance(plan, Assignment)]
     results = teacher.write(assignments, max_pairs, phrasings) if assignments else []
-    written = {assignment.topic.topic_id: result for assignment, result in zip(assignments, results, strict=True)}
-    facts = [fact for topic in topics if topic.topic_id in written for fact in written[topic.topic_id].facts]
-    rejected = [
-        draft
-        for topic in topics
-        for draft in (written[topic.topic_id].rejected if topic.topic_id in written else [unwritten[topic.topic_id]])
-    ]
-    return facts, rejected
+    answered = iter([result for _, result in zip(assignments, results, strict=True)])
+    written = [Written(facts=[], rejected=[plan]) if isinstance(plan, RejectedDraft) else next(answered) for plan in plans]
+    return [fact for one in written for fact in one.facts], [draft for one in written for draft in one.rejected]
 
 
 def _nothing(topic: Topic, reason: str) -> RejectedDraft:

@@ -71,8 +71,7 @@ def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise
     found = domain.teacher.what(*purposes)
     if domain.teacher.kind == "extractive":
         return found
-    from alas_assets.teachers.endpoint.client import endpoint_url
-    from alas_assets.teachers.endpoint.wire import identity
+    from alas_assets.teachers.endpoint.wire import endpoint_url, identity
     from alas_assets.teachers.llm.prompts import prompt_versions
 
     found["url"] = identity(endpoint_url(domain.teacher))  # where it comes from the environment, another server's answers are others

@@ -36,6 +36,7 @@ from alas_assets.teachers.endpoint.prices import Cost, cost_of
 from alas_assets.teachers.endpoint.replay import Replay
 from alas_assets.teachers.endpoint.transport import CONNECT_SECONDS, open_client, request_options
 from alas_assets.teachers.endpoint.wire import (
+    DEFAULT_URL,
     Answer,
     Api,
     Dialect,
@@ -44,6 +45,7 @@ from alas_assets.teachers.endpoint.wire import (
     answer_bound,
     body,
     call_key,
+    endpoint_url,
     identity,
     path,
     prompt_bound,
@@ -52,7 +54,6 @@ from alas_assets.teachers.endpoint.wire import (
 
 T = TypeVar("T")
 
-DEFAULT_URL = "https://api.openai.com/v1"
 _POLL_SECONDS = 0.05
 _REPLAYED_AT_ONCE = 400
 _NO_KEY = SecretStr("")
@@ -152,11 +153,6 @@ def open_endpoint(
     if log and not key and "key_env" in settings.model_fields_set:
         log(f"teacher: {settings.key_env} (teacher.key_env) is not set in the environment, so calls go without a key")
     return Endpoint(settings, budget, ledger, url=url, key=key, cell=cell, log=log, on_progress=on_progress, tuning=tuning)
-
-
-def endpoint_url(settings: TeacherSettings) -> str:
-    """Return the endpoint's base: the domain file's, else `OPENAI_BASE_URL`, else OpenAI's own."""
-    return settings.url or os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/") or DEFAULT_URL
 
 
 def _check_url(url: str, where: str) -> None:

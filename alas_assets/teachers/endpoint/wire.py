@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from alas_assets.domains.config import TeacherSettings
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.redaction import redact
 from alas_assets.teachers.endpoint.calls import ModelCall
+
+DEFAULT_URL = "https://api.openai.com/v1"
 
 Api = Literal["chat", "responses"]
 Form = Literal["schema", "json", "text"]
@@ -96,6 +100,11 @@ class MalformedError(ValueError):
     def __init__(self, message: str, empty: bool = False) -> None:
         super().__init__(message)
         self.empty = empty
+
+
+def endpoint_url(settings: TeacherSettings) -> str:
+    """Return the endpoint's base: the domain file's, else `OPENAI_BASE_URL`, else OpenAI's own."""
+    return settings.url or os.environ.get("OPENAI_BASE_URL", "").strip().rstrip("/") or DEFAULT_URL
 
 
 def identity(url: str) -> str:
