@@ -1,5 +1,7 @@
 """Assets `qa_pairs` and `probes`, and the check that keeps them apart (S1-S10, E1, S8). The work is in `synthesis`."""
 
+from functools import partial
+
 import dagster as dg
 import polars as pl
 
@@ -20,7 +22,7 @@ from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_wit
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
-from alas_assets.synthesis.known import known_facts, mark_known
+from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
@@ -62,8 +64,21 @@ def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFra
 def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
     """Return the earlier facts that their page, read again here or since they were taught, no longer states (O2)."""
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
-    readings = [*earlier_tables(alas, seed.inherited.document_hashes, "documents"), documents]
-    return no_longer_stated(earlier, latest_texts(readings), lambda sha: (alas.store.texts / sha).read_text(encoding="utf-8"))
+    return no_longer_stated(earlier, latest_texts([*_readings(alas, seed), documents]), partial(_stored_text, alas))
+
+
+def facts_known_before(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
+    """Return the facts that earlier iterations found known to the student and that their page has stated ever since (P4, O2)."""
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    return found_known(earlier, [*_readings(alas, seed), documents], partial(_stored_text, alas))
+
+
+def _readings(alas: Alas, seed: Seed) -> list[pl.DataFrame]:
+    return earlier_tables(alas, seed.inherited.document_hashes, "documents")
+
+
+def _stored_text(alas: Alas, sha: str) -> str:
+    return (alas.store.texts / sha).read_text(encoding="utf-8")
 
 
 def standing_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
@@ -109,7 +124,7 @@ def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
     return {"unknown": {"files": [*files, file_hash(alas.settings.data / "replay" / domain.replay_file)], "seed": domain.seed}}
 
 
-@loop_asset("3", kinds={"parquet"})
+@loop_asset("4", kinds={"parquet"})
 def qa_pairs(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -147,6 +162,7 @@ def qa_pairs(
             teacher=author,
             iteration=step.cell.number,
             earlier_fact_ids=taught,
+            known_fact_ids=facts_known_before(alas, curriculum_seed, documents),
             limits=Limits(facts_per_topic=budget.pairs_per_topic),
             earlier_qa=earlier,
             retired_facts=retired_facts(alas, curriculum_seed, documents),

@@ -109,6 +109,7 @@ def curate(
     teacher: str,
     iteration: int,
     earlier_fact_ids: Set[str] = frozenset(),
+    known_fact_ids: Set[str] = frozenset(),
     limits: Limits | None = None,
     earlier_qa: Sequence[pl.DataFrame] = (),
     retired_facts: Set[str] = frozenset(),
@@ -127,6 +128,7 @@ def curate(
         teacher: Who wrote the drafts.
         iteration: The iteration they were written in.
         earlier_fact_ids: Facts that earlier iterations taught; they come back only in a remediation topic.
+        known_fact_ids: Facts that earlier iterations found known to the student; they too come back only in a remediation topic.
         limits: What a pair may be.
         earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them, and their
             accepted facts count as what their page says.
@@ -147,7 +149,8 @@ def curate(
     _check_answers(facts)
     twins = _group(facts, documents, earlier_qa, retired_facts, embed)
     _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
-    _reject_taught(facts, earlier_fact_ids, twins)
+    _reject_earlier(facts, earlier_fact_ids, twins, "already taught")
+    _reject_earlier(facts, known_fact_ids, twins, "found known before")
     _reject_repeated(facts)
     _check_giveaways(facts)
     _check_guards(facts, guards)
@@ -383,14 +386,14 @@ def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
     )
 
 
-def _reject_taught(facts: list[_Fact], earlier: Set[str], twins: Mapping[str, Set[str]]) -> None:
+def _reject_earlier(facts: list[_Fact], earlier: Set[str], twins: Mapping[str, Set[str]], reason: str) -> None:
     for fact in facts:
         if fact.reason or fact.topic is None or fact.topic.origin == "remediation":
             continue
         if fact.fact_id in earlier:
-            fact.reason = "already taught"
-        elif taught := sorted(twins.get(fact.fact_id, set()) & earlier):
-            fact.reason = f"already taught: says the same as {taught[0]}"
+            fact.reason = reason
+        elif same := sorted(twins.get(fact.fact_id, set()) & earlier):
+            fact.reason = f"{reason}: says the same as {same[0]}"
 
 
 def _reject_repeated(facts: list[_Fact]) -> None:

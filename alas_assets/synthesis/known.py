@@ -5,8 +5,13 @@ Tables in, tables out; asking and grading are `evaluation.answers`'s.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import polars as pl
 
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+
+KNOWN = "known to the student"
 LEAST_WORDINGS = 2
 """Held-out wordings that must be answered right, all of them: one right answer may be luck, or an answer of every kind of question."""
 
@@ -42,6 +47,25 @@ def mark_known(pairs: pl.DataFrame, known: dict[str, str]) -> pl.DataFrame:
     words = pl.col("fact_id").replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.String)
     marked = pl.col("accepted") & pl.col("fact_id").is_in(list(known))
     return pairs.with_columns(
-        pl.when(marked).then(pl.lit("known to the student: ") + words).otherwise(pl.col("reason")).alias("reason"),
+        pl.when(marked).then(pl.lit(f"{KNOWN}: ") + words).otherwise(pl.col("reason")).alias("reason"),
         (pl.col("accepted") & ~marked).alias("accepted"),
     )
+
+
+def found_known(tables: Sequence[pl.DataFrame], readings: Sequence[pl.DataFrame], read_text: Callable[[str], str]) -> frozenset[str]:
+    """Return the facts that iterations set aside as known and that their page has stated ever since (O2).
+
+    No later iteration takes them for new because it asks about them again. A fact that a page stopped stating and states once more
+    is not among them: what stood there in between may have been taught in its place.
+
+    Args:
+        tables: Pair tables of earlier iterations (`QA_SCHEMA`), oldest first.
+        readings: Their tables of fetches (`FETCH_SCHEMA`), one for each.
+        read_text: Returns a stored text by its hash.
+    """
+    found: set[str] = set()
+    for i, table in enumerate(tables):
+        known = table.filter(pl.col("reason").str.starts_with(KNOWN)).with_columns(accepted=True)
+        later = (latest_texts([reading]) for reading in readings[i + 1 :])
+        found |= set(known["fact_id"]).difference(*(no_longer_stated([known], texts, read_text) for texts in later))
+    return frozenset(found)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from alas_assets.records import ANSWER_SCHEMA
 from alas_assets.synthesis.curate import reasons
-from alas_assets.synthesis.known import known_facts, mark_known
+from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.training_rows import at_risk
 
-from .factory import domain
+from .factory import TOPIC, curated, domain, fact, page
 
 
 def answered(*rows: tuple[str, str, str]) -> pl.DataFrame:
@@ -60,6 +60,36 @@ def test_a_reason_that_was_there_before_stays() -> None:
 @given(st.lists(st.tuples(st.sampled_from("fg"), st.sampled_from("abc"), st.sampled_from(["correct", "partial", "incorrect", "failed"]))))
 def test_one_answer_that_is_not_right_is_enough_for_a_fact_to_be_taught(rows: list[tuple[str, str, str]]) -> None:
     known = known_facts(answered(*rows))
-    for fact in "fg":
-        own = [(question, label) for f, question, label in rows if f == fact]
-        assert (fact in known) == (all(label == "correct" for _, label in own) and len({question for question, _ in own}) >= 2)
+    for name in "fg":
+        own = [(question, label) for f, question, label in rows if f == name]
+        assert (name in known) == (all(label == "correct" for _, label in own) and len({question for question, _ in own}) >= 2)
+
+
+KNOWN = mark_known(domain(["alpha"]), dict.fromkeys(domain(["alpha"])["fact_id"], "answered"))
+PAGE, FACTS = KNOWN["page_id"][0], frozenset(KNOWN["fact_id"])
+TEXTS = {"without": "It says other things.", "with": " ".join(KNOWN["quote"].unique())}
+
+
+def reading(sha: str) -> pl.DataFrame:
+    return pl.DataFrame({"page_id": [PAGE], "text_sha256": [sha], "ok": [True]})
+
+
+def test_what_was_found_known_stays_known_as_long_as_its_page_states_it() -> None:
+    other = domain(["beta"])
+    assert found_known([KNOWN, other], [reading("first"), reading("with")], TEXTS.__getitem__) == FACTS
+    assert found_known([other], [reading("first")], TEXTS.__getitem__) == frozenset()
+
+
+def test_what_a_page_stopped_stating_in_between_is_not_known_when_it_states_it_again() -> None:
+    tables, readings = [KNOWN, domain(["beta"])], [reading("first"), reading("without"), reading("with")]
+    assert found_known(tables, readings, TEXTS.__getitem__) == frozenset()
+
+
+def test_a_fact_found_known_before_is_no_new_fact_unless_its_topic_is_to_be_taught_again() -> None:
+    text = "The release adds `alpha` as gadget number 0 of the shelf."
+    _, chunks = page([text], "a.html")
+    draft = fact(chunks, text, "alpha", "gadget number 0 of a.html")
+    known = frozenset(curated([draft], chunks)["fact_id"])
+    assert set(curated([draft], chunks, known_fact_ids=known)["reason"]) == {"found known before"}
+    again = TOPIC.model_copy(update={"origin": "remediation"})
+    assert curated([draft], chunks, topics=[again], known_fact_ids=known)["accepted"].all()
