@@ -317,6 +317,25 @@ def trace(
 
 
 @app.command()
+def sources(
+    source: Annotated[str, typer.Argument(metavar="URL|HOST", help="A page's URL, or a host with its port.")],
+    format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
+    home: Home = None,
+) -> None:
+    """Show everything that a page or a host taught: readings, facts, probes, adapters, and what was answered on it."""
+    from alas_assets.provenance.derived import derived_from
+    from alas_assets.provenance.render import derived_text
+    from alas_assets.provenance.store import ArtifactStore, StoreError
+    from alas_assets.provenance.trace import TraceError
+
+    try:
+        found = derived_from(ArtifactStore(settings_at(home).home), source)
+    except (TraceError, StoreError) as error:
+        fail(str(error))
+    print(found.model_dump_json(indent=1) if format is TextFormat.json else derived_text(found))
+
+
+@app.command()
 def exam(
     domain: DomainKey,
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Lines of id, question, answer, aliases, optional paraphrase.")],

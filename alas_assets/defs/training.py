@@ -49,7 +49,7 @@ def replayed(step: Step, taught: pl.DataFrame, needed: int, seed: int) -> list[t
 def write_rows(step: Step, name: str, rows: pl.DataFrame) -> tuple[str, Path]:
     """Store the exact training rows under their content hash, for the manifest and the audit (T5)."""
     digest = rows_hash(rows)
-    path = step.store.root / "rows" / f"{name}-{digest}.parquet"
+    path = step.store.training_rows_path(name, digest)
     if not path.exists():
         buffer = io.BytesIO()
         rows.write_parquet(buffer)
@@ -128,7 +128,7 @@ def untrained(kind: Literal["sft", "dpo"], adapter_hash: str, base_hash: str, pr
 
 def describe_unknown(step: Step, ref: AdapterRef) -> dict[str, Any]:
     """Return how many of the exact training rows teach to decline, as a share of the rows of facts, beside what was asked for (S12)."""
-    rows = pl.read_parquet(step.store.root / "rows" / f"sft-{ref.rows_hash}.parquet")
+    rows = step.store.read_training_rows("sft", ref.rows_hash)
     unknown = rows.filter(pl.col("kind") == UNKNOWN)
     facts = rows.filter(pl.col("kind").is_in(["fact", "rehearsal"])).height
     return {

@@ -57,6 +57,7 @@ def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set
             seed = json.loads((home / "artifacts" / safe_name("curriculum_seed") / f"{entry['hash']}.json").read_text(encoding="utf-8"))
             named.update(("qa_pairs", digest) for digest in seed["inherited"]["qa_hashes"])
             named.update(("probes", digest) for digest in seed["inherited"]["probe_hashes"])
+            named.update(("documents", digest) for digest in seed["inherited"].get("document_hashes", []))
     for registry in sorted((home / "registry").glob("*.json")):
         text = registry.read_text(encoding="utf-8")
         blobs.update(f"artifacts/adapters/{path.name}" for path in (home / "artifacts" / "adapters").glob("*") if path.name in text)

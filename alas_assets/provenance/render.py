@@ -1,7 +1,8 @@
-"""A trace as text for people; the JSON form is the record itself."""
+"""A trace, and what a source taught, as text for people; the JSON form is the record itself."""
 
 from __future__ import annotations
 
+from alas_assets.provenance.derived import Derived, DerivedFact, Reading
 from alas_assets.provenance.trace import Trace
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
@@ -49,3 +50,47 @@ def trace_text(trace: Trace) -> str:
         )
     lines += [f"run      {run.run_id[:8]}  made {run.step} at {run.made_at}, version {run.data_version[:12]}" for run in trace.runs]
     return "\n".join(lines)
+
+
+def derived_text(derived: Derived) -> str:
+    """Return what came from a source, from the readings down to the adapters and answers, a line or two per item."""
+    taught, kept = derived.taught, [fact for fact in derived.taught if fact.also_stated_by]
+    rows = sum(fact.accepted for fact in derived.facts), sum(fact.rejected for fact in derived.facts)
+    what = f"{derived.by} {derived.source}"
+    lines = [
+        f"{what}: read {len(derived.readings)} times, {len(taught)} facts taught ({rows[0]} pairs accepted, {rows[1]} rejected), "
+        f"{len({adapter.adapter_hash for adapter in derived.adapters})} adapters learned from it"
+    ]
+    if taught:
+        lines.append(f"  {len(kept)} of these facts are also stated by another source")
+    lines += [_reading_line(reading) for reading in derived.readings]
+    lines += [line for fact in derived.facts for line in _fact_lines(fact)]
+    lines += [f"probes   {probes.cell}: {probes.probes} questions ({probes.split})" for probes in derived.probes]
+    lines += [
+        f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.facts} facts, {adapter.rows} of "
+        f"{adapter.of_rows} rows, run {adapter.run_id[:8]}"
+        for adapter in derived.adapters
+    ]
+    for said in derived.answers:
+        shown = f"; its passages were retrieved for {said.shown} answers" if said.shown else ""
+        lines.append(f"answered {said.cell}, system {said.system}: {said.correct} of {said.asked} questions about it right{shown}")
+    return "\n".join(lines)
+
+
+def _reading_line(reading: Reading) -> str:
+    if not reading.ok:
+        return f"read     {reading.cell}  {reading.url}  failed: {reading.reason}"
+    return (
+        f"read     {reading.cell}  {reading.url}  {reading.retrieved_at}{_again(reading.status)}, {reading.passages} passages\n"
+        f"  {page_link(reading.body_sha256)}"
+    )
+
+
+def _fact_lines(fact: DerivedFact) -> list[str]:
+    state = "taught" if fact.accepted else f"not taught: {'; '.join(fact.reasons)}"
+    lines = [
+        f"fact     {fact.fact_id}  {', '.join(fact.cells)}  {state}",
+        f"  {fact.question} -> {fact.answer}",
+        f"  quote    {fact.quote}",
+    ]
+    return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]

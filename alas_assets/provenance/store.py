@@ -288,6 +288,22 @@ class ArtifactStore:
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
 
+    def training_rows_path(self, kind: str, rows_hash: str) -> Path:
+        """Return where the exact rows of a training lie (T5); `kind` is `sft` or `dpo`."""
+        return self.root / "rows" / f"{kind}-{rows_hash}.parquet"
+
+    def read_training_rows(self, kind: str, rows_hash: str) -> pl.DataFrame:
+        """Read the exact rows that an adapter was trained on, by its record's kind and hash.
+
+        Raises:
+            StoreError: The file is gone or unreadable.
+        """
+        path = self.training_rows_path(kind, rows_hash)
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); materialise {kind}_adapter of that cell again") from error
+
     def _locate(self, pointer_or_hash: Pointer | str, asset: str | None, kind: str) -> Path:
         if isinstance(pointer_or_hash, Pointer):
             return self.artifact_path(pointer_or_hash.asset, pointer_or_hash.hash, kind)

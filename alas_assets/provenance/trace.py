@@ -178,10 +178,9 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
             if pointer is None:
                 continue
             ref = store.read_record(AdapterRef, pointer)
-            path = store.root / "rows" / f"{ref.kind}-{ref.rows_hash}.parquet"
-            if not ref.trained or not path.is_file():
+            if not ref.trained:
                 continue
-            rows = pl.scan_parquet(path).filter(pl.col("fact_id") == fact_id).select(pl.len()).collect().item()
+            rows = store.read_training_rows(ref.kind, ref.rows_hash).filter(pl.col("fact_id") == fact_id).height
             if rows:
                 found.append(
                     LearnedBy(

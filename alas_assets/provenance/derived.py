@@ -1,0 +1,233 @@
+"""From a source to everything it taught: a page or a whole host, down to the adapters (spec A2).
+
+Reading only, a join over ids in the stored tables; the other direction is `provenance.trace`. Nothing is removed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import polars as pl
+from pydantic import Field
+
+from alas_assets.provenance.ids import page_id
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.trace import ANSWER_TABLES, TraceError, cells_of
+from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
+
+ABOUT_FACTS = ("probe", "earlier", "mine")
+"""Splits whose answers are about a fact that a page states."""
+
+
+class Reading(Record):
+    """One attempt to read the source."""
+
+    cell: str
+    url: str
+    page_id: str
+    ok: bool
+    status: int | None
+    reason: str
+    retrieved_at: str
+    body_sha256: str
+    text_sha256: str
+    passages: int
+
+
+class DerivedFact(Record):
+    """A fact that was written from the source."""
+
+    fact_id: str
+    question: str
+    answer: str
+    quote: str
+    url: str
+    cells: list[str] = Field(description="iterations whose pairs state it, oldest first")
+    accepted: int = Field(description="rows of it that were accepted, phrasings for probes included")
+    rejected: int
+    reasons: list[str] = Field(description="why rows were rejected, without repetition")
+    also_stated_by: list[str] = Field(description="URLs outside the source with an accepted fact that says the same (R7)")
+
+
+class DerivedProbes(Record):
+    """Questions of one iteration that ask for facts of the source."""
+
+    cell: str
+    split: str
+    probes: int
+
+
+class DerivedAdapter(Record):
+    """An adapter whose exact training rows hold facts of the source."""
+
+    adapter_hash: str
+    kind: str
+    cell: str
+    facts: int
+    rows: int
+    of_rows: int = Field(description="all rows that it was trained on")
+    run_id: str
+
+
+class DerivedAnswers(Record):
+    """What one system answered in one iteration to questions about facts of the source, or with its passages before it."""
+
+    cell: str
+    system: str
+    asked: int
+    correct: int
+    shown: int = Field(description="of these and others, answers for which a passage of the source was retrieved")
+
+
+class Derived(Record):
+    """Everything that came from one page or one host, in every domain of the store."""
+
+    source: str
+    by: Literal["page", "host"]
+    readings: list[Reading]
+    facts: list[DerivedFact]
+    probes: list[DerivedProbes]
+    adapters: list[DerivedAdapter]
+    answers: list[DerivedAnswers]
+
+    @property
+    def taught(self) -> list[DerivedFact]:
+        """The facts of which a pair was accepted."""
+        return [fact for fact in self.facts if fact.accepted]
+
+
+def derived_from(store: ArtifactStore, source: str) -> Derived:
+    """Return everything that was derived from a page or a host (A2).
+
+    Args:
+        store: The artifact store.
+        source: A page's URL, as it was asked for or where it was found; or a host, with its port if that is not the usual one.
+
+    Raises:
+        TraceError: No iteration tried to read the source; the message names pages that were read.
+        StoreError: A table on the way is damaged or gone.
+    """
+    cells = sorted(cells_of(store), key=str)
+    by: Literal["page", "host"] = "page" if "://" in source else "host"
+    readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
+    if not readings:
+        raise TraceError(f"nothing was read from {source!r}; {_what_was_read(store, cells)}")
+    pages = sorted({reading.page_id for reading in readings if reading.page_id})
+    pairs = _pairs(store, cells)
+    own = pairs.filter(pl.col("page_id").is_in(pages))
+    fact_ids, chunk_ids = own["fact_id"].unique().to_list(), own["chunk_id"].unique().to_list()
+    return Derived(
+        source=source,
+        by=by,
+        readings=readings,
+        facts=_facts(own, pairs.filter(pl.col("accepted") & ~pl.col("page_id").is_in(pages))),
+        probes=list(_probes(store, cells, fact_ids)),
+        adapters=list(_adapters(store, cells, fact_ids)),
+        answers=list(_answers(store, cells, fact_ids, chunk_ids)),
+    )
+
+
+def _tables(store: ArtifactStore, cells: list[Cell], asset: str) -> Iterator[tuple[Cell, pl.DataFrame]]:
+    for cell in cells:
+        pointer = store.pointer(cell, asset)
+        if pointer is not None:
+            yield cell, store.read_table(pointer)
+
+
+def _readings(store: ArtifactStore, cell: Cell, source: str, by: Literal["page", "host"]) -> Iterator[Reading]:
+    for _, table in _tables(store, [cell], "documents"):
+        wanted = page_id(source)
+        named = pl.any_horizontal(pl.col("requested_url") == source, *(pl.col(name) == wanted for name in ("final_url", "page_id")))
+        rows = table.filter(named if by == "page" else pl.col("host") == source.lower())
+        for row in rows.iter_rows(named=True):
+            yield Reading(
+                cell=str(cell),
+                url=row["final_url"] or row["requested_url"],
+                page_id=row["page_id"] or "",
+                ok=row["ok"],
+                status=row["status"],
+                reason=row["reason"],
+                retrieved_at=row["retrieved_at"].isoformat() if row["retrieved_at"] else "",
+                body_sha256=row["body_sha256"] or "",
+                text_sha256=row["text_sha256"] or "",
+                passages=row["chunks"] or 0,
+            )
+
+
+def _what_was_read(store: ArtifactStore, cells: list[Cell]) -> str:
+    urls = sorted({url for _, table in _tables(store, cells, "documents") for url in table.filter("ok")["final_url"]})
+    if not urls:
+        return f"no page was read yet in {store.root}"
+    return f"{len(urls)} pages were read, such as {urls[0]}; `documents` in the UI lists them"
+
+
+def _pairs(store: ArtifactStore, cells: list[Cell]) -> pl.DataFrame:
+    """Return all pairs of all iterations, each with its cell."""
+    tables = [as_pairs(table).with_columns(pl.lit(str(cell)).alias("cell")) for cell, table in _tables(store, cells, "qa_pairs")]
+    return pl.concat([QA_SCHEMA.to_frame().with_columns(pl.lit("").alias("cell")), *tables])
+
+
+def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
+    """Return the facts in the order in which they were first written."""
+    elsewhere = dict(others.group_by("fact_group").agg(pl.col("url").unique().sort()).iter_rows())
+    facts = (
+        own.filter(pl.col("fact_id") != "")
+        .group_by("fact_id", maintain_order=True)
+        .agg(
+            *(pl.col(name).first() for name in ("question", "answer", "quote", "url", "fact_group")),
+            pl.col("cell").unique(maintain_order=True).alias("cells"),
+            pl.col("accepted").sum(),
+            (~pl.col("accepted")).sum().alias("rejected"),
+            pl.col("reason").filter(pl.col("reason") != "").unique(maintain_order=True).alias("reasons"),
+        )
+    )
+    return [
+        DerivedFact(**fact, also_stated_by=elsewhere.get(group, []))
+        for fact, group in zip(facts.drop("fact_group").to_dicts(), facts["fact_group"], strict=True)
+    ]
+
+
+def _probes(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> Iterator[DerivedProbes]:
+    for cell, table in _tables(store, cells, "probes"):
+        found = table.filter(pl.col("fact_id").is_in(fact_ids)).group_by("split").len().sort("split")
+        for split, probes in found.iter_rows():
+            yield DerivedProbes(cell=str(cell), split=split, probes=probes)
+
+
+def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> Iterator[DerivedAdapter]:
+    for cell in cells:
+        for asset in ("sft_adapter", "dpo_adapter"):
+            pointer = store.pointer(cell, asset)
+            ref = store.read_record(AdapterRef, pointer) if pointer else None
+            if pointer is None or ref is None or not ref.trained:
+                continue
+            rows = store.read_training_rows(ref.kind, ref.rows_hash)
+            found = rows.filter(pl.col("fact_id").is_in(fact_ids))
+            if found.height:
+                yield DerivedAdapter(
+                    adapter_hash=ref.adapter_hash,
+                    kind=ref.kind,
+                    cell=str(cell),
+                    facts=found["fact_id"].n_unique(),
+                    rows=found.height,
+                    of_rows=rows.height,
+                    run_id=pointer.run_id,
+                )
+
+
+def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk_ids: list[str]) -> Iterator[DerivedAnswers]:
+    about = pl.col("split").is_in(ABOUT_FACTS) & pl.col("fact_id").is_in(fact_ids)
+    shown = pl.col("context_chunks").list.eval(pl.element().is_in(chunk_ids)).list.any().fill_null(value=False)
+    for cell in cells:
+        tables = [as_answers(table) for asset in ANSWER_TABLES for _, table in _tables(store, [cell], asset)]
+        if not tables:
+            continue
+        rows = pl.concat(tables, how="diagonal_relaxed").unique("answer_id", maintain_order=True).with_columns(shown.alias("shown"))
+        found = (
+            rows.filter(about | pl.col("shown"))
+            .group_by("system", maintain_order=True)
+            .agg(about.sum().alias("asked"), (about & (pl.col("label") == "correct")).sum().alias("correct"), pl.col("shown").sum())
+        )
+        for row in found.iter_rows(named=True):
+            yield DerivedAnswers(cell=str(cell), **row)

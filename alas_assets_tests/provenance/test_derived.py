@@ -1,0 +1,90 @@
+"""From a source to everything it taught, on a cell that was really made (A2)."""
+
+import polars as pl
+import pytest
+
+from alas_assets.provenance.derived import Derived, derived_from
+from alas_assets.provenance.render import derived_text
+from alas_assets.provenance.store import StoreError
+from alas_assets.provenance.trace import TraceError, trace_answer
+from alas_assets.records import AdapterRef
+from alas_assets_tests.harness import Harness, Site
+
+
+@pytest.fixture
+def page(quill_site: Site) -> str:
+    return f"http://127.0.0.1:{quill_site.port}/3.html"
+
+
+def test_a_page_leads_to_every_pair_written_from_it_and_to_no_other(quill: Harness, page: str) -> None:
+    derived = derived_from(quill.store, page)
+    pairs = quill.store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs")
+    own = pairs.filter(pl.col("url") == page)
+    assert {fact.fact_id for fact in derived.facts} == set(own["fact_id"])
+    assert sum(fact.accepted for fact in derived.facts) == own["accepted"].sum()
+    assert sum(fact.rejected for fact in derived.facts) == (~own["accepted"]).sum()
+    assert {fact.fact_id for fact in derived.taught} == set(own.filter("accepted")["fact_id"])
+    assert all(fact.quote in "".join(own["quote"]) for fact in derived.facts)
+
+
+def test_a_page_leads_to_the_adapters_whose_rows_hold_its_facts(quill: Harness, page: str) -> None:
+    derived = derived_from(quill.store, page)
+    ref = quill.store.read_record(AdapterRef, quill.pointers("quill")["sft_adapter"], "sft_adapter")
+    (sft,) = [adapter for adapter in derived.adapters if adapter.kind == "sft"]
+    rows = quill.store.read_training_rows("sft", ref.rows_hash)
+    assert sft.adapter_hash == ref.adapter_hash
+    assert (sft.of_rows, sft.rows) == (rows.height, rows.filter(pl.col("fact_id").is_in([fact.fact_id for fact in derived.facts])).height)
+    assert sft.run_id in {run.run_id for run in quill.instance.get_runs()}
+
+
+def test_both_directions_agree_on_every_answer_about_a_fact(quill: Harness, page: str) -> None:
+    derived = derived_from(quill.store, page)
+    scores = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores").filter(pl.col("split") == "probe")
+    about = [row for row in scores.to_dicts() if (source := trace_answer(quill.store, row["answer_id"]).source) and source.url == page]
+    (said,) = [one for one in derived.answers if one.system == "sft"]
+    assert said.asked == len(about)
+    assert said.correct == sum(row["label"] == "correct" for row in about)
+
+
+def test_what_retrieval_showed_of_the_page_is_counted(quill: Harness, page: str) -> None:
+    (rag,) = [one for one in derived_from(quill.store, page).answers if one.system == "rag"]
+    assert rag.shown > 0
+
+
+def test_a_host_is_all_its_pages(quill: Harness, quill_site: Site, page: str) -> None:
+    host = derived_from(quill.store, f"127.0.0.1:{quill_site.port}")
+    fetches = quill.store.read_table(quill.pointers("quill")["documents"], "documents")
+    pairs = quill.store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs").filter(pl.col("fact_id") != "")
+    assert host.by == "host"
+    assert len(host.readings) == fetches.height
+    assert {fact.fact_id for fact in host.facts} == set(pairs["fact_id"])
+    assert {reading.url for reading in derived_from(quill.store, page).readings} == {page}
+
+
+def test_a_fragment_names_its_page(quill: Harness, page: str) -> None:
+    assert derived_from(quill.store, f"{page}#part").facts == derived_from(quill.store, page).facts
+
+
+@pytest.mark.parametrize("unknown", ["https://nobody.example/x", "nobody.example", "", "💥", "../.."])
+def test_a_source_that_was_never_read_is_refused_and_one_that_was_is_named(quill: Harness, unknown: str) -> None:
+    with pytest.raises(TraceError, match=r"pages were read, such as http://127\.0\.0\.1"):
+        derived_from(quill.store, unknown)
+
+
+def test_rows_that_are_gone_are_an_error_and_no_adapter_is_left_out(quill: Harness, page: str) -> None:
+    ref = quill.store.read_record(AdapterRef, quill.pointers("quill")["sft_adapter"], "sft_adapter")
+    path = quill.store.training_rows_path("sft", ref.rows_hash)
+    content = path.read_bytes()
+    path.unlink()
+    try:
+        with pytest.raises(StoreError, match="materialise sft_adapter of that cell again"):
+            derived_from(quill.store, page)
+    finally:
+        path.write_bytes(content)
+
+
+def test_the_text_names_every_fact_and_the_json_comes_back_equal(quill: Harness, page: str) -> None:
+    derived = derived_from(quill.store, page)
+    text = derived_text(derived)
+    assert all(fact.fact_id in text and fact.quote in text for fact in derived.facts)
+    assert Derived.model_validate_json(derived.model_dump_json()) == derived
