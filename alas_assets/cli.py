@@ -300,20 +300,26 @@ def trace(
     answer_id: Annotated[
         str, typer.Argument(metavar="ANSWER_ID", help="An answer's id, or its beginning; the UI lists ids in judge_scores and exam_scores.")
     ],
+    should_be: Annotated[str, typer.Option(help="What is right by your word; else the probe's own answer is taken for right.")] = "",
     format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
     home: Home = None,
 ) -> None:
-    """Walk from an answer through probe, pair, quote and stored page to the URL it came from."""
-    from alas_assets.provenance.render import trace_text
+    """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
+    from alas_assets.provenance.render import trace_text, verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, trace_answer
+    from alas_assets.provenance.verdict import verdict_of
 
-    settings = settings_at(home)
+    store = ArtifactStore(settings_at(home).home)
     try:
-        found = trace_answer(ArtifactStore(settings.home), answer_id)
+        found = trace_answer(store, answer_id)
+        verdict = verdict_of(store, found, should_be)
     except (TraceError, StoreError) as error:
         fail(str(error))
-    print(found.model_dump_json(indent=1) if format is TextFormat.json else trace_text(found))
+    if format is TextFormat.json:
+        print(json.dumps({**found.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}, indent=1))
+    else:
+        print(f"{trace_text(found)}\n{verdict_text(verdict)}")
 
 
 @app.command()
@@ -642,15 +648,17 @@ def _print_failures(lines: list[str]) -> None:
 def _print_example(alas: "Alas", domain: str) -> None:
     """Trace one wrong answer of the current model; if none is left, one right answer."""
     from alas_assets.defs.serving import example_answer
-    from alas_assets.provenance.render import trace_text
+    from alas_assets.provenance.render import trace_text, verdict_text
     from alas_assets.provenance.trace import trace_answer
+    from alas_assets.provenance.verdict import verdict_of
 
     example: dict[str, Any] | None = example_answer(alas, domain)
     if example is None:
         return
     kind = "A right answer (none is wrong)" if example["label"] == "correct" else "A wrong answer"
     out.print(f"\n[bold]{kind}, traced to its source[/]")
-    print(trace_text(trace_answer(alas.store, example["answer_id"])))
+    found = trace_answer(alas.store, example["answer_id"])
+    print(f"{trace_text(found)}\n{verdict_text(verdict_of(alas.store, found))}")
 
 
 def main() -> None:

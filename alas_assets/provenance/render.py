@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alas_assets.provenance.derived import Derived, DerivedFact, Reading
 from alas_assets.provenance.trace import Trace
+from alas_assets.provenance.verdict import Verdict
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
 
@@ -50,6 +51,12 @@ def trace_text(trace: Trace) -> str:
         )
     lines += [f"run      {run.run_id[:8]}  made {run.step} at {run.made_at}, version {run.data_version[:12]}" for run in trace.runs]
     return "\n".join(lines)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return the verdict in a line, and its grounds."""
+    lines = [f"verdict  {verdict.kind.upper()}: {verdict.because}", f"  held against {verdict.truth!r}"]
+    return "\n".join([*lines, *(f"  - {ground}" for ground in verdict.evidence)])
 
 
 def derived_text(derived: Derived) -> str:

@@ -1,0 +1,180 @@
+"""Which kind of wrong an answer is: the source, the pair, the learning, forgotten, or never taught (spec A1).
+
+Decided from a trace and stored tables alone; nothing is asked again and no page is read again here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from alas_assets.evaluation.exam import ExamQuestion, covered_by
+from alas_assets.evaluation.grading import grade, kind_of
+from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.trace import ANSWER_TABLES, LearnedBy, PairTrace, Trace, cells_of, learned_by
+from alas_assets.records import QA_SCHEMA, Record, as_answers, as_pairs
+from alas_assets.synthesis.wording import holds_answer
+from alas_assets.teachers.protocol import GradeRequest
+
+EXAM = ("exam", "exam_paraphrase")
+Kind = Literal["right", "bad source", "bad pair", "bad learning", "forgotten", "never taught"]
+
+
+class Verdict(Record):
+    """Why an answer is wrong, and on what grounds."""
+
+    kind: Kind
+    because: str = Field(description="one sentence")
+    truth: str = Field(description="what the answer was held against: what the auditor said, else the probe's gold answer")
+    evidence: list[str] = Field(default_factory=list)
+
+
+def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdict:
+    """Return which kind of wrong a traced answer is (A1).
+
+    Args:
+        store: The artifact store that the trace came from.
+        trace: What `trace_answer` returned.
+        should_be: The right answer by the auditor's word. A bad source and a bad pair can only be told by it: against its own gold
+            answer a pair is always right.
+
+    Raises:
+        StoreError: An adapter's manifest or a table on the way is damaged or gone.
+    """
+    truth = should_be or trace.gold
+    if _is_right(trace, should_be):
+        return Verdict(kind="right", because=f"the answer says {truth!r}", truth=truth)
+    accepted = [pair for pair in trace.pairs if pair.accepted]
+    if trace.split in EXAM:
+        return _in_the_exam(store, trace, truth)
+    if not accepted:
+        return _without_a_pair(store, trace, truth)
+    if should_be and not _says(trace.question, should_be, trace.gold) and not _says(trace.question, trace.gold, should_be):
+        return _wrong_before_training(trace, truth)
+    return _wrong_since_training(store, trace, truth, accepted)
+
+
+def _is_right(trace: Trace, should_be: str) -> bool:
+    if should_be:
+        return _says(trace.question, should_be, trace.answer)
+    return (trace.rule_label if trace.label == "failed" else trace.label) == "correct"
+
+
+def _says(question: str, truth: str, answer: str) -> bool:
+    request = GradeRequest(question=question, gold=truth, answer=answer, answer_kind=kind_of(truth))
+    return grade(request).label == "correct"
+
+
+def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
+    """Decide on an exam question by the accepted pair that its words match, if one does; no id leads from an exam to a fact (E8)."""
+    domain, _, iteration = trace.cell.partition("|")
+    cells = [cell for cell in cells_of(store) if cell.domain == domain and cell.iteration <= iteration]
+    tables = [as_pairs(store.read_table(pointer)) for cell in cells if (pointer := store.pointer(cell, "qa_pairs"))]
+    asked = ExamQuestion(id=trace.answer_id, question=trace.question, answer=truth)
+    fact = covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(trace.answer_id)
+    if fact is None:
+        because = "no accepted pair has this answer and speaks of what the exam asks"
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=[f"{trace.question!r} in the exam"])
+    matched = f"fact {fact} was matched to the exam's question by its words, not by an id"
+    family = adapter_line(store, trace.adapter_hash)
+    learned = [by for by in learned_by(store, domain, fact) if by.adapter_hash in family]
+    if not learned:
+        because = "no training row of the model that answered, or of what it was trained from, holds the fact"
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=[matched])
+    if before := _right_before(store, trace, set(family[1:])):
+        return Verdict(kind="forgotten", because="an earlier model answered it right", truth=truth, evidence=[*before, matched])
+    because = f"a pair that says it was trained on, and the model still does not say {truth!r}"
+    return Verdict(kind="bad learning", because=because, truth=truth, evidence=[matched, *map(_rows_of, learned)])
+
+
+def _rows_of(by: LearnedBy) -> str:
+    return f"{by.rows} rows on it in {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}"
+
+
+def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
+    """Decide on questions for which no pair was accepted: nothing can have taught them, but they can be forgotten."""
+    if trace.adapter_hash and (before := _right_before(store, trace, {"", *adapter_line(store, trace.adapter_hash)[1:]})):
+        because = "no page was read for this question; the student answered it right before it was taught anything else"
+        return Verdict(kind="forgotten", because=because, truth=truth, evidence=before)
+    rejected = [f"pair {pair.qa_id} was rejected: {pair.reason}" for pair in trace.pairs]
+    because = "every pair on it was rejected" if rejected else "no pair was ever written on it"
+    return Verdict(kind="never taught", because=because, truth=truth, evidence=rejected or [trace.note])
+
+
+def _wrong_before_training(trace: Trace, truth: str) -> Verdict:
+    """Tell a page that is wrong from a pair that misread it, where what was taught is not the truth."""
+    source = trace.source
+    if source is None:
+        raise ValueError(f"{trace.answer_id}: a traced fact without a source")
+    stated = f"{source.url}, fetched {source.retrieved_at}: {source.quote!r}"
+    if not source.quote_stands:
+        because = f"what was taught, {trace.gold!r}, rests on a quote that does not stand on the stored page"
+        return Verdict(kind="bad pair", because=because, truth=truth, evidence=[stated])
+    if holds_answer(source.quote, truth):
+        because = f"the page says {truth!r}, and the pair took {trace.gold!r} from it"
+        return Verdict(kind="bad pair", because=because, truth=truth, evidence=[stated])
+    if not holds_answer(source.quote, trace.gold):
+        because = f"the page does not say {trace.gold!r} where the pair takes it from"
+        return Verdict(kind="bad pair", because=because, truth=truth, evidence=[stated])
+    because = f"the page itself says {trace.gold!r}"
+    return Verdict(kind="bad source", because=because, truth=truth, evidence=[stated])
+
+
+def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accepted: list[PairTrace]) -> Verdict:
+    """Tell what the model was not taught, did not learn, or learned and lost, where what was written is the truth."""
+    family = adapter_line(store, trace.adapter_hash)
+    learned = [by for by in trace.learned_by if by.adapter_hash in family]
+    if not learned:
+        who = f"adapter {trace.adapter_hash[:16]}" if trace.adapter_hash else f"the base student ({trace.system})"
+        elsewhere = [f"it was taught to {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}" for by in trace.learned_by]
+        because = f"no training row of {who} or of what it was trained from holds the fact"
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
+    taught = [_rows_of(by) for by in learned]
+    earlier = {by.adapter_hash for by in trace.learned_by if by.cell < trace.cell}
+    if before := _right_before(store, trace, {*family[1:], *earlier} - {trace.adapter_hash}):
+        because = "a model that was taught it before answered it right"
+        return Verdict(kind="forgotten", because=because, truth=truth, evidence=[*before, *taught])
+    because = f"the pairs are right and were trained on, and the model still does not say {truth!r}"
+    return Verdict(kind="bad learning", because=because, truth=truth, evidence=taught)
+
+
+def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:
+    """Return an adapter and those that it was trained from, newest first; nothing for the base student.
+
+    Raises:
+        StoreError: A manifest is gone or damaged.
+    """
+    line: list[str] = []
+    while adapter_hash and adapter_hash not in line:
+        line.append(adapter_hash)
+        path = store.adapters / adapter_hash / "manifest.json"
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            adapter_hash = manifest["init_adapter"] or ""
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); materialise the adapter of that cell again") from error
+    return line
+
+
+def _right_before(store: ArtifactStore, trace: Trace, adapters: set[str]) -> list[str]:
+    """Return right answers to the same question that came before this one, by these adapters; "" is the base student."""
+    domain, _, iteration = trace.cell.partition("|")
+    found: dict[str, str] = {}
+    for cell in sorted((c for c in cells_of(store) if c.domain == domain and c.iteration <= iteration), key=str):
+        for asset in ANSWER_TABLES:
+            pointer = store.pointer(cell, asset)
+            if pointer is None:
+                continue
+            rows = as_answers(store.read_table(pointer)).filter(
+                (pl.col("question") == trace.question)
+                & (pl.col("label") == "correct")
+                & pl.col("adapter_hash").is_in(sorted(adapters))
+                & (pl.col("system") != "rag")
+            )
+            for row in rows.iter_rows(named=True):
+                said = f"{cell}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
+                found.setdefault(row["answer_id"], said)
+    return list(found.values())
