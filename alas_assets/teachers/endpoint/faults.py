@@ -23,7 +23,8 @@ class Fault:
     """Why one attempt gave no answer.
 
     Attributes:
-        kind: One word for counting: connection, timeout, busy, server, body, empty, key, model, address, refused, filtered, setting, quota.
+        kind: One word for counting: connection, timeout, busy, server, body, empty, key, model, address, refused, filtered, setting, quota,
+            silent.
         scope: Whom it concerns.
         message: What happened, in words; not yet redacted.
         status: HTTP status, None where there was none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,33 @@ def test_an_endpoint_that_is_not_there_fails_soon_with_one_message(connect: Open
         endpoint.ask(calls(count))
     assert time.monotonic() - started < 60
     assert sum(endpoint.ledger.totals(CELL)[0].faults.values()) <= 20
+
+
+@pytest.fixture
+def mute() -> Iterator[str]:
+    """Give the address of a port that takes connections and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(256)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+
+@pytest.mark.parametrize("settings", [{}, {"api": "auto", "answers": "auto"}])
+@pytest.mark.parametrize("count", [1, 200])
+def test_an_endpoint_that_takes_connections_and_says_nothing_is_down_long_before_a_call_ends(
+    connect: Opener, mute: str, count: int, settings: dict[str, str]
+) -> None:
+    endpoint = connect(mute, tuning=replace(QUICK, knock_after=0.3), deadline_seconds=400.0, **settings)
+    with pytest.raises(EndpointError, match=r"127.0.0.1:\d+/v1 is down.*not even GET /models within 0.3 s.*teacher.url"):
+        endpoint.ask(calls(count))
+    assert sum(endpoint.ledger.totals(CELL)[0].faults.values()) <= 20, "one for each call under way, none again"
+
+
+def test_a_model_that_thinks_long_is_waited_for_where_its_server_lists_models(connect: Opener) -> None:
+    with FaultServer(latency=1.5) as server:
+        endpoint = connect(server.url, tuning=replace(QUICK, knock_after=0.3))
+        assert all(reply.complete for reply in endpoint.ask(calls(5)))
+        assert len([seen for seen in server.seen if seen.path == "/v1/models"]) == 1
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "error", "html", "reset"])
