@@ -37,6 +37,7 @@ from alas_assets.teachers.endpoint.replay import Replay
 from alas_assets.teachers.endpoint.transport import CONNECT_SECONDS, open_client, request_options
 from alas_assets.teachers.endpoint.wire import (
     DEFAULT_URL,
+    FORM_SETTINGS,
     Answer,
     Api,
     Dialect,
@@ -544,10 +545,13 @@ class _Session:
                 return found
             await self._sleep(self._pause(found, used))
 
-    def _learn(self, model: str, sent_as: Dialect, fault: Fault) -> Fault:
-        """Ask a model otherwise after it refused a setting; the fault passes if there is another way."""
-        learnt = sent_as.without(fault.setting)
-        if learnt == sent_as:
+    def _learn(self, question: Question, sent_as: Dialect, fault: Fault) -> Fault:
+        """Ask a model otherwise after it refused a setting; the fault passes if there is another way.
+
+        A probe asks whether a form is refused, so that refusal is its answer.
+        """
+        model, learnt = question.model, sent_as.without(fault.setting)
+        if learnt == sent_as or (question.purpose == "probe" and fault.setting in FORM_SETTINGS):
             return fault
         if self._endpoint._dialects.get(model, Dialect()) == sent_as:
             self._endpoint._dialects[model] = learnt
@@ -610,7 +614,7 @@ class _Session:
                 return stored
             took = bound if found.billed else 0
             if found.setting:
-                found = self._learn(question.model, dialect, found)
+                found = self._learn(question, dialect, found)
             self._note_fault(found, question, latency)
             waited_for = found.kind == "setting" or (found.kind == "connection" and alone)
             ends = found.scope != "transient" or (last and not waited_for)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import openai
 
-from alas_assets.teachers.endpoint.wire import MESSAGE_READ, MalformedError
+from alas_assets.teachers.endpoint.wire import FORM_SETTINGS, MESSAGE_READ, MalformedError
 
 Scope = Literal["transient", "call", "endpoint"]
 """transient: asked again it may pass. call: this call fails, others may not. endpoint: no further call makes sense."""
@@ -96,7 +96,7 @@ def _of_status(error: openai.APIStatusError) -> Fault:
     return Fault("refused", "call", message, status)
 
 
-_SETTINGS = ("temperature", "response_format", "text.format")
+_SETTINGS = ("temperature", *FORM_SETTINGS)
 
 
 def _refused_setting(body: Any, said: str) -> str:

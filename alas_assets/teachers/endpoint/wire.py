@@ -59,17 +59,24 @@ class Question:
     attempt: int = 0
 
 
+FORM_SETTINGS = ("response_format", "text.format")
+"""What the form of an answer is asked for with, by interface."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How one model wants its settings; learnt from its refusals."""
 
     limit_name: str = "max_tokens"
     takes_temperature: bool = True
+    takes_form: bool = True
 
     def without(self, setting: str) -> Dialect:
         """Return how to ask a model that refuses a setting; the same where there is no other way."""
         if setting == "max_tokens":
             return replace(self, limit_name="max_completion_tokens")
+        if setting in FORM_SETTINGS:  # the prompt's last line asks for the form, too
+            return replace(self, takes_form=False)
         return replace(self, takes_temperature=False) if setting == "temperature" else self
 
 
@@ -172,9 +179,10 @@ def _chat(question: Question, dialect: Dialect) -> dict[str, Any]:
     }
     if dialect.takes_temperature:
         sent["temperature"] = question.temperature
-    if question.form == "schema":
+    form = question.form if dialect.takes_form else "text"
+    if form == "schema":
         sent["response_format"] = {"type": "json_schema", "json_schema": _named(question.schema or {})}
-    elif question.form == "json":
+    elif form == "json":
         sent["response_format"] = {"type": "json_object"}
     return sent
 
@@ -190,9 +198,10 @@ def _responses(question: Question, dialect: Dialect) -> dict[str, Any]:
         sent["instructions"] = question.system
     if dialect.takes_temperature:
         sent["temperature"] = question.temperature
-    if question.form == "schema":
+    form = question.form if dialect.takes_form else "text"
+    if form == "schema":
         sent["text"] = {"format": {"type": "json_schema", **_named(question.schema or {})}}
-    elif question.form == "json":
+    elif form == "json":
         sent["text"] = {"format": {"type": "json_object"}}
     return sent
 

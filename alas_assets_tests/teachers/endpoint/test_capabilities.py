@@ -120,3 +120,13 @@ def test_what_was_found_reads_well_and_where_nothing_fails_nothing_is_told(conne
         endpoint.ask(calls(3))
         assert endpoint.abilities("tiny").shown == "chat, schema enforced"
     assert said == []
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_server_that_refuses_the_form_of_the_domain_file_is_asked_without_it_and_that_is_said(connect: Opener, api: str) -> None:
+    said: list[str] = []
+    with FaultServer(json_mode="refuse") as server:
+        endpoint = connect(server.url, api=api, answers="json", concurrency=1, log=said.append)
+        assert all(reply.complete for reply in endpoint.ask(calls(5, json_answer=True)))
+        assert len(server.asked) == 6, "one refused, then five without the form"
+    assert any("takes no response_format; asked without it" in line for line in said)
