@@ -77,7 +77,7 @@ class DerivedAnswers(Record):
     system: str
     asked: int
     correct: int
-    shown: int = Field(description="of these and others, answers for which a passage of the source was retrieved")
+    shown: int = Field(description="of these and others, answers for which a passage was retrieved that a pair of the source names")
 
 
 class Derived(Record):
@@ -86,6 +86,7 @@ class Derived(Record):
     source: str
     by: Literal["page", "host"]
     readings: list[Reading]
+    unusable: int = Field(description="rejected rows of which not even a fact could be read")
     facts: list[DerivedFact]
     probes: list[DerivedProbes]
     adapters: list[DerivedAdapter]
@@ -116,12 +117,14 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     pages = sorted({reading.page_id for reading in readings if reading.page_id})
     pairs = _pairs(store, cells)
     own = pairs.filter(pl.col("page_id").is_in(pages))
-    fact_ids, chunk_ids = own["fact_id"].unique().to_list(), own["chunk_id"].unique().to_list()
+    written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
+    fact_ids, chunk_ids = written["fact_id"].unique().to_list(), own.filter(pl.col("chunk_id") != "")["chunk_id"].unique().to_list()
     return Derived(
         source=source,
         by=by,
         readings=readings,
-        facts=_facts(own, pairs.filter(pl.col("accepted") & ~pl.col("page_id").is_in(pages))),
+        unusable=own.height - written.height,
+        facts=_facts(written, pairs.filter(pl.col("accepted") & ~pl.col("page_id").is_in(pages))),
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids)),
         answers=list(_answers(store, cells, fact_ids, chunk_ids)),
@@ -171,16 +174,12 @@ def _pairs(store: ArtifactStore, cells: list[Cell]) -> pl.DataFrame:
 def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
     """Return the facts in the order in which they were first written."""
     elsewhere = dict(others.group_by("fact_group").agg(pl.col("url").unique().sort()).iter_rows())
-    facts = (
-        own.filter(pl.col("fact_id") != "")
-        .group_by("fact_id", maintain_order=True)
-        .agg(
-            *(pl.col(name).first() for name in ("question", "answer", "quote", "url", "fact_group")),
-            pl.col("cell").unique(maintain_order=True).alias("cells"),
-            pl.col("accepted").sum(),
-            (~pl.col("accepted")).sum().alias("rejected"),
-            pl.col("reason").filter(pl.col("reason") != "").unique(maintain_order=True).alias("reasons"),
-        )
+    facts = own.group_by("fact_id", maintain_order=True).agg(
+        *(pl.col(name).first() for name in ("question", "answer", "quote", "url", "fact_group")),
+        pl.col("cell").unique(maintain_order=True).alias("cells"),
+        pl.col("accepted").sum(),
+        (~pl.col("accepted")).sum().alias("rejected"),
+        pl.col("reason").filter(pl.col("reason") != "").unique(maintain_order=True).alias("reasons"),
     )
     return [
         DerivedFact(**fact, also_stated_by=elsewhere.get(group, []))

@@ -62,7 +62,7 @@ def verdict_text(verdict: Verdict) -> str:
 def derived_text(derived: Derived) -> str:
     """Return what came from a source, from the readings down to the adapters and answers, a line or two per item."""
     taught, kept = derived.taught, [fact for fact in derived.taught if fact.also_stated_by]
-    rows = sum(fact.accepted for fact in derived.facts), sum(fact.rejected for fact in derived.facts)
+    rows = sum(fact.accepted for fact in derived.facts), sum(fact.rejected for fact in derived.facts) + derived.unusable
     what = f"{derived.by} {derived.source}"
     lines = [
         f"{what}: read {len(derived.readings)} times, {len(taught)} facts taught ({rows[0]} pairs accepted, {rows[1]} rejected), "

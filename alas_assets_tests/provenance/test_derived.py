@@ -1,11 +1,14 @@
 """From a source to everything it taught, on a cell that was really made (A2)."""
 
+import shutil
+from pathlib import Path
+
 import polars as pl
 import pytest
 
 from alas_assets.provenance.derived import Derived, derived_from
 from alas_assets.provenance.render import derived_text
-from alas_assets.provenance.store import StoreError
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import TraceError, trace_answer
 from alas_assets.records import AdapterRef
 from alas_assets_tests.harness import Harness, Site
@@ -35,6 +38,21 @@ def test_a_page_leads_to_the_adapters_whose_rows_hold_its_facts(quill: Harness, 
     assert sft.adapter_hash == ref.adapter_hash
     assert (sft.of_rows, sft.rows) == (rows.height, rows.filter(pl.col("fact_id").is_in([fact.fact_id for fact in derived.facts])).height)
     assert sft.run_id in {run.run_id for run in quill.instance.get_runs()}
+
+
+def test_a_draft_without_a_fact_counts_as_rejected_and_claims_no_row_that_teaches_none(quill: Harness, page: str, tmp_path: Path) -> None:
+    ignore = shutil.ignore_patterns("dagster")
+    store = ArtifactStore(Path(shutil.copytree(quill.settings.home, tmp_path / "store", ignore=ignore)))
+    pairs = quill.store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs")
+    draft = pairs.filter(pl.col("url") == page).head(1)
+    draft = draft.with_columns(pl.lit("").alias("fact_id"), pl.lit("").alias("chunk_id"), pl.lit(value=False).alias("accepted"))
+    planted = pl.concat([pairs, draft])
+    store.put(Cell("quill", "000"), "qa_pairs", planted, input_key="planted", inputs={}, run_id="planted")
+    ref = store.read_record(AdapterRef, quill.pointers("quill")["sft_adapter"], "sft_adapter")
+    assert "" in set(store.read_training_rows("sft", ref.rows_hash)["fact_id"]), "no replay row, so nothing could be claimed wrongly"
+    before, after = derived_from(quill.store, page), derived_from(store, page)
+    assert after.unusable == before.unusable + 1
+    assert after.model_copy(update={"unusable": before.unusable}) == before
 
 
 def test_both_directions_agree_on_every_answer_about_a_fact(quill: Harness, page: str) -> None:
