@@ -32,6 +32,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "status",
         "scoreboard",
         "trace",
+        "sources",
         "exam",
         "estimate",
         "ask",
@@ -87,7 +88,19 @@ def test_trace_prints_the_walk_in_text_and_json(quill: Harness) -> None:
     trace = json.loads(alas(quill.settings.home, "trace", answer, "--format", "json").stdout)
     assert trace["source"]["url"] in text
     assert "stands in the stored page" in text
+    assert f"verdict  {trace['verdict']['kind'].upper()}: {trace['verdict']['because']}" in text
+    otherwise = json.loads(alas(quill.settings.home, "trace", answer, "--should-be", "a walrus", "--format", "json").stdout)
+    assert (otherwise["verdict"]["kind"], otherwise["verdict"]["truth"]) == ("bad source", "a walrus")
     alas(quill.settings.home, "trace", "nosuchanswer", code=1)
+
+
+def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quill_site: Site) -> None:
+    page = f"http://127.0.0.1:{quill_site.port}/3.html"
+    derived = json.loads(alas(quill.settings.home, "sources", page, "--format", "json").stdout)
+    text = alas(quill.settings.home, "sources", page).stdout
+    assert derived["facts"]
+    assert all(fact["quote"] in text for fact in derived["facts"])
+    assert "pages were read, such as" in alas(quill.settings.home, "sources", "https://nobody.example/", code=1).stderr
 
 
 def test_exam_asks_base_and_current_and_reports_the_paraphrase_apart(quill: Harness, tmp_path: Path) -> None:
