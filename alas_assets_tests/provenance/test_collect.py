@@ -1,0 +1,33 @@
+"""What `alas gc` keeps: tables that an opened iteration inherited, whatever their own cell points at now."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alas_assets.provenance.collect import collect_garbage
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.records import Inherited, Seed
+
+FIRST, SECOND = Cell("quill", "000"), Cell("quill", "001")
+INHERITED = {"qa_pairs": "qa_hashes", "probes": "probe_hashes", "documents": "document_hashes"}
+
+
+def made(store: ArtifactStore, asset: str, value: int) -> str:
+    table = pl.DataFrame({"value": [value]})
+    return store.put(FIRST, asset, table, input_key=f"{asset} {value}", inputs={}, run_id="run").hash
+
+
+@pytest.mark.parametrize("asset", INHERITED)
+@pytest.mark.parametrize("is_inherited", [True, False])
+def test_a_table_that_was_made_again_stays_if_a_later_iteration_inherited_the_old_one(
+    tmp_path: Path, asset: str, is_inherited: bool
+) -> None:
+    store = ArtifactStore(tmp_path)
+    old, new = made(store, asset, 1), made(store, asset, 2)
+    inherited = Inherited.model_validate({INHERITED[asset]: [old]} if is_inherited else {})
+    seed = Seed(domain="quill", iteration=1, description="", seed_topics=[], seed_urls=[], cause="test", inherited=inherited)
+    store.put(SECOND, "curriculum_seed", seed, input_key="seed", inputs={}, run_id="run")
+    collect_garbage(tmp_path, "quill")
+    assert store.artifact_path(asset, old, "parquet").exists() == is_inherited
+    assert store.artifact_path(asset, new, "parquet").exists()
