@@ -79,7 +79,7 @@ class Tuning:
         first_wait: Seconds before the second attempt; twice as long before each further one.
         longest_wait: Seconds between two attempts at most, where the server does not ask for more.
         longest_retry_after: Seconds that a server may ask to wait; more is cut to this.
-        knock_after: Seconds without any answer after which the endpoint is asked for its models, to see whether it is up.
+        knock: Seconds that the endpoint has to answer when it is asked for its models, to see whether it is up.
     """
 
     window: float = 60.0
@@ -88,7 +88,7 @@ class Tuning:
     first_wait: float = 0.5
     longest_wait: float = 8.0
     longest_retry_after: float = 60.0
-    knock_after: float = 20.0
+    knock: float = 10.0
 
 
 @dataclass
@@ -354,10 +354,6 @@ class _StoppedError(Exception):
     """Another call of the batch has found that none makes sense any more."""
 
 
-class _SilentError(Exception):
-    """The endpoint takes connections and answers nothing."""
-
-
 class _Batch:
     """The calls of one `ask`: which are in the ledger, which are equal, which are to be sent."""
 
@@ -461,7 +457,7 @@ class _Session:
         self._in_line = asyncio.Lock()
         self._faults: Counter[str] = Counter()
         self._jitter = random.Random(17)  # noqa: S311 - spreads retries, decides nothing
-        self._silence: asyncio.Future[bool] | None = None
+        self._silent: bool | None = None
         self.stopped = asyncio.Event()
         self.stopped_by: Exception | None = None
 
@@ -627,51 +623,40 @@ class _Session:
 
     async def _sent(self, question: Question, api: Api, dialect: Dialect) -> Answer | Fault:
         deadline = self._endpoint.settings.deadline_seconds
+        if not self._endpoint._circuit.proven and await self._is_silent():
+            return Fault(
+                "silent", "endpoint", f"answers nothing, not even GET /models within {self._endpoint.tuning.knock:g} s, asked twice"
+            )
         try:
             async with asyncio.timeout(deadline):
-                sent = self._client.post(path(api), body=body(question, api, dialect), cast_to=httpx2.Response, options=self._options)
-                response = await (sent if self._endpoint._circuit.proven else self._answered(sent))
+                response = await self._client.post(
+                    path(api), body=body(question, api, dialect), cast_to=httpx2.Response, options=self._options
+                )
             return read_answer(response.content, api)
-        except _SilentError:
-            return Fault("silent", "endpoint", f"answers nothing, not even GET /models within {self._knock:g} s", billed=True)
         except (openai.OpenAIError, TimeoutError, MalformedError) as error:
             fault = fault_of(error, deadline)
         # outside of the except block: no error is chained to an exception whose text may repeat the key
         return replace(fault, message=self._endpoint._clean(fault.message)[:_MESSAGE_SHOWN])
 
-    async def _answered(self, sent: Awaitable[httpx2.Response]) -> httpx2.Response:
-        """Wait for an answer of an endpoint that gave none yet; one that lists no models either is not waited for to the deadline.
-
-        Raises:
-            _SilentError: It takes connections and answers nothing.
-        """
-        answer = asyncio.ensure_future(sent)
-        try:
-            done, _ = await asyncio.wait({answer}, timeout=self._endpoint.tuning.knock_after)
-            if not done:
-                self._silence = self._silence or asyncio.ensure_future(self._is_silent())  # once, however many calls wait
-                if await asyncio.shield(self._silence) and not answer.done():
-                    raise _SilentError
-            return await answer
-        finally:
-            answer.cancel()
-
     async def _is_silent(self) -> bool:
-        """Tell whether the endpoint takes connections and answers nothing: a model may think for minutes, a list takes no thought."""
-        for _ in range(_KNOCKS):
-            try:
-                async with asyncio.timeout(self._knock):
-                    await self._client.get("/models", cast_to=httpx2.Response, options=self._options)
-            except (TimeoutError, openai.APITimeoutError):
-                continue
-            except openai.OpenAIError:
-                return False  # it answered, or refused the connection: what that means is for the calls to find out
-            return False
-        return True
+        """Tell whether the endpoint answers nothing at all, found out once, before anything is sent that costs.
 
-    @property
-    def _knock(self) -> float:
-        return min(CONNECT_SECONDS, self._endpoint.tuning.knock_after)
+        A call may think for minutes, a list of models takes no thought. It is asked for first, not once a call is late: a server that does
+        one thing at a time lists nothing while it thinks or loads its model.
+        """
+        if self._silent is None:
+            self._silent = await self._lists_nothing() and await self._lists_nothing()
+        return self._silent
+
+    async def _lists_nothing(self) -> bool:
+        try:
+            async with asyncio.timeout(self._endpoint.tuning.knock):
+                await self._client.get("/models", cast_to=httpx2.Response, options=self._options)
+        except (TimeoutError, openai.APITimeoutError):
+            return True
+        except openai.OpenAIError:
+            return False  # it answered, or refused the connection: what that means is for the calls to find out
+        return False
 
     def _row(self, question: Question, answer: Answer, cost: Cost | None, latency: float) -> CallRow:
         endpoint = self._endpoint
@@ -772,7 +757,7 @@ class _Session:
             held = f"is the key in {name} right?" if endpoint._key else f"{name} is not set"
             raise endpoint._error(f"{where} refuses the key: it {fault.message}; {held} (teacher.key_env)")
         if fault.kind == "silent":
-            raise endpoint._error(f"{where} is down: it takes connections and {fault.message}; run again when it is up (teacher.url)")
+            raise endpoint._error(f"{where} is down: it {fault.message}; run again when it is up (teacher.url)")
         if fault.kind == "quota":
             raise endpoint._error(f"{where}: the account's quota is spent: it {fault.message}; what was answered is kept, run again later")
         unsure = fault.kind in ("address", "refused") and not endpoint._circuit.proven
