@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Tuning
 from alas_assets.teachers.endpoint.ledger import Spent
+from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, call, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, kinds, mixed
 

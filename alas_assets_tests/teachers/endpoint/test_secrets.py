@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Endpoint, endpoint_url, open_endpoint
+from alas_assets.teachers.endpoint.client import Endpoint, open_endpoint
 from alas_assets.teachers.endpoint.transport import _proxy_for
-from alas_assets.teachers.endpoint.wire import NO_ADDRESS, identity
+from alas_assets.teachers.endpoint.wire import NO_ADDRESS, endpoint_url, identity
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, mixed
 
