@@ -52,7 +52,7 @@ def test_nothing_is_sent_before_the_teacher_is_asked_and_then_its_abilities_are_
     said: list[str] = []
     with FaultServer(models=("m",)) as server:
         teacher = open_teacher(domain(tmp_path, f'url = "{server.url}"'), tmp_path / "teacher.sqlite", log=said.append)
-        assert server.seen == []
+        assert server.received == []
         teacher.revise([], [], [])
     assert said == ["teacher m: chat, schema enforced"]
 

@@ -57,7 +57,7 @@ class BudgetSpentError(RuntimeError):
 
 
 class Asker(Protocol):
-    """Answers calls; `endpoint.client.Endpoint` over the network or `endpoint.ledger.Replay` from a ledger."""
+    """Answers calls; `endpoint.client.Endpoint` over the network or `endpoint.replay.Replay` from a ledger."""
 
     def ask(self, calls: Sequence[ModelCall], on_reply: Callable[[int, ModelReply], None] | None = None) -> list[ModelReply]:
         """Answer every call, one reply each, in order; many run at a time.

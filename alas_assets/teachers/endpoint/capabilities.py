@@ -1,6 +1,6 @@
 """What an endpoint can do for a model: which interface it has, and whether it really holds an answer to a JSON schema.
 
-Asked once per endpoint and model, kept in the ledger, shown to people. How a probe is sent is `client`'s.
+Asked once per endpoint and model, kept in the ledger, shown to people. How a probe is sent is `session`'s.
 """
 
 from __future__ import annotations

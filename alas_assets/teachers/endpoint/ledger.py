@@ -1,6 +1,6 @@
 """Every call that was ever paid for, in one SQLite file that several processes may use at once (O4, O5, O7, A1).
 
-Storing, finding, counting, carrying from one home to another. Who sends is `client`, who answers from it alone `replay`.
+Storing, finding, counting, carrying from one home to another. Who sends is `session`, who answers from it alone `replay`.
 """
 
 from __future__ import annotations

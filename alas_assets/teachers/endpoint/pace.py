@@ -1,6 +1,6 @@
 """How fast an endpoint is asked: requests and tokens in any window, calls at a time, and whether it is up (S11).
 
-Each class here counts; who waits for it and sends is `client`. Times are seconds of a monotonic clock.
+Each class here counts; who waits for it and sends is `session`. Times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The connection to an endpoint: the openai client over a transport of ours that bounds what is read, and where the key may go (O7).
 
-What is sent and when is `client`'s.
+What is sent and when is `session`'s.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ import pytest
 
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.endpoint.calls import ModelCall
-from alas_assets.teachers.endpoint.client import Endpoint, Tuning, open_endpoint
+from alas_assets.teachers.endpoint.client import Endpoint, open_endpoint
+from alas_assets.teachers.endpoint.state import Progress, Tuning
 
 CELL = ("python-releases", 0)
 QUICK = Tuning(patience=0.8, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
@@ -52,6 +53,7 @@ def connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         ledger: str = "teacher.sqlite",
         cell: tuple[str, int] | None = CELL,
         log: Callable[[str], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
         **settings: Any,
     ) -> Endpoint:
         given = {"api": "chat", "answers": "xml", "deadline_seconds": 10.0, "concurrency": 20} | settings
@@ -61,6 +63,7 @@ def connect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
             tmp_path / ledger,
             cell,
             log=log,
+            on_progress=on_progress,
             tuning=tuning,
         )
         return made  # type: ignore[return-value]

@@ -93,6 +93,7 @@ class FaultServer:
     refuses: tuple[str, ...] = ()
     port: int = 0
     seen: list[Seen] = field(default_factory=list)
+    knocks: list[Seen] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
 
@@ -137,7 +138,12 @@ class FaultServer:
     @property
     def asked(self) -> list[Seen]:
         """The requests for answers that were no probes."""
-        return [s for s in self.seen if s.path != "/v1/models" and "birds" not in json.dumps(s.body)]
+        return [s for s in self.seen if "birds" not in json.dumps(s.body)]
+
+    @property
+    def received(self) -> list[Seen]:
+        """Every request, also those for the list of models."""
+        return [*self.seen, *self.knocks]
 
     def most_in(self, window: float) -> int:
         """Return the most requests that arrived in any window of so many seconds."""
@@ -164,7 +170,7 @@ class FaultServer:
         body = json.loads(raw) if raw else {}
         number = len(self.seen)
         fault = self.plan(number, body) if method == "POST" or self.plan(number, body) in ("key", "unavailable", "error") else ""
-        self.seen.append(Seen(time.monotonic(), path, headers, body, fault))
+        (self.knocks if path.endswith("/models") else self.seen).append(Seen(time.monotonic(), path, headers, body, fault))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from alas_assets.teachers.endpoint.calls import ModelReply
-from alas_assets.teachers.endpoint.client import Tuning
 from alas_assets.teachers.endpoint.ledger import Ledger
+from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import CELL, Opener, call, calls
 from alas_assets_tests.teachers.endpoint.faulty import FaultServer, user_text
 
@@ -221,9 +221,8 @@ def test_it_can_be_asked_where_a_loop_runs_already(connect: Opener) -> None:
 
 def test_the_running_total_is_told_and_ends_right(connect: Opener) -> None:
     with FaultServer() as server:
-        endpoint = connect(server.url)
         told: list[int] = []
-        endpoint._on_progress = lambda progress: told.append(progress.calls)
+        endpoint = connect(server.url, on_progress=lambda progress: told.append(progress.calls))
         endpoint.ask(calls(10))
     assert told == sorted(told)
     assert endpoint.progress.calls == told[-1] == 10

@@ -73,14 +73,14 @@ def test_a_cap_in_money_with_an_unknown_price_is_refused_before_the_first_call(c
     with FaultServer(models=("tiny", "other")) as server:
         with pytest.raises(EndpointError, match=r"budget.money is 1 USD, but the price of model 'other' is unknown.*teacher.prices"):
             connect(server.url, budget=Budget(money=1.0), prices=PRICES, judges=("tiny", "other"))
-        assert server.seen == []
+        assert server.received == []
 
 
 def test_a_cap_that_not_even_one_call_fits_in_sends_none(connect: Opener) -> None:
     with FaultServer() as server:
         with pytest.raises(BudgetSpentError, match="0 tokens are spent"):
             connect(server.url, budget=Budget(tokens=50)).ask(calls(5))
-        assert server.seen == []
+        assert server.received == []
 
 
 def test_probes_count(connect: Opener) -> None:

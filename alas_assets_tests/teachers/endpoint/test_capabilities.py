@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Tuning
 from alas_assets.teachers.endpoint.ledger import Ledger
+from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import QUICK, Opener, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, mixed
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Tuning
+from alas_assets.teachers.endpoint.ledger import Spent
+from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, call, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, kinds, mixed
 
@@ -147,22 +152,63 @@ def mute() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
 
 
+class _OneAtATime(BaseHTTPRequestHandler):
+    """Lists no models, and thinks over each answer while everybody else waits."""
+
+    def do_GET(self) -> None:
+        self._send(404, {"error": {"message": "no such page"}})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(1.5)
+        message = {"role": "assistant", "content": "an answer"}
+        self._send(200, {"choices": [{"finish_reason": "stop", "message": message}]})
+
+    def _send(self, status: int, said: dict[str, Any]) -> None:
+        raw = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def one_at_a_time() -> Iterator[str]:
+    """Give the address of a server that does one thing at a time."""
+    with HTTPServer(("127.0.0.1", 0), _OneAtATime) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
 @pytest.mark.parametrize("settings", [{}, {"api": "auto", "answers": "auto"}])
 @pytest.mark.parametrize("count", [1, 200])
-def test_an_endpoint_that_takes_connections_and_says_nothing_is_down_long_before_a_call_ends(
+def test_an_endpoint_that_takes_connections_and_says_nothing_is_down_before_anything_that_costs_is_sent(
     connect: Opener, mute: str, count: int, settings: dict[str, str]
 ) -> None:
-    endpoint = connect(mute, tuning=replace(QUICK, knock_after=0.3), deadline_seconds=400.0, **settings)
+    endpoint = connect(mute, tuning=replace(QUICK, knock=0.3), deadline_seconds=400.0, **settings)
     with pytest.raises(EndpointError, match=r"127.0.0.1:\d+/v1 is down.*not even GET /models within 0.3 s.*teacher.url"):
         endpoint.ask(calls(count))
-    assert sum(endpoint.ledger.totals(CELL)[0].faults.values()) <= 20, "one for each call under way, none again"
+    found = endpoint.ledger.totals(CELL)[0]
+    assert (sum(found.faults.values()), found.calls) == (1, 0)
+    assert endpoint.ledger.spent(CELL) == Spent(), "not even perhaps"
 
 
-def test_a_model_that_thinks_long_is_waited_for_where_its_server_lists_models(connect: Opener) -> None:
-    with FaultServer(latency=1.5) as server:
-        endpoint = connect(server.url, tuning=replace(QUICK, knock_after=0.3))
-        assert all(reply.complete for reply in endpoint.ask(calls(5)))
-        assert len([seen for seen in server.seen if seen.path == "/v1/models"]) == 1
+def test_a_server_that_does_one_thing_at_a_time_and_thinks_long_is_waited_for(connect: Opener, one_at_a_time: str) -> None:
+    endpoint = connect(one_at_a_time, tuning=replace(QUICK, knock=0.3), concurrency=2)
+    assert all(reply.complete for reply in endpoint.ask(calls(2)))
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "error"])
+def test_an_endpoint_that_lists_no_models_is_up(connect: Opener, fault: str) -> None:
+    with FaultServer(plan=lambda _, body: "" if body else fault) as server:
+        assert all(reply.complete for reply in connect(server.url).ask(calls(5)))
+        assert (len(server.knocks), len(server.asked)) == (1, 5), "asked for once, with the first call alone"
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "error", "html", "reset"])
@@ -221,6 +267,7 @@ def test_a_wrong_key_is_said_after_one_call(connect: Opener, monkeypatch: pytest
         with pytest.raises(EndpointError, match=r"refuses the key.*MY_KEY right.*teacher.key_env"):
             connect(server.url, key_env="MY_KEY", **settled).ask(calls(200))
         assert len(server.seen) == 1
+        assert all(not knock.body for knock in server.knocks), "a question for the list of models carries nothing"
 
 
 def test_a_key_that_is_needed_and_not_set_is_said(connect: Opener) -> None:
@@ -243,7 +290,7 @@ def test_an_unknown_model_is_named_with_what_the_server_offers(connect: Opener, 
     with FaultServer(models=("llama-9", "qwen-7")) as server:
         with pytest.raises(EndpointError, match=r"does not know the model 'tiny'; it offers llama-9, qwen-7 \(teacher.model"):
             connect(server.url, **settled).ask(calls(50))
-        assert len([s for s in server.seen if s.path != "/v1/models"]) == 1
+        assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
@@ -258,7 +305,7 @@ def test_calls_that_are_all_refused_are_not_sent_to_the_end(connect: Opener) -> 
     with FaultServer(plan=always("bad")) as server:
         with pytest.raises(EndpointError, match=r"refused the first 5 calls.*too long"):
             connect(server.url).ask(calls(200))
-        assert len([s for s in server.seen if s.path != "/v1/models"]) == 5
+        assert len(server.seen) == 5
 
 
 @pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("temperature", "max_tokens")])

@@ -92,7 +92,7 @@ def test_a_replay_gives_the_same_replies_without_the_endpoint(connect: Opener, t
         endpoint = connect(server.url, api="auto", answers="auto")
         live = endpoint.ask(asked)
         recorded = server.url
-        seen = len(server.seen)
+        seen = len(server.received)
     settings = endpoint.settings.model_copy(update={"replay": True})
     replay = open_endpoint(settings, Budget(), endpoint.ledger.path, CELL)
     assert isinstance(replay, Replay)
@@ -101,7 +101,7 @@ def test_a_replay_gives_the_same_replies_without_the_endpoint(connect: Opener, t
     assert replies == [r.model_copy(update={"replayed": True}) for r in [*live, live[0]]]
     assert told == list(range(31))
     assert replay.abilities("tiny") == endpoint.abilities("tiny")
-    assert (recorded, len(server.seen)) == (endpoint.url, seen)
+    assert (recorded, len(server.received)) == (endpoint.url, seen)
 
 
 def test_a_replay_names_what_is_missing_and_tells_nobody_before(connect: Opener) -> None:
@@ -294,13 +294,13 @@ def test_a_damaged_ledger_is_a_clear_error_and_nothing_is_sent(connect: Opener, 
         endpoint.close()
         with sqlite3.connect(endpoint.ledger.path) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        path, before = endpoint.ledger.path, len(server.seen)
+        path, before = endpoint.ledger.path, len(server.received)
         raw = bytearray(path.read_bytes())
         raw[:] = b"this is no ledger" * 100 if damage == "not a database" else raw[:4096] + b"\xa5" * (len(raw) - 4096)
         path.write_bytes(raw)
         with pytest.raises(LedgerError, match=r"teacher.sqlite: the teacher's ledger cannot be .*recover"):
             connect(server.url).ask(calls(5))
-        assert len(server.seen) == before
+        assert len(server.received) == before
 
 
 def test_a_ledger_of_a_newer_version_is_refused(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.endpoint.calls import EndpointError
-from alas_assets.teachers.endpoint.client import Endpoint, endpoint_url, open_endpoint
+from alas_assets.teachers.endpoint.client import Endpoint, open_endpoint
 from alas_assets.teachers.endpoint.transport import _proxy_for
-from alas_assets.teachers.endpoint.wire import NO_ADDRESS, identity
+from alas_assets.teachers.endpoint.wire import NO_ADDRESS, endpoint_url, identity
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, mixed
 
@@ -55,9 +55,9 @@ def test_the_key_is_in_no_log_ledger_error_reply_or_repr(
             told = "".join(reply.model_dump_json() for reply in endpoint.ask(calls(40, user=f"the key is {canary}")))
         except EndpointError as error:
             told = "".join(traceback.format_exception(error)) + repr(error.__context__) + repr(error.__cause__)
-        assert all(s.headers["authorization"] == f"Bearer {canary}" for s in server.seen)
-        assert all(canary not in s.path for s in server.seen)
-        assert all(canary not in value for s in server.seen for name, value in s.headers.items() if name != "authorization")
+        assert all(s.headers["authorization"] == f"Bearer {canary}" for s in server.received)
+        assert all(canary not in s.path for s in server.received)
+        assert all(canary not in value for s in server.received for name, value in s.headers.items() if name != "authorization")
     endpoint.ledger.export(tmp_path / "out.jsonl")
     endpoint.close()
     logged = "\n".join([*said, *(record.getMessage() for record in caplog.records), *capfd.readouterr()])
@@ -137,7 +137,7 @@ def test_a_redirect_is_not_followed(connect: Opener, canary: str) -> None:
     with FaultServer() as elsewhere, _Redirecting(elsewhere.url) as url:
         with pytest.raises(EndpointError, match=r"redirect, which is not followed.*teacher.url"):
             connect(url, key_env="CANARY_KEY").ask(calls(3))
-        assert elsewhere.seen == []
+        assert elsewhere.received == []
 
 
 def test_a_plain_address_is_asked_directly_whatever_proxy_the_environment_names(
@@ -147,7 +147,7 @@ def test_a_plain_address_is_asked_directly_whatever_proxy_the_environment_names(
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, proxy.url)
         assert connect(server.url, key_env="CANARY_KEY").ask(calls(1))[0].complete
-        assert proxy.seen == []
+        assert proxy.received == []
         assert _proxy_for("https://api.example.com/v1") == proxy.url
         monkeypatch.setenv("no_proxy", "example.com")
         monkeypatch.setenv("NO_PROXY", "example.com")
