@@ -313,13 +313,15 @@ def trace(
     store = ArtifactStore(settings_at(home).home)
     try:
         found = trace_answer(store, answer_id)
+        if format is TextFormat.text:
+            print(trace_text(found))  # it stands, also where the verdict misses a file
         verdict = verdict_of(store, found, should_be)
     except (TraceError, StoreError) as error:
         fail(str(error))
-    if format is TextFormat.json:
-        print(json.dumps({**found.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}, indent=1))
+    if format is TextFormat.text:
+        print(verdict_text(verdict))
     else:
-        print(f"{trace_text(found)}\n{verdict_text(verdict)}")
+        print(json.dumps({**found.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}, indent=1))
 
 
 @app.command()

@@ -67,12 +67,6 @@ def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[
     return no_longer_stated(earlier, latest_texts([*_readings(alas, seed), documents]), partial(_stored_text, alas))
 
 
-def facts_known_before(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
-    """Return the facts that earlier iterations found known to the student and that their page has stated ever since (P4, O2)."""
-    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
-    return found_known(earlier, [*_readings(alas, seed), documents], partial(_stored_text, alas))
-
-
 def _readings(alas: Alas, seed: Seed) -> list[pl.DataFrame]:
     return earlier_tables(alas, seed.inherited.document_hashes, "documents")
 
@@ -149,6 +143,8 @@ def qa_pairs(
             known=studied(earlier, author),
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+        readings = [*_readings(alas, curriculum_seed), documents]
+        known = found_known(earlier, readings, partial(_stored_text, alas)) if domain.thresholds.ask_first else frozenset[str]()
         count_tokens = TokenCounter(alas.student(domain).folder).count
         reviewed = under_review(drafts, chunks, decisions)
         aside = curate(reviewed.set_aside, [], chunks, topics, [], count_tokens=count_tokens, teacher=author, iteration=step.cell.number)
@@ -162,7 +158,7 @@ def qa_pairs(
             teacher=author,
             iteration=step.cell.number,
             earlier_fact_ids=taught,
-            known_fact_ids=facts_known_before(alas, curriculum_seed, documents),
+            known_fact_ids=known,
             limits=Limits(facts_per_topic=budget.pairs_per_topic),
             earlier_qa=earlier,
             retired_facts=retired_facts(alas, curriculum_seed, documents),

@@ -13,11 +13,8 @@ from pydantic import Field
 
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import ANSWER_TABLES, TraceError, cells_of
+from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
-
-ABOUT_FACTS = ("probe", "earlier", "mine")
-"""Splits whose answers are about a fact that a page states."""
 
 
 class Reading(Record):
@@ -201,7 +198,7 @@ def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> I
             ref = store.read_record(AdapterRef, pointer) if pointer else None
             if pointer is None or ref is None or not ref.trained:
                 continue
-            rows = store.read_training_rows(ref.kind, ref.rows_hash)
+            rows = store.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])
             found = rows.filter(pl.col("fact_id").is_in(fact_ids))
             if found.height:
                 yield DerivedAdapter(
@@ -222,7 +219,7 @@ def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk
         tables = [as_answers(table) for asset in ANSWER_TABLES for _, table in _tables(store, [cell], asset)]
         if not tables:
             continue
-        rows = pl.concat(tables, how="diagonal_relaxed").unique("answer_id", maintain_order=True).with_columns(shown.alias("shown"))
+        rows = pl.concat(tables).unique("answer_id", maintain_order=True).with_columns(shown.alias("shown"))
         found = (
             rows.filter(about | pl.col("shown"))
             .group_by("system", maintain_order=True)

@@ -292,15 +292,15 @@ class ArtifactStore:
         """Return where the exact rows of a training lie (T5); `kind` is `sft` or `dpo`."""
         return self.root / "rows" / f"{kind}-{rows_hash}.parquet"
 
-    def read_training_rows(self, kind: str, rows_hash: str) -> pl.DataFrame:
-        """Read the exact rows that an adapter was trained on, by its record's kind and hash.
+    def read_training_rows(self, kind: str, rows_hash: str, columns: list[str] | None = None) -> pl.DataFrame:
+        """Read the exact rows that an adapter was trained on, by its record's kind and hash; of these columns, or of all.
 
         Raises:
             StoreError: The file is gone or unreadable.
         """
         path = self.training_rows_path(kind, rows_hash)
         try:
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, columns=columns)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {kind}_adapter of that cell again") from error
 

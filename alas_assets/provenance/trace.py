@@ -16,6 +16,8 @@ from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreErro
 from alas_assets.records import UNKNOWN, AdapterRef, Record, as_answers, as_pairs
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
+ABOUT_FACTS = ("probe", "earlier", "mine")
+"""Splits whose answers are about a fact that a page states."""
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
 
 
@@ -180,7 +182,7 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
             ref = store.read_record(AdapterRef, pointer)
             if not ref.trained:
                 continue
-            rows = store.read_training_rows(ref.kind, ref.rows_hash).filter(pl.col("fact_id") == fact_id).height
+            rows = store.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"]).filter(pl.col("fact_id") == fact_id).height
             if rows:
                 found.append(
                     LearnedBy(
@@ -213,7 +215,7 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
     """
     cell, answer = find_answer(store, answer_id)
     fact = answer["fact_id"]
-    rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ("probe", "earlier", "mine") else []
+    rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ABOUT_FACTS else []
     note = ""
     if answer["split"] == UNKNOWN:
         note = (

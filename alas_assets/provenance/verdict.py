@@ -13,7 +13,7 @@ from pydantic import Field
 
 from alas_assets.evaluation.exam import ExamQuestion, covered_by
 from alas_assets.evaluation.grading import grade, kind_of
-from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import ANSWER_TABLES, LearnedBy, PairTrace, Trace, cells_of, learned_by
 from alas_assets.records import QA_SCHEMA, Record, as_answers, as_pairs
 from alas_assets.synthesis.wording import holds_answer
@@ -44,12 +44,13 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
     Raises:
         StoreError: An adapter's manifest or a table on the way is damaged or gone.
     """
+    should_be = should_be.strip()
     truth = should_be or trace.gold
     if _is_right(trace, should_be):
         return Verdict(kind="right", because=f"the answer says {truth!r}", truth=truth)
-    accepted = [pair for pair in trace.pairs if pair.accepted]
     if trace.split in EXAM:
         return _in_the_exam(store, trace, truth)
+    accepted = [pair for pair in trace.pairs if pair.accepted]
     if not accepted:
         return _without_a_pair(store, trace, truth)
     if should_be and not _says(trace.question, should_be, trace.gold) and not _says(trace.question, trace.gold, should_be):
@@ -70,9 +71,7 @@ def _says(question: str, truth: str, answer: str) -> bool:
 
 def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     """Decide on an exam question by the accepted pair that its words match, if one does; no id leads from an exam to a fact (E8)."""
-    domain, _, iteration = trace.cell.partition("|")
-    cells = [cell for cell in cells_of(store) if cell.domain == domain and cell.iteration <= iteration]
-    tables = [as_pairs(store.read_table(pointer)) for cell in cells if (pointer := store.pointer(cell, "qa_pairs"))]
+    tables = [as_pairs(store.read_table(pointer)) for cell in _cells_until(store, trace) if (pointer := store.pointer(cell, "qa_pairs"))]
     asked = ExamQuestion(id=trace.answer_id, question=trace.question, answer=truth)
     fact = covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(trace.answer_id)
     if fact is None:
@@ -80,7 +79,7 @@ def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
         return Verdict(kind="never taught", because=because, truth=truth, evidence=[f"{trace.question!r} in the exam"])
     matched = f"fact {fact} was matched to the exam's question by its words, not by an id"
     family = adapter_line(store, trace.adapter_hash)
-    learned = [by for by in learned_by(store, domain, fact) if by.adapter_hash in family]
+    learned = [by for by in learned_by(store, trace.cell.partition("|")[0], fact) if by.adapter_hash in family]
     if not learned:
         because = "no training row of the model that answered, or of what it was trained from, holds the fact"
         return Verdict(kind="never taught", because=because, truth=truth, evidence=[matched])
@@ -97,7 +96,7 @@ def _rows_of(by: LearnedBy) -> str:
 def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     """Decide on questions for which no pair was accepted: nothing can have taught them, but they can be forgotten."""
     if trace.adapter_hash and (before := _right_before(store, trace, {"", *adapter_line(store, trace.adapter_hash)[1:]})):
-        because = "no page was read for this question; the student answered it right before it was taught anything else"
+        because = "no page was read for this question, and before it was taught what it was taught since, the student answered it right"
         return Verdict(kind="forgotten", because=because, truth=truth, evidence=before)
     rejected = [f"pair {pair.qa_id} was rejected: {pair.reason}" for pair in trace.pairs]
     because = "every pair on it was rejected" if rejected else "no pair was ever written on it"
@@ -159,11 +158,16 @@ def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:
     return line
 
 
+def _cells_until(store: ArtifactStore, trace: Trace) -> list[Cell]:
+    """Return the iterations of the answer's domain up to its own, oldest first."""
+    domain, _, iteration = trace.cell.partition("|")
+    return sorted((cell for cell in cells_of(store) if cell.domain == domain and cell.iteration <= iteration), key=str)
+
+
 def _right_before(store: ArtifactStore, trace: Trace, adapters: set[str]) -> list[str]:
     """Return right answers to the same question that came before this one, by these adapters; "" is the base student."""
-    domain, _, iteration = trace.cell.partition("|")
     found: dict[str, str] = {}
-    for cell in sorted((c for c in cells_of(store) if c.domain == domain and c.iteration <= iteration), key=str):
+    for cell in _cells_until(store, trace):
         for asset in ANSWER_TABLES:
             pointer = store.pointer(cell, asset)
             if pointer is None:

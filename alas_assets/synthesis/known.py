@@ -65,7 +65,7 @@ def found_known(tables: Sequence[pl.DataFrame], readings: Sequence[pl.DataFrame]
     """
     found: set[str] = set()
     for i, table in enumerate(tables):
-        known = table.filter(pl.col("reason").str.starts_with(KNOWN)).with_columns(accepted=True)
+        known = table.filter(pl.col("reason").str.starts_with(f"{KNOWN}: ")).with_columns(accepted=True)
         later = (latest_texts([reading]) for reading in readings[i + 1 :])
         found |= set(known["fact_id"]).difference(*(no_longer_stated([known], texts, read_text) for texts in later))
     return frozenset(found)

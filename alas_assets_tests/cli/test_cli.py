@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,15 @@ def test_trace_prints_the_walk_in_text_and_json(quill: Harness) -> None:
     otherwise = json.loads(alas(quill.settings.home, "trace", answer, "--should-be", "a walrus", "--format", "json").stdout)
     assert (otherwise["verdict"]["kind"], otherwise["verdict"]["truth"]) == ("bad source", "a walrus")
     alas(quill.settings.home, "trace", "nosuchanswer", code=1)
+
+
+def test_a_trace_is_printed_also_where_its_verdict_misses_a_file(quill: Harness, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("dagster")))
+    answers = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores").filter(pl.col("split") == "probe")
+    (home / "artifacts" / "adapters" / answers["adapter_hash"][0] / "manifest.json").unlink()
+    done = alas(home, "trace", answers["answer_id"][0], code=1)
+    assert "stands in the stored page" in done.stdout
+    assert "materialise the adapter of that cell again" in done.stderr.replace("\n", " ")
 
 
 def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quill_site: Site) -> None:

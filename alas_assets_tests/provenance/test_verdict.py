@@ -114,6 +114,11 @@ def test_an_answer_that_says_the_truth_is_right_whatever_the_probe_wanted(quill:
     assert verdict_of(quill.store, trace, "the seventh walrus").kind == "right"
 
 
+def test_blank_words_of_the_auditor_are_none(quill: Harness) -> None:
+    for trace in [*traces(quill, "judge_scores", "probe", "sft"), *traces(quill, "baseline_scores", "probe", "base")]:
+        assert verdict_of(quill.store, trace, " ") == verdict_of(quill.store, trace)
+
+
 def test_an_adapter_leads_to_those_it_was_trained_from_and_a_lost_manifest_is_an_error(quill: Harness, tmp_path: Path) -> None:
     store, parent, child = with_a_child(quill, tmp_path)
     assert adapter_line(store, child) == [child, parent]

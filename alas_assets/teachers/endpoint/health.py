@@ -46,15 +46,18 @@ class Health:
             named = ", ".join(f"{kind} {count}" for kind, count in sorted(self._faults.items()))
             self._state.log(f"teacher {self._state.endpoint}: {self._faults.total()} attempts gave no answer ({named})")
 
-    async def is_silent(self) -> bool:
-        """Tell whether the endpoint answers nothing at all, found out once, before anything is sent that costs.
+    async def silence(self) -> Fault | None:
+        """Return the fault of an endpoint that answers nothing at all, found out once, before anything is sent that costs.
 
         A call may think for minutes, a list of models takes no thought. It is asked for first, not once a call is late: a server that does
         one thing at a time lists nothing while it thinks or loads its model.
         """
+        if self._state.circuit.proven:
+            return None
         if self._silent is None:
             self._silent = await self._lists_nothing() and await self._lists_nothing()
-        return self._silent
+        message = f"answers nothing, not even GET /models within {self._state.tuning.knock:g} s, asked twice"
+        return Fault("silent", "endpoint", message) if self._silent else None
 
     async def _lists_nothing(self) -> bool:
         try:

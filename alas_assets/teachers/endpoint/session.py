@@ -205,10 +205,11 @@ class Session:
             state.ledger.release(reservation)
             raise
         dialect = state.dialects.get(question.model, Dialect())
-        started = time.monotonic()
         took = 0
         try:
-            found = await self._sent(question, api, dialect)
+            silence = await self.health.silence()
+            started = time.monotonic()  # the list of models is no part of a call's latency
+            found = silence or await self._sent(question, api, dialect)
             latency = time.monotonic() - started
             if isinstance(found, Answer):
                 row = self._row(question, found, cost, latency)
@@ -232,8 +233,6 @@ class Session:
 
     async def _sent(self, question: Question, api: Api, dialect: Dialect) -> Answer | Fault:
         deadline = self._state.settings.deadline_seconds
-        if not self._state.circuit.proven and await self.health.is_silent():
-            return Fault("silent", "endpoint", f"answers nothing, not even GET /models within {self._state.tuning.knock:g} s, asked twice")
         try:
             async with asyncio.timeout(deadline):
                 response = await self._client.post(
