@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands import ledger, review
+from alas_assets.commands import audit, ledger, review
 from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
 from alas_assets.settings import PROJECT_ROOT, Settings
 
@@ -36,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep a small language model current: the same instance and assets as the Dagster UI.",
 )
+app.add_typer(audit.app)
 app.add_typer(review.app, name="review")
 app.add_typer(ledger.app, name="ledger")
 
@@ -48,13 +49,6 @@ class TableFormat(StrEnum):
     """How tables are printed."""
 
     table = "table"
-    json = "json"
-
-
-class TextFormat(StrEnum):
-    """How a trace is printed."""
-
-    text = "text"
     json = "json"
 
 
@@ -296,54 +290,6 @@ def scoreboard(domain: DomainKey, format: Annotated[TableFormat, typer.Option("-
 
 
 @app.command()
-def trace(
-    answer_id: Annotated[
-        str, typer.Argument(metavar="ANSWER_ID", help="An answer's id, or its beginning; the UI lists ids in judge_scores and exam_scores.")
-    ],
-    should_be: Annotated[str, typer.Option(help="What is right by your word; else the probe's own answer is taken for right.")] = "",
-    format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
-    home: Home = None,
-) -> None:
-    """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
-    from alas_assets.provenance.render import trace_text, verdict_text
-    from alas_assets.provenance.store import ArtifactStore, StoreError
-    from alas_assets.provenance.trace import TraceError, trace_answer
-    from alas_assets.provenance.verdict import verdict_of
-
-    store = ArtifactStore(settings_at(home).home)
-    try:
-        found = trace_answer(store, answer_id)
-        if format is TextFormat.text:
-            print(trace_text(found))  # it stands, also where the verdict misses a file
-        verdict = verdict_of(store, found, should_be)
-    except (TraceError, StoreError) as error:
-        fail(str(error))
-    if format is TextFormat.text:
-        print(verdict_text(verdict))
-    else:
-        print(json.dumps({**found.model_dump(mode="json"), "verdict": verdict.model_dump(mode="json")}, indent=1))
-
-
-@app.command()
-def sources(
-    source: Annotated[str, typer.Argument(metavar="URL|HOST", help="A page's URL, or a host with its port.")],
-    format: Annotated[TextFormat, typer.Option("--format")] = TextFormat.text,
-    home: Home = None,
-) -> None:
-    """Show everything that a page or a host taught: readings, facts, probes, adapters, and what was answered on it."""
-    from alas_assets.provenance.derived import derived_from
-    from alas_assets.provenance.render import derived_text
-    from alas_assets.provenance.store import ArtifactStore, StoreError
-    from alas_assets.provenance.trace import TraceError
-
-    try:
-        found = derived_from(ArtifactStore(settings_at(home).home), source)
-    except (TraceError, StoreError) as error:
-        fail(str(error))
-    print(found.model_dump_json(indent=1) if format is TextFormat.json else derived_text(found))
-
-
-@app.command()
 def exam(
     domain: DomainKey,
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Lines of id, question, answer, aliases, optional paraphrase.")],
@@ -566,12 +512,14 @@ def abandon(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Dagster's port.")] = 3000, home: Home = None) -> None:
+def ui(port: Annotated[int | None, typer.Option(help="Dagster's port (default: ALAS_UI_PORT, 3000).")] = None, home: Home = None) -> None:
     """Open the results in Dagster, with the sample site, stored pages and reports behind its links."""
     from alas_assets.defs.running import offer_first_cells, open_instance
     from alas_assets.viewer.serve import ServeError, ensure_port_free
 
     settings = settings_at(home)
+    port = port or settings.ui_port
+    os.environ["ALAS_UI_PORT"] = str(port)  # the viewer's links to runs lead there
     try:
         ensure_port_free(port, "--port")
     except ServeError as error:

@@ -4,14 +4,27 @@ import os
 
 import dagster as dg
 
-from alas_assets.defs import curriculum, documents, judging, promotion, qa, reporting, revision, sensors, training, upkeep, watching
+from alas_assets.defs import (
+    auditing,
+    curriculum,
+    documents,
+    judging,
+    promotion,
+    qa,
+    reporting,
+    revision,
+    sensors,
+    training,
+    upkeep,
+    watching,
+)
 from alas_assets.defs.currency import freshness_checks
 from alas_assets.defs.freshness import currency_specs
 from alas_assets.defs.io_managers import StoreIOManager
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.settings import load_settings
 
-MODULES = [curriculum, documents, qa, judging, training, promotion, revision]
+MODULES = [curriculum, documents, qa, judging, training, promotion, revision, auditing]
 
 
 def build_defs(*, home: str = "") -> dg.Definitions:

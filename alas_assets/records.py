@@ -405,6 +405,37 @@ def as_answers(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(missing).select(ANSWER_SCHEMA.names())
 
 
+WRONG_SCHEMA = pl.Schema(
+    {
+        "answer_id": pl.String,
+        "iteration": pl.Int32,  # whose answer it is: an earlier one's where a page read now says otherwise
+        "system": pl.String,  # sft | dpo | current
+        "is_current": pl.Boolean,  # said by the adapter that is current after the iteration's gate
+        "split": pl.String,
+        "topic": pl.String,
+        "question": pl.String,
+        "answer": pl.String,
+        "truth": pl.String,  # what it was held against
+        "verdict": pl.String,  # bad source | bad pair | bad learning | forgotten | never taught
+        "because": pl.String,
+        "evidence": _TEXT_LIST,
+        "counted_by": _TEXT_LIST,  # probe | exam | question file | no grade | a person | a newer reading | another source
+        "label": pl.String,
+        "error_type": pl.String,
+        "probe_id": pl.String,
+        "fact_id": pl.String,
+        "url": pl.String,  # "" where no page was read for the question
+        "quote": pl.String,
+        "quote_start": pl.Int64,  # offsets into the stored text
+        "quote_end": pl.Int64,
+        "text_sha256": pl.String,
+        "body_sha256": pl.String,
+        "adapter_hash": pl.String,
+        "run_id": pl.String,  # the run that trained the adapter; "" where it is gone from the store
+    }
+)
+"""One wrong answer of a trained model a row, with its verdict (A1)."""
+
 PREFERENCE_SCHEMA = pl.Schema(
     {
         "pair_id": pl.String,

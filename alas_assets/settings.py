@@ -12,6 +12,7 @@ from pathlib import Path
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE_PORT = 8315
 DEFAULT_VIEWER_PORT = 8316
+DEFAULT_UI_PORT = 3000
 DEFAULT_WATCH_SECONDS = 120
 
 
@@ -28,7 +29,8 @@ class Settings:
         data: The tracked data folder: domains, site, guards, exams, replay (`ALAS_DATA`).
         dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
-        viewer_port: Loopback port of stored pages and reports (`ALAS_VIEWER_PORT`).
+        viewer_port: Loopback port of stored pages, traces and reports (`ALAS_VIEWER_PORT`).
+        ui_port: Dagster's loopback port, for links to runs (`ALAS_UI_PORT`; `alas ui --port` outranks it).
         watch_seconds: How often watched sources are looked at, at most (`ALAS_WATCH_SECONDS`).
         webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
         lance: Folder of the passages, or a URI such as "s3://bucket/passages" (`ALAS_LANCE`); empty: in the store.
@@ -42,6 +44,7 @@ class Settings:
     watch_seconds: int = DEFAULT_WATCH_SECONDS
     webhook: str = field(default="", repr=False)
     lance: str = ""
+    ui_port: int = DEFAULT_UI_PORT
 
     @property
     def site(self) -> Path:
@@ -97,4 +100,5 @@ def load_settings(home: Path | str | None = None) -> Settings:
         watch_seconds=_number("ALAS_WATCH_SECONDS", DEFAULT_WATCH_SECONDS, "a number of seconds", 10, 86400),
         webhook=_webhook(),
         lance=_place("ALAS_LANCE"),
+        ui_port=_number("ALAS_UI_PORT", DEFAULT_UI_PORT, "a port", 1024, 65535),
     )

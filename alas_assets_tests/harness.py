@@ -42,6 +42,7 @@ LOOP = (
     "dpo_judge_scores",
     "promotion",
     "exam_scores",
+    "wrong_answers",
     "revised_curriculum",
 )
 

@@ -3,6 +3,7 @@
 Nothing heavy is imported here; Dagster and the model only by the commands that need them.
 """
 
+import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -32,6 +33,14 @@ def plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+def user_name() -> str:
+    """Return the name somebody is logged in with; "" where there is none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return ""
 
 
 def settings_at(home: Path | None) -> Settings:

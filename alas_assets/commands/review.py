@@ -1,13 +1,12 @@
 """`alas review`: answers and pairs out to a spreadsheet for a person, and back (E6, S13). The work is in `defs.reviewing`."""
 
-import getpass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, user_name
 
 ANSWERS_SHARE = 0.05
 """The share of graded answers that a person looks at, as the paper has it (E6)."""
@@ -61,7 +60,7 @@ def export(
         fail(str(error))
     out.print(f"wrote {plain(str(made.file))}: {made.rows} of {made.of} {what.value} of {plain(str(made.cell))}")
     todo = (
-        "write correct, partial or incorrect under label; error_type and comment may stay empty"
+        "write correct, partial or incorrect under label; error_type, should_be (the right answer) and comment may stay empty"
         if what is What.answers
         else "write approve, edit, reject or reject fact under decision; with edit change question, answer or aliases in place"
     )
@@ -84,7 +83,7 @@ def import_(
 
     alas = alas_of(settings_at(home), domain)
     try:
-        read = import_sheet(alas, domain, file, words_of(by or _user()) or "somebody")
+        read = import_sheet(alas, domain, file, words_of(by or user_name()) or "somebody")
     except SheetError as error:
         fail(str(error), 2)
     except (ReviewError, StoreError) as error:
@@ -94,10 +93,3 @@ def import_(
     out.print(f"{read.decided} {read.what} decided{left}{again}; kept as {read.hash[:12]}")
     for line in read.lines:
         out.print(plain(line))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return ""

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from alas_assets.defs import show
+from alas_assets.defs import columns, show
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cells
@@ -74,7 +74,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             "words_kept": show.percent(int(shares["kept_words"].sum()) / max(1, int(shares["page_words"].sum()))),
             "coverage": show.table(shares, rows=20),
             "dagster/row_count": fetches.height,
-            "dagster/column_schema": show.column_schema(FETCH_SCHEMA),
+            **columns.described("documents", FETCH_SCHEMA),
             "fetches": show.table(
                 linked, ["final_url", "title", "found_by", "status", "reason", "chunks", "retrieved_at", "stored_page"], rows=20
             ),

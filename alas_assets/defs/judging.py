@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from alas_assets.defs import show
+from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.resources import Alas
@@ -76,9 +76,17 @@ def people_of(step: Step) -> dict[str, str]:
         return human_labels(step.store.root, step.cell.domain)
 
 
-def describe_answers(step: Step) -> Any:
-    """Return how graded answers are shown: the scores with intervals, who graded them, the wrong answers with links to their trace."""
+def describe_answers(step: Step, probes: pl.DataFrame, trained: str = "") -> Any:
+    """Return how graded answers are shown: the scores with intervals, who graded them, the wrong answers with links.
+
+    Args:
+        step: The step that graded them.
+        probes: What was asked (`PROBE_SCHEMA`); gives each question's source.
+        trained: The asset whose run trained the model that answered; "" for none.
+    """
     human = people_of(step)
+    urls = {probe: url for probe, url in probes.select("probe_id", "url").iter_rows() if url}
+    pointer = step.store.pointer(step.cell, trained) if trained else None
 
     def describe(answers: pl.DataFrame) -> dict[str, Any]:
         if answers.is_empty():
@@ -97,9 +105,10 @@ def describe_answers(step: Step) -> Any:
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
             "by_category": show.table(breakdown(facts, "category"), rows=20),
             "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),
-            "wrong_answers": show.table(errors, ["answer_id", "system", "split", "question", "gold", "answer", "error_type"], rows=60),
+            "wrong_answers": show.answers(errors, urls, pointer.run_id if pointer else "", rows=60),
+            **({"trained_by": dg.MetadataValue.dagster_run(pointer.run_id)} if pointer else {}),
             "dagster/row_count": answers.height,
-            "dagster/column_schema": show.column_schema(ANSWER_SCHEMA),
+            **columns.described(step.asset, ANSWER_SCHEMA),
         }
 
     return describe
@@ -178,7 +187,7 @@ def baseline_scores(
             raw.append(answers_of(step, probes, "previous", adapter=current))
         return graded(step, probes, *raw)
 
-    return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
+    return step.run(pl.DataFrame, make, describe_answers(step, probes), settings=judge_settings(step))
 
 
 @loop_asset("2", kinds={"parquet"})
@@ -193,7 +202,7 @@ def judge_scores(
             return Made(ANSWER_SCHEMA.to_frame())
         return graded(step, probes, answers_of(step, probes, "sft", adapter=sft_adapter.adapter_hash))
 
-    return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
+    return step.run(pl.DataFrame, make, describe_answers(step, probes, "sft_adapter"), settings=judge_settings(step))
 
 
 @loop_asset("2", kinds={"parquet"})
@@ -208,7 +217,7 @@ def dpo_judge_scores(
             return Made(ANSWER_SCHEMA.to_frame())
         return graded(step, probes, answers_of(step, probes, "dpo", adapter=dpo_adapter.adapter_hash))
 
-    return step.run(pl.DataFrame, make, describe_answers(step), settings=judge_settings(step))
+    return step.run(pl.DataFrame, make, describe_answers(step, probes, "dpo_adapter"), settings=judge_settings(step))
 
 
 @loop_asset("2", kinds={"parquet"})
@@ -234,15 +243,18 @@ def exam_scores(
         taught = exam_taught(alas, step.cell.domain, step.cell.number)
         scores = score_rows(step.cell.domain, step.cell.number, answers)
         covered = score_rows(step.cell.domain, step.cell.number, answers.filter(pl.col("fact_id").is_in(sorted(taught))))
-        columns = ["system", "split", "n", "correct", "accuracy", "ci_low", "ci_high"]
+        rates = ["system", "split", "n", "correct", "accuracy", "ci_low", "ci_high"]
         wrong = answers.filter((pl.col("label") != "correct") & (pl.col("system") == "current"))
+        urls = {probe: url for probe, url in exam_probes(read_exam(path)).select("probe_id", "url").iter_rows() if url}
         return {
             "failed": answers.filter(pl.col("label") == "failed").height,
-            "all_questions": show.table(scores, columns, rows=20),
-            "questions_with_a_pair": show.table(covered, columns, rows=20),
+            "all_questions": show.table(scores, rates, rows=20),
+            "questions_with_a_pair": show.table(covered, rates, rows=20),
             "covered": len(taught),
             **describe_judges(answers, human),
-            "wrong_answers": show.table(wrong, ["answer_id", "question", "gold", "answer", "error_type"], rows=30),
+            "wrong_answers": show.answers(wrong, urls, "", rows=30),
+            "dagster/row_count": answers.height,
+            **columns.described("exam_scores", ANSWER_SCHEMA),
         }
 
     settings = {**judge_settings(step), "exam": file_hash(path) if name else ""}

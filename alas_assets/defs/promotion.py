@@ -10,6 +10,7 @@ from alas_assets.defs import show
 from alas_assets.defs.qa import standing_facts
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, loop_asset
+from alas_assets.evaluation.scoreboard import current_answers
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell
@@ -89,6 +90,9 @@ def promotion(
             "current_before": (decision.current_before or "base student")[:16],
             "current_after": (decision.current_after or "base student")[:16],
         }
+        now = current_answers(decision, baseline_scores, judge_scores, dpo_judge_scores)
+        urls = {probe: url for probe, url in probes.select("probe_id", "url").iter_rows() if url}
+        shown["wrong_answers_of_the_current_model"] = show.answers(now.filter(pl.col("label") != "correct"), urls, "", rows=60)
         if test := decision.test:
             shown |= {
                 "gain": f"{100 * test.gain:+.1f} points [{100 * test.ci_low:.1f}, {100 * test.ci_high:.1f}], n = {test.n}",

@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 import polars as pl
 
-from alas_assets.defs import show
+from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import chunks_of
 from alas_assets.defs.judging import DECODING, answers_of
@@ -34,6 +34,7 @@ from alas_assets.synthesis.writing import studied, write_drafts
 from alas_assets.teachers.opening import decides
 
 MAX_MEDIAN_OVERLAP = 0.6
+SAMPLED = ("question", "answer", "role", "quote", "url", "support")
 
 
 def guards_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
@@ -172,7 +173,6 @@ def qa_pairs(
     def describe(pairs: pl.DataFrame) -> dict[str, object]:
         accepted = pairs.filter("accepted")
         rejected = pairs.filter(~pl.col("accepted"))
-        columns = ["question", "answer", "role", "quote", "url", "support"]
         disputes = dispute_table(pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
         return {
             "facts": accepted["fact_id"].n_unique(),
@@ -188,8 +188,8 @@ def qa_pairs(
             "pairs_by_role": show.counts(accepted, "role"),
             "pairs_by_category": show.counts(accepted, "category"),
             "dagster/row_count": pairs.height,
-            "dagster/column_schema": show.column_schema(QA_SCHEMA),
-            "sample": show.table(accepted.unique("fact_id", maintain_order=True), columns),
+            **columns.described("qa_pairs", QA_SCHEMA),
+            "sample": show.table(accepted.unique("fact_id", maintain_order=True), SAMPLED),
             "sample_rejected": show.table(rejected, ["question", "answer", "quote", "reason"]),
             "coverage": show.table(coverage(pairs, chunks_of(alas, step.cell)), rows=20),
         }
@@ -250,7 +250,7 @@ def probes(
             "by_split": show.counts(table, "split"),
             "median_word_overlap": overlap if overlap is not None else "no probe",
             "dagster/row_count": table.height,
-            "dagster/column_schema": show.column_schema(PROBE_SCHEMA),
+            **columns.described("probes", PROBE_SCHEMA),
             "sample": show.table(own, ["question", "answer", "template", "overlap", "url"]),
             **({"sample_unknown": show.table(unknown, ["question", "answer", "template"])} if unknown.height else {}),
         }

@@ -114,7 +114,7 @@ def import_sheet(alas: Alas, domain: str, file: Path, by: str) -> Imported:
     if len(present) != 1:
         raise SheetError(f"{file}: row 1: is no sheet of `alas review export`: it needs a column label (answers) or decision (pairs)")
     columns, read = kinds[present[0]]
-    required = [name for name in columns if name not in ("comment", "error_type", "role", "topic", "url", "status", "review")]
+    required = [name for name in columns if name not in ("comment", "error_type", "should_be", "role", "topic", "url", "status", "review")]
     return read(alas, domain, file, by, read_sheet(file, required))
 
 

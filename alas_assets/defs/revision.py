@@ -6,6 +6,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs import show
+from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.freshness import heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
@@ -20,7 +21,7 @@ from alas_assets.planning.convergence import revise
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.provenance.trace import ANSWER_TABLES
-from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
+from alas_assets.records import SCOREBOARD_SCHEMA, WRONG_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
 from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
@@ -186,6 +187,13 @@ def human_agreement(alas: Alas, domain: str) -> list[str]:
     return human_lines(pl.concat([graded_answers(alas, cell) for cell in scored_cells(alas, domain)]), human)
 
 
+def current_wrong_answers(alas: Alas, domain: str) -> pl.DataFrame:
+    """Return what the current model gets wrong in the newest judged iteration (`WRONG_SCHEMA`)."""
+    cells = scored_cells(alas, domain)
+    pointer = alas.store.pointer(cells[-1], "wrong_answers") if cells else None
+    return alas.store.read_table(pointer).filter("is_current") if pointer else WRONG_SCHEMA.to_frame()
+
+
 def rolled_back(alas: Alas, domain: str) -> str | None:
     """Say that what is current is not what the newest gate made current, so that no score is taken for its; None where it is."""
     cells = scored_cells(alas, domain)
@@ -213,7 +221,7 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     & ~dg.AutomationCondition.in_progress(),
     deps=[
         dg.AssetDep(asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("domain"))
-        for asset in (promotion_asset, exam_scores)
+        for asset in (promotion_asset, exam_scores, wrong_answers)
     ],
 )
 def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult:
@@ -231,6 +239,7 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
             Cell(domain.key, "000"), "scoreboard", rows, input_key=content_hash(inputs), inputs=inputs, run_id=context.run_id
         )
         people = human_agreement(alas, domain.key)
+        wrong = current_wrong_answers(alas, domain.key)
     with_a_pair = exam_with_a_pair(alas, domain.key)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(table_hash(rows)),
@@ -239,6 +248,7 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
             "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in [*summary(rows, with_a_pair), *people])),
             "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
             "scores": show.table(rows.drop("domain"), rows=80),
+            "wrong_answers_of_the_current_model": show.wrong_answers(wrong, rows=60),
             "dagster/row_count": rows.height,
             "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
             "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),

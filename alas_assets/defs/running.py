@@ -166,6 +166,11 @@ def run_cell(
     return _run(instance, settings, "iteration", cell_key(cell), tags, DRY_RUN if dry_run else None, on_event)
 
 
+def run_audit(instance: dg.DagsterInstance, settings: Settings, cell: Cell, *, cause: str, on_event: OnEvent) -> Outcome:
+    """Bring an iteration's list of wrong answers up to date; everything it reads stays as it is (A1)."""
+    return _run(instance, settings, "iteration", cell_key(cell), {CAUSE_TAG: cause}, ("wrong_answers",), on_event)
+
+
 def run_scoreboard(instance: dg.DagsterInstance, settings: Settings, domain: str, *, on_event: OnEvent) -> Outcome:
     """Bring the domain's scoreboard up to date."""
     instance.add_dynamic_partitions("domain", [domain])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.judging import DECODING
@@ -15,10 +16,11 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import scored_cells
 from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
-from alas_assets.evaluation.grading import grade
+from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
+from alas_assets.provenance.ids import short_id
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.provenance.trace import learned_by
+from alas_assets.provenance.trace import ASKED, Trace, learned_by, trace_row
 from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import find_contexts
 from alas_assets.teachers.protocol import GradeRequest
@@ -118,9 +120,14 @@ def _support(
     if system == "rag":
         shown = pairs.filter(pl.col("chunk_id").is_in(chunks)).unique("fact_id", maintain_order=True)
         return _rows(shown), f"it was shown {len(chunks)} passages: {', '.join(chunks) or 'none'}"
-    domain = alas.domain(domain_key)
-    questions = pairs["question"].to_list()
-    vectors = np.asarray(alas.embed(domain, [question, *questions]))
+    return _taught_support(alas, domain_key, pairs, question, current, said)
+
+
+def _taught_support(
+    alas: Alas, domain_key: str, pairs: pl.DataFrame, question: str, current: str | None, said: str
+) -> tuple[list[Support], str]:
+    """Return the trained pairs of like meaning that give the answer, else the nearest: the current adapter's own first."""
+    vectors = np.asarray(alas.embed(alas.domain(domain_key), [question, *pairs["question"].to_list()]))
     near = (
         pairs.with_columns(pl.Series("score", vectors[1:] @ vectors[0]))
         .sort("score", descending=True)
@@ -146,6 +153,75 @@ def _gives(row: dict[str, Any], said: str) -> bool:
 
 def _rows(frame: pl.DataFrame) -> list[Support]:
     return [Support(**{name: row[name] for name in Support.model_fields}) for row in frame.head(NEAREST_FACTS).to_dicts()]
+
+
+class NearProbe(Record):
+    """A stored answer of the current model to a question of like meaning; its id can be traced."""
+
+    answer_id: str
+    question: str
+    answer: str
+    label: str
+    similarity: float = Field(description="cosine of the two questions")
+
+
+def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -> tuple[Trace, list[NearProbe]]:
+    """Ask the current model a question in free words and walk from what it says to the source (A1).
+
+    No id leads from free words to a fact: the fact is the taught one that gives this answer, else the nearest in meaning.
+
+    Raises:
+        StoreError: The domain has not been through an iteration, or something on the way is gone.
+    """
+    (reply,) = ask_student(alas, domain_key, question, ["current"])
+    cell, current = newest_scored(alas, domain_key), alas.registry.current(domain_key) or ""
+    support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
+    fact = support[0] if support else None
+    gold = fact.answer if fact else should_be
+    asked = GradeRequest(question=question, gold=gold or question, answer=reply.answer, answer_kind=kind_of(gold) if gold else "phrase")
+    graded = grade(asked)
+    row = {
+        **dict.fromkeys(("topic", "context_chunks"), None),
+        "answer_id": short_id(ASKED, question, current, reply.answer),
+        "system": "current",
+        "split": ASKED,
+        "question": question,
+        "answer": reply.answer,
+        "gold": gold,
+        "label": graded.label if gold else "incorrect",
+        "error_type": graded.error_type if gold else "",
+        "explanation": graded.explanation if gold else "",
+        "rule_label": graded.label if gold else "incorrect",
+        "verdicts": [],
+        "adapter_hash": current,
+        "probe_id": "",
+        "fact_id": fact.fact_id if fact else "",
+    }
+    trace = trace_row(alas.store, cell, row)
+    found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
+    note = f"asked in free words; {'; '.join(part for part in (found, why, reply.note) if part)}"
+    return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
+
+
+def _near_probes(alas: Alas, domain_key: str, cell: Cell, question: str) -> list[NearProbe]:
+    answers = _current_answers(alas, cell).filter(pl.col("split").is_in(["probe", "earlier"]))
+    vectors = np.asarray(alas.embed(alas.domain(domain_key), [question, *answers["question"].to_list()]))
+    near = answers.with_columns(pl.Series("similarity", vectors[1:] @ vectors[0], dtype=pl.Float64))
+    best = near.filter(pl.col("similarity") >= SAME_SUBJECT).sort("similarity", "answer_id", descending=[True, False]).head(NEAREST_FACTS)
+    return [NearProbe(**{name: row[name] for name in NearProbe.model_fields}) for row in best.to_dicts()]
+
+
+def _current_answers(alas: Alas, cell: Cell) -> pl.DataFrame:
+    """Return what the model that is current after a judged iteration answered in it."""
+    pointers = {name: alas.store.pointer(cell, name) for name in ("promotion", "baseline_scores", "judge_scores", "dpo_judge_scores")}
+    missing = [name for name, pointer in pointers.items() if pointer is None]
+    if missing:
+        raise StoreError(f"{missing[0]} of {cell} is not there; materialise it first")
+    found = {name: pointer for name, pointer in pointers.items() if pointer is not None}
+    decision = alas.store.read_record(GateDecision, found.pop("promotion"))
+    return current_answers(
+        decision, *(alas.store.read_table(found[name]) for name in ("baseline_scores", "judge_scores", "dpo_judge_scores"))
+    )
 
 
 def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -192,14 +268,7 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
 
 def example_answer(alas: Alas, domain_key: str) -> dict[str, Any] | None:
     """Return one wrong answer of the current model on a fact, or a right one if none is wrong, or None without answers."""
-    cell = newest_scored(alas, domain_key)
-    tables = {}
-    for asset in ("promotion", "baseline_scores", "judge_scores", "dpo_judge_scores"):
-        pointer = alas.store.pointer(cell, asset)
-        if pointer is None:
-            return None
-        tables[asset] = alas.store.read_record(GateDecision, pointer) if asset == "promotion" else alas.store.read_table(pointer)
-    answers = current_answers(tables["promotion"], tables["baseline_scores"], tables["judge_scores"], tables["dpo_judge_scores"])
+    answers = _current_answers(alas, newest_scored(alas, domain_key))
     facts = answers.filter(pl.col("split").is_in(["probe", "earlier"]))
     wrong = facts.filter(pl.col("label") != "correct")
     chosen = wrong if wrong.height else facts

@@ -1,11 +1,16 @@
 """How values are shown in the UI: tables of sample rows, counts, plots, links (U1). No decision is taken here."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import string
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import polars as pl
+
+from alas_assets.viewer.links import answer_link, run_link, source_link, text_link
 
 SAMPLE_ROWS = 8
 CELL_CHARS = 160
@@ -33,6 +38,72 @@ def column_schema(schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> dg.T
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """Show a plot inside the UI, without a file that could go missing."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def linked(text: str, url: str) -> str:
+    """Return a link in Markdown; just the text where the URL is none that a page may lead to."""
+    if not url.startswith(("http://", "https://")):
+        return plain(text)
+    return f"[{plain(text)}]({quote(url, safe=':/?#@!$&*+,;=%-._~')})"
+
+
+def plain(text: str) -> str:
+    """Return foreign text that Markdown shows as it is: no link, picture, HTML or table cell comes of it."""
+    kept = "".join(" " if char.isspace() else char for char in text if char.isspace() or unicodedata.category(char) not in ("Cc", "Cf"))
+    cut = " ".join(kept.split())
+    cut = cut if len(cut) <= CELL_CHARS else cut[: CELL_CHARS - 1] + "…"
+    return "".join(f"\\{char}" if char in string.punctuation else char for char in cut)
+
+
+def linked_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> dg.MarkdownMetadataValue:
+    """Show rows of Markdown cells (`plain`, `linked`); Dagster's own tables show no links."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+
+
+def answers(graded: pl.DataFrame, urls: Mapping[str, str], run_id: str, rows: int) -> dg.MarkdownMetadataValue:
+    """Show graded answers with links to each one's trace, its source and the run that trained the model.
+
+    Args:
+        graded: Rows of `ANSWER_SCHEMA`.
+        urls: The source by `probe_id`, where a page was read for the question.
+        run_id: The run that trained the model; "" for none.
+        rows: At most so many.
+    """
+    return linked_table(
+        ["trace", "split", "question", "right", "said", "kind", "source", "run"],
+        (
+            [
+                linked(row["answer_id"][:10], answer_link(row["answer_id"])),
+                *(plain(row[name] or "") for name in ("split", "question", "gold", "answer", "error_type")),
+                _source(urls.get(row["probe_id"], "")),
+                linked(run_id[:8], run_link(run_id)),
+            ]
+            for row in graded.head(rows).iter_rows(named=True)
+        ),
+    )
+
+
+def wrong_answers(wrong: pl.DataFrame, rows: int) -> dg.MarkdownMetadataValue:
+    """Show wrong answers (`WRONG_SCHEMA`) with verdict and links: trace, quote in the stored page, source, training run."""
+    return linked_table(
+        ["trace", "verdict", "split", "question", "right", "said", "quote", "source", "run"],
+        (
+            [
+                linked(row["answer_id"][:10], answer_link(row["answer_id"])),
+                *(plain(row[name]) for name in ("verdict", "split", "question", "truth", "answer")),
+                linked(row["quote"], text_link(row["text_sha256"], row["quote_start"], row["quote_end"])),
+                _source(row["url"]),
+                linked(row["run_id"][:8], run_link(row["run_id"])),
+            ]
+            for row in wrong.head(rows).iter_rows(named=True)
+        ),
+    )
+
+
+def _source(url: str) -> str:
+    """Return a page's link and, beside it, one to all that it taught."""
+    return f"{linked(url, url)} {linked('all it taught', source_link(url))}" if url else ""
 
 
 def percent(part: float) -> str:

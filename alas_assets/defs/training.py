@@ -9,7 +9,7 @@ from typing import Any, Literal
 import dagster as dg
 import polars as pl
 
-from alas_assets.defs import show
+from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.judging import answers_of, graded, judge_settings
 from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, replay_of, retired_facts, unanswerable_rows, unknown_settings
@@ -261,7 +261,7 @@ def preference_pairs(
             "by_reason": show.counts(pairs, "reason"),
             **teacher_costs(step, "judge"),
             "dagster/row_count": pairs.height,
-            "dagster/column_schema": show.column_schema(PREFERENCE_SCHEMA),
+            **columns.described("preference_pairs", PREFERENCE_SCHEMA),
             "sample": show.table(pairs, ["question", "chosen", "rejected", "accepted", "reason"]),
         }
 

@@ -44,6 +44,14 @@ def trace_text(trace: Trace) -> str:
             f"page     {page_link(source.body_sha256)}  (fetched {source.retrieved_at}{_again(source.http_status)})",
             f"source   {source.url}  {source.page_title}",
         ]
+        if since := source.since:
+            states = "still states it" if since.states_it else "no longer states it"
+            now = f", and says {', '.join(since.answers)}" if since.answers else ""
+            lines.append(f"since    read again {since.retrieved_at} for {since.cell}: {states}{now}\n  {text_link(since.text_sha256)}")
+    lines += [f"against  {dispute.answer}  {dispute.url}\n  {dispute.quote}" for dispute in trace.disputes]
+    if said := trace.said:
+        right = f", right is {said.should_be}" if said.should_be else ""
+        lines.append(f"person   {said.by} at {said.at}: {said.label}{right}{f'; {said.comment}' if said.comment else ''}")
     for adapter in trace.learned_by:
         lines.append(
             f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.rows} rows "
@@ -55,7 +63,9 @@ def trace_text(trace: Trace) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """Return the verdict in a line, and its grounds."""
-    lines = [f"verdict  {verdict.kind.upper()}: {verdict.because}", f"  held against {verdict.truth!r}"]
+    lines = [f"verdict  {verdict.kind.upper()}: {verdict.because}"]
+    if verdict.truth:
+        lines.append(f"  held against {verdict.truth!r}")
     return "\n".join([*lines, *(f"  - {ground}" for ground in verdict.evidence)])
 
 

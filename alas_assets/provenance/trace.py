@@ -11,12 +11,16 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
-from alas_assets.records import UNKNOWN, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.records import QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.review.said import Said, people_said
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
-ABOUT_FACTS = ("probe", "earlier", "mine")
+ASKED = "asked"
+"""Split of a question that somebody put to the model outside the loop; its fact was found by meaning."""
+ABOUT_FACTS = ("probe", "earlier", "mine", ASKED)
 """Splits whose answers are about a fact that a page states."""
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
 
@@ -37,6 +41,26 @@ class PairTrace(Record):
     review: str = Field(default="", description="what a person decided on it, who and when (S13)")
 
 
+class NewerReading(Record):
+    """The page as it was last read, where that is another text than the one the fact was read from."""
+
+    cell: str
+    retrieved_at: str
+    text_sha256: str
+    body_sha256: str
+    states_it: bool = Field(description="the quote still stands in it")
+    answers: list[str] = Field(default_factory=list, description="what accepted pairs read from it answer to the same question")
+
+
+class Dispute(Record):
+    """A fact of another page that answers the same question differently (R7)."""
+
+    fact_id: str
+    answer: str
+    quote: str
+    url: str
+
+
 class SourceTrace(Record):
     """Where a fact stands: the quote, the stored page it was read from, and the URL."""
 
@@ -51,6 +75,7 @@ class SourceTrace(Record):
     retrieved_at: str
     http_status: int | None = None
     page_title: str = ""
+    since: NewerReading | None = None
 
 
 class LearnedBy(Record):
@@ -95,6 +120,8 @@ class Trace(Record):
     topic: str
     pairs: list[PairTrace]
     source: SourceTrace | None = Field(description="None for guard and exam questions: nothing was read to write them")
+    disputes: list[Dispute] = Field(default_factory=list)
+    said: Said | None = Field(default=None, description="a person's word on the answer")
     learned_by: list[LearnedBy]
     runs: list[RunTrace]
     note: str = ""
@@ -134,28 +161,54 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
     return next(iter(hits.values()))
 
 
-def _facts(store: ArtifactStore, domain: str, fact_id: str) -> pl.DataFrame:
-    tables = [
-        as_pairs(table).filter(pl.col("fact_id") == fact_id)
-        for cell in cells_of(store)
-        if cell.domain == domain and (table := _table(store, cell, "qa_pairs")) is not None
-    ]
-    return pl.concat(tables).unique("qa_id", keep="first", maintain_order=True) if tables else pl.DataFrame()
+def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
+    """Return the domain's pairs that meet a condition, the newest iteration's first, each once."""
+    cells = [cell for cell in cells_of(store) if cell.domain == domain]
+    tables = [as_pairs(table).filter(wanted) for cell in cells if (table := _table(store, cell, "qa_pairs")) is not None]
+    return pl.concat([QA_SCHEMA.to_frame(), *tables]).unique("qa_id", keep="first", maintain_order=True)
+
+
+def _text(store: ArtifactStore, sha: str, url: str) -> str:
+    path = store.texts / sha
+    if not path.is_file():
+        raise StoreError(f"{path}: the stored text of {url} is gone; materialise documents of that cell again")
+    return path.read_text(encoding="utf-8")
+
+
+def _readings(store: ArtifactStore, domain: str, page: str) -> list[tuple[Cell, dict[str, Any]]]:
+    """Return the readings of a page that gave a text, the newest first."""
+    found = []
+    for cell in cells_of(store):
+        fetches = _table(store, cell, "documents") if cell.domain == domain else None
+        if fetches is not None:
+            own = fetches.filter((pl.col("page_id") == page) & pl.col("ok") & pl.col("text_sha256").is_not_null())
+            found += [(cell, row) for row in own.to_dicts()]
+    return sorted(found, key=lambda reading: (reading[1]["retrieved_at"], reading[0].iteration), reverse=True)
+
+
+def _since(store: ArtifactStore, domain: str, pair: dict[str, Any], readings: list[tuple[Cell, dict[str, Any]]]) -> NewerReading | None:
+    """Return the page's newest reading, if its text is no longer the one that the pair was written from."""
+    if not readings or readings[0][1]["text_sha256"] == pair["text_sha256"]:
+        return None
+    cell, row = readings[0]
+    own = (pl.col("text_sha256") == row["text_sha256"]) & (pl.col("page_id") == pair["page_id"]) & pl.col("accepted")
+    asked = fold(pair["question"]).casefold()
+    now = [one["answer"] for one in _pairs(store, domain, own).to_dicts() if fold(one["question"]).casefold() == asked]
+    return NewerReading(
+        cell=str(cell),
+        retrieved_at=row["retrieved_at"].isoformat(),
+        text_sha256=row["text_sha256"],
+        body_sha256=row["body_sha256"],
+        states_it=fold(pair["quote"]) in fold(_text(store, row["text_sha256"], row["final_url"])),
+        answers=list(dict.fromkeys(now)),
+    )
 
 
 def _source(store: ArtifactStore, domain: str, row: dict[str, Any]) -> SourceTrace:
-    path = store.texts / row["text_sha256"]
-    if not path.is_file():
-        raise StoreError(f"{path}: the stored text of {row['url']} is gone; materialise documents of that cell again")
-    text = path.read_text(encoding="utf-8")
+    text = _text(store, row["text_sha256"], row["url"])
     start, end = row["quote_start"], row["quote_end"]
-    status, title = None, ""
-    for cell in cells_of(store):
-        fetches = _table(store, cell, "documents") if cell.domain == domain else None
-        hit = fetches.filter(pl.col("text_sha256") == row["text_sha256"]).to_dicts() if fetches is not None else []
-        if hit:
-            status, title = hit[0]["status"], hit[0]["title"] or ""
-            break
+    readings = _readings(store, domain, row["page_id"])
+    status, title = next(((r["status"], r["title"] or "") for _, r in readings if r["text_sha256"] == row["text_sha256"]), (None, ""))
     return SourceTrace(
         url=row["url"],
         quote=row["quote"],
@@ -168,7 +221,27 @@ def _source(store: ArtifactStore, domain: str, row: dict[str, Any]) -> SourceTra
         retrieved_at=row["retrieved_at"].isoformat() if row["retrieved_at"] else "",
         http_status=status,
         page_title=title,
+        since=_since(store, domain, row, readings),
     )
+
+
+def fact_source(store: ArtifactStore, domain: str, fact_id: str) -> SourceTrace | None:
+    """Return where a fact stands; None for a fact of which no pair was accepted.
+
+    Raises:
+        StoreError: A table or stored page on the way is damaged or gone.
+    """
+    rows = _pairs(store, domain, (pl.col("fact_id") == fact_id) & pl.col("accepted")).to_dicts()
+    return _source(store, domain, rows[0]) if rows else None
+
+
+def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) -> list[Dispute]:
+    """Return what other pages say against the fact, by its own rows or by theirs."""
+    own = {row["fact_id"] for row in facts}
+    against = {fact for row in facts for fact in row["disputed_with"]}
+    theirs = pl.col("fact_id").is_in(sorted(against)) | pl.col("disputed_with").list.eval(pl.element().is_in(sorted(own))).list.any()
+    rows = _pairs(store, domain, theirs).unique("fact_id", keep="first", maintain_order=True)
+    return [Dispute(**{name: row[name] for name in Dispute.model_fields}) for row in rows.to_dicts() if row["fact_id"] not in own]
 
 
 def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedBy]:
@@ -213,9 +286,13 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
         TraceError: There is no such answer.
         StoreError: A table or stored page on the way is damaged or gone.
     """
-    cell, answer = find_answer(store, answer_id)
+    return trace_row(store, *find_answer(store, answer_id))
+
+
+def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> Trace:
+    """Walk from a graded answer at hand (a row of `ANSWER_SCHEMA`) to its source; else as `trace_answer` (A1)."""
     fact = answer["fact_id"]
-    rows = _facts(store, cell.domain, fact).to_dicts() if answer["split"] in ABOUT_FACTS else []
+    rows = _pairs(store, cell.domain, pl.col("fact_id") == fact).to_dicts() if fact and answer["split"] in ABOUT_FACTS else []
     note = ""
     if answer["split"] == UNKNOWN:
         note = (
@@ -244,6 +321,8 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
         topic=answer["topic"] or "",
         pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
         source=_source(store, cell.domain, rows[0]) if rows else None,
+        disputes=_disputes(store, cell.domain, rows) if rows else [],
+        said=people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"])),
         learned_by=learned_by(store, cell.domain, fact) if rows else [],
         runs=_runs(store, cell),
         note=note,

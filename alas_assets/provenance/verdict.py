@@ -14,7 +14,7 @@ from pydantic import Field
 from alas_assets.evaluation.exam import ExamQuestion, covered_by
 from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.trace import ANSWER_TABLES, LearnedBy, PairTrace, Trace, cells_of, learned_by
+from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, ASKED, LearnedBy, PairTrace, Trace, cells_of, learned_by
 from alas_assets.records import QA_SCHEMA, Record, as_answers, as_pairs
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
@@ -30,6 +30,7 @@ class Verdict(Record):
     because: str = Field(description="one sentence")
     truth: str = Field(description="what the answer was held against: what the auditor said, else the probe's gold answer")
     evidence: list[str] = Field(default_factory=list)
+    fact_id: str = Field(default="", description="the fact that an exam's question was matched to by its words; no id leads there (E8)")
 
 
 def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdict:
@@ -38,16 +39,21 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
     Args:
         store: The artifact store that the trace came from.
         trace: What `trace_answer` returned.
-        should_be: The right answer by the auditor's word. A bad source and a bad pair can only be told by it: against its own gold
-            answer a pair is always right.
+        should_be: The right answer by the auditor's word; without it, what a person said of this answer before (`alas report-wrong`,
+            a review sheet). A bad source and a bad pair can only be told by it, or by what the page or another page says since:
+            against its own gold answer a pair is always right.
 
     Raises:
         StoreError: An adapter's manifest or a table on the way is damaged or gone.
     """
-    should_be = should_be.strip()
-    truth = should_be or trace.gold
+    should_be = should_be.strip() or (trace.said.should_be if trace.said else "")
+    verdict = _kind_of(store, trace, should_be, should_be or trace.gold)
+    return verdict.model_copy(update={"evidence": [*verdict.evidence, *_grounds(trace)]})
+
+
+def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> Verdict:
     if _is_right(trace, should_be):
-        return Verdict(kind="right", because=f"the answer says {truth!r}", truth=truth)
+        return _overtaken(trace, should_be) or Verdict(kind="right", because=f"the answer says {truth!r}", truth=truth)
     if trace.split in EXAM:
         return _in_the_exam(store, trace, truth)
     accepted = [pair for pair in trace.pairs if pair.accepted]
@@ -61,7 +67,38 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
 def _is_right(trace: Trace, should_be: str) -> bool:
     if should_be:
         return _says(trace.question, should_be, trace.answer)
+    if trace.said:
+        return trace.said.label == "correct"
     return (trace.rule_label if trace.label == "failed" else trace.label) == "correct"
+
+
+def _overtaken(trace: Trace, should_be: str) -> Verdict | None:
+    """Return why an answer that says what its page said is wrong all the same: the page changed, or another page says otherwise."""
+    source = trace.source
+    if should_be or source is None or not any(pair.accepted for pair in trace.pairs):
+        return None
+    if source.since and not source.since.states_it:
+        now = ", ".join(repr(answer) for answer in source.since.answers)
+        because = f"the page said {trace.gold!r} when it was read, and says so no more{f': now it is {now}' if now else ''}"
+        return Verdict(kind="bad source", because=because, truth=source.since.answers[0] if now else "")
+    if trace.disputes:
+        other = trace.disputes[0]
+        return Verdict(kind="bad source", because=f"{other.url} says {other.answer!r}; one of the two pages is wrong", truth=other.answer)
+    return None
+
+
+def _grounds(trace: Trace) -> list[str]:
+    """Return what else speaks on the answer: a person, the page as it was read since, other pages."""
+    lines = []
+    if trace.said:
+        right = f", and that {trace.said.should_be!r} is right" if trace.said.should_be else ""
+        why = f" ({trace.said.comment})" if trace.said.comment else ""
+        lines.append(f"{trace.said.by} said on {trace.said.at} that it is {trace.said.label}{right}{why}")
+    if (source := trace.source) and (since := source.since):
+        states = "still states" if since.states_it else "no longer states"
+        lines.append(f"{source.url} as read on {since.retrieved_at} for {since.cell} {states} the quote")
+    lines += [f"{dispute.url} says otherwise: {dispute.quote!r} gives {dispute.answer!r}" for dispute in trace.disputes]
+    return lines
 
 
 def _says(question: str, truth: str, answer: str) -> bool:
@@ -82,11 +119,13 @@ def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     learned = [by for by in learned_by(store, trace.cell.partition("|")[0], fact) if by.adapter_hash in family]
     if not learned:
         because = "no training row of the model that answered, or of what it was trained from, holds the fact"
-        return Verdict(kind="never taught", because=because, truth=truth, evidence=[matched])
-    if before := _right_before(store, trace, set(family[1:])):
-        return Verdict(kind="forgotten", because="an earlier model answered it right", truth=truth, evidence=[*before, matched])
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=[matched], fact_id=fact)
+    if before := _right_before(store, trace, truth, set(family[1:])):
+        return Verdict(
+            kind="forgotten", because="an earlier model answered it right", truth=truth, evidence=[*before, matched], fact_id=fact
+        )
     because = f"a pair that says it was trained on, and the model still does not say {truth!r}"
-    return Verdict(kind="bad learning", because=because, truth=truth, evidence=[matched, *map(_rows_of, learned)])
+    return Verdict(kind="bad learning", because=because, truth=truth, evidence=[matched, *map(_rows_of, learned)], fact_id=fact)
 
 
 def _rows_of(by: LearnedBy) -> str:
@@ -95,7 +134,7 @@ def _rows_of(by: LearnedBy) -> str:
 
 def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     """Decide on questions for which no pair was accepted: nothing can have taught them, but they can be forgotten."""
-    if trace.adapter_hash and (before := _right_before(store, trace, {"", *adapter_line(store, trace.adapter_hash)[1:]})):
+    if trace.adapter_hash and (before := _right_before(store, trace, truth, {"", *adapter_line(store, trace.adapter_hash)[1:]})):
         because = "no page was read for this question, and before it was taught what it was taught since, the student answered it right"
         return Verdict(kind="forgotten", because=because, truth=truth, evidence=before)
     rejected = [f"pair {pair.qa_id} was rejected: {pair.reason}" for pair in trace.pairs]
@@ -133,7 +172,7 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
         return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
     taught = [_rows_of(by) for by in learned]
     earlier = {by.adapter_hash for by in trace.learned_by if by.cell < trace.cell}
-    if before := _right_before(store, trace, {*family[1:], *earlier} - {trace.adapter_hash}):
+    if before := _right_before(store, trace, truth, {*family[1:], *earlier} - {trace.adapter_hash}):
         because = "a model that was taught it before answered it right"
         return Verdict(kind="forgotten", because=because, truth=truth, evidence=[*before, *taught])
     because = f"the pairs are right and were trained on, and the model still does not say {truth!r}"
@@ -164,21 +203,26 @@ def _cells_until(store: ArtifactStore, trace: Trace) -> list[Cell]:
     return sorted((cell for cell in cells_of(store) if cell.domain == domain and cell.iteration <= iteration), key=str)
 
 
-def _right_before(store: ArtifactStore, trace: Trace, adapters: set[str]) -> list[str]:
-    """Return right answers to the same question that came before this one, by these adapters; "" is the base student."""
+def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[str]) -> list[str]:
+    """Return right answers to the same question that came before this one, by these adapters; "" is the base student.
+
+    What somebody asked in free words was hardly asked before: there every question about the fact counts.
+    """
+    same = pl.col("question") == trace.question
+    if trace.split == ASKED:
+        same = pl.col("split").is_in(ABOUT_FACTS) & (pl.col("fact_id") == trace.fact_id)
     found: dict[str, str] = {}
     for cell in _cells_until(store, trace):
         for asset in ANSWER_TABLES:
             pointer = store.pointer(cell, asset)
             if pointer is None:
                 continue
-            rows = as_answers(store.read_table(pointer)).filter(
-                (pl.col("question") == trace.question)
-                & (pl.col("label") == "correct")
-                & pl.col("adapter_hash").is_in(sorted(adapters))
-                & (pl.col("system") != "rag")
+            asked = as_answers(store.read_table(pointer)).filter(
+                same & pl.col("adapter_hash").is_in(sorted(adapters)) & (pl.col("system") != "rag")
             )
-            for row in rows.iter_rows(named=True):
-                said = f"{cell}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
-                found.setdefault(row["answer_id"], said)
+            for row in asked.iter_rows(named=True):
+                # a label says whether the probe's own gold answer was given, which the auditor may not hold for the truth
+                if row["label"] == "correct" if truth == trace.gold else _says(row["question"], truth, row["answer"]):
+                    said = f"{cell}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
+                    found.setdefault(row["answer_id"], said)
     return list(found.values())

@@ -18,13 +18,13 @@ from alas_assets.provenance.ids import short_id
 from alas_assets.records import RULES
 from alas_assets.review.journal import Journal
 from alas_assets.review.sheet import Line, Problems
-from alas_assets.review.wording import visible
+from alas_assets.review.wording import MAX_WORDS, visible, words_of
 from alas_assets.teachers.protocol import Grade
 
 ITEM = "a-"
 """Stands before every item: a bare id of digits and one "e" would become a number in a spreadsheet."""
 
-COLUMNS = ("item", "question", "reference", "answer", "label", "error_type", "comment")
+COLUMNS = ("item", "question", "reference", "answer", "label", "error_type", "should_be", "comment")
 JUDGE_COLUMNS = ("system", "judge_label", "judge_error_type", "judge_explanation")
 ERROR_TYPES = tuple(kind for kind in get_args(Grade.model_fields["error_type"].annotation) if kind)
 
@@ -110,6 +110,11 @@ def read_labels(
             problems.add(line.where, "error_type", f"{kind[:40]!r} is none of {', '.join(ERROR_TYPES)}")
         elif kind and label in ("", "correct"):
             problems.add(line.where, "error_type", "belongs to a label partial or incorrect only")
+        should_be = cells.get("should_be", "").strip()
+        if should_be and label in ("", "correct"):
+            problems.add(line.where, "should_be", "belongs to a label partial or incorrect only")
+        elif len(should_be) > MAX_WORDS:
+            problems.add(line.where, "should_be", f"has {len(should_be)} characters; give the answer itself, {MAX_WORDS} at most")
         if not label:
             blank += 1
             continue
@@ -119,6 +124,7 @@ def read_labels(
                 "answer_id": answer["answer_id"],
                 "label": label,
                 "error_type": kind,
+                "should_be": words_of(should_be),
                 "comment": cells.get("comment", ""),
             }
         )

@@ -16,7 +16,7 @@ from filelock import FileLock
 from alas_assets.provenance.ids import CELL_NAME, content_hash
 from alas_assets.provenance.store import write_atomic
 
-Kind = Literal["answers", "pairs"]
+Kind = Literal["answers", "pairs", "reports"]
 
 
 class ReviewError(RuntimeError):
@@ -28,7 +28,7 @@ class Import:
     """One import of people's decisions.
 
     Attributes:
-        kind: On graded answers, or on pairs.
+        kind: On a drawn sample of graded answers, on pairs, or on single answers that somebody found wrong.
         hash: Content hash of its rows.
         by: Who decided, as told.
         at: When it was imported (UTC, ISO 8601).

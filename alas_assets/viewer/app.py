@@ -5,8 +5,6 @@ What is shown here was written by strangers: it is served inert. Starting and sh
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -22,17 +20,17 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alas_assets.provenance.derived import derived_from
+from alas_assets.provenance.report import answer_html, derived_html, source_of, wrong_html
+from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, StoreError
+from alas_assets.provenance.trace import TraceError, trace_answer
+from alas_assets.provenance.verdict import verdict_of
+from alas_assets.viewer.document import OWN_HTML, document
 from alas_assets.viewer.links import HASH, is_report_name
 
 HOSTS = ["127.0.0.1", "localhost"]
 IDENTITY = "/.alas"
 INERT = "default-src 'none'; sandbox"
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color-scheme:light dark}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere}mark{padding:.1em}"
-)
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-OWN_HTML = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 _LISTED = 100
 
@@ -59,8 +57,9 @@ def create_site_app(folder: Path) -> Starlette:
 
 
 def create_viewer_app(store_root: Path) -> Starlette:
-    """Return the app that shows a store's pages, texts, reports and manifests; the store need not exist yet."""
+    """Return the app that shows a store's pages, texts, traces, reports and manifests; the store need not exist yet."""
     root = store_root.resolve()
+    store = ArtifactStore(root)
 
     def page(request: Request) -> Response:
         path = _blob(root / "pages", request.path_params["sha"], "stored page")
@@ -87,8 +86,23 @@ def create_viewer_app(store_root: Path) -> Starlette:
             raise HTTPException(404, "no manifest of such an adapter in this store")
         return FileResponse(path, media_type="application/json")
 
+    def answer(request: Request) -> Response:
+        trace = trace_answer(store, request.path_params["answer_id"])
+        verdict = verdict_of(store, trace, request.query_params.get("should_be", ""))
+        return _own(answer_html(store, trace, verdict, source_of(store, trace, verdict)))
+
+    def wrong(request: Request) -> Response:
+        domain, iteration = request.path_params["domain"], request.path_params["iteration"]
+        pointer = store.pointer(Cell(domain, iteration), "wrong_answers")
+        if pointer is None:
+            raise HTTPException(404, f"wrong_answers of {domain}|{iteration} is not there; materialise it in Dagster")
+        return _own(wrong_html(domain, iteration, store.read_table(pointer)))
+
+    def source(request: Request) -> Response:
+        return _own(derived_html(derived_from(store, request.query_params.get("of", ""))))
+
     def index(_: Request) -> Response:
-        return HTMLResponse(_index(root), headers={"content-security-policy": OWN_HTML})
+        return _own(_index(root))
 
     routes = [
         Route("/", index),
@@ -97,6 +111,9 @@ def create_viewer_app(store_root: Path) -> Starlette:
         Route("/texts/{sha}", text),
         Route("/reports/{name}", report),
         Route("/adapters/{digest}/manifest.json", manifest),
+        Route("/answers/{answer_id}", answer),
+        Route("/wrong/{domain}/{iteration}", wrong),
+        Route("/sources", source),
     ]
     return _app(routes, content_policy=INERT)
 
@@ -122,7 +139,7 @@ def _app(routes: Sequence[BaseRoute], content_policy: str | None) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
             Middleware(_ReadOnly),
         ],
-        exception_handlers={404: _not_found},
+        exception_handlers={404: _not_found, TraceError: _unanswered, BadKeyError: _unanswered, StoreError: _damaged},
     )
 
 
@@ -177,6 +194,18 @@ def _not_found(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{words}\n", status_code=404)
 
 
+def _unanswered(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", status_code=404)
+
+
+def _damaged(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", status_code=500)
+
+
+def _own(html: str) -> Response:
+    return HTMLResponse(html, headers={"content-security-policy": OWN_HTML})
+
+
 def _blob(folder: Path, digest: str, what: str) -> Path:
     path = folder / digest
     if not HASH.fullmatch(digest) or not _plain_file(path):
@@ -199,7 +228,7 @@ def _quoted(path: Path, start: str, end: str) -> Response:
     before, quote, after = (escape(part) for part in (content[:first], content[first:last], content[last:]))
     head = f"<h1>Stored text</h1><p>SHA-256 {path.name}, characters {first} to {last}.</p>"
     body = f'{head}<pre>{before}<mark id="quote">{quote}</mark>{after}</pre>'
-    return HTMLResponse(_document("Stored text", body), headers={"content-security-policy": f"{OWN_HTML}; sandbox"})
+    return HTMLResponse(document("Stored text", body), headers={"content-security-policy": f"{OWN_HTML}; sandbox"})
 
 
 def _index(root: Path) -> str:
@@ -216,7 +245,7 @@ def _index(root: Path) -> str:
         "<h2>Adapters</h2>",
         _links([(f"/adapters/{name}/manifest.json", name) for name in adapters], "No adapter has been trained yet."),
     ]
-    return _document("ALAS store", "".join(lines))
+    return document("ALAS store", "".join(lines))
 
 
 def _names(folder: Path) -> list[str]:
@@ -229,8 +258,3 @@ def _links(items: list[tuple[str, str]], none: str) -> str:
     more = f"<p>and {len(items) - _LISTED} more</p>" if len(items) > _LISTED else ""
     shown = "".join(f'<li><a href="{escape(href)}">{escape(name)}</a></li>' for href, name in items[:_LISTED])
     return f"<ul>{shown}</ul>{more}"
-
-
-def _document(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'

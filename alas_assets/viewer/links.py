@@ -1,4 +1,4 @@
-"""Addresses of stored pages, texts, reports and manifests, for metadata and traces (A1, U1).
+"""Addresses of stored pages, texts, traces, reports and manifests, for metadata and traces (A1, U1).
 
 Building addresses only; `viewer.app` answers them.
 """
@@ -42,6 +42,26 @@ def report_link(name: str) -> str:
 def manifest_link(adapter_hash: str) -> str:
     """Return where an adapter's manifest opens; "" without a hash."""
     return f"{_base()}/adapters/{quote(adapter_hash, safe='')}/manifest.json" if adapter_hash else ""
+
+
+def answer_link(answer_id: str) -> str:
+    """Return where the trace of an answer opens; "" without an id."""
+    return f"{_base()}/answers/{quote(answer_id, safe='')}" if answer_id else ""
+
+
+def wrong_link(domain: str, iteration: str) -> str:
+    """Return where the wrong answers of an iteration are listed."""
+    return f"{_base()}/wrong/{quote(domain, safe='')}/{quote(iteration, safe='')}"
+
+
+def source_link(url: str) -> str:
+    """Return where everything that a page taught is shown; "" without a URL."""
+    return f"{_base()}/sources?of={quote(url, safe='')}" if url else ""
+
+
+def run_link(run_id: str) -> str:
+    """Return where a run opens in Dagster; "" without an id."""
+    return f"http://127.0.0.1:{load_settings().ui_port}/runs/{quote(run_id, safe='')}" if run_id else ""
 
 
 def is_report_name(name: str) -> bool:

@@ -34,6 +34,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "scoreboard",
         "trace",
         "sources",
+        "report-wrong",
         "exam",
         "estimate",
         "ask",
@@ -102,6 +103,48 @@ def test_a_trace_is_printed_also_where_its_verdict_misses_a_file(quill: Harness,
     done = alas(home, "trace", answers["answer_id"][0], code=1)
     assert "stands in the stored page" in done.stdout
     assert "materialise the adapter of that cell again" in done.stderr.replace("\n", " ")
+
+
+def test_a_trace_is_a_file_with_the_quote_marked_in_its_page(quill: Harness, tmp_path: Path) -> None:
+    scores = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores")
+    answer = scores.filter(pl.col("split") == "probe")["answer_id"][0]
+    file = tmp_path / "trace.html"
+    assert str(file) in alas(quill.settings.home, "trace", answer, "--format", "html", "--out", str(file)).stdout
+    assert '<mark id="quote">' in file.read_text(encoding="utf-8")
+    alas(quill.settings.home, "trace", answer, "--format", "html")
+    assert (quill.settings.home / "reports" / f"trace-{answer}.html").is_file()
+    alas(quill.settings.home, "trace", answer, "--out", "x.html", code=2)
+    alas(quill.settings.home, "trace", answer, "--format", "html", "--out", str(tmp_path / "trace.html" / "x"), code=2)
+    alas(quill.settings.home, "trace", code=2)
+    alas(quill.settings.home, "trace", answer, "--question", "What?", code=2)
+    alas(quill.settings.home, "trace", "--question", "What?", code=2)
+
+
+def test_a_question_in_free_words_is_asked_and_traced_to_the_fact_of_like_meaning(quill: Harness) -> None:
+    asked = ("--question", "Which function did quill.ink gain in Quill 3?", "--domain", "quill")
+    trace = json.loads(alas(quill.settings.home, "trace", *asked, "--format", "json").stdout)
+    assert trace["split"] == "asked"
+    assert trace["source"]["url"].endswith("/3.html")
+    assert trace["gold"] == "blot()"
+    assert trace["verdict"]["kind"] in ("bad learning", "never taught")
+    assert trace["nearest_probes"]
+    text = alas(quill.settings.home, "trace", *asked).stdout
+    assert all(f"answer {probe['answer_id']}" in text for probe in trace["nearest_probes"])
+
+
+def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(quill: Harness) -> None:
+    scores = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores")
+    answer = scores.filter(pl.col("split") == "probe")["answer_id"][1]
+    told = ("report-wrong", answer, "--should-be", "a walrus", "--comment", "seen it", "--by", "ann")
+    assert "BAD SOURCE" in alas(quill.settings.home, *told).stdout
+    assert "was kept before" in alas(quill.settings.home, *told).stdout
+    wrong = quill.store.read_table(quill.pointers("quill")["wrong_answers"], "wrong_answers")
+    (row,) = wrong.filter(pl.col("answer_id") == answer).to_dicts()
+    assert (row["truth"], row["verdict"], row["counted_by"]) == ("a walrus", "bad source", ["probe", "a person"])
+    alas(quill.settings.home, "report-wrong", answer, "--should-be", "x" * 201, code=2)
+    alas(quill.settings.home, "report-wrong", "nosuch", code=1)
+    shutil.rmtree(quill.settings.home / "review")
+    assert quill.run("quill").success
 
 
 def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quill_site: Site) -> None:

@@ -13,6 +13,7 @@ from alas_assets.evaluation.agreement import item_key
 from alas_assets.records import ANSWER_SCHEMA
 from alas_assets.review.answers import COLUMNS, JUDGE_COLUMNS, draw, human_labels, human_lines, read_labels, sheet_rows
 from alas_assets.review.journal import Journal
+from alas_assets.review.said import people_said
 from alas_assets.review.sheet import Line, SheetError
 
 
@@ -110,6 +111,8 @@ def test_labels_come_back_by_what_was_graded_and_blank_rows_are_counted(tmp_path
         ({"label": "right"}, "row 2, column label: 'right' is none of correct, partial, incorrect"),
         ({"label": "partial", "error_type": "typo"}, "row 2, column error_type: 'typo' is none of omission, wrong version"),
         ({"label": "correct", "error_type": "omission"}, "row 2, column error_type: belongs to a label partial or incorrect only"),
+        ({"label": "correct", "should_be": "7"}, "row 2, column should_be: belongs to a label partial or incorrect only"),
+        ({"label": "partial", "should_be": "7" * 201}, "row 2, column should_be: has 201 characters; give the answer itself"),
         ({"label": "correct", "answer": "another"}, "row 2, column answer: is not what was exported with this item"),
         ({"label": "correct", "item": "a-nosuch"}, "row 2, column item: 'a-nosuch' is no answer of this domain"),
         ({"label": "correct", "item": "1.23E+19"}, "row 2, column item: '1.23E+19' is no answer"),
@@ -126,6 +129,16 @@ def test_an_item_that_stands_twice_is_named_with_both_places() -> None:
     lines = filled(graded(1), label="correct")
     with pytest.raises(SheetError, match="row 3, column item: stands in row 2 already"):
         read_labels([*lines, Line("row 3", lines[0].cells)], finder(ANSWERS), Path("f.csv"))
+
+
+def test_what_a_person_holds_for_right_comes_back_and_an_older_sheet_without_the_column_is_read_too(tmp_path: Path) -> None:
+    rows, _ = read_labels(filled(graded(1), label="incorrect", should_be=" 7 "), finder(ANSWERS), tmp_path / "f.csv")
+    Journal(tmp_path, "quill").add("answers", rows, by="ada", at="1")
+    (said,) = people_said(tmp_path, "quill").values()
+    assert (said.label, said.should_be, said.by) == ("incorrect", "7", "ada")
+    older = [Line(line.where, {k: v for k, v in line.cells.items() if k != "should_be"}) for line in filled(graded(1), label="incorrect")]
+    rows, _ = read_labels(older, finder(ANSWERS), tmp_path / "f.csv")
+    assert rows[0]["should_be"] == ""
 
 
 @given(st.dictionaries(st.sampled_from(COLUMNS), st.text(max_size=30)))

@@ -1,0 +1,173 @@
+"""`alas trace`, `alas sources` and `alas report-wrong`: from an answer to its source and back (A1, A2). The work is in `provenance`."""
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from alas_assets.commands.common import Home, alas_of, err, fail, out, plain, settings_at, user_name
+from alas_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from alas_assets.defs.serving import NearProbe
+    from alas_assets.provenance.store import ArtifactStore
+    from alas_assets.provenance.trace import Trace
+    from alas_assets.provenance.verdict import Verdict
+
+app = typer.Typer()
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed; html is a file."""
+
+    text = "text"
+    json = "json"
+    html = "html"
+
+
+ShouldBe = Annotated[str, typer.Option(help="What is right by your word; else the probe's own answer is taken for right.")]
+
+
+@app.command()
+def trace(
+    answer_id: Annotated[
+        str,
+        typer.Argument(metavar="[ANSWER_ID]", help="An answer's id, or its beginning; wrong_answers in the UI lists them."),
+    ] = "",
+    question: Annotated[str, typer.Option(help="Instead of an id: ask the current model this, and trace what it says.")] = "",
+    domain: Annotated[str, typer.Option(metavar="DOMAIN", help="With --question: whose model is asked.")] = "",
+    should_be: ShouldBe = "",
+    format: Annotated[ReportFormat, typer.Option("--format")] = ReportFormat.text,
+    file: Annotated[Path | None, typer.Option("--out", help="With --format html: the file (default: among the store's reports).")] = None,
+    home: Home = None,
+) -> None:
+    """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
+    from alas_assets.provenance.store import ArtifactStore, StoreError
+    from alas_assets.provenance.trace import TraceError, trace_answer
+    from alas_assets.provenance.verdict import verdict_of
+
+    if bool(answer_id) == bool(question.strip()):
+        fail("give an ANSWER_ID, or --question with --domain", 2)
+    if bool(question.strip()) != bool(domain):
+        fail("--question and --domain go together", 2)
+    if file is not None and format is not ReportFormat.html:
+        fail("--out goes with --format html", 2)
+    settings = settings_at(home)
+    store = ArtifactStore(settings.home)
+    try:
+        found, near = _asked(settings, domain, question, should_be) if question else (trace_answer(store, answer_id), [])
+        if format is ReportFormat.text:
+            _print_trace(found, near)  # it stands, also where the verdict misses a file
+        verdict = verdict_of(store, found, should_be)
+        if format is ReportFormat.html:
+            out.print(plain(f"wrote {_write_html(settings, store, found, verdict, file)}"))
+    except (TraceError, StoreError) as error:
+        fail(str(error))
+    if format is ReportFormat.text:
+        from alas_assets.provenance.render import verdict_text
+
+        print(verdict_text(verdict))
+    elif format is ReportFormat.json:
+        nearest = {"nearest_probes": [probe.model_dump() for probe in near]} if near else {}
+        print(json.dumps({**found.model_dump(mode="json"), **nearest, "verdict": verdict.model_dump(mode="json")}, indent=1))
+
+
+def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
+    from alas_assets.defs.serving import trace_question
+
+    with err.status("asking the current model"):
+        return trace_question(alas_of(settings, domain), domain, question.strip(), should_be.strip())
+
+
+def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
+    from alas_assets.provenance.render import trace_text
+
+    print(trace_text(found))
+    for probe in near:
+        print(f"near     {probe.similarity:.2f}  answer {probe.answer_id} ({probe.label})\n  {probe.question} -> {probe.answer}")
+
+
+def _write_html(settings: Settings, store: "ArtifactStore", found: "Trace", verdict: "Verdict", file: Path | None) -> Path:
+    from alas_assets.provenance.report import answer_html, source_of
+    from alas_assets.provenance.store import write_atomic
+
+    path = file or settings.home / "reports" / f"trace-{found.answer_id}.html"
+    html = answer_html(store, found, verdict, source_of(store, found, verdict)).encode()
+    try:
+        write_atomic(path, html)
+    except OSError as error:
+        fail(f"{path}: {error.strerror or error}; name another file with --out", 2)
+    return path
+
+
+@app.command()
+def sources(
+    source: Annotated[str, typer.Argument(metavar="URL|HOST", help="A page's URL, or a host with its port.")],
+    format: Annotated[ReportFormat, typer.Option("--format")] = ReportFormat.text,
+    file: Annotated[Path | None, typer.Option("--out", help="With --format html: the file (default: among the store's reports).")] = None,
+    home: Home = None,
+) -> None:
+    """Show everything that a page or a host taught: readings, facts, probes, adapters, and what was answered on it."""
+    from alas_assets.provenance.derived import derived_from
+    from alas_assets.provenance.ids import short_id
+    from alas_assets.provenance.render import derived_text
+    from alas_assets.provenance.report import derived_html
+    from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
+    from alas_assets.provenance.trace import TraceError
+
+    settings = settings_at(home)
+    try:
+        found = derived_from(ArtifactStore(settings.home), source)
+    except (TraceError, StoreError) as error:
+        fail(str(error))
+    if format is not ReportFormat.html:
+        print(found.model_dump_json(indent=1) if format is ReportFormat.json else derived_text(found))
+        return
+    path = file or settings.home / "reports" / f"source-{short_id(source)}.html"
+    write_atomic(path, derived_html(found).encode())
+    out.print(plain(f"wrote {path}"))
+
+
+@app.command("report-wrong")
+def report_wrong(
+    answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="The answer's id, or its beginning.")],
+    should_be: Annotated[str, typer.Option(help="What is right: the answer itself, as short as it can be.")] = "",
+    comment: Annotated[str, typer.Option(help="How you know.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who says so (default: the name you are logged in with).")] = "",
+    home: Home = None,
+) -> None:
+    """Keep your word that an answer is wrong, whatever its grade, and bring the iteration's `wrong_answers` up to date."""
+    from alas_assets.defs.running import open_instance, run_audit
+    from alas_assets.provenance.render import verdict_text
+    from alas_assets.provenance.store import ArtifactStore, StoreError
+    from alas_assets.provenance.trace import TraceError, find_answer, trace_row
+    from alas_assets.provenance.verdict import verdict_of
+    from alas_assets.review import said
+    from alas_assets.review.journal import ReviewError
+    from alas_assets.review.wording import MAX_WORDS
+
+    if len(should_be) > MAX_WORDS or len(comment) > MAX_WORDS:
+        fail(f"--should-be and --comment take {MAX_WORDS} characters at most; give the answer itself", 2)
+    settings = settings_at(home)
+    store = ArtifactStore(settings.home)
+    try:
+        cell, answer = find_answer(store, answer_id)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        new = said.report_wrong(store.root, cell.domain, answer, should_be=should_be, comment=comment, by=by or user_name(), at=at)
+        verdict = verdict_of(store, trace_row(store, cell, answer))
+    except (TraceError, StoreError, ReviewError) as error:
+        fail(str(error))
+    out.print(f"{'kept' if new else 'was kept before'}: answer {answer['answer_id']} of {plain(str(cell))} is wrong")
+    print(verdict_text(verdict))
+    if store.pointer(cell, "exam_scores") is None:
+        out.print(f"wrong_answers of {plain(str(cell))} will hold it once that iteration is judged to its end")
+        return
+    outcome = run_audit(
+        open_instance(settings), settings, cell, cause=f"answer {answer['answer_id']} was reported", on_event=lambda *_: None
+    )
+    if not outcome.success:
+        fail("\n".join(outcome.failures))
+    out.print(f"wrong_answers of {plain(str(cell))} is up to date")

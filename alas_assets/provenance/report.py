@@ -1,0 +1,246 @@
+"""A trace, an iteration's wrong answers, and what a source taught, as HTML for an auditor: one file each, nothing to load (A1, A2).
+
+Text for terminals is `provenance.render`. Every text of a page, teacher or model is escaped.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import polars as pl
+
+from alas_assets.provenance.derived import Derived
+from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.trace import SourceTrace, Trace, fact_source
+from alas_assets.provenance.verdict import Verdict
+from alas_assets.viewer.document import document, link, table
+from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
+
+AROUND = 100_000
+"""Characters of the stored page that a report holds before and after the quote."""
+
+
+def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict, source: SourceTrace | None) -> str:
+    """Return the report on one answer: verdict, evidence, pairs, the quote in its page, adapters and runs.
+
+    Args:
+        store: Where the stored page lies.
+        trace: The walk from the answer to its source.
+        verdict: Which kind of wrong it is.
+        source: Where its fact stands; for an exam question, of the fact that its words were matched to.
+
+    Raises:
+        StoreError: The stored page is gone.
+    """
+    return document(
+        f"Answer {trace.answer_id}",
+        "".join(
+            [
+                f"<h1>{escape(trace.question)}</h1>",
+                _verdict(verdict),
+                _said(trace, verdict),
+                _source(store, source) if source else f"<h2>Source</h2><p>{escape(trace.note or 'no page was read for it')}</p>",
+                _disputes(trace),
+                _pairs(trace),
+                _learned(trace),
+                _runs(trace),
+            ]
+        ),
+    )
+
+
+def source_of(store: ArtifactStore, trace: Trace, verdict: Verdict) -> SourceTrace | None:
+    """Return where the answer's fact stands; for an exam's question, where the fact stands that its words were matched to.
+
+    Raises:
+        StoreError: A table or stored page on the way is damaged or gone.
+    """
+    if trace.source or not verdict.fact_id:
+        return trace.source
+    return fact_source(store, trace.cell.partition("|")[0], verdict.fact_id)
+
+
+def _verdict(verdict: Verdict) -> str:
+    grounds = "".join(f"<li>{escape(ground)}</li>" for ground in verdict.evidence)
+    kind = "verdict right" if verdict.kind == "right" else "verdict"
+    head = f"<strong>{escape(verdict.kind.capitalize())}</strong>: {escape(verdict.because)}"
+    return f'<div class="{kind}"><p>{head}</p><ul>{grounds}</ul></div>'
+
+
+def _said(trace: Trace, verdict: Verdict) -> str:
+    model = link(trace.adapter_hash[:16], manifest_link(trace.adapter_hash)) if trace.adapter_hash else "the base student"
+    items = [
+        ("The model said", escape(trace.answer or "(nothing)")),
+        ("Held against", escape(verdict.truth or trace.gold)),
+        ("Grade", escape(f"{trace.label}{f', {trace.error_type}' if trace.error_type else ''}. {trace.explanation}")),
+        ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}"),
+        ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
+        ("Answer id", escape(trace.answer_id)),
+    ]
+    if said := trace.said:
+        right = f", right is {said.should_be}" if said.should_be else ""
+        items.append(("A person", escape(f"{said.by} at {said.at}: {said.label}{right}. {said.comment}")))
+    return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in items)}</dl>"
+
+
+def _source(store: ArtifactStore, source: SourceTrace) -> str:
+    stands = "The quote stands there" if source.quote_stands else "The quote does NOT stand there"
+    links = [
+        link("the text as stored", text_link(source.text_sha256, source.quote_start, source.quote_end)),
+        link("the page as fetched", page_link(source.body_sha256)),
+        link("all that this page taught", source_link(source.url)),
+    ]
+    lines = [
+        "<h2>Source</h2>",
+        f"<p>{link(source.url, source.url)} {escape(source.page_title)}, fetched {escape(source.retrieved_at)}. {stands}: "
+        f"characters {source.quote_start} to {source.quote_end}. {', '.join(links)}.</p>",
+        f"<blockquote>{escape(source.quote)}</blockquote>",
+        f'<div class="page"><pre>{_marked(store, source)}</pre></div>',
+    ]
+    if since := source.since:
+        states = "still states it" if since.states_it else "no longer states it"
+        now = f", and now says {', '.join(since.answers)}" if since.answers else ""
+        lines.append(
+            f"<p>Read again on {escape(since.retrieved_at)} for {escape(since.cell)}: the page {escape(states + now)}; "
+            f"{link('its text', text_link(since.text_sha256))}.</p>"
+        )
+    return "".join(lines)
+
+
+def _marked(store: ArtifactStore, source: SourceTrace) -> str:
+    path = store.texts / source.text_sha256
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: the stored text of {source.url} is gone; materialise documents of that cell again") from error
+    first, last = source.quote_start, source.quote_end
+    begin, end = max(0, first - AROUND), min(len(text), last + AROUND)
+    before = ("[earlier text left out]\n" if begin else "") + text[begin:first]
+    after = text[last:end] + ("\n[later text left out]" if end < len(text) else "")
+    return f'{escape(before)}<mark id="quote">{escape(text[first:last])}</mark>{escape(after)}'
+
+
+def _disputes(trace: Trace) -> str:
+    if not trace.disputes:
+        return ""
+    rows = [[escape(one.answer), escape(one.quote), link(one.url, one.url)] for one in trace.disputes]
+    return f"<h2>Other pages say otherwise</h2>{table(['answer', 'quote', 'source'], rows)}"
+
+
+def _pairs(trace: Trace) -> str:
+    if not trace.pairs:
+        return ""
+    rows = [
+        [
+            escape(pair.role),
+            escape(pair.question),
+            escape(pair.answer),
+            escape("accepted" if pair.accepted else f"rejected: {pair.reason}") + (f"<br>{escape(pair.review)}" if pair.review else ""),
+            f"<code>{escape(pair.qa_id)}</code>",
+        ]
+        for pair in trace.pairs
+    ]
+    return f"<h2>Pairs of the fact</h2>{table(['for', 'question', 'answer', 'state', 'pair'], rows)}"
+
+
+def _learned(trace: Trace) -> str:
+    if not trace.learned_by:
+        return "<h2>Learned by</h2><p>No adapter in this store was trained on it.</p>" if trace.source else ""
+    rows = [
+        [
+            escape(by.cell),
+            f"{escape(by.kind)} {link(by.adapter_hash[:16], manifest_link(by.adapter_hash))}",
+            f"{by.rows} rows of <code>{escape(by.rows_hash[:16])}</code>",
+            link(by.run_id[:8], run_link(by.run_id)),
+        ]
+        for by in trace.learned_by
+    ]
+    return f"<h2>Learned by</h2>{table(['iteration', 'adapter', 'training rows', 'run'], rows)}"
+
+
+def _runs(trace: Trace) -> str:
+    rows = [
+        [
+            escape(run.step),
+            link(run.run_id[:8], run_link(run.run_id)),
+            escape(run.made_at),
+            f"<code>{escape(run.data_version[:16])}</code>",
+        ]
+        for run in trace.runs
+    ]
+    return f"<h2>Made by</h2>{table(['asset', 'run', 'when', 'data version'], rows)}"
+
+
+def wrong_html(domain: str, iteration: str, wrong: pl.DataFrame) -> str:
+    """Return the list of an iteration's wrong answers (`WRONG_SCHEMA`), each with its verdict and links."""
+    counts = wrong.group_by("verdict").len().sort("len", "verdict", descending=[True, False])
+    said = ", ".join(f"{n} {kind}" for kind, n in counts.iter_rows()) or "none"
+    rows = [
+        [
+            f"{link(row['answer_id'][:10], answer_link(row['answer_id']))}{'' if row['is_current'] else ' (not current)'}",
+            f"<strong>{escape(row['verdict'])}</strong><br>{escape(row['because'])}",
+            f"{escape(row['question'])}<br>{_quiet(row['split'], row['counted_by'])}",
+            escape(row["truth"]),
+            escape(row["answer"]),
+            _where(row),
+            link(row["run_id"][:8], run_link(row["run_id"])),
+        ]
+        for row in wrong.iter_rows(named=True)
+    ]
+    head = f"<h1>Wrong answers of {escape(domain)}, iteration {escape(iteration)}</h1><p>{wrong.height} wrong answers: {escape(said)}.</p>"
+    headings = ["trace", "verdict", "question", "right", "said", "source", "trained in"]
+    return document(f"Wrong answers of {domain} {iteration}", head + table(headings, rows))
+
+
+def _quiet(split: str, counted_by: list[str]) -> str:
+    return f'<span class="quiet">{escape(split)}, wrong by {escape(", ".join(counted_by))}</span>'
+
+
+def _where(row: dict[str, object]) -> str:
+    url = str(row["url"])
+    if not url:
+        return ""
+    start, end = row["quote_start"], row["quote_end"]
+    quote = text_link(str(row["text_sha256"]), start if isinstance(start, int) else None, end if isinstance(end, int) else None)
+    return f"{link(url, url)}<br>{link('the quote', quote)}, {link('all it taught', source_link(url))}"
+
+
+def derived_html(derived: Derived) -> str:
+    """Return the report on a source: its readings, facts, adapters and what was answered about it (A2)."""
+    readings = [
+        [
+            escape(one.cell),
+            link(one.url, one.url),
+            escape(one.retrieved_at) if one.ok else escape(f"failed: {one.reason}"),
+            link(f"{one.passages} passages", page_link(one.body_sha256)),
+        ]
+        for one in derived.readings
+    ]
+    facts = [
+        [
+            escape("taught" if fact.accepted else f"not taught: {'; '.join(fact.reasons)}"),
+            f"{escape(fact.question)}<br>{escape(fact.answer)}",
+            f"{escape(fact.quote)}{''.join(f'<br>also: {link(url, url)}' for url in fact.also_stated_by)}",
+            escape(", ".join(fact.cells)),
+        ]
+        for fact in derived.facts
+    ]
+    adapters = [
+        [
+            escape(one.cell),
+            f"{escape(one.kind)} {link(one.adapter_hash[:16], manifest_link(one.adapter_hash))}",
+            f"{one.facts} facts, {one.rows} of {one.of_rows} rows",
+            link(one.run_id[:8], run_link(one.run_id)),
+        ]
+        for one in derived.adapters
+    ]
+    answers = [[escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right", str(one.shown)] for one in derived.answers]
+    taught = f"{len(derived.taught)} facts taught, {len({one.adapter_hash for one in derived.adapters})} adapters learned from it"
+    parts = [
+        f"<h1>{escape(derived.source)}</h1><p>Read {len(derived.readings)} times; {taught}.</p>",
+        f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",
+        f"<h2>Adapters that learned from it</h2>{table(['iteration', 'adapter', 'of it', 'run'], adapters)}",
+        f"<h2>Answers about it</h2>{table(['iteration', 'system', 'right', 'answers it was retrieved for'], answers)}",
+        f"<h2>Facts</h2>{table(['state', 'question and answer', 'quote', 'iterations'], facts)}",
+    ]
+    return document(f"What {derived.source} taught", "".join(parts))

@@ -1,0 +1,151 @@
+"""All wrong answers of an iteration's trained models, each with its verdict and its way back to the page (A1).
+
+Reads stored tables only. What one answer's verdict rests on is `provenance.verdict`; the asset is in `defs.auditing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from alas_assets.evaluation.agreement import item_key
+from alas_assets.evaluation.scoreboard import SPLITS
+from alas_assets.provenance.reading import ReadOnce
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, fact_source, trace_row
+from alas_assets.provenance.verdict import EXAM, Verdict, verdict_of
+from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
+from alas_assets.review.said import Said, people_said
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+
+ADAPTERS = ("sft_adapter", "dpo_adapter")
+TRAINED_ANSWERS = ("judge_scores", "dpo_judge_scores", "exam_scores")
+"""Tables with answers of trained models. What base and retrieval say is no wrong that anything taught: trace it by its id."""
+
+
+def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
+    """Return the wrong answers of a judged iteration (`WRONG_SCHEMA`), those of the current model first.
+
+    An answer is wrong by its grade, by a person's word, because its page as read since no longer says so, or because another page
+    says otherwise; answers of earlier iterations are there too where what this one read overtook them.
+
+    Raises:
+        StoreError: A table or stored page on the way is damaged or gone.
+    """
+    once = ReadOnce(store)
+    said, overtaken = people_said(store.root, cell.domain), _overtaken_facts(once, cell)
+    trained_in = _training_runs(once, cell.domain)
+    rows = []
+    for home, answer, current in _suspects(once, cell, said, overtaken):
+        trace = trace_row(once, home, answer)
+        verdict = verdict_of(once, trace)
+        if verdict.kind != "right":
+            source = trace.source or (fact_source(once, cell.domain, verdict.fact_id) if verdict.fact_id else None)
+            rows.append(_row(trace, verdict, source, answer, current, _counted_by(trace, overtaken), trained_in))
+    rank = pl.col("split").replace_strict({split: i for i, split in enumerate(SPLITS)}, default=len(SPLITS), return_dtype=pl.Int32)
+    order = [~pl.col("is_current"), rank, *map(pl.col, ("verdict", "topic", "answer_id"))]
+    return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
+
+
+def _suspects(
+    store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: Mapping[str, str]
+) -> Iterator[tuple[Cell, dict[str, Any], bool]]:
+    """Yield each answer that may be wrong, its iteration, and whether the model that gave it is current after that iteration."""
+    seen: set[tuple[str, str]] = set()
+    for answer, current in _answers(store, cell):
+        key = (answer["probe_id"], answer["adapter_hash"])
+        if key in seen:
+            continue  # where a step trained nothing, its system is the one before it
+        seen.add(key)
+        by_person = item_key(answer["question"], answer["gold"], answer["answer"]) in said
+        if answer["label"] != "correct" or by_person or _about(answer) in overtaken:
+            yield cell, answer, current
+    asked: set[str] = set()
+    for earlier in (one for one in cells_of(store) if one.domain == cell.domain and one.iteration < cell.iteration):
+        for answer, current in _answers(store, earlier):
+            fresh = answer["probe_id"] not in asked and (answer["probe_id"], answer["adapter_hash"]) not in seen
+            if current and fresh and answer["label"] == "correct" and _about(answer) in overtaken:
+                asked.add(answer["probe_id"])
+                yield earlier, answer, current
+
+
+def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool]]:
+    pointer = store.pointer(cell, "promotion")
+    current = store.read_record(GateDecision, pointer).current_after if pointer else None
+    for asset in TRAINED_ANSWERS:
+        pointer = store.pointer(cell, asset)
+        table = as_answers(store.read_table(pointer)).filter(pl.col("adapter_hash") != "") if pointer else None
+        for answer in table.iter_rows(named=True) if table is not None else ():
+            yield answer, answer["adapter_hash"] == current
+
+
+def _training_runs(store: ReadOnce, domain: str) -> dict[str, str]:
+    """Return the run that trained each adapter of a domain."""
+    made = [pointer for cell in cells_of(store) if cell.domain == domain for asset in ADAPTERS if (pointer := store.pointer(cell, asset))]
+    refs = [(store.read_record(AdapterRef, pointer), pointer.run_id) for pointer in made]
+    return {ref.adapter_hash: run for ref, run in refs if ref.trained}
+
+
+def _about(answer: Mapping[str, Any]) -> str:
+    """Return the fact that an answer is about; "" where it is about none."""
+    return answer["fact_id"] if answer["split"] in ABOUT_FACTS else ""
+
+
+def _overtaken_facts(store: ReadOnce, cell: Cell) -> dict[str, str]:
+    """Return the facts taught so far that what this iteration read speaks against, and how."""
+    until = sorted((one for one in cells_of(store) if one.domain == cell.domain and one.iteration <= cell.iteration), key=str)
+    pairs = [as_pairs(store.read_table(pointer)) for one in until if (pointer := store.pointer(one, "qa_pairs"))]
+    fetches = [store.read_table(pointer) for one in until if (pointer := store.pointer(one, "documents"))]
+    changed = no_longer_stated(pairs, latest_texts(fetches), lambda sha: (store.texts / sha).read_text(encoding="utf-8"))
+    found = dict.fromkeys(changed, "a newer reading")
+    newest = store.pointer(cell, "qa_pairs")
+    if newest is not None:
+        disputed = as_pairs(store.read_table(newest)).filter(pl.col("disputed_with").list.len() > 0)
+        against = {fact for facts in disputed["disputed_with"].to_list() for fact in facts}
+        found |= dict.fromkeys([*disputed.filter("accepted")["fact_id"], *against], "another source") | found
+    found.pop("", None)
+    return found
+
+
+def _row(
+    trace: Trace,
+    verdict: Verdict,
+    source: SourceTrace | None,
+    answer: Mapping[str, Any],
+    current: bool,
+    counted_by: list[str],
+    trained_in: Mapping[str, str],
+) -> dict[str, Any]:
+    return {
+        **{name: answer[name] for name in ("answer_id", "iteration", "system", "split", "topic", "question", "answer", "label")},
+        **{name: answer[name] for name in ("error_type", "probe_id", "fact_id", "adapter_hash")},
+        "is_current": current,
+        "truth": verdict.truth,
+        "verdict": verdict.kind,
+        "because": verdict.because,
+        "evidence": verdict.evidence,
+        "counted_by": counted_by,
+        "url": source.url if source else "",
+        "quote": source.quote if source else "",
+        "quote_start": source.quote_start if source else None,
+        "quote_end": source.quote_end if source else None,
+        "text_sha256": source.text_sha256 if source else "",
+        "body_sha256": source.body_sha256 if source else "",
+        "run_id": trained_in.get(trace.adapter_hash, ""),
+    }
+
+
+def _counted_by(trace: Trace, overtaken: Mapping[str, str]) -> list[str]:
+    grounds = []
+    if trace.label == "failed":
+        grounds.append("no grade")
+    elif trace.label != "correct":
+        by = "exam" if trace.split in EXAM else "probe" if trace.split in ABOUT_FACTS else "question file"
+        grounds.append(by)
+    if trace.said:
+        grounds.append("a person")
+    if trace.split in ABOUT_FACTS and trace.fact_id in overtaken:
+        grounds.append(overtaken[trace.fact_id])
+    return grounds
