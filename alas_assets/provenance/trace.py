@@ -162,10 +162,14 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
 
 
 def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
-    """Return the domain's pairs that meet a condition, the newest iteration's first, each once."""
+    """Return the domain's pairs that meet a condition, the newest iteration's first, each once.
+
+    A pair that was accepted once counts as accepted, since it was taught: a later iteration rejects it for being known.
+    """
     cells = [cell for cell in cells_of(store) if cell.domain == domain]
     tables = [as_pairs(table).filter(wanted) for cell in cells if (table := _table(store, cell, "qa_pairs")) is not None]
-    return pl.concat([QA_SCHEMA.to_frame(), *tables]).unique("qa_id", keep="first", maintain_order=True)
+    found = pl.concat([QA_SCHEMA.to_frame(), *tables]).sort("accepted", descending=True, maintain_order=True)
+    return found.unique("qa_id", keep="first", maintain_order=True)
 
 
 def _text(store: ArtifactStore, sha: str, url: str) -> str:

@@ -5,7 +5,7 @@ The endpoint is the stand-in (recorded pairs, no model) behind a server that can
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,32 +16,17 @@ import pytest
 from alas_assets.defs.outlook import estimate_iteration
 from alas_assets.defs.running import Outcome
 from alas_assets.settings import PROJECT_ROOT
-from alas_assets.standin.answers import answer
-from alas_assets.standin.forms import written
 from alas_assets.standin.matching import Library
 from alas_assets.standin.pairs import read_pairs
-from alas_assets.standin.reading import read_prompt
 from alas_assets.students.catalog import EMBEDDED_STUDENT, prepare_student
 from alas_assets_tests.harness import LOOP, Harness, Site
 from alas_assets_tests.teachers.endpoint.faulty import FaultServer, mixed
 from alas_assets_tests.teachers.real_server import real_server
+from alas_assets_tests.teachers.recorded import say
 
 PAGES = ("overview", "lazy-imports", "profiling")
 RECORDED = PROJECT_ROOT / "data" / "recorded" / "python-3.15-sample"
 KEY = "canary-key-4107-of-this-test-only"
-
-
-def say(library: Library) -> Callable[[dict[str, Any]], str]:
-    """Return what answers a request's body as the stand-in would."""
-
-    def said(body: dict[str, Any]) -> str:
-        system, user = (message["content"] for message in body["messages"]) if len(body["messages"]) > 1 else ("", "")
-        if not system.startswith("Task: "):
-            return "No."  # a probe: this server holds an answer to no form
-        prompt = read_prompt(system, user)
-        return written(answer(library, prompt, "stand-in"), prompt.form)
-
-    return said
 
 
 @pytest.fixture(scope="module")
