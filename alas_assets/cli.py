@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from alas_assets.commands import audit, ledger, review
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
 from alas_assets.settings import PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
@@ -96,21 +95,6 @@ class _Progress:
             self.status.update(plain(line[:150]))
 
 
-@contextlib.contextmanager
-def _site(settings: Settings, live: bool) -> Iterator[None]:
-    """Serve the sample site while a domain that studies it is at work."""
-    from alas_assets.viewer.serve import ServeError, running
-
-    if live:
-        yield
-        return
-    try:
-        with running(settings):
-            yield
-    except ServeError as error:
-        fail(str(error))
-
-
 def _run_one(instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, dry_run: bool = False) -> None:
     from alas_assets.defs.running import run_cell
 
@@ -140,7 +124,7 @@ def demo(home: Home = None) -> None:
     alas = alas_of(settings, DEMO_DOMAIN)
     instance = open_instance(settings)
     started = time.monotonic()
-    with _site(settings, live=False):
+    with site_served(settings, live=False):
         for number in range(DEMO_ITERATIONS):
             _run_one(instance, settings, Cell.of(DEMO_DOMAIN, number), "alas demo")
         _score(instance, settings, DEMO_DOMAIN)
@@ -166,7 +150,7 @@ def run(
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     instance = open_instance(settings)
-    with _site(settings, live=alas.domain(domain).sources.live):
+    with site_served(settings, live=alas.domain(domain).sources.live):
         cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
         if closed_because(alas, cell):
             opening = next_opening(alas, instance, domain, outside_cause=f"alas run, after {cell.iteration} was closed")
@@ -330,7 +314,7 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     try:
-        with _site(settings, live=alas.domain(domain).sources.live):
+        with site_served(settings, live=alas.domain(domain).sources.live):
             estimated = estimate_iteration(alas, domain)
     except (StageError, StoreError) as error:
         fail(str(error))
@@ -482,7 +466,7 @@ def retry(domain: DomainKey, home: Home = None) -> None:
         fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
     instance = open_instance(settings)
     retry_iteration(settings.home, cell)
-    with _site(settings, live=alas.domain(domain).sources.live):
+    with site_served(settings, live=alas.domain(domain).sources.live):
         _run_one(instance, settings, cell, "alas retry")
         _score(instance, settings, domain)
     _print_scoreboard(alas, domain)
@@ -526,7 +510,7 @@ def ui(port: Annotated[int | None, typer.Option(help="Dagster's port (default: A
         fail(str(error))
     offer_first_cells(open_instance(settings), settings)
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    with _site(settings, live=False):
+    with site_served(settings, live=False):
         out.print(f"Dagster on http://127.0.0.1:{port}, sample site on {settings.site_url}; Ctrl-C ends both")
         child = subprocess.Popen(command, cwd=PROJECT_ROOT, env=os.environ | {"DAGSTER_HOME": str(settings.dagster_home)})
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())

@@ -45,7 +45,9 @@ def build_defs(*, home: str = "") -> dg.Definitions:
         schedules=[upkeep.nightly],
         jobs=[sensors.iteration, sensors.start_iteration, sensors.scoreboard_job],
         resources={"alas": alas, "trainer": Trainer(), "store_io": StoreIOManager(alas=alas)},
-        executor=dg.multiprocess_executor.configured({"max_concurrent": 2}),
+        # What is heavy runs in children of its own (training, the model that answers); a process for each step would start Dagster and load
+        # that model again fourteen times an iteration.
+        executor=dg.in_process_executor,
     )
 
 

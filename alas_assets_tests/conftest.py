@@ -1,6 +1,7 @@
 """What all tests share: no telemetry, no hub, and one tiny student for the session."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -72,6 +73,14 @@ def learned(tmp_path_factory: pytest.TempPathFactory, learned_site: "Site") -> "
     outcome = harness.run("quill")
     assert outcome.success, outcome.failures
     return harness
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_model_left_running() -> Iterator[None]:
+    """End the model processes of a module's stores: each holds the memory of a model, and there are dozens of stores."""
+    yield
+    if resources := sys.modules.get("alas_assets.defs.resources"):
+        resources.close_workers()
 
 
 @pytest.fixture(autouse=True)

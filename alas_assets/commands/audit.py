@@ -1,4 +1,4 @@
-"""`alas trace`, `alas sources` and `alas report-wrong`: from an answer to its source and back (A1, A2). The work is in `provenance`."""
+"""Commands of the audit: from an answer to its source and back, a person's word, and whether sources still say it (A1, A2)."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import Home, alas_of, err, fail, out, plain, settings_at, user_name
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served, user_name
 from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ class ReportFormat(StrEnum):
     text = "text"
     json = "json"
     html = "html"
+
+
+class ListFormat(StrEnum):
+    """How a list is printed."""
+
+    text = "text"
+    json = "json"
 
 
 ShouldBe = Annotated[str, typer.Option(help="What is right by your word; else the probe's own answer is taken for right.")]
@@ -171,3 +178,53 @@ def report_wrong(
     if not outcome.success:
         fail("\n".join(outcome.failures))
     out.print(f"wrong_answers of {plain(str(cell))} is up to date")
+
+
+@app.command("ask-again")
+def ask_again(
+    answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="The answer's id, or its beginning.")],
+    home: Home = None,
+) -> None:
+    """Ask a past question again, with the exact student, adapter, settings and passages of its time."""
+    from alas_assets.defs import serving
+    from alas_assets.provenance.store import StoreError
+    from alas_assets.provenance.trace import TraceError
+
+    alas = alas_of(settings_at(home))
+    try:
+        with err.status("loading the student"):
+            again = serving.ask_again(alas, answer_id)
+    except (TraceError, StoreError) as error:
+        fail(str(error))
+    out.print(f"{again.system} of {again.cell}, {'adapter ' + again.adapter_hash[:16] if again.adapter_hash else 'no adapter'}")
+    out.print(f"question {plain(again.question)}")
+    out.print(f"said     {plain(again.said or '(nothing)')}")
+    out.print(f"says     {plain(again.says or '(nothing)')}{'' if again.same else '  [bold red](not the same)[/]'}")
+    if again.context:
+        out.print(f"shown    {plain(again.context)}")
+    if not again.same:
+        fail("the answer is not the same; other versions of the libraries or another processor may round otherwise")
+
+
+@app.command("verify-sources")
+def verify_sources(
+    domain: DomainKey,
+    format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
+    home: Home = None,
+) -> None:
+    """Read the cited pages again and list the quotes that no longer stand there; exit code 1 if any does not stand for certain."""
+    from alas_assets.defs.serving import taught_tables
+    from alas_assets.provenance.render import drift_text
+    from alas_assets.provenance.store import StoreError
+    from alas_assets.retrieval import drift
+
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
+    try:
+        with site_served(settings, live=alas.domain(domain).sources.live), err.status("reading the cited pages again"):
+            found = drift.verify_sources(alas.domain(domain), alas.store, taught_tables(alas, domain))
+    except StoreError as error:
+        fail(str(error))
+    print(found.model_dump_json(indent=1) if format is ListFormat.json else drift_text(found))
+    if found.drifted:
+        raise typer.Exit(1)

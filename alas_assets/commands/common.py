@@ -3,7 +3,9 @@
 Nothing heavy is imported here; Dagster and the model only by the commands that need them.
 """
 
+import contextlib
 import getpass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -64,3 +66,18 @@ def alas_of(settings: Settings, domain: str | None = None) -> "Alas":
     from alas_assets.defs.resources import Alas
 
     return Alas(home=str(settings.home))
+
+
+@contextlib.contextmanager
+def site_served(settings: Settings, live: bool) -> Iterator[None]:
+    """Serve the sample site while a domain that studies it is at work."""
+    from alas_assets.viewer.serve import ServeError, running
+
+    if live:
+        yield
+        return
+    try:
+        with running(settings):
+            yield
+    except ServeError as error:
+        fail(str(error))

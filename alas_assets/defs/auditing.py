@@ -55,11 +55,11 @@ def describe_wrong(wrong: pl.DataFrame, cell: Cell) -> dict[str, Any]:
     """Return how wrong answers are shown: how many of each verdict, and each with its question, its source and its report."""
     current = wrong.filter("is_current")
     return {
+        "open_the_list": dg.MetadataValue.url(wrong_link(cell.domain, cell.iteration)),
         "wrong": wrong.height,
         "wrong_of_the_current_model": current.height,
         "by_verdict": show.table(verdict_counts(wrong), rows=60),
         "each_with_its_source": show.wrong_answers(wrong, rows=SHOWN),
-        "all": dg.MetadataValue.url(wrong_link(cell.domain, cell.iteration)),
         **{f"trained_in_{run[:8]}": dg.MetadataValue.dagster_run(run) for run in sorted({run for run in wrong["run_id"] if run})},
         "dagster/row_count": wrong.height,
         **columns.described("wrong_answers", WRONG_SCHEMA),

@@ -220,7 +220,7 @@ def dpo_judge_scores(
     return step.run(pl.DataFrame, make, describe_answers(step, probes, "dpo_adapter"), settings=judge_settings(step))
 
 
-@loop_asset("2", kinds={"parquet"})
+@loop_asset("3", kinds={"parquet"})
 def exam_scores(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, promotion: GateDecision
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -7,7 +7,6 @@ import atexit
 import os
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +30,21 @@ if TYPE_CHECKING:
     from alas_assets.training.spec import TrainingSpec
 
 
-@cache
+_workers: dict[Path, ModelWorker] = {}
+
+
 def _worker(home: Path) -> ModelWorker:
     """Return this process's model worker: one import of torch serves every step that runs in the process."""
-    worker = ModelWorker(home / "models", home / "logs" / f"worker-{os.getpid()}.log")
-    atexit.register(worker.close)
-    return worker
+    if home not in _workers:
+        _workers[home] = ModelWorker(home / "models", home / "logs" / f"worker-{os.getpid()}.log")
+    return _workers[home]
+
+
+@atexit.register
+def close_workers() -> None:
+    """End the model processes that this process started; whoever asks one again starts it anew."""
+    for worker in _workers.values():
+        worker.close()
 
 
 class Alas(dg.ConfigurableResource):

@@ -18,11 +18,12 @@ from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
 from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
-from alas_assets.provenance.ids import short_id
+from alas_assets.provenance.ids import answer_id as make_answer_id
+from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.provenance.trace import ASKED, Trace, learned_by, trace_row
+from alas_assets.provenance.trace import ASKED, Trace, find_answer, learned_by, trace_row
 from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
-from alas_assets.retrieval.open_book import find_contexts
+from alas_assets.retrieval.open_book import contexts_again, find_contexts
 from alas_assets.teachers.protocol import GradeRequest
 
 NEAREST_FACTS = 3
@@ -61,13 +62,22 @@ def newest_scored(alas: Alas, domain: str) -> Cell:
     return cells[-1]
 
 
-def accepted_pairs(alas: Alas, domain: str) -> pl.DataFrame:
-    """Return the accepted training pairs of every iteration of a domain, one row a phrasing."""
+def taught_tables(alas: Alas, domain: str) -> list[pl.DataFrame]:
+    """Return the pairs of every judged iteration of a domain (`QA_SCHEMA`), oldest first.
+
+    Raises:
+        StoreError: There are none yet; the message names the command.
+    """
     pointers = [alas.store.pointer(cell, "qa_pairs") for cell in scored_cells(alas, domain)]
     tables = [as_pairs(alas.store.read_table(pointer)) for pointer in pointers if pointer]
     if not tables:
         raise StoreError(f"{domain} has no pairs yet; run `alas run {domain}` first")
-    return pl.concat(tables).filter(pl.col("accepted") & (pl.col("role") == "train"))
+    return tables
+
+
+def accepted_pairs(alas: Alas, domain: str) -> pl.DataFrame:
+    """Return the accepted training pairs of every iteration of a domain, one row a phrasing."""
+    return pl.concat(taught_tables(alas, domain)).filter(pl.col("accepted") & (pl.col("role") == "train"))
 
 
 def _one_question(question: str) -> pl.DataFrame:
@@ -153,6 +163,62 @@ def _gives(row: dict[str, Any], said: str) -> bool:
 
 def _rows(frame: pl.DataFrame) -> list[Support]:
     return [Support(**{name: row[name] for name in Support.model_fields}) for row in frame.head(NEAREST_FACTS).to_dicts()]
+
+
+class Again(Record):
+    """A past answer beside what the same model says to the same question now."""
+
+    answer_id: str
+    cell: str
+    system: str
+    question: str
+    said: str
+    says: str
+    same: bool
+    adapter_hash: str
+    context: str = Field(description="the passages that were shown with it, as they were stored; empty for a closed book")
+
+
+def ask_again(alas: Alas, answer_id: str) -> Again:
+    """Ask a past question again: the same student, adapter, decoding and passages as then, all checked by their hashes (A1, O7).
+
+    Raises:
+        TraceError: There is no such answer.
+        StoreError: Student, adapter, passages or decoding are no longer those of its time; the message says which.
+    """
+    cell, row = find_answer(alas.store, answer_id)
+    domain = alas.domain(cell.domain)
+    student = alas.student(domain)
+    if student.base_hash != row["base_hash"]:
+        now, then = student.base_hash[:16], row["base_hash"][:16]
+        raise StoreError(
+            f"answer {row['answer_id']} is of student {then}, and {domain.student.model} is {now} now; set [student] back to ask"
+        )
+    folder = alas.store.adapters / row["adapter_hash"] if row["adapter_hash"] else None
+    if folder is not None and (not folder.is_dir() or folder_hash(folder) != row["adapter_hash"]):
+        raise StoreError(f"adapter {folder} is gone or damaged; materialise the adapter of {cell} again")
+    context = contexts_again(row["context_chunks"], chunk_store(alas, cell.domain), cell_tags(alas, cell)) if row["context_hash"] else ""
+    if row["context_hash"] and sha256_hex(context) != row["context_hash"]:
+        raise StoreError(
+            f"the passages of {cell} read differently from what answer {row['answer_id']} was shown; its documents were made again"
+        )
+    what = (row["base_hash"], row["adapter_hash"] or None, row["context_hash"] or None, DECODING.model_dump(mode="json"))
+    if make_answer_id(row["probe_id"], row["system"], *what) != row["answer_id"]:
+        raise StoreError(
+            f"answer {row['answer_id']} was decoded with other settings than {DECODING}; it cannot be asked again by this version"
+        )
+    from alas_assets.students.client import AskItem
+
+    (now,) = alas.worker.answer(student, [AskItem(question=row["question"], context=context or None)], folder, DECODING)
+    says = now.text or f"(failed: {now.error})"
+    return Again(
+        **{name: row[name] for name in ("answer_id", "system", "question", "adapter_hash")},
+        cell=str(cell),
+        said=row["answer"],
+        says=says,
+        same=says == row["answer"],
+        context=context,
+    )
 
 
 class NearProbe(Record):

@@ -71,13 +71,14 @@ def answers(graded: pl.DataFrame, urls: Mapping[str, str], run_id: str, rows: in
         rows: At most so many.
     """
     return linked_table(
-        ["trace", "split", "question", "right", "said", "kind", "source", "run"],
+        ["trace", "source", "question", "right", "said", "kind", "run", "split"],
         (
             [
                 linked(row["answer_id"][:10], answer_link(row["answer_id"])),
-                *(plain(row[name] or "") for name in ("split", "question", "gold", "answer", "error_type")),
                 _source(urls.get(row["probe_id"], "")),
+                *(plain(row[name] or "") for name in ("question", "gold", "answer", "error_type")),
                 linked(run_id[:8], run_link(run_id)),
+                plain(row["split"]),
             ]
             for row in graded.head(rows).iter_rows(named=True)
         ),
@@ -87,23 +88,25 @@ def answers(graded: pl.DataFrame, urls: Mapping[str, str], run_id: str, rows: in
 def wrong_answers(wrong: pl.DataFrame, rows: int) -> dg.MarkdownMetadataValue:
     """Show wrong answers (`WRONG_SCHEMA`) with verdict and links: trace, quote in the stored page, source, training run."""
     return linked_table(
-        ["trace", "verdict", "split", "question", "right", "said", "quote", "source", "run"],
+        ["trace", "verdict", "source", "question", "right", "said", "run", "split"],
         (
             [
                 linked(row["answer_id"][:10], answer_link(row["answer_id"])),
-                *(plain(row[name]) for name in ("verdict", "split", "question", "truth", "answer")),
-                linked(row["quote"], text_link(row["text_sha256"], row["quote_start"], row["quote_end"])),
-                _source(row["url"]),
+                plain(row["verdict"]),
+                _source(row["url"], text_link(row["text_sha256"], row["quote_start"], row["quote_end"])),
+                *(plain(row[name]) for name in ("question", "truth", "answer")),
                 linked(row["run_id"][:8], run_link(row["run_id"])),
+                plain(row["split"]),
             ]
             for row in wrong.head(rows).iter_rows(named=True)
         ),
     )
 
 
-def _source(url: str) -> str:
-    """Return a page's link and, beside it, one to all that it taught."""
-    return f"{linked(url, url)} {linked('all it taught', source_link(url))}" if url else ""
+def _source(url: str, quote_at: str = "") -> str:
+    """Return a page's link and, beside it, one to the quote as it was read and one to all that the page taught."""
+    parts = [linked(url, url), linked("the quote", quote_at) if quote_at else "", linked("all it taught", source_link(url))]
+    return " ".join(part for part in parts if part) if url else ""
 
 
 def percent(part: float) -> str:

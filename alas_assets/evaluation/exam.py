@@ -106,7 +106,7 @@ def _request(question: ExamQuestion, answer: str) -> GradeRequest:
 def exam_probes(exam: Sequence[ExamQuestion]) -> pl.DataFrame:
     """Return the exam as questions to ask (`PROBE_SCHEMA`): split `exam`, and `exam_paraphrase` where there is one.
 
-    `fact_id` is the exam's own id, `url` its page. The answer kind is read off the answer's form.
+    `fact_id` is the exam's own id, `url` and `topic` its page. The answer kind is read off the answer's form.
     """
     rows = []
     for item in exam:
@@ -114,7 +114,7 @@ def exam_probes(exam: Sequence[ExamQuestion]) -> pl.DataFrame:
             if text:
                 rows.append(
                     {
-                        **dict.fromkeys(("topic_id", "topic", "category", "difficulty", "qa_id", "chunk_id"), ""),
+                        **dict.fromkeys(("topic_id", "category", "difficulty", "qa_id", "chunk_id"), ""),
                         "probe_id": probe_id(f"{split}:{item.id}", text),
                         "split": split,
                         "fact_id": item.id,
@@ -126,6 +126,7 @@ def exam_probes(exam: Sequence[ExamQuestion]) -> pl.DataFrame:
                         "rivals": [],
                         "template": split,
                         "url": item.page,
+                        "topic": item.page,
                         "iteration": -1,
                         "overlap": None,
                     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alas_assets.provenance.derived import Derived, DerivedFact, Reading
 from alas_assets.provenance.trace import Trace
 from alas_assets.provenance.verdict import Verdict
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
+
+if TYPE_CHECKING:
+    from alas_assets.retrieval.drift import Drift
 
 
 def _again(status: int | None) -> str:
@@ -111,3 +116,15 @@ def _fact_lines(fact: DerivedFact) -> list[str]:
         f"  quote    {fact.quote}",
     ]
     return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]
+
+
+def drift_text(drift: Drift) -> str:
+    """Return which taught facts their pages no longer state, a few lines each."""
+    stand = len(drift.facts) - len(drift.drifted)
+    lines = [
+        f"{drift.domain}: {drift.pages} pages read again ({drift.unchanged} unchanged); {stand} of {len(drift.facts)} taught facts stand"
+    ]
+    for fact in drift.drifted:
+        lines.append(f"{fact.state:10} {fact.url}{f': {fact.reason}' if fact.reason else ''}")
+        lines.append(f"  fact {fact.fact_id}  {fact.question} -> {fact.answer}\n  quote {fact.quote}")
+    return "\n".join(lines)

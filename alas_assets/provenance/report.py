@@ -16,8 +16,10 @@ from alas_assets.provenance.verdict import Verdict
 from alas_assets.viewer.document import document, link, table
 from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
 
-AROUND = 100_000
-"""Characters of the stored page that a report holds before and after the quote."""
+AROUND = 800
+"""Characters of the stored page that are shown before and after the quote."""
+WHOLE = 200_000
+"""Characters of the stored page that a report holds at most."""
 
 
 def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict, source: SourceTrace | None) -> str:
@@ -95,7 +97,7 @@ def _source(store: ArtifactStore, source: SourceTrace) -> str:
         f"<p>{link(source.url, source.url)} {escape(source.page_title)}, fetched {escape(source.retrieved_at)}. {stands}: "
         f"characters {source.quote_start} to {source.quote_end}. {', '.join(links)}.</p>",
         f"<blockquote>{escape(source.quote)}</blockquote>",
-        f'<div class="page"><pre>{_marked(store, source)}</pre></div>',
+        *_stored(store, source),
     ]
     if since := source.since:
         states = "still states it" if since.states_it else "no longer states it"
@@ -107,17 +109,21 @@ def _source(store: ArtifactStore, source: SourceTrace) -> str:
     return "".join(lines)
 
 
-def _marked(store: ArtifactStore, source: SourceTrace) -> str:
+def _stored(store: ArtifactStore, source: SourceTrace) -> list[str]:
+    """Return the quote, marked, in what stands around it, and the whole stored text to open."""
     path = store.texts / source.text_sha256
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{path}: the stored text of {source.url} is gone; materialise documents of that cell again") from error
     first, last = source.quote_start, source.quote_end
-    begin, end = max(0, first - AROUND), min(len(text), last + AROUND)
-    before = ("[earlier text left out]\n" if begin else "") + text[begin:first]
-    after = text[last:end] + ("\n[later text left out]" if end < len(text) else "")
-    return f'{escape(before)}<mark id="quote">{escape(text[first:last])}</mark>{escape(after)}'
+    before, after = escape(text[max(0, first - AROUND) : first]), escape(text[last : last + AROUND])
+    rest = f"\n[{len(text) - WHOLE} more characters are left out]" if len(text) > WHOLE else ""
+    return [
+        f'<pre>{"… " if first > AROUND else ""}{before}<mark id="quote">{escape(text[first:last])}</mark>{after}'
+        f"{' …' if len(text) > last + AROUND else ''}</pre>",
+        f'<details><summary>The whole text as stored</summary><div class="page"><pre>{escape(text[:WHOLE] + rest)}</pre></div></details>',
+    ]
 
 
 def _disputes(trace: Trace) -> str:
@@ -177,19 +183,23 @@ def wrong_html(domain: str, iteration: str, wrong: pl.DataFrame) -> str:
     said = ", ".join(f"{n} {kind}" for kind, n in counts.iter_rows()) or "none"
     rows = [
         [
-            f"{link(row['answer_id'][:10], answer_link(row['answer_id']))}{'' if row['is_current'] else ' (not current)'}",
+            _id(row["answer_id"][:10], answer_link(row["answer_id"])) + ("" if row["is_current"] else " (not current)"),
             f"<strong>{escape(row['verdict'])}</strong><br>{escape(row['because'])}",
             f"{escape(row['question'])}<br>{_quiet(row['split'], row['counted_by'])}",
             escape(row["truth"]),
             escape(row["answer"]),
             _where(row),
-            link(row["run_id"][:8], run_link(row["run_id"])),
+            _id(row["run_id"][:8], run_link(row["run_id"])),
         ]
         for row in wrong.iter_rows(named=True)
     ]
     head = f"<h1>Wrong answers of {escape(domain)}, iteration {escape(iteration)}</h1><p>{wrong.height} wrong answers: {escape(said)}.</p>"
     headings = ["trace", "verdict", "question", "right", "said", "source", "trained in"]
     return document(f"Wrong answers of {domain} {iteration}", head + table(headings, rows))
+
+
+def _id(text: str, href: str) -> str:
+    return f'<span class="id">{link(text, href)}</span>'
 
 
 def _quiet(split: str, counted_by: list[str]) -> str:

@@ -21,6 +21,7 @@ from alas_assets.teachers.protocol import GradeRequest
 
 EXAM = ("exam", "exam_paraphrase")
 Kind = Literal["right", "bad source", "bad pair", "bad learning", "forgotten", "never taught"]
+VERDICTS: tuple[Kind, ...] = ("bad source", "bad pair", "bad learning", "forgotten", "never taught")
 
 
 class Verdict(Record):
@@ -109,7 +110,7 @@ def _says(question: str, truth: str, answer: str) -> bool:
 def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     """Decide on an exam question by the accepted pair that its words match, if one does; no id leads from an exam to a fact (E8)."""
     tables = [as_pairs(store.read_table(pointer)) for cell in _cells_until(store, trace) if (pointer := store.pointer(cell, "qa_pairs"))]
-    asked = ExamQuestion(id=trace.answer_id, question=trace.question, answer=truth)
+    asked = ExamQuestion(id=trace.answer_id, question=trace.question, answer=truth, page=trace.topic)
     fact = covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(trace.answer_id)
     if fact is None:
         because = "no accepted pair has this answer and speaks of what the exam asks"

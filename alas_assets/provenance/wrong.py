@@ -5,28 +5,30 @@ Reads stored tables only. What one answer's verdict rests on is `provenance.verd
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from alas_assets.evaluation.agreement import item_key
-from alas_assets.evaluation.scoreboard import SPLITS
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, fact_source, trace_row
-from alas_assets.provenance.verdict import EXAM, Verdict, verdict_of
+from alas_assets.provenance.verdict import EXAM, VERDICTS, Verdict, verdict_of
 from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
+SPLITS = ("probe", "earlier", "mine", "exam", "exam_paraphrase", "guard", "neighbour", "unknown")
+"""In what order wrong answers are shown: first those about facts that a page states."""
 ADAPTERS = ("sft_adapter", "dpo_adapter")
 TRAINED_ANSWERS = ("judge_scores", "dpo_judge_scores", "exam_scores")
 """Tables with answers of trained models. What base and retrieval say is no wrong that anything taught: trace it by its id."""
 
 
 def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
-    """Return the wrong answers of a judged iteration (`WRONG_SCHEMA`), those of the current model first.
+    """Return the wrong answers of a judged iteration (`WRONG_SCHEMA`): the current model's first, and what was written wrong before
+    what was not learned, lost or never taught.
 
     An answer is wrong by its grade, by a person's word, because its page as read since no longer says so, or because another page
     says otherwise; answers of earlier iterations are there too where what this one read overtook them.
@@ -44,9 +46,12 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
         if verdict.kind != "right":
             source = trace.source or (fact_source(once, cell.domain, verdict.fact_id) if verdict.fact_id else None)
             rows.append(_row(trace, verdict, source, answer, current, _counted_by(trace, overtaken), trained_in))
-    rank = pl.col("split").replace_strict({split: i for i, split in enumerate(SPLITS)}, default=len(SPLITS), return_dtype=pl.Int32)
-    order = [~pl.col("is_current"), rank, *map(pl.col, ("verdict", "topic", "answer_id"))]
+    order = [~pl.col("is_current"), _rank("verdict", VERDICTS), _rank("split", SPLITS), *map(pl.col, ("topic", "answer_id"))]
     return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
+
+
+def _rank(column: str, order: Sequence[str]) -> pl.Expr:
+    return pl.col(column).replace_strict({value: i for i, value in enumerate(order)}, default=len(order), return_dtype=pl.Int32)
 
 
 def _suspects(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
+from alas_assets.provenance.store import StoreError
 from alas_assets.retrieval.store import ChunkStore
 
 Contexts = Mapping[str, tuple[str, list[str]]]
@@ -52,6 +53,26 @@ def find_contexts(
         )
         found[probe] = _shown(best)
     return found
+
+
+def contexts_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]) -> str:
+    """Return the text that was shown with these passages, from what was stored for those cells.
+
+    Args:
+        chunks: Chunk ids, in the order in which they were shown.
+        store: The domain's passages.
+        tags: The cells to look in: the newest that has a passage counts.
+
+    Raises:
+        StoreError: A passage is in none of the cells, or the table is gone or damaged.
+    """
+    stored = pl.concat([store.read_cell(tag) for tag in reversed(tags)]).unique("chunk_id", keep="first", maintain_order=True)
+    wanted = pl.DataFrame({"chunk_id": list(chunks)}, schema={"chunk_id": pl.String})
+    found = wanted.join(stored, on="chunk_id", how="inner", maintain_order="left")
+    if found.height < len(chunks):
+        missing = sorted(set(chunks) - set(found["chunk_id"]))
+        raise StoreError(f"passage {missing[0]} is in none of the cells {', '.join(tags)}; what was shown cannot be shown again")
+    return _shown(found)[0]
 
 
 def _shown(hits: pl.DataFrame) -> tuple[str, list[str]]:

@@ -197,6 +197,22 @@ def study(
     return Studied(fetches, passages, upserted.embedded)
 
 
+def read_pages(
+    urls: Sequence[str], domain: Domain, store: ArtifactStore, fetcher: Fetcher | None = None
+) -> list[tuple[Fetched, Extracted]]:
+    """Fetch pages as the domain allows, conditionally, and read each; what failed is there with its reason.
+
+    Args:
+        urls: Pages, or documents of the domain's folder.
+        domain: Its `sources` say how.
+        store: Keeps bodies and validators.
+        fetcher: For tests and for callers with a resolver of their own.
+    """
+    fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
+    with Extractor(store, readers=domain.sources.readers) as extractor:
+        return _read(urls, fetcher, folder, extractor)
+
+
 def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Topic]:
     """Return the topics with the pages that a search found for them added to their own, so that pairs are written from them too."""
     more: dict[str, list[str]] = {}

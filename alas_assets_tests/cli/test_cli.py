@@ -35,6 +35,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "trace",
         "sources",
         "report-wrong",
+        "ask-again",
+        "verify-sources",
         "exam",
         "estimate",
         "ask",
@@ -145,6 +147,40 @@ def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(
     alas(quill.settings.home, "report-wrong", "nosuch", code=1)
     shutil.rmtree(quill.settings.home / "review")
     assert quill.run("quill").success
+
+
+@pytest.mark.parametrize(("asset", "system"), [("judge_scores", "sft"), ("baseline_scores", "rag"), ("baseline_scores", "base")])
+def test_a_past_answer_is_asked_again_with_the_model_and_passages_of_its_time(quill: Harness, asset: str, system: str) -> None:
+    scores = quill.store.read_table(quill.pointers("quill")[asset], asset).filter(
+        (pl.col("system") == system) & (pl.col("split") == "probe")
+    )
+    past = (scores.filter(pl.col("context_hash") != "") if system == "rag" else scores).row(0, named=True)
+    text = alas(quill.settings.home, "ask-again", past["answer_id"]).stdout
+    said, says = (line[9:].strip() for line in text.splitlines() if line.startswith(("said ", "says ")))
+    assert said == says
+    assert ("shown " in text) == (system == "rag")
+
+
+def test_what_cannot_be_asked_as_it_was_is_refused_and_names_what_is_missing(quill: Harness, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("dagster")))
+    scores = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores")
+    weights = next((home / "artifacts" / "adapters" / scores["adapter_hash"][0]).glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "is gone or damaged" in alas(home, "ask-again", scores["answer_id"][0], code=1).stderr
+    alas(home, "ask-again", "nosuch", code=1)
+
+
+def test_verify_sources_says_that_every_quote_stands_or_which_does_not(quill: Harness, quill_site: Site) -> None:
+    before = dict(quill_site.pages)
+    assert "taught facts stand" in alas(quill.settings.home, "verify-sources", "quill").stdout
+    try:
+        quill_site.pages["/3.html"] = quill_site.pages["/3.html"].replace("blot()", "smear()")
+        shown = alas(quill.settings.home, "verify-sources", "quill", "--format", "json", code=1).stdout
+    finally:
+        quill_site.pages.update(before)
+    drifted = [fact for fact in json.loads(shown)["facts"] if fact["state"] != "stands"]
+    assert drifted
+    assert all(fact["state"] == "quote gone" and "blot" in fact["quote"] for fact in drifted)
 
 
 def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quill_site: Site) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import polars as pl
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -111,3 +112,31 @@ def test_a_cell_can_be_opened_and_materialised_wholly_in_the_ui(clicked: tuple[H
         expect(page.get_by_text(shown, exact=True).first).to_be_visible()
     page.goto(f"{base}/assets/judge_scores?view=partitions&partition=quill%7C000")
     expect(page.get_by_text("wrong_answers", exact=True).first).to_be_visible()
+    from_the_graph_to_the_source(page, base, harness)
+
+
+def from_the_graph_to_the_source(page: Page, base: str, harness: Harness) -> None:
+    """An auditor clicks from the asset graph to a wrong answer, to the quote in its stored page, and to the page itself (A1).
+
+    Screenshots of each step are kept beside the store.
+    """
+    wrong = harness.store.read_table(harness.pointers("quill")["wrong_answers"], "wrong_answers").filter(pl.col("url") != "")
+    answer = wrong.row(0, named=True)
+    shots = harness.settings.home.parent / "screenshots"
+
+    page.goto(f"{base}/locations/alas_assets/asset-groups/loop/lineage")
+    page.get_by_text("wrong_answers", exact=True).first.click()
+    page.get_by_role("link", name="View in Asset Catalog").first.click()
+    page.get_by_role("tab", name="Partitions").or_(page.get_by_role("link", name="Partitions")).first.click()
+    page.get_by_text("quill", exact=True).first.click()
+    page.get_by_text("000", exact=True).first.click()
+    page.get_by_text("[Show Markdown]").first.click()
+    page.screenshot(path=shots / "wrong-answers.png")
+    page.get_by_role("link", name=answer["answer_id"][:10]).first.click()
+    expect(page.locator("#quote")).to_have_text(answer["quote"])
+    expect(page.get_by_text(answer["because"])).to_be_visible()
+    page.screenshot(path=shots / "trace.png")
+    page.get_by_role("link", name=answer["url"]).first.click()
+    expect(page.locator("body")).to_contain_text(answer["truth"])
+    page.screenshot(path=shots / "source.png")
+    assert {path.name for path in shots.iterdir()} == {"wrong-answers.png", "trace.png", "source.png"}

@@ -37,7 +37,7 @@ TAGS = {
     "dt",
     "dd",
 }
-TAGS |= {"table", "tr", "th", "td", "code", "blockquote", "br", "span"}
+TAGS |= {"table", "tr", "th", "td", "code", "blockquote", "br", "span", "details", "summary"}
 
 
 class Read(HTMLParser):
