@@ -28,7 +28,7 @@ def test_answers_go_out_blind_and_come_back_as_agreement(quill: Harness, tmp_pat
     said = alas(home, "review", "export", "quill", "--share", "0.2", "--out", str(sheet))
     rows = read(sheet)
     assert f"{len(rows)} of" in said.stdout
-    assert set(rows[0]) == {"item", "question", "reference", "answer", "label", "error_type", "comment"}
+    assert set(rows[0]) == {"item", "question", "reference", "answer", "label", "error_type", "should_be", "comment"}
     assert "exists already" in alas(home, "review", "export", "quill", "--out", str(sheet), code=2).stderr
     for row in rows[1:]:
         row["label"] = "incorrect"
