@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,23 +92,14 @@ def _own_environment() -> Iterator[None]:
     os.environ.update(before)
 
 
-SECURITY = pytest.StashKey[Counter[str]]()
-"""How many security cases passed, by kind (facts 10)."""
+SECURITY = "security"
+"""What a security case is reported under, so that its kind reaches the process that prints the summary (facts 10)."""
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count the tests marked `security(kind)` that really passed."""
-    report = yield
-    marker = item.get_closest_marker("security")
-    if marker is not None and call.when == "call" and report.passed:
-        item.config.stash.setdefault(SECURITY, Counter())[marker.args[0]] += 1
-    return report
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say the counts after everything else."""
-    passed = config.stash.get(SECURITY, Counter())
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say after everything else how many tests marked `security(kind)` really passed, by kind."""
+    reports = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
+    passed = Counter(kind for report in reports for name, kind in report.user_properties if name == SECURITY)
     if passed:
         kinds = ", ".join(f"{count} {kind}" for kind, count in passed.most_common())
         terminalreporter.write_line(f"security cases passed: {passed.total()} ({kinds})")
@@ -116,12 +107,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 COSTLY = {"live": 6, "learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}
 """Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
+STUDENT = COSTLY["learned"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run cheap tests first, then those that share a finished cell, then the real student."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run cheap tests first, then those that share a finished cell, then the real student.
+
+    Where two processes share the tests, one begins with the real student, whose tests take as long as all others together; what is made
+    once for a session or a module is made by one process only.
+    """
 
     def cost(item: pytest.Item) -> int:
         return max((COSTLY.get(name, 0) for name in getattr(item, "fixturenames", ())), default=0)
 
     items.sort(key=cost)
+    for item in items:
+        shared = "student" if cost(item) >= STUDENT else "quill" if "quill" in getattr(item, "fixturenames", ()) else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(shared))
+        item.user_properties += [(SECURITY, marker.args[0]) for marker in item.iter_markers(SECURITY)]
+    if config.getoption("dist", "no") != "no":
+        items.sort(key=lambda item: cost(item) < STUDENT)
