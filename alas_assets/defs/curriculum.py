@@ -12,12 +12,14 @@ from alas_assets.defs.lineage import ancestors
 from alas_assets.defs.looks import take_note
 from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import retrained_by
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
 from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
@@ -62,13 +64,15 @@ def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
         StageError: The iteration before it has no revision.
     """
     previous = next(reversed(ancestors(alas, cell)), None)
+    anew = {"retrain": retrained_by(alas, cell)}
     if previous is None:
-        return first_seed(alas.domain(cell.domain), cause, cell.number)
+        return first_seed(alas.domain(cell.domain), cause, cell.number).model_copy(update=anew)
     revision = alas.store.pointer(previous, "revised_curriculum")
     if revision is None:
         raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
     revised = alas.store.read_record(RevisedCurriculum, revision)
-    return next_seed(alas.domain(cell.domain), revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+    seed = next_seed(alas.domain(cell.domain), revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+    return seed.model_copy(update={**anew, "since_cause": 1} if anew["retrain"] else anew)
 
 
 @loop_asset("1", automated=False, kinds={"json"})
@@ -98,6 +102,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
             "weak_topics": len(seed.weak_topics),
             "next_topics": len(seed.next_topics),
             "current_adapter": seed.inherited.current_adapter or "none yet",
+            **({"trained_anew_after": dg.MetadataValue.json(seed.retrain)} if seed.retrain else {}),
             "earlier_iterations": len(seed.inherited.qa_hashes),
         }
         if previous and revision:
@@ -114,6 +119,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         "seed_urls": domain.sources.seed_urls,
         "revision": revision.hash if revision else None,
         "changed_pages": changed,
+        **({"retrain": anew} if (anew := retrained_by(alas, cell)) else {}),
     }
     return step.run(Seed, make, describe, settings=settings)
 
@@ -155,7 +161,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
                 }
             ),
             volatile=("found_by",),
-            final=not failures and not unread,
+            final=all(reason.startswith(TAKEN_DOWN) for _, reason in failures) and not unread,
         )
 
     def describe(plan: Curriculum) -> dict[str, object]:

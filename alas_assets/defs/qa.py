@@ -145,7 +145,9 @@ def qa_pairs(
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         readings = [*_readings(alas, curriculum_seed), documents]
-        known = found_known(earlier, readings, partial(_stored_text, alas)) if domain.thresholds.ask_first else frozenset[str]()
+        # what an earlier model knew, the base student that is trained anew after a takedown may not know
+        told = domain.thresholds.ask_first and not curriculum_seed.retrain
+        known = found_known(earlier, readings, partial(_stored_text, alas)) if told else frozenset[str]()
         count_tokens = TokenCounter(alas.student(domain).folder).count
         reviewed = under_review(drafts, chunks, decisions)
         aside = curate(reviewed.set_aside, [], chunks, topics, [], count_tokens=count_tokens, teacher=author, iteration=step.cell.number)
@@ -219,7 +221,8 @@ def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
     held_out = build_probes(pairs, [], [], [], step.cell.number)
     if held_out.is_empty():
         return ANSWER_SCHEMA.to_frame()
-    current = seed.inherited.current_adapter if step.domain.student.accumulate == "warm-start" else None
+    warm = step.domain.student.accumulate == "warm-start" and not seed.retrain
+    current = seed.inherited.current_adapter if warm else None
     said = answers_of(step, held_out, "previous" if current else "base", adapter=current)
     return grade_answers(held_out, said, step.teacher, by_rule=("probe",))
 

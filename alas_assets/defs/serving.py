@@ -13,6 +13,7 @@ from pydantic import Field
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.judging import DECODING
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import not_retrained
 from alas_assets.defs.revision import scored_cells
 from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
@@ -84,6 +85,23 @@ def _one_question(question: str) -> pl.DataFrame:
     return pl.DataFrame([{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": "asked", "question": question}], schema=PROBE_SCHEMA)
 
 
+def served_adapter(alas: Alas, domain_key: str) -> Path | None:
+    """Return the adapter that answers users of a domain; None for the base student.
+
+    Raises:
+        StoreError: The domain answers nothing between a takedown and the end of its retraining (`after_takedown = "refuse"`), or the
+            adapter was retired.
+    """
+    waiting = not_retrained(alas, domain_key)
+    if waiting and alas.domain(domain_key).after_takedown == "refuse":
+        raise StoreError(
+            f'{domain_key} answers nothing for now (after_takedown = "refuse"): takedown {waiting[0].id} of {waiting[0].at[:10]} is not '
+            f"followed by a retraining yet; `alas run {domain_key}` does it"
+        )
+    current = alas.registry.current(domain_key)
+    return alas.store.adapter(current) if current else None
+
+
 def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) -> list[Reply]:
     """Ask the student one question and say what each answer rests on.
 
@@ -100,7 +118,7 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     cell = newest_scored(alas, domain_key)
     asked = _one_question(question)
     current = alas.registry.current(domain_key)
-    folder = alas.store.adapters / current if current else None
+    folder = served_adapter(alas, domain_key) if "current" in systems else None
     if folder is not None and not folder.is_dir():
         raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
     replies = []
@@ -194,7 +212,7 @@ def ask_again(alas: Alas, answer_id: str) -> Again:
         raise StoreError(
             f"answer {row['answer_id']} is of student {then}, and {domain.student.model} is {now} now; set [student] back to ask"
         )
-    folder = alas.store.adapters / row["adapter_hash"] if row["adapter_hash"] else None
+    folder = alas.store.adapter(row["adapter_hash"]) if row["adapter_hash"] else None
     if folder is not None and (not folder.is_dir() or folder_hash(folder) != row["adapter_hash"]):
         raise StoreError(f"adapter {folder} is gone or damaged; materialise the adapter of {cell} again")
     context = contexts_again(row["context_chunks"], chunk_store(alas, cell.domain), cell_tags(alas, cell)) if row["context_hash"] else ""
@@ -310,7 +328,7 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
     current = alas.registry.current(domain_key)
     raw = []
     for system, adapter in (("base", None), ("current", current)):
-        folder = alas.store.adapters / adapter if adapter else None
+        folder = alas.store.adapter(adapter) if adapter else None
 
         def ask(items: Any, folder: Path | None = folder) -> Any:
             return alas.worker.answer(student, items, folder, DECODING)
