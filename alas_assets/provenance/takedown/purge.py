@@ -124,7 +124,7 @@ def purge_tables(store: ArtifactStore, removal: Removal) -> Did:
     Raises:
         StoreError: A file cannot be read, so that nobody can say what it holds.
     """
-    written = _Rewritten(store, removal.order.id)
+    written = Rewritten(store, removal.order.id)
     did = {"tables": 0, "rows_removed": 0, "records": 0}
     for path in [*sorted((store.root / "artifacts").glob("*/*.parquet")), *sorted((store.root / "rows").glob("*.parquet"))]:
         asset = "rows" if path.parent == store.root / "rows" else path.parent.name
@@ -146,7 +146,7 @@ def purge_tables(store: ArtifactStore, removal: Removal) -> Did:
     return did
 
 
-class _Rewritten:
+class Rewritten:
     """The files that a takedown rewrote, kept so that a kill between a file and its pointers is no damage.
 
     Args:
