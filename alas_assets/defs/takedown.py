@@ -1,10 +1,11 @@
 """Carrying a takedown out, and what of it Dagster's own storage holds (A3).
 
-The steps in the store are `provenance.takedown`'s. Dagster has no call that edits an event, so runs that hold content are deleted, and what
-they made is reported again without words; all that is private in Dagster for that is used here and nowhere else.
+The steps in the store are `provenance.takedown`'s. Dagster has no call that edits an event, so its tables are changed: all that is
+private in Dagster for that is used here and nowhere else.
 """
 
 import json
+import logging
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster import EventLogEntry, EventLogRecord
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._serdes import serialize_value
+from dagster._core.storage.sqlalchemy_compat import db_select
+from dagster._serdes import deserialize_value, serialize_value
 
 from alas_assets.defs.births import UNDER_WAY
 from alas_assets.defs.lineage import closed_because, finished, last_opened
@@ -135,7 +137,7 @@ def steps(alas: Alas, instance: dg.DagsterInstance, removal: Removal) -> Mapping
 def _tidy(root: Path, order_id: str) -> None:
     """Delete what was only needed on the way, and names what was removed."""
     forget_ids(root, order_id)
-    for name in ("rewritten.json", "events.json"):
+    for name in ("rewritten.json", "runs.json"):
         (folder_of(root) / order_id / name).unlink(missing_ok=True)
 
 
@@ -164,26 +166,23 @@ def purge_passages(alas: Alas, removal: Removal) -> Did:
 
 
 def purge_dagster(alas: Alas, instance: dg.DagsterInstance, removal: Removal) -> Did:
-    """Delete the runs that hold something of the source, report what they made without words, and compact the files.
+    """Delete the runs that hold something of the source, keep without words what they made, and compact the files.
 
-    What was made is reported before the runs go, so that at no time anything seems missing; data versions stay what they are, so that
-    nothing seems to have changed.
+    The newest materialisation of each asset and cell is rewritten where it stands before its run goes: under its own number, with its data
+    version and time. So at no moment anything seems missing, and nothing seems to have changed.
 
     Raises:
         TakedownError: A file is in use (`alas ui`); the message names it.
     """
-    file = folder_of(alas.store.root) / removal.order.id / "events.json"
+    file = folder_of(alas.store.root) / removal.order.id / "runs.json"
     if not file.exists():
-        runs = sorted(doomed_runs(instance, removal))
-        write_atomic(file, json.dumps({"runs": runs, **_made_by(instance, set(runs), removal), "reported": False}, indent=1).encode())
-    kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    if not kept["reported"]:
-        _report_again(instance, kept, removal.order)
-        write_atomic(file, json.dumps({**kept, "reported": True}, indent=1).encode())
-    for run_id in kept["runs"]:
+        write_atomic(file, json.dumps(sorted(doomed_runs(instance, removal))).encode())
+    runs: list[str] = json.loads(file.read_text(encoding="utf-8"))
+    did = {"runs": len(runs), **_keep_without_words(instance, set(runs), removal)}
+    for run_id in runs:
         _delete_run(instance, run_id)
     home = alas.settings.dagster_home
-    did = {"runs": len(kept["runs"]), "reported_again": len(kept["materializations"]), "lines": _clean_logs(home, removal)}
+    did["lines"] = _clean_logs(home, removal)
     for path in sorted(home.rglob("*.db")):
         _compact(path)
     return did
@@ -211,107 +210,114 @@ def _texts_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]
         yield from strings_in(serialize_value(entry))
 
 
-def _made_by(instance: dg.DagsterInstance, runs: set[str], removal: Removal) -> dict[str, Any]:
-    """Return the newest materialisation of each asset and cell, and evaluation of each check, that these runs made and none after them."""
-    made: dict[tuple[str, str], dict[str, Any]] = {}
-    checks: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for run_id in sorted(runs):
-        for entry in instance.all_logs(run_id):
-            event = entry.dagster_event
-            if event is None:
-                continue
-            if event.event_type is DagsterEventType.ASSET_MATERIALIZATION:
-                one = event.step_materialization_data.materialization
-                key = one.asset_key.to_user_string(), one.partition or ""
-                if key not in made or made[key]["timestamp"] < entry.timestamp:
-                    made[key] = _kept_event(one, entry.timestamp, removal)
-            elif event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION:
-                check = event.asset_check_evaluation_data
-                place = check.asset_key.to_user_string(), check.check_name, check.partition or ""
-                if place not in checks or checks[place]["timestamp"] < entry.timestamp:
-                    checks[place] = {
-                        "asset": list(check.asset_key.path),
-                        "check": check.check_name,
-                        "partition": check.partition,
-                        "passed": check.passed,
-                        "severity": check.severity.value,
-                        "blocking": check.blocking,
-                        "timestamp": entry.timestamp,
-                    }
-    newest = [one for one in made.values() if _newest_run(instance, one) in runs]
-    return {"materializations": newest, "checks": list(checks.values())}
+def _keep_without_words(instance: dg.DagsterInstance, runs: set[str], removal: Removal) -> Did:
+    """Rewrite the newest materialisations and check evaluations of these runs as events of no run, their samples and sentences left out.
+
+    Raises:
+        TakedownError: Dagster keeps its events in no SQL database.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        raise TakedownError(f"{type(storage).__name__}: Dagster's events lie in no SQL database, and cannot be rewritten there")
+    with storage.index_connection() as connection:
+        kept = _keep_made(connection, runs, removal)
+        _keep_last_made(connection, runs, removal)
+        checks = AssetCheckExecutionsTable
+        query = db_select([checks.c.id, checks.c.run_id, checks.c.asset_key, checks.c.check_name, checks.c.partition])
+        last = {tuple(place): (number, run_id) for number, run_id, *place in _rows(connection, query.order_by(checks.c.id))}
+        for (asset, check, partition), (number, run_id) in last.items():
+            if run_id in runs:
+                _keep_check(connection, number, (asset, check, partition), removal.order)
+    return {"kept_without_words": kept}
 
 
-def _kept_event(one: dg.AssetMaterialization, timestamp: float, removal: Removal) -> dict[str, Any]:
-    """Return what of a materialisation is told again: its place, its versions, its numbers; no sample, picture or sentence."""
-    numbers: dict[str, Any] = {}
-    for name, value in one.metadata.items():
-        raw = value.value
-        words = name in _KEPT_WORDS and isinstance(raw, str) and not removal.finder.touches(raw)
-        if isinstance(raw, bool | int | float) or words:
-            numbers[name] = raw
-        elif isinstance(value, dg.PathMetadataValue):
-            numbers[name] = {"path": str(raw)}
-    tags = {name: value for name, value in (one.tags or {}).items() if not name.startswith("dagster/input_event_pointer/")}
-    return {
-        "asset": list(one.asset_key.path),
-        "partition": one.partition,
-        "tags": tags,
-        "metadata": numbers,
-        "timestamp": timestamp,
-    }
+def _rows(connection: Any, query: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in connection.execute(query).fetchall()]
 
 
-def _newest_run(instance: dg.DagsterInstance, one: Mapping[str, Any]) -> str:
-    partitions = [one["partition"]] if one["partition"] else None
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(dg.AssetKey(one["asset"]), asset_partitions=partitions), limit=1
-    ).records
-    return records[0].run_id if records else ""
+def _keep_made(connection: Any, runs: set[str], removal: Removal) -> int:
+    events = SqlEventLogStorageTable
+    query = db_select([events.c.id, events.c.run_id, events.c.asset_key, events.c.partition])
+    made = _rows(connection, query.where(events.c.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value).order_by(events.c.id))
+    newest = {(key, partition): (number, run_id) for number, run_id, key, partition in made}
+    kept = [number for number, run_id in newest.values() if run_id in runs]
+    for number in kept:
+        text = connection.execute(db_select([events.c.event]).where(events.c.id == number)).scalar_one()
+        entry = _without_words(deserialize_value(text, EventLogEntry), removal)
+        connection.execute(events.update().where(events.c.id == number).values(event=serialize_value(entry), run_id=RUNLESS_RUN_ID))
+    return len(kept)
+
+
+def _keep_last_made(connection: Any, runs: set[str], removal: Removal) -> None:
+    """Rewrite the copy of its newest materialisation that each asset's own row has."""
+    keys = AssetKeyTable
+    for key, text in _rows(connection, db_select([keys.c.asset_key, keys.c.last_materialization])):
+        record = deserialize_value(text, EventLogRecord) if text else None
+        if record is not None and record.event_log_entry.run_id in runs:
+            again = EventLogRecord(record.storage_id, _without_words(record.event_log_entry, removal))
+            connection.execute(keys.update().where(keys.c.asset_key == key).values(last_materialization=serialize_value(again)))
+
+
+def _keep_check(connection: Any, number: int, place: tuple[str, str, str | None], order: Order) -> None:
+    """Rewrite what a check was last found to be, as an evaluation of no run; one that never came to an end goes with its run."""
+    checks = AssetCheckExecutionsTable
+    text = connection.execute(db_select([checks.c.evaluation_event]).where(checks.c.id == number)).scalar_one()
+    event = deserialize_value(text, EventLogEntry).dagster_event if text else None
+    if event is None or event.event_type is not DagsterEventType.ASSET_CHECK_EVALUATION:
+        return
+    old = event.asset_check_evaluation_data
+    again = dg.AssetCheckEvaluation(
+        asset_key=old.asset_key,
+        check_name=old.check_name,
+        passed=old.passed,
+        metadata={},
+        target_materialization_data=old.target_materialization_data,
+        severity=old.severity,
+        description=f"as it was found before takedown {order.id} of {order.at[:10]}, which removed the words",
+        blocking=old.blocking,
+        partition=old.partition,
+    )
+    entry = _event_of_no_run(event.event_type, again, deserialize_value(text, EventLogEntry).timestamp)
+    asset, check, partition = place
+    same = (checks.c.asset_key == asset) & (checks.c.check_name == check) & (checks.c.partition == partition)
+    connection.execute(checks.delete().where(same & (checks.c.run_id == RUNLESS_RUN_ID)))
+    connection.execute(checks.update().where(checks.c.id == number).values(evaluation_event=serialize_value(entry), run_id=RUNLESS_RUN_ID))
+
+
+def _without_words(entry: EventLogEntry, removal: Removal) -> EventLogEntry:
+    """Return a materialisation with its place, versions and numbers, and without any sample, picture or sentence."""
+    event = entry.dagster_event
+    assert event is not None
+    one, order = event.step_materialization_data.materialization, removal.order
+    metadata = {name: value for name, value in one.metadata.items() if _is_plain(name, value, removal)}
+    said = dg.MetadataValue.text(f"takedown {order.id} of {order.at[:10]} removed what this showed of a source")
+    again = dg.AssetMaterialization(
+        one.asset_key, partition=_partition(one.partition), tags=one.tags, metadata={**metadata, "redacted": said}
+    )
+    return _event_of_no_run(DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(again), entry.timestamp)
+
+
+def _is_plain(name: str, value: dg.MetadataValue, removal: Removal) -> bool:
+    raw = value.value
+    words = isinstance(raw, str) and name in _KEPT_WORDS and not removal.finder.touches(raw)
+    return isinstance(raw, bool | int | float) or words or isinstance(value, dg.PathMetadataValue)
 
 
 def _partition(key: str | None) -> str | None:
     return cell_key(cell_of(key)) if key and "|" in key else key
 
 
-def _report_again(instance: dg.DagsterInstance, kept: Mapping[str, Any], order: Order) -> None:
-    for one in kept["materializations"]:
-        metadata = {
-            name: dg.MetadataValue.path(value["path"]) if isinstance(value, dict) else value for name, value in one["metadata"].items()
-        }
-        again = dg.AssetMaterialization(
-            dg.AssetKey(one["asset"]),
-            partition=_partition(one["partition"]),
-            tags=one["tags"],
-            metadata={**metadata, "redacted": f"takedown {order.id} of {order.at[:10]} removed what this showed of a source"},
-        )
-        _report(instance, DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(again), one["timestamp"])
-    for one in kept["checks"]:
-        target = instance.fetch_materializations(
-            dg.AssetRecordsFilter(dg.AssetKey(one["asset"]), asset_partitions=[one["partition"]] if one["partition"] else None), limit=1
-        ).records
-        evaluation = dg.AssetCheckEvaluation(
-            asset_key=dg.AssetKey(one["asset"]),
-            check_name=one["check"],
-            passed=one["passed"],
-            metadata={},
-            severity=dg.AssetCheckSeverity(one["severity"]),
-            description=f"as it was found before takedown {order.id} of {order.at[:10]}, which removed the words",
-            blocking=one["blocking"],
-            partition=one["partition"],
-            target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
-                storage_id=target[0].storage_id, run_id=target[0].run_id, timestamp=target[0].timestamp
-            )
-            if target
-            else None,
-        )
-        _report(instance, DagsterEventType.ASSET_CHECK_EVALUATION, evaluation, one["timestamp"])
-
-
-def _report(instance: dg.DagsterInstance, kind: DagsterEventType, data: Any, timestamp: float) -> None:
-    """Store an event of no run with the time that it was first told at: a domain is no fresher for a takedown."""
-    event = DagsterEvent(event_type_value=kind.value, job_name=RUNLESS_JOB_NAME, event_specific_data=data)
-    instance.report_dagster_event(event, run_id=RUNLESS_RUN_ID, timestamp=timestamp)
+def _event_of_no_run(kind: DagsterEventType, data: Any, timestamp: float) -> EventLogEntry:
+    """Return an event with the time that it was first told at: a domain is no fresher for a takedown."""
+    return EventLogEntry(
+        error_info=None,
+        level=logging.INFO,
+        user_message="",
+        run_id=RUNLESS_RUN_ID,
+        timestamp=timestamp,
+        job_name=RUNLESS_JOB_NAME,
+        dagster_event=DagsterEvent(event_type_value=kind.value, job_name=RUNLESS_JOB_NAME, event_specific_data=data),
+    )
 
 
 def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -319,7 +325,8 @@ def _delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     if instance.has_run(run_id):
         instance.delete_run(run_id)
     storage = instance.event_log_storage
-    storage.delete_events(run_id)
+    if not isinstance(storage, SqliteEventLogStorage) or Path(storage.path_for_shard(run_id)).exists():
+        storage.delete_events(run_id)  # once more, where a kill came between the run and its events
     if isinstance(storage, SqlEventLogStorage):
         with storage.index_connection() as connection:
             connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.run_id == run_id))
