@@ -23,7 +23,7 @@ from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
-from alas_assets.synthesis.standing import latest_texts
+from alas_assets.synthesis.standing import latest_texts, left_alone
 from alas_assets.teachers.opening import decides
 
 CAUSE_TAG = "alas/because"
@@ -71,7 +71,10 @@ def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
     if revision is None:
         raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
     revised = alas.store.read_record(RevisedCurriculum, revision)
-    seed = next_seed(alas.domain(cell.domain), revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+    heir = inherited(alas, cell)
+    if anew["retrain"]:  # what other pages state too is written from there now
+        changed = list(dict.fromkeys([*changed, *left_alone(earlier_tables(alas, heir.qa_hashes, "qa_pairs"))["url"].to_list()]))
+    seed = next_seed(alas.domain(cell.domain), revised, revision.hash, heir, cause, changed, cell.number)
     return seed.model_copy(update={**anew, "since_cause": 1} if anew["retrain"] else anew)
 
 

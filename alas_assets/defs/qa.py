@@ -27,7 +27,7 @@ from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt, read_guards, read_replay
-from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+from alas_assets.synthesis.standing import latest_texts, left_alone, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.unknowns import Known, known_texts, unknown_probes, unknown_rows
 from alas_assets.synthesis.writing import studied, write_drafts
@@ -135,13 +135,14 @@ def qa_pairs(
         author = f"{teacher.name} {teacher.version}"
         topics = with_found_pages(curriculum.topics, documents)
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+        again = left_alone(earlier)["chunk_id"].to_list() if curriculum_seed.retrain else []
         drafts, rejected = write_drafts(
             teacher,
             topics,
             chunks,
             max_pairs=budget.pairs_per_topic,
             phrasings=domain.thresholds.phrasings,
-            known=studied(earlier, author),
+            known=studied(earlier, author).difference(again),
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         readings = [*_readings(alas, curriculum_seed), documents]

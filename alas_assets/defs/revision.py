@@ -206,8 +206,10 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
     if judged == now:
         return None
+    newest = alas.registry.history(domain)[-1]
+    because = f"lost a model to takedown {newest.decision_hash}" if newest.action == "takedown" else "was rolled back"
     return (
-        f"{domain} was rolled back: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
+        f"{domain} {because}: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
         f"{(judged or 'the base student')[:16]}, which the gate made current"
     )
 

@@ -563,6 +563,35 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
     assert dict(quill_site.requests) == before, "the whole host is left alone, robots.txt too"
 
 
+def test_what_another_page_states_too_is_written_from_there_and_taught_again(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+    harness = copied(both, tmp_path)
+    pointer = harness.store.pointer(CELL, "qa_pairs")
+    assert pointer is not None
+    pairs = harness.store.read_table(pointer)
+    facts = {
+        url: pairs.filter(pl.col("accepted") & (pl.col("url") == url)).row(0, named=True)
+        for url in (gone_url(quill_site), kept_url(quill_site))
+    }
+    source, twin = facts[gone_url(quill_site)], facts[kept_url(quill_site)]
+    of_twin = pl.col("fact_id") == twin["fact_id"]
+    planted = pairs.with_columns(  # as curation leaves the second of two pages that say the same
+        pl.when(of_twin).then(pl.lit(value=False)).otherwise("accepted").alias("accepted"),
+        pl.when(of_twin).then(pl.lit(f"says the same as another fact: {source['fact_id']}")).otherwise("reason").alias("reason"),
+        pl.when(of_twin).then(pl.lit(source["fact_group"])).otherwise("fact_group").alias("fact_group"),
+    )
+    harness.store.put(CELL, "qa_pairs", planted, input_key=pointer.input_key, inputs=pointer.inputs, run_id="planted")
+    planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
+    alike = planted.filter((pl.col("url") == gone_url(quill_site)) & (pl.col("fact_group") == source["fact_group"]))["fact_id"].n_unique()
+    assert (planned.order.kept_facts, planned.order.kept_by) == (alike, [kept_url(quill_site)])
+    assert source["fact_id"] not in {line["id"] for line in question_lines(planned.derived, harness.store)}
+    work.begin(harness.alas, harness.instance, planned)
+    work.carry_out(harness.alas, harness.instance, planned.order.id)
+    outcome = harness.run("quill", 1, dry_run=True)
+    assert outcome.success, outcome.failures
+    written = harness.store.read_table(harness.pointers("quill", 1)["qa_pairs"], "qa_pairs")
+    assert set(written.filter("accepted")["fact_id"]) == {twin["fact_id"]}
+
+
 def test_the_same_page_under_another_address_is_refused(both: Harness, quill_site: Site, tmp_path: Path) -> None:
     from alas_assets.retrieval.study import read_pages
 
