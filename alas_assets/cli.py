@@ -203,6 +203,7 @@ def status(home: Home = None) -> None:
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
     from alas_assets.defs.lineage import closed_because, last_opened
+    from alas_assets.defs.retraining import not_retrained
     from alas_assets.defs.revision import rolled_back
     from alas_assets.defs.running import open_instance
     from alas_assets.domains.catalog import domain_files, load_domain
@@ -247,6 +248,9 @@ def status(home: Home = None) -> None:
             notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
         if note := rolled_back(alas, key):
             notes.append(note)
+        notes += [
+            f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)
+        ]
     out.print(table)
     for line in notes:
         out.print(plain(line))

@@ -141,19 +141,27 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
 
     def make(_: str) -> Made[Curriculum]:
         watched, unread = take_note(alas, domain.key)
-        outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched])
+        anew = bool(curriculum_seed.retrain)
+        standing = curriculum_seed.inherited.covered_urls if anew else []  # what led to them may have been taken down
+        outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched, *standing])
         if not outlines:
             reasons = "; ".join(with_key(url, reason, domain.sources) for url, reason in failures[:3])
             raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check what [sources] names in the domain file")
         proposed = step.teacher.plan(domain.description, curriculum_seed.seed_topics, outlines)
-        plan = plan_curriculum(
-            curriculum_seed,
-            proposed,
-            embed=lambda texts: alas.embed(domain, texts),
-            changed=read_differently(alas, curriculum_seed, outlines),
-            min_topics=budget.min_topics,
-            max_topics=budget.max_topics,
-        )
+
+        def planned(changed: list[str]) -> Curriculum:
+            return plan_curriculum(
+                curriculum_seed,
+                proposed,
+                embed=lambda texts: alas.embed(domain, texts),
+                changed=changed,
+                min_topics=budget.min_topics,
+                max_topics=budget.max_topics,
+            )
+
+        plan = planned(read_differently(alas, curriculum_seed, outlines))
+        if anew and not plan.topics:  # nothing is new, and what stands is taught anew all the same
+            plan = planned([page.url for page in outlines])
         return Made(
             plan.model_copy(
                 update={

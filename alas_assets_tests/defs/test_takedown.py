@@ -22,10 +22,11 @@ from alas_assets.defs import takedown as work
 from alas_assets.defs.births import next_opening
 from alas_assets.defs.documents import cell_tag, chunk_store
 from alas_assets.defs.freshness import last_heartbeat
-from alas_assets.defs.retraining import not_retrained, waiting
+from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
 from alas_assets.defs.serving import ask_again, ask_student, served_adapter
 from alas_assets.evaluation.exam import read_exam
 from alas_assets.partitions import cell_key
+from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
@@ -563,6 +564,40 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
     assert dict(quill_site.requests) == before, "the whole host is left alone, robots.txt too"
 
 
+def converge(harness: Harness) -> None:
+    """Leave the revision of the cell without anything to study next."""
+    pointer = harness.store.pointer(CELL, "revised_curriculum")
+    assert pointer is not None
+    revised = harness.store.read_record(RevisedCurriculum, pointer)
+    converged = revised.model_copy(update={"decision": "stop", "remediation": [], "next_topics": []})
+    harness.store.put(CELL, "revised_curriculum", converged, input_key=pointer.input_key, inputs=pointer.inputs, run_id="planted")
+
+
+def test_a_domain_with_nothing_new_to_study_is_trained_again_all_the_same(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+    harness = copied(both, tmp_path)
+    converge(harness)
+    carried_out(harness, gone_url(quill_site))
+    assert next_opening(harness.alas, harness.instance, "quill").cell == Cell("quill", "001"), "also after a stop"
+    outcome = harness.run("quill", 1, dry_run=True)
+    assert outcome.success, outcome.failures
+    written = harness.store.read_table(harness.pointers("quill", 1)["qa_pairs"], "qa_pairs")
+    assert written.filter("accepted").is_empty()
+    plan = harness.store.read_record(Curriculum, harness.pointers("quill", 1)["curriculum"], "curriculum")
+    assert {url for topic in plan.topics for url in topic.urls} == {kept_url(quill_site)}
+
+
+def test_a_retraining_that_failed_opens_no_other_by_itself_and_is_taken_up_by_the_next(
+    both: Harness, quill_site: Site, tmp_path: Path
+) -> None:
+    harness = copied(both, tmp_path)
+    order = carried_out(harness, gone_url(quill_site))
+    assert harness.run("quill", 1, dry_run=True).success
+    close_iteration(harness.settings.home, Cell("quill", "001"), "it failed")
+    assert next_opening(harness.alas, harness.instance, "quill").cell is None
+    assert retrained_by(harness.alas, Cell("quill", "002")) == [order.id]
+    assert [one.id for one in not_retrained(harness.alas, "quill")] == [order.id]
+
+
 def test_what_another_page_states_too_is_written_from_there_and_taught_again(both: Harness, quill_site: Site, tmp_path: Path) -> None:
     harness = copied(both, tmp_path)
     pointer = harness.store.pointer(CELL, "qa_pairs")
@@ -580,6 +615,7 @@ def test_what_another_page_states_too_is_written_from_there_and_taught_again(bot
         pl.when(of_twin).then(pl.lit(source["fact_group"])).otherwise("fact_group").alias("fact_group"),
     )
     harness.store.put(CELL, "qa_pairs", planted, input_key=pointer.input_key, inputs=pointer.inputs, run_id="planted")
+    converge(harness)
     planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
     alike = planted.filter((pl.col("url") == gone_url(quill_site)) & (pl.col("fact_group") == source["fact_group"]))["fact_id"].n_unique()
     assert (planned.order.kept_facts, planned.order.kept_by) == (alike, [kept_url(quill_site)])

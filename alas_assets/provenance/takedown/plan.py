@@ -183,20 +183,13 @@ def tables_of(store: ArtifactStore, asset: str) -> Iterator[pl.DataFrame]:
 
 def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Staying]:
     """Gather every id of the source from all stored tables, and what stays beside it."""
-    own_pages = {one.page_id for one in derived.readings if one.page_id}
-    asked = {derived.source} if derived.by == "page" else set[str]()
-    host = derived.source.lower()
+    readings = [row for table in tables_of(store, "documents") for row in table.iter_rows(named=True)]
+    pages = _pages(derived, readings)
     bodies, texts, kept_bodies, kept_texts = set[str](), set[str](), set[str](), set[str]()
-    for table in tables_of(store, "documents"):
-        for row in table.iter_rows(named=True):
-            known = {row["page_id"], row["final_url"]} & own_pages or row["requested_url"] in asked
-            own = bool(known) if derived.by == "page" else row["host"] == host
-            if own:
-                own_pages.update(url for url in (row["page_id"], row["final_url"]) if url)
-                asked.update(url for url in (row["requested_url"],) if url)
-            (bodies if own else kept_bodies).add(row["body_sha256"] or "")
-            (texts if own else kept_texts).add(row["text_sha256"] or "")
-    pages = own_pages | asked | {page_id(url) for url in asked}
+    for row in readings:
+        own = bool({row["page_id"], row["final_url"]} & pages)
+        (bodies if own else kept_bodies).add(row["body_sha256"] or "")
+        (texts if own else kept_texts).add(row["text_sha256"] or "")
     chunks, facts, pairs, answers, kept_answers = set[str](), set[str](), set[str](), set[str](), set[str]()
     kept_strings: list[str] = []
     for table in tables_of(store, "qa_pairs"):
@@ -227,6 +220,18 @@ def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Stayi
         topic_names=sorted(names),
     )
     return found, _Staying(frozenset(kept_bodies - drop), frozenset(kept_texts - drop), kept_strings)
+
+
+def _pages(derived: Derived, readings: list[dict[str, Any]]) -> set[str]:
+    """Return where the source was asked for and where it was found, also by readings that no cell points at any more."""
+    found = {one.page_id for one in derived.readings if one.page_id}
+    if derived.by == "page":
+        found |= {derived.source, page_id(derived.source)}
+        own = [row for row in readings if row["requested_url"] == derived.source]
+    else:
+        own = [row for row in readings if row["host"] == derived.source.lower()]
+        found |= {row["requested_url"] for row in own}
+    return found | {url for row in own for url in (row["page_id"], row["final_url"]) if url}
 
 
 def _topics(store: ArtifactStore, pages: set[str]) -> tuple[set[str], set[str]]:
