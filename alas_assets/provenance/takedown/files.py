@@ -15,7 +15,7 @@ import re
 import sqlite3
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +27,8 @@ from alas_assets.provenance.takedown.marks import strings_in
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx")
 """Files of numbers; of safetensors the header is read."""
+_STRICT = (".parquet", ".sqlite", ".sqlite3", ".db")
+"""Our own tables and databases: one that cannot be read as such is damaged. Any other file may only begin like one, as a page can."""
 _OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"RIFF")
 _PACKED = re.compile(r"^[A-Za-z0-9+/=_-]{24,}$")
 _MAX_DEPTH = 4
@@ -63,26 +65,30 @@ def located_texts(path: Path) -> Iterator[tuple[str, str]]:
             return
         with path.open("rb") as handle:
             head = handle.read(16)
-        if head.startswith(b"PAR1"):
-            yield from _parquet(path)
-        elif head.startswith(b"SQLite format 3\0"):
-            yield from _sqlite(path)
-            yield from (("bytes of the file", text) for text in _raw(path.read_bytes()))
-        else:
-            yield from (("", text) for text in texts_in_bytes(path.read_bytes()))
+        table = _parquet if head.startswith(b"PAR1") else _sqlite if head.startswith(b"SQLite format 3\0") else None
+        if table is not None:
+            yield from _as_table(path, table)
+        if table is not _parquet:
+            within = "bytes of the file" if table else ""
+            yield from ((within, text) for text in (_raw if table else texts_in_bytes)(path.read_bytes()))
     except UnreadableError:
         raise
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        sqlite3.Error,
-        pl.exceptions.PolarsError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-    ) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _as_table(path: Path, read: Callable[[Path], Iterator[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+    """Yield what a table or database holds; of a file that only begins like one its bytes.
+
+    Raises:
+        UnreadableError: It is named as one and is damaged.
+    """
+    try:
+        yield from read(path)
+    except (OSError, ValueError, sqlite3.Error, pl.exceptions.PolarsError) as error:
+        if path.suffix.lower() in _STRICT:
+            raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
+        yield from (("bytes of the file", text) for text in texts_in_bytes(path.read_bytes()))
 
 
 def texts_in_bytes(data: bytes, depth: int = 0) -> Iterator[str]:

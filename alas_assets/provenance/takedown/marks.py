@@ -11,6 +11,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
@@ -139,24 +140,21 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def strings_in(value: Any) -> Iterator[str]:
-    """Yield every string of a JSON-like value, keys too; a string that is JSON itself yields what it holds."""
-    if isinstance(value, str):
-        yield value
-        if value[:1] in '{["' and len(value) > 1:
-            try:
-                inner = json.loads(value)
-            except (ValueError, RecursionError):
-                return
-            yield from strings_in(inner)
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from strings_in(key)
-            yield from strings_in(one)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for one in value:
-            yield from strings_in(one)
-    elif isinstance(value, bytes | bytearray | memoryview):
-        yield from strings_in(bytes(value).decode("utf-8", "replace"))
+    """Yield every string of a JSON-like value, keys too, however deep; a string that is JSON itself yields what it holds, too."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+            if one[:1] in ("{", "[", '"') and len(one) > 1:
+                with suppress(ValueError, RecursionError):
+                    left.append(json.loads(one))
+        elif isinstance(one, Mapping):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple | set | frozenset):
+            left += one
+        elif isinstance(one, bytes | bytearray | memoryview):
+            left.append(bytes(one).decode("utf-8", "replace"))
 
 
 def redacted_json(value: Any, finder: Finder, note: str) -> Any:

@@ -21,7 +21,7 @@ import polars as pl
 from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.ids import content_hash, safe_name, sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, write_atomic
-from alas_assets.provenance.takedown.files import texts_in_file
+from alas_assets.provenance.takedown.files import UnreadableError, texts_in_file
 from alas_assets.provenance.takedown.marks import redacted_json
 from alas_assets.provenance.takedown.order import TakedownError, folder_of, normal, report_files
 from alas_assets.provenance.takedown.plan import affected_adapters
@@ -55,6 +55,8 @@ def purge_adapters(store: ArtifactStore, removal: Removal) -> Did:
     order = removal.order
     adapters = {one.adapter_hash for one in order.retired}
     adapters |= {one.adapter_hash for one in affected_adapters(store, removal.facts, removal.pairs, set(order.domains))}
+    stones = {folder.name: store.tombstone(folder.name) for folder in store.adapters.glob("*")}
+    adapters |= {digest for digest, stone in stones.items() if stone and stone.takedown == order.id}  # a kill may have come amid one
     folders = _training_folders(store, removal, adapters)  # found while the manifests are there
     for folder in folders:
         shutil.rmtree(folder)
@@ -96,7 +98,8 @@ def _training_folders(store: ArtifactStore, removal: Removal, adapters: set[str]
             spec = {}  # nobody can say what it is about: checkpoints can be made again
         rows = store.training_rows_path(str(spec.get("kind", "")), str(spec.get("rows_hash", "")))
         begun_from = Path(spec.get("init_adapter") or "").name
-        if not spec or spec.get("rows_hash") in hashes or begun_from in adapters or _holds_rows(rows, removal):
+        nobody_knows = not spec or (not rows.is_file() and str(spec.get("cell")).partition("|")[0] in removal.order.domains)
+        if nobody_knows or spec.get("rows_hash") in hashes or begun_from in adapters or _holds_rows(rows, removal):
             found.append(folder)
     return found
 
@@ -110,7 +113,7 @@ def _manifest(store: ArtifactStore, digest: str) -> dict[str, Any]:
 
 def _holds_rows(path: Path, removal: Removal) -> bool:
     if not path.is_file():
-        return True
+        return False
     table = pl.read_parquet(path)
     return table_without("rows", table, removal) is not table
 
@@ -250,7 +253,10 @@ def _text_of(path: Path) -> str:
 
 
 def _holds(path: Path, removal: Removal) -> bool:
-    return any(removal.finder.touches(text) for text in texts_in_file(path))
+    try:
+        return any(removal.finder.touches(text) for text in texts_in_file(path))
+    except UnreadableError:
+        return False  # the search names it as a file that nobody can read
 
 
 # ------------------------------------------------------------------------------------------------ caches

@@ -113,6 +113,8 @@ def test_a_file_that_cannot_be_read_is_a_finding_and_no_silence(tmp_path: Path) 
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + b"\0" * 40)
     (tmp_path / "b.sqlite").write_bytes(b"SQLite format 3\0" + b"\x07" * 200)
     (tmp_path / "c.safetensors").write_bytes(b"\xff" * 20)
+    (tmp_path / "a page").write_bytes(b"PAR1 is how a parquet file begins, and this page PAR1")
+    (tmp_path / "deep page").write_bytes(b"[" * 100_000)
     found = scanned(tmp_path, "one two three four five six seven eight nine")
     assert sorted(finding.where for finding in found.findings) == ["a.parquet", "b.sqlite", "c.safetensors"]
     assert all("cannot be read" in finding.problem for finding in found.findings)
