@@ -591,16 +591,21 @@ def _print_example(alas: "Alas", domain: str) -> None:
     """Trace one wrong answer of the current model; if none is left, one right answer."""
     from alas_assets.defs.serving import example_answer
     from alas_assets.provenance.render import trace_text, verdict_text
+    from alas_assets.provenance.store import StoreError
     from alas_assets.provenance.trace import trace_answer
     from alas_assets.provenance.verdict import verdict_of
+    from alas_assets.review.journal import ReviewError
 
     example: dict[str, Any] | None = example_answer(alas, domain)
     if example is None:
         return
     kind = "A right answer (none is wrong)" if example["label"] == "correct" else "A wrong answer"
     out.print(f"\n[bold]{kind}, traced to its source[/]")
-    found = trace_answer(alas.store, example["answer_id"])
-    print(f"{trace_text(found)}\n{verdict_text(verdict_of(alas.store, found))}")
+    try:
+        found = trace_answer(alas.store, example["answer_id"])
+        print(f"{trace_text(found)}\n{verdict_text(verdict_of(alas.store, found))}")
+    except (StoreError, ReviewError) as error:
+        fail(str(error))
 
 
 def main() -> None:

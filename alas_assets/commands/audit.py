@@ -55,6 +55,7 @@ def trace(
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, trace_answer
     from alas_assets.provenance.verdict import verdict_of
+    from alas_assets.review.journal import ReviewError
 
     if bool(answer_id) == bool(question.strip()):
         fail("give an ANSWER_ID, or --question with --domain", 2)
@@ -71,7 +72,7 @@ def trace(
         verdict = verdict_of(store, found, should_be)
         if format is ReportFormat.html:
             out.print(plain(f"wrote {_write_html(settings, store, found, verdict, file)}"))
-    except (TraceError, StoreError) as error:
+    except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     if format is ReportFormat.text:
         from alas_assets.provenance.render import verdict_text
@@ -98,11 +99,11 @@ def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
 
 
 def _write_html(settings: Settings, store: "ArtifactStore", found: "Trace", verdict: "Verdict", file: Path | None) -> Path:
-    from alas_assets.provenance.report import answer_html, source_of
+    from alas_assets.provenance.report import answer_html
     from alas_assets.provenance.store import write_atomic
 
     path = file or settings.home / "reports" / f"trace-{found.answer_id}.html"
-    html = answer_html(store, found, verdict, source_of(store, found, verdict)).encode()
+    html = answer_html(store, found, verdict).encode()
     try:
         write_atomic(path, html)
     except OSError as error:

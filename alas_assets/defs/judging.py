@@ -98,6 +98,8 @@ def describe_answers(step: Step, probes: pl.DataFrame, trained: str = "") -> Any
             "answers": answers.height,
             "failed": answers.filter(pl.col("label") == "failed").height,
             "scores": show.table(scores, ["system", "split", "n", "correct", "partial", "accuracy", "ci_low", "ci_high"], rows=30),
+            "wrong_answers": show.answers(errors, urls, pointer.run_id if pointer else "", rows=60),
+            **({"trained_by": dg.MetadataValue.dagster_run(pointer.run_id)} if pointer else {}),
             "error_types": show.counts(errors, "error_type"),
             **describe_declining(answers),
             **describe_judges(answers, human),
@@ -105,8 +107,6 @@ def describe_answers(step: Step, probes: pl.DataFrame, trained: str = "") -> Any
             "by_topic": show.table(breakdown(facts, "topic"), rows=60),
             "by_category": show.table(breakdown(facts, "category"), rows=20),
             "by_difficulty": show.table(breakdown(facts, "difficulty"), rows=20),
-            "wrong_answers": show.answers(errors, urls, pointer.run_id if pointer else "", rows=60),
-            **({"trained_by": dg.MetadataValue.dagster_run(pointer.run_id)} if pointer else {}),
             "dagster/row_count": answers.height,
             **columns.described(step.asset, ANSWER_SCHEMA),
         }

@@ -106,7 +106,7 @@ def wrong_answers(wrong: pl.DataFrame, rows: int) -> dg.MarkdownMetadataValue:
 def _source(url: str, quote_at: str = "") -> str:
     """Return a page's link and, beside it, one to the quote as it was read and one to all that the page taught."""
     parts = [linked(url, url), linked("the quote", quote_at) if quote_at else "", linked("all it taught", source_link(url))]
-    return " ".join(part for part in parts if part) if url else ""
+    return " · ".join(part for part in parts if part) if url else ""
 
 
 def percent(part: float) -> str:

@@ -11,8 +11,8 @@ import polars as pl
 
 from alas_assets.provenance.derived import Derived
 from alas_assets.provenance.store import ArtifactStore, StoreError
-from alas_assets.provenance.trace import SourceTrace, Trace, fact_source
-from alas_assets.provenance.verdict import Verdict
+from alas_assets.provenance.trace import SourceTrace, Trace
+from alas_assets.provenance.verdict import Verdict, source_of
 from alas_assets.viewer.document import document, link, table
 from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
 
@@ -22,18 +22,18 @@ WHOLE = 200_000
 """Characters of the stored page that a report holds at most."""
 
 
-def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict, source: SourceTrace | None) -> str:
+def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
     """Return the report on one answer: verdict, evidence, pairs, the quote in its page, adapters and runs.
 
     Args:
         store: Where the stored page lies.
         trace: The walk from the answer to its source.
         verdict: Which kind of wrong it is.
-        source: Where its fact stands; for an exam question, of the fact that its words were matched to.
 
     Raises:
-        StoreError: The stored page is gone.
+        StoreError: The stored page, or a table on the way, is gone.
     """
+    source = source_of(store, trace, verdict)
     return document(
         f"Answer {trace.answer_id}",
         "".join(
@@ -49,17 +49,6 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict, source: So
             ]
         ),
     )
-
-
-def source_of(store: ArtifactStore, trace: Trace, verdict: Verdict) -> SourceTrace | None:
-    """Return where the answer's fact stands; for an exam's question, where the fact stands that its words were matched to.
-
-    Raises:
-        StoreError: A table or stored page on the way is damaged or gone.
-    """
-    if trace.source or not verdict.fact_id:
-        return trace.source
-    return fact_source(store, trace.cell.partition("|")[0], verdict.fact_id)
 
 
 def _verdict(verdict: Verdict) -> str:

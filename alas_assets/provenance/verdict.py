@@ -14,7 +14,18 @@ from pydantic import Field
 from alas_assets.evaluation.exam import ExamQuestion, covered_by
 from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, ASKED, LearnedBy, PairTrace, Trace, cells_of, learned_by
+from alas_assets.provenance.trace import (
+    ABOUT_FACTS,
+    ANSWER_TABLES,
+    ASKED,
+    LearnedBy,
+    PairTrace,
+    SourceTrace,
+    Trace,
+    cells_of,
+    fact_source,
+    learned_by,
+)
 from alas_assets.records import QA_SCHEMA, Record, as_answers, as_pairs
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
@@ -60,9 +71,16 @@ def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> 
     accepted = [pair for pair in trace.pairs if pair.accepted]
     if not accepted:
         return _without_a_pair(store, trace, truth)
-    if should_be and not _says(trace.question, should_be, trace.gold) and not _says(trace.question, trace.gold, should_be):
-        return _wrong_before_training(trace, truth)
+    if _was_taught_wrong(trace, should_be):
+        return _wrong_before_training(trace, should_be)
     return _wrong_since_training(store, trace, truth, accepted)
+
+
+def _was_taught_wrong(trace: Trace, should_be: str) -> bool:
+    """Tell whether the fault is older than the training: what was taught is not the truth, or says just what a person calls wrong."""
+    if should_be:
+        return not _says(trace.question, should_be, trace.gold) and not _says(trace.question, trace.gold, should_be)
+    return trace.said is not None and trace.said.label == "incorrect" and _says(trace.question, trace.gold, trace.answer)
 
 
 def _is_right(trace: Trace, should_be: str) -> bool:
@@ -144,7 +162,7 @@ def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
 
 
 def _wrong_before_training(trace: Trace, truth: str) -> Verdict:
-    """Tell a page that is wrong from a pair that misread it, where what was taught is not the truth."""
+    """Tell a page that is wrong from a pair that misread it, where what was taught is not the truth; "" where nobody said what is."""
     source = trace.source
     if source is None:
         raise ValueError(f"{trace.answer_id}: a traced fact without a source")
@@ -152,7 +170,7 @@ def _wrong_before_training(trace: Trace, truth: str) -> Verdict:
     if not source.quote_stands:
         because = f"what was taught, {trace.gold!r}, rests on a quote that does not stand on the stored page"
         return Verdict(kind="bad pair", because=because, truth=truth, evidence=[stated])
-    if holds_answer(source.quote, truth):
+    if truth and holds_answer(source.quote, truth):
         because = f"the page says {truth!r}, and the pair took {trace.gold!r} from it"
         return Verdict(kind="bad pair", because=because, truth=truth, evidence=[stated])
     if not holds_answer(source.quote, trace.gold):
@@ -178,6 +196,17 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
         return Verdict(kind="forgotten", because=because, truth=truth, evidence=[*before, *taught])
     because = f"the pairs are right and were trained on, and the model still does not say {truth!r}"
     return Verdict(kind="bad learning", because=because, truth=truth, evidence=taught)
+
+
+def source_of(store: ArtifactStore, trace: Trace, verdict: Verdict) -> SourceTrace | None:
+    """Return where the answer's fact stands; for an exam's question, where the fact stands that its words were matched to.
+
+    Raises:
+        StoreError: A table or stored page on the way is damaged or gone.
+    """
+    if trace.source or not verdict.fact_id:
+        return trace.source
+    return fact_source(store, trace.cell.partition("|")[0], verdict.fact_id)
 
 
 def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:

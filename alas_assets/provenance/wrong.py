@@ -6,6 +6,7 @@ Reads stored tables only. What one answer's verdict rests on is `provenance.verd
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,8 @@ import polars as pl
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, fact_source, trace_row
-from alas_assets.provenance.verdict import EXAM, VERDICTS, Verdict, verdict_of
+from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, trace_row
+from alas_assets.provenance.verdict import EXAM, VERDICTS, Verdict, source_of, verdict_of
 from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
@@ -40,12 +41,12 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
     said, overtaken = people_said(store.root, cell.domain), _overtaken_facts(once, cell)
     trained_in = _training_runs(once, cell.domain)
     rows = []
-    for home, answer, current in _suspects(once, cell, said, overtaken):
-        trace = trace_row(once, home, answer)
+    for suspect in _suspects(once, cell, said, overtaken):
+        trace = trace_row(once, suspect.cell, suspect.answer)
         verdict = verdict_of(once, trace)
         if verdict.kind != "right":
-            source = trace.source or (fact_source(once, cell.domain, verdict.fact_id) if verdict.fact_id else None)
-            rows.append(_row(trace, verdict, source, answer, current, _counted_by(trace, overtaken), trained_in))
+            found = {"counted_by": _counted_by(trace, overtaken), "run_id": trained_in.get(trace.adapter_hash, "")}
+            rows.append(_row(suspect, verdict, source_of(once, trace, verdict)) | found)
     order = [~pl.col("is_current"), _rank("verdict", VERDICTS), _rank("split", SPLITS), *map(pl.col, ("topic", "answer_id"))]
     return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
 
@@ -54,10 +55,16 @@ def _rank(column: str, order: Sequence[str]) -> pl.Expr:
     return pl.col(column).replace_strict({value: i for i, value in enumerate(order)}, default=len(order), return_dtype=pl.Int32)
 
 
-def _suspects(
-    store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: Mapping[str, str]
-) -> Iterator[tuple[Cell, dict[str, Any], bool]]:
-    """Yield each answer that may be wrong, its iteration, and whether the model that gave it is current after that iteration."""
+@dataclass(frozen=True)
+class _Suspect:
+    """An answer that may be wrong, and whether the model that gave it is current after its iteration."""
+
+    cell: Cell
+    answer: dict[str, Any]
+    is_current: bool
+
+
+def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: Mapping[str, str]) -> Iterator[_Suspect]:
     seen: set[tuple[str, str]] = set()
     for answer, current in _answers(store, cell):
         key = (answer["probe_id"], answer["adapter_hash"])
@@ -66,14 +73,14 @@ def _suspects(
         seen.add(key)
         by_person = item_key(answer["question"], answer["gold"], answer["answer"]) in said
         if answer["label"] != "correct" or by_person or _about(answer) in overtaken:
-            yield cell, answer, current
+            yield _Suspect(cell, answer, current)
     asked: set[str] = set()
     for earlier in (one for one in cells_of(store) if one.domain == cell.domain and one.iteration < cell.iteration):
         for answer, current in _answers(store, earlier):
             fresh = answer["probe_id"] not in asked and (answer["probe_id"], answer["adapter_hash"]) not in seen
             if current and fresh and answer["label"] == "correct" and _about(answer) in overtaken:
                 asked.add(answer["probe_id"])
-                yield earlier, answer, current
+                yield _Suspect(earlier, answer, current)
 
 
 def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -114,31 +121,22 @@ def _overtaken_facts(store: ReadOnce, cell: Cell) -> dict[str, str]:
     return found
 
 
-def _row(
-    trace: Trace,
-    verdict: Verdict,
-    source: SourceTrace | None,
-    answer: Mapping[str, Any],
-    current: bool,
-    counted_by: list[str],
-    trained_in: Mapping[str, str],
-) -> dict[str, Any]:
+def _row(suspect: _Suspect, verdict: Verdict, source: SourceTrace | None) -> dict[str, Any]:
+    """Return a row of `WRONG_SCHEMA` without what the rest of the iteration is needed for."""
     return {
-        **{name: answer[name] for name in ("answer_id", "iteration", "system", "split", "topic", "question", "answer", "label")},
-        **{name: answer[name] for name in ("error_type", "probe_id", "fact_id", "adapter_hash")},
-        "is_current": current,
+        **{name: suspect.answer[name] for name in ("answer_id", "iteration", "system", "split", "topic", "question", "answer", "label")},
+        **{name: suspect.answer[name] for name in ("error_type", "probe_id", "fact_id", "adapter_hash")},
+        "is_current": suspect.is_current,
         "truth": verdict.truth,
         "verdict": verdict.kind,
         "because": verdict.because,
         "evidence": verdict.evidence,
-        "counted_by": counted_by,
         "url": source.url if source else "",
         "quote": source.quote if source else "",
         "quote_start": source.quote_start if source else None,
         "quote_end": source.quote_end if source else None,
         "text_sha256": source.text_sha256 if source else "",
         "body_sha256": source.body_sha256 if source else "",
-        "run_id": trained_in.get(trace.adapter_hash, ""),
     }
 
 

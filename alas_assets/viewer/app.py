@@ -21,10 +21,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alas_assets.provenance.derived import derived_from
-from alas_assets.provenance.report import answer_html, derived_html, source_of, wrong_html
+from alas_assets.provenance.report import answer_html, derived_html, wrong_html
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, StoreError
 from alas_assets.provenance.trace import TraceError, trace_answer
 from alas_assets.provenance.verdict import verdict_of
+from alas_assets.review.journal import ReviewError
 from alas_assets.viewer.document import OWN_HTML, document
 from alas_assets.viewer.links import HASH, is_report_name
 
@@ -89,7 +90,7 @@ def create_viewer_app(store_root: Path) -> Starlette:
     def answer(request: Request) -> Response:
         trace = trace_answer(store, request.path_params["answer_id"])
         verdict = verdict_of(store, trace, request.query_params.get("should_be", ""))
-        return _own(answer_html(store, trace, verdict, source_of(store, trace, verdict)))
+        return _own(answer_html(store, trace, verdict))
 
     def wrong(request: Request) -> Response:
         domain, iteration = request.path_params["domain"], request.path_params["iteration"]
@@ -139,7 +140,11 @@ def _app(routes: Sequence[BaseRoute], content_policy: str | None) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False),
             Middleware(_ReadOnly),
         ],
-        exception_handlers={404: _not_found, TraceError: _unanswered, BadKeyError: _unanswered, StoreError: _damaged},
+        exception_handlers={
+            404: _not_found,
+            **dict.fromkeys((TraceError, BadKeyError), _unanswered),
+            **dict.fromkeys((StoreError, ReviewError), _damaged),
+        },
     )
 
 

@@ -190,6 +190,9 @@ def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quil
     text = alas(quill.settings.home, "sources", page).stdout
     assert derived["facts"]
     assert all(fact["quote"] in text for fact in derived["facts"])
+    alas(quill.settings.home, "sources", page, "--format", "html")
+    (report,) = (quill.settings.home / "reports").glob("source-*.html")
+    assert "Adapters that learned from it" in report.read_text(encoding="utf-8")
     assert "pages were read, such as" in alas(quill.settings.home, "sources", "https://nobody.example/", code=1).stderr
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.provenance.derived import derived_from
-from alas_assets.provenance.report import answer_html, derived_html, source_of, wrong_html
+from alas_assets.provenance.report import answer_html, derived_html, wrong_html
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.trace import SourceTrace, Trace, trace_answer
 from alas_assets.provenance.verdict import Verdict, verdict_of
@@ -82,7 +82,7 @@ def test_a_report_leads_from_the_answer_to_the_marked_quote_the_url_and_every_ru
     trace = probe_trace(quill)
     assert trace.source is not None
     verdict = verdict_of(quill.store, trace)
-    read = Read(answer_html(quill.store, trace, verdict, source_of(quill.store, trace, verdict)))
+    read = Read(answer_html(quill.store, trace, verdict))
     assert read.marked == trace.source.quote
     assert trace.source.url in read.links
     assert all(any(link.endswith(f"/runs/{run.run_id}") for link in read.links) for run in trace.runs)
@@ -119,7 +119,7 @@ def test_a_report_whose_page_is_gone_is_an_error(quill: Harness) -> None:
     assert trace.source is not None
     lost = trace.source.model_copy(update={"text_sha256": "0" * 64})
     with pytest.raises(StoreError, match="materialise documents of that cell again"):
-        answer_html(quill.store, trace, verdict_of(quill.store, trace), lost)
+        answer_html(quill.store, trace.model_copy(update={"source": lost}), verdict_of(quill.store, trace))
 
 
 HOSTILE = st.text(max_size=40).map(lambda text: f"<script>alert(1)</script><img src=x onerror=y>\"'><a href=javascript:z>{text}")
@@ -134,7 +134,7 @@ def test_what_pages_teachers_and_models_say_is_text_and_no_tag(quill: Harness, t
         update={"question": text, "answer": text, "gold": text, "topic": text, "explanation": text, "source": source}
     )
     verdict = Verdict(kind="bad pair", because=text, truth=text, evidence=[text])
-    read = Read(answer_html(quill.store, hostile, verdict, source))
+    read = Read(answer_html(quill.store, hostile, verdict))
     assert read.tags <= TAGS
     assert read.attributes <= {"href", "rel", "class", "id", "lang", "charset", "http-equiv", "content"}
     assert all(link.startswith(("http://", "https://")) for link in read.links)

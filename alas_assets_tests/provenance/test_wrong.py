@@ -14,7 +14,7 @@ from alas_assets.provenance.trace import trace_answer, trace_row
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.provenance.wrong import wrong_answers
 from alas_assets.records import WRONG_SCHEMA, GateDecision
-from alas_assets.review.journal import Journal
+from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import Harness
 
@@ -93,6 +93,28 @@ def test_a_person_makes_an_answer_wrong_and_another_right_whatever_their_grades(
     Journal(store.root, "quill").add("answers", [word], by="bob", at="2026-01-03")
     assert people_said(store.root, "quill")[word["item"]].by == "bob", "the last word counts"
     assert wrong_answers(store, CELL).is_empty()
+
+
+def test_an_answer_that_says_what_was_taught_and_is_called_wrong_was_taught_wrong_though_nobody_says_what_is_right(
+    store: ArtifactStore,
+) -> None:
+    all_right(store)
+    scores = table(store, "judge_scores")
+    said = scores.with_columns(pl.col("gold").alias("answer"))
+    put(store, CELL, "judge_scores", said)
+    right = said.filter(pl.col("split") == "probe").row(0, named=True)
+    report_wrong(store.root, "quill", right, should_be="", comment="", by="ann", at="2026-01-01")
+    (row,) = wrong_answers(store, CELL).to_dicts()
+    assert (row["verdict"], row["truth"]) == ("bad source", "")
+    assert row["because"] == f"the page itself says {right['gold']!r}"
+
+
+def test_what_a_person_said_that_cannot_be_read_is_an_error_and_is_not_passed_over(store: ArtifactStore) -> None:
+    right = table(store, "judge_scores").row(0, named=True)
+    report_wrong(store.root, "quill", right, should_be="x", comment="", by="ann", at="2026-01-01")
+    (store.root / "review" / "quill" / "journal.json").write_text("[", encoding="utf-8")
+    with pytest.raises(ReviewError, match="cannot be read"):
+        wrong_answers(store, CELL)
 
 
 def test_right_answers_are_wrong_once_their_page_was_read_again_and_no_longer_says_so(store: ArtifactStore) -> None:
