@@ -47,6 +47,7 @@ from alas_assets.provenance.takedown.plan import Plan, forget_ids, plan_takedown
 from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal
 from alas_assets.retrieval.store import count_passages, write_without
+from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]
 OnStep = Callable[[str, Did], None]
@@ -290,10 +291,12 @@ def _without_words(entry: EventLogEntry, removal: Removal) -> EventLogEntry:
     assert event is not None
     one, order = event.step_materialization_data.materialization, removal.order
     metadata = {name: value for name, value in one.metadata.items() if _is_plain(name, value, removal)}
-    said = dg.MetadataValue.text(f"takedown {order.id} of {order.at[:10]} removed what this showed of a source")
-    again = dg.AssetMaterialization(
-        one.asset_key, partition=_partition(one.partition), tags=one.tags, metadata={**metadata, "redacted": said}
-    )
+    said = f"takedown {order.id} of {order.at[:10]} removed what this showed of a source; its numbers are those of before"
+    metadata |= {
+        "redacted": dg.MetadataValue.text(said),
+        "takedown_report": dg.MetadataValue.url(report_link(f"takedown-{order.id}.html")),
+    }
+    again = dg.AssetMaterialization(one.asset_key, partition=_partition(one.partition), tags=one.tags, metadata=metadata)
     return _event_of_no_run(DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(again), entry.timestamp)
 
 
