@@ -10,7 +10,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
@@ -60,27 +60,34 @@ def marks_of(texts: Iterable[str], whole: Iterable[str], staying: Iterable[str],
     found: dict[int, set[str]] = {RUN: set()}
     too_short = 0
     for text in texts:
-        found[RUN].update(_runs(words_of(text), RUN, salt))
+        found[RUN].update(_windows(words_of(text), RUN))
     for text in set(whole):
         words = words_of(text)
         size = min(len(words), RUN)
         if size < SHORTEST:
             too_short += bool(words)
             continue
-        found.setdefault(size, set()).update(_runs(words, size, salt))
+        found.setdefault(size, set()).update(_windows(words, size))
     before = sum(map(len, found.values()))
+    begun = {size: {run.partition(" ")[0] for run in runs} for size, runs in found.items()}
     for text in staying:
         for form in forms(text):
             words = words_of(form)
-            for size, hashes in found.items():
-                hashes.difference_update(_runs(words, size, salt))
-    runs = {size: sorted(hashes) for size, hashes in sorted(found.items()) if hashes}
-    return Marks(salt=salt, runs=runs, shared=before - sum(map(len, runs.values())), too_short=too_short)
+            for size, runs in found.items():
+                runs.difference_update(_windows(words, size, begun[size]))
+    hashes = {size: sorted(_digest(run, salt) for run in runs) for size, runs in sorted(found.items()) if runs}
+    return Marks(salt=salt, runs=hashes, shared=before - sum(map(len, hashes.values())), too_short=too_short)
+
+
+def _windows(words: Sequence[str], size: int, begun: Set[str] | None = None) -> Iterator[str]:
+    """Yield every run of a text; of many texts only those that begin with a word of `begun`."""
+    for start in range(len(words) - size + 1):
+        if begun is None or words[start] in begun:
+            yield " ".join(words[start : start + size])
 
 
 def _runs(words: Sequence[str], size: int, salt: str) -> Iterator[str]:
-    for start in range(len(words) - size + 1):
-        yield _digest(" ".join(words[start : start + size]), salt)
+    return (_digest(run, salt) for run in _windows(words, size))
 
 
 def _digest(text: str, salt: str) -> str:
