@@ -22,6 +22,7 @@ from alas_assets.defs import takedown as work
 from alas_assets.defs.births import next_opening
 from alas_assets.defs.documents import cell_tag, chunk_store
 from alas_assets.defs.freshness import last_heartbeat
+from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
 from alas_assets.defs.serving import ask_again, ask_student, served_adapter
 from alas_assets.evaluation.exam import read_exam
@@ -562,6 +563,23 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
     assert not outcome.success
     assert TAKEN_DOWN in outcome.failures[0]
     assert dict(quill_site.requests) == before, "the whole host is left alone, robots.txt too"
+
+
+def test_a_change_of_a_watched_page_that_was_taken_down_is_neither_seen_nor_missed(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+    harness = copied(both, tmp_path)
+    harness.domain("quill", quill_site.port, max_topics="8", watch_urls=f'["{gone_url(quill_site)}", "{kept_url(quill_site)}"]')
+    state, unread = look_for_changes(harness.alas, "quill", 8.0)
+    assert set(state.seen) == {gone_url(quill_site), kept_url(quill_site)}
+    carried_out(harness, gone_url(quill_site))
+    page = quill_site.pages["/3.html"]
+    quill_site.pages["/3.html"] = page.replace("7", "9")
+    try:
+        before = quill_site.requests["/3.html"]
+        state, unread = look_for_changes(harness.alas, "quill", 8.0)
+    finally:
+        quill_site.pages["/3.html"] = page
+    assert (list(state.seen), state.pending, unread) == ([kept_url(quill_site)], [], [])
+    assert quill_site.requests["/3.html"] == before
 
 
 def converge(harness: Harness) -> None:
