@@ -31,6 +31,7 @@ _STRICT = (".parquet", ".sqlite", ".sqlite3", ".db")
 """Our own tables and databases: one that cannot be read as such is damaged. Any other file may only begin like one, as a page can."""
 _OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"RIFF")
 _PACKED = re.compile(r"^[A-Za-z0-9+/=_-]{24,}$")
+_HEX = re.compile(r"^[0-9a-f-]+$")
 _MAX_DEPTH = 4
 _MAX_UNPACKED = 1 << 30
 
@@ -69,8 +70,10 @@ def located_texts(path: Path) -> Iterator[tuple[str, str]]:
         if table is not None:
             yield from _as_table(path, table)
         if table is not _parquet:
-            within = "bytes of the file" if table else ""
-            yield from ((within, text) for text in (_raw if table else texts_in_bytes)(path.read_bytes()))
+            if table is None:
+                yield from (("", text) for text in texts_in_bytes(path.read_bytes()))
+            else:  # also what was deleted and is not overwritten
+                yield "bytes of the file", path.read_bytes().decode("utf-8", "replace").replace("\0", " ")
     except UnreadableError:
         raise
     except (OSError, ValueError, EOFError) as error:
@@ -98,17 +101,20 @@ def texts_in_bytes(data: bytes, depth: int = 0) -> Iterator[str]:
         yield from texts_in_bytes(inner, depth + 1)
     if unpacked:
         return
-    yield from _raw(data)
     start = data[:64].lstrip()
     if start[:1] in (b"{", b"[", b'"'):
-        yield from _json_texts(data.decode("utf-8", "replace"), depth)
+        yield from _json_texts(data, depth)
+    else:
+        yield from _raw(data)
 
 
-def _json_texts(text: str, depth: int) -> Iterator[str]:
-    """Yield the strings of a JSON text, or of each line of one where it is JSON line by line; nothing where it is none."""
+def _json_texts(data: bytes, depth: int) -> Iterator[str]:
+    """Yield the strings of a JSON text; of what is none as a whole the bytes too, and the strings of those lines that are JSON."""
+    text = data.decode("utf-8", "replace")
     try:
-        values: Iterable[Any] = [json.loads(text)]
+        values: Iterable[Any] = [json.loads(text, object_pairs_hook=list)]  # so that no repeated key hides another
     except (ValueError, RecursionError):
+        yield from _raw(data)
         values = _json_lines(text)
     for value in values:
         for string in strings_in(value):
@@ -126,7 +132,7 @@ def _json_lines(text: str) -> Iterator[Any]:
 
 def _from_base64(text: str, depth: int) -> Iterator[str]:
     """Yield what base64 text hides, where it is packed data or text of its own; Dagster keeps cursors so."""
-    if depth >= _MAX_DEPTH or not _PACKED.match(text):
+    if depth >= _MAX_DEPTH or not _PACKED.match(text) or _HEX.match(text):  # ids and hashes are no packed text
         return
     try:
         data = base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)

@@ -108,10 +108,14 @@ class Finder:
 
     def __init__(self, *marks: Marks) -> None:
         self._sets = [(one.salt, {size: frozenset(hashes) for size, hashes in one.runs.items()}) for one in marks]
+        self._known: dict[tuple[int, int], int] = {}
 
     def hits(self, text: str) -> int:
         """Return how many runs of the removed content stand in a text, in whatever usual way it is escaped."""
-        return max((self._count(form) for form in forms(text)), default=0)
+        place = hash(text), len(text)  # Dagster tells the same texts many times over
+        if place not in self._known:
+            self._known[place] = max((self._count(form) for form in forms(text)), default=0)
+        return self._known[place]
 
     def touches(self, text: str) -> bool:
         """Tell whether a text holds any run of the removed content."""
