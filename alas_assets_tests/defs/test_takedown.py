@@ -24,7 +24,7 @@ from alas_assets.defs.documents import cell_tag, chunk_store
 from alas_assets.defs.freshness import last_heartbeat
 from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
-from alas_assets.defs.serving import ask_again, ask_student, served_adapter
+from alas_assets.defs.serving import ask_again, ask_student, served_adapter, sit_exam
 from alas_assets.evaluation.exam import read_exam
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.changes import close_iteration
@@ -283,6 +283,15 @@ def test_the_record_holds_hashes_and_no_word_of_it(case: Case) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["marks.json", "order.json"]
     text = (folder / "order.json").read_text(encoding="utf-8") + (folder / "marks.json").read_text(encoding="utf-8")
     assert not [word for word in ("quill.ink", "blot", "crease", "SheetError", "Quill 3") if word in text]
+
+
+def test_an_exam_on_what_was_removed_leaves_nothing_in_the_store(case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "exam.jsonl"
+    file.write_text("\n".join(map(json.dumps, case.questions)), encoding="utf-8")
+    rows, _ = sit_exam(case.after.alas, "quill", file)
+    assert set(rows["system"]) == {"base", "current"}
+    assert set(rows.filter(pl.col("split") == "exam")["n"]) == {len(case.questions)}
+    assert work.scan(case.after.alas, case.after.instance, case.order).findings == []
 
 
 # ------------------------------------------------------------------------------------------------ Dagster

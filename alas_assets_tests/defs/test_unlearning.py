@@ -59,4 +59,4 @@ def test_what_the_page_taught_is_unlearned_and_the_other_pages_facts_stay(learne
 
 
 KEPT = 0.6
-"""The bar of `test_learning` for facts that were taught, here after teaching them anew."""
+"""The bar of `test_learning` for facts that were taught, here after teaching them anew; seen: 40 of 48."""
