@@ -230,7 +230,10 @@ class Harness:
 
     def freshness_shown(self, domain: str) -> list[dg.AssetCheckEvaluation]:
         """Return every evaluation of the domain's check `knowledge_is_fresh`, oldest first."""
-        key = dg.AssetCheckKey(currency_key(domain), FRESH_CHECK)
+        return self.check_shown(dg.AssetCheckKey(currency_key(domain), FRESH_CHECK))
+
+    def check_shown(self, key: dg.AssetCheckKey) -> list[dg.AssetCheckEvaluation]:
+        """Return every evaluation of a check, oldest first."""
         records = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=100)
         return [record.event.dagster_event.asset_check_evaluation_data for record in reversed(records)]  # type: ignore[union-attr]
 

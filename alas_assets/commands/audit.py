@@ -13,9 +13,7 @@ from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
     from alas_assets.defs.serving import NearProbe
-    from alas_assets.provenance.store import ArtifactStore
     from alas_assets.provenance.trace import Trace
-    from alas_assets.provenance.verdict import Verdict
 
 app = typer.Typer()
 
@@ -52,6 +50,7 @@ def trace(
     home: Home = None,
 ) -> None:
     """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
+    from alas_assets.provenance.report import answer_html
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, trace_answer
     from alas_assets.provenance.verdict import verdict_of
@@ -71,7 +70,7 @@ def trace(
             _print_trace(found, near)  # it stands, also where the verdict misses a file
         verdict = verdict_of(store, found, should_be)
         if format is ReportFormat.html:
-            out.print(plain(f"wrote {_write_html(settings, store, found, verdict, file)}"))
+            _write(file or settings.home / "reports" / f"trace-{found.answer_id}.html", answer_html(store, found, verdict))
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     if format is ReportFormat.text:
@@ -85,9 +84,14 @@ def trace(
 
 def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
     from alas_assets.defs.serving import trace_question
+    from alas_assets.defs.steps import TOLD
 
-    with err.status("asking the current model"):
-        return trace_question(alas_of(settings, domain), domain, question.strip(), should_be.strip())
+    alas = alas_of(settings, domain)
+    try:
+        with err.status("asking the current model"):
+            return trace_question(alas, domain, question.strip(), should_be.strip())
+    except TOLD as error:
+        fail(str(error))
 
 
 def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
@@ -98,17 +102,15 @@ def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
         print(f"near     {probe.similarity:.2f}  answer {probe.answer_id} ({probe.label})\n  {probe.question} -> {probe.answer}")
 
 
-def _write_html(settings: Settings, store: "ArtifactStore", found: "Trace", verdict: "Verdict", file: Path | None) -> Path:
-    from alas_assets.provenance.report import answer_html
+def _write(path: Path, html: str) -> None:
+    """Write a report, or say why not and end the command."""
     from alas_assets.provenance.store import write_atomic
 
-    path = file or settings.home / "reports" / f"trace-{found.answer_id}.html"
-    html = answer_html(store, found, verdict).encode()
     try:
-        write_atomic(path, html)
+        write_atomic(path, html.encode())
     except OSError as error:
         fail(f"{path}: {error.strerror or error}; name another file with --out", 2)
-    return path
+    out.print(plain(f"wrote {path}"))
 
 
 @app.command()
@@ -123,9 +125,11 @@ def sources(
     from alas_assets.provenance.ids import short_id
     from alas_assets.provenance.render import derived_text
     from alas_assets.provenance.report import derived_html
-    from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
+    from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError
 
+    if file is not None and format is not ReportFormat.html:
+        fail("--out goes with --format html", 2)
     settings = settings_at(home)
     try:
         found = derived_from(ArtifactStore(settings.home), source)
@@ -134,9 +138,7 @@ def sources(
     if format is not ReportFormat.html:
         print(found.model_dump_json(indent=1) if format is ReportFormat.json else derived_text(found))
         return
-    path = file or settings.home / "reports" / f"source-{short_id(source)}.html"
-    write_atomic(path, derived_html(found).encode())
-    out.print(plain(f"wrote {path}"))
+    _write(file or settings.home / "reports" / f"source-{short_id(source)}.html", derived_html(found))
 
 
 @app.command("report-wrong")
@@ -170,6 +172,9 @@ def report_wrong(
         fail(str(error))
     out.print(f"{'kept' if new else 'was kept before'}: answer {answer['answer_id']} of {plain(str(cell))} is wrong")
     print(verdict_text(verdict))
+    if not answer["adapter_hash"]:
+        out.print(f"{plain(answer['system'])} was taught nothing, so wrong_answers does not list it; its trace keeps your word")
+        return
     if store.pointer(cell, "exam_scores") is None:
         out.print(f"wrong_answers of {plain(str(cell))} will hold it once that iteration is judged to its end")
         return
@@ -188,14 +193,14 @@ def ask_again(
 ) -> None:
     """Ask a past question again, with the exact student, adapter, settings and passages of its time."""
     from alas_assets.defs import serving
-    from alas_assets.provenance.store import StoreError
+    from alas_assets.defs.steps import TOLD
     from alas_assets.provenance.trace import TraceError
 
     alas = alas_of(settings_at(home))
     try:
         with err.status("loading the student"):
             again = serving.ask_again(alas, answer_id)
-    except (TraceError, StoreError) as error:
+    except (TraceError, *TOLD) as error:
         fail(str(error))
     out.print(f"{again.system} of {again.cell}, {'adapter ' + again.adapter_hash[:16] if again.adapter_hash else 'no adapter'}")
     out.print(f"question {plain(again.question)}")

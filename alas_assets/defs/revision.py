@@ -22,7 +22,7 @@ from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.provenance.trace import ANSWER_TABLES
-from alas_assets.records import SCOREBOARD_SCHEMA, WRONG_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
+from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
 from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
@@ -190,11 +190,11 @@ def human_agreement(alas: Alas, domain: str) -> list[str]:
     return human_lines(pl.concat([graded_answers(alas, cell) for cell in scored_cells(alas, domain)]), human)
 
 
-def current_wrong_answers(alas: Alas, domain: str) -> pl.DataFrame:
-    """Return what the current model gets wrong in the newest judged iteration (`WRONG_SCHEMA`)."""
+def current_wrong_answers(alas: Alas, domain: str) -> pl.DataFrame | None:
+    """Return what the current model gets wrong in the newest judged iteration (`WRONG_SCHEMA`); None where nobody has looked yet."""
     cells = scored_cells(alas, domain)
     pointer = alas.store.pointer(cells[-1], "wrong_answers") if cells else None
-    return alas.store.read_table(pointer).filter("is_current") if pointer else WRONG_SCHEMA.to_frame()
+    return alas.store.read_table(pointer).filter("is_current") if pointer else None
 
 
 def rolled_back(alas: Alas, domain: str) -> str | None:
@@ -253,7 +253,9 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
             "newest_iteration": dg.MetadataValue.md("\n".join(f"- {line.strip()}" for line in [*summary(rows, with_a_pair), *people])),
             "before_and_after": show.picture(accuracy_png(rows), f"accuracy by iteration, {domain.key}"),
             "scores": show.table(rows.drop("domain"), rows=80),
-            "wrong_answers_of_the_current_model": show.wrong_answers(wrong, rows=60),
+            "wrong_answers_of_the_current_model": "wrong_answers of the newest iteration is not there; materialise it"
+            if wrong is None
+            else show.wrong_answers(wrong, rows=60),
             "dagster/row_count": rows.height,
             "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
             "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),

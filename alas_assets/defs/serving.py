@@ -262,7 +262,10 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     """
     (reply,) = ask_student(alas, domain_key, question, ["current"])
     cell, current = newest_scored(alas, domain_key), alas.registry.current(domain_key) or ""
-    support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
+    support, why = reply.sources, reply.note
+    if not current:  # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
+        support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
+        why = "; ".join(part for part in (why, reply.note) if part)
     fact = support[0] if support else None
     gold = fact.answer if fact else should_be
     asked = GradeRequest(question=question, gold=gold or question, answer=reply.answer, answer_kind=kind_of(gold) if gold else "phrase")
@@ -286,7 +289,7 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     }
     trace = trace_row(alas.store, cell, row)
     found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
-    note = f"asked in free words; {'; '.join(part for part in (found, why, reply.note) if part)}"
+    note = f"asked in free words; {'; '.join(part for part in (found, why) if part)}"
     return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
 
 

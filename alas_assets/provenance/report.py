@@ -10,8 +10,8 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
-from alas_assets.provenance.store import ArtifactStore, StoreError
-from alas_assets.provenance.trace import SourceTrace, Trace
+from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict, source_of
 from alas_assets.viewer.document import document, link, table
 from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
@@ -100,11 +100,7 @@ def _source(store: ArtifactStore, source: SourceTrace) -> str:
 
 def _stored(store: ArtifactStore, source: SourceTrace) -> list[str]:
     """Return the quote, marked, in what stands around it, and the whole stored text to open."""
-    path = store.texts / source.text_sha256
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: the stored text of {source.url} is gone; materialise documents of that cell again") from error
+    text = stored_text(store, source.text_sha256, source.url)
     first, last = source.quote_start, source.quote_end
     before, after = escape(text[max(0, first - AROUND) : first]), escape(text[last : last + AROUND])
     rest = f"\n[{len(text) - WHOLE} more characters are left out]" if len(text) > WHOLE else ""

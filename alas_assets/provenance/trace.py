@@ -5,7 +5,7 @@ Reading only. The command line and the reports render the records; which Dagster
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import polars as pl
@@ -172,7 +172,12 @@ def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
     return found.unique("qa_id", keep="first", maintain_order=True)
 
 
-def _text(store: ArtifactStore, sha: str, url: str) -> str:
+def stored_text(store: ArtifactStore, sha: str, url: str) -> str:
+    """Return a stored text.
+
+    Raises:
+        StoreError: It is gone; the message names it and the page.
+    """
     path = store.texts / sha
     if not path.is_file():
         raise StoreError(f"{path}: the stored text of {url} is gone; materialise documents of that cell again")
@@ -203,13 +208,13 @@ def _since(store: ArtifactStore, domain: str, pair: dict[str, Any], readings: li
         retrieved_at=row["retrieved_at"].isoformat(),
         text_sha256=row["text_sha256"],
         body_sha256=row["body_sha256"],
-        states_it=fold(pair["quote"]) in fold(_text(store, row["text_sha256"], row["final_url"])),
+        states_it=fold(pair["quote"]) in fold(stored_text(store, row["text_sha256"], row["final_url"])),
         answers=list(dict.fromkeys(now)),
     )
 
 
 def _source(store: ArtifactStore, domain: str, row: dict[str, Any]) -> SourceTrace:
-    text = _text(store, row["text_sha256"], row["url"])
+    text = stored_text(store, row["text_sha256"], row["url"])
     start, end = row["quote_start"], row["quote_end"]
     readings = _readings(store, domain, row["page_id"])
     status, title = next(((r["status"], r["title"] or "") for _, r in readings if r["text_sha256"] == row["text_sha256"]), (None, ""))
@@ -293,8 +298,16 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
     return trace_row(store, *find_answer(store, answer_id))
 
 
-def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> Trace:
-    """Walk from a graded answer at hand (a row of `ANSWER_SCHEMA`) to its source; else as `trace_answer` (A1)."""
+def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Mapping[str, Said] | None = None) -> Trace:
+    """Walk from a graded answer at hand (a row of `ANSWER_SCHEMA`) to its source; else as `trace_answer` (A1).
+
+    Args:
+        store: The artifact store.
+        cell: The answer's iteration.
+        answer: The row.
+        said: What people said in the domain (`people_said`), for who follows many answers; None reads it.
+    """
+    said = people_said(store.root, cell.domain) if said is None else said
     fact = answer["fact_id"]
     rows = _pairs(store, cell.domain, pl.col("fact_id") == fact).to_dicts() if fact and answer["split"] in ABOUT_FACTS else []
     note = ""
@@ -326,7 +339,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> Trace
         pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
         source=_source(store, cell.domain, rows[0]) if rows else None,
         disputes=_disputes(store, cell.domain, rows) if rows else [],
-        said=people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"])),
+        said=said.get(item_key(answer["question"], answer["gold"], answer["answer"])),
         learned_by=learned_by(store, cell.domain, fact) if rows else [],
         runs=_runs(store, cell),
         note=note,

@@ -14,7 +14,7 @@ import polars as pl
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, trace_row
+from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, stored_text, trace_row
 from alas_assets.provenance.verdict import EXAM, VERDICTS, Verdict, source_of, verdict_of
 from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
@@ -36,13 +36,14 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
 
     Raises:
         StoreError: A table or stored page on the way is damaged or gone.
+        ReviewError: What people said of answers is damaged.
     """
     once = ReadOnce(store)
     said, overtaken = people_said(store.root, cell.domain), _overtaken_facts(once, cell)
     trained_in = _training_runs(once, cell.domain)
     rows = []
     for suspect in _suspects(once, cell, said, overtaken):
-        trace = trace_row(once, suspect.cell, suspect.answer)
+        trace = trace_row(once, suspect.cell, suspect.answer, said)
         verdict = verdict_of(once, trace)
         if verdict.kind != "right":
             found = {"counted_by": _counted_by(trace, overtaken), "run_id": trained_in.get(trace.adapter_hash, "")}
@@ -110,7 +111,9 @@ def _overtaken_facts(store: ReadOnce, cell: Cell) -> dict[str, str]:
     until = sorted((one for one in cells_of(store) if one.domain == cell.domain and one.iteration <= cell.iteration), key=str)
     pairs = [as_pairs(store.read_table(pointer)) for one in until if (pointer := store.pointer(one, "qa_pairs"))]
     fetches = [store.read_table(pointer) for one in until if (pointer := store.pointer(one, "documents"))]
-    changed = no_longer_stated(pairs, latest_texts(fetches), lambda sha: (store.texts / sha).read_text(encoding="utf-8"))
+    latest = latest_texts(fetches)
+    pages = {sha: page for page, sha in latest.items()}
+    changed = no_longer_stated(pairs, latest, lambda sha: stored_text(store, sha, pages[sha]))
     found = dict.fromkeys(changed, "a newer reading")
     newest = store.pointer(cell, "qa_pairs")
     if newest is not None:

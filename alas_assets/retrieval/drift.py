@@ -1,6 +1,7 @@
-"""Whether cited pages still say what was taken from them: each is read again, conditionally, and nothing is stored as read (A1, R4).
+"""Whether cited pages still say what was taken from them: each is read again, conditionally (A1, R4).
 
-Looking only: an iteration that studies a changed page is opened by `release_pages`, or by hand.
+Looking only: bodies are kept as the fetcher keeps them, and no iteration knows of it. One that studies a changed page is opened by
+`release_pages`, or by hand.
 """
 
 from __future__ import annotations

@@ -146,6 +146,8 @@ def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(
     assert (row["truth"], row["verdict"], row["counted_by"]) == ("a walrus", "bad source", ["probe", "a person"])
     alas(quill.settings.home, "report-wrong", answer, "--should-be", "x" * 201, code=2)
     alas(quill.settings.home, "report-wrong", "nosuch", code=1)
+    base = quill.store.read_table(quill.pointers("quill")["baseline_scores"], "baseline_scores").filter(pl.col("system") == "base")
+    assert "wrong_answers does not list it" in alas(quill.settings.home, "report-wrong", base["answer_id"][0]).stdout
     shutil.rmtree(quill.settings.home / "review")
     assert quill.run("quill").success
 
@@ -191,6 +193,8 @@ def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quil
     assert derived["facts"]
     assert all(fact["quote"] in text for fact in derived["facts"])
     alas(quill.settings.home, "sources", page, "--format", "html")
+    alas(quill.settings.home, "sources", page, "--out", "x.html", code=2)
+    alas(quill.settings.home, "sources", page, "--format", "html", "--out", "/proc/x.html", code=2)
     (report,) = (quill.settings.home / "reports").glob("source-*.html")
     assert "Adapters that learned from it" in report.read_text(encoding="utf-8")
     assert "pages were read, such as" in alas(quill.settings.home, "sources", "https://nobody.example/", code=1).stderr

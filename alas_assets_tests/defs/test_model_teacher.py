@@ -160,7 +160,7 @@ def test_the_cap_ends_the_run_in_words_and_a_higher_one_pays_only_for_the_rest(h
 
 
 def test_with_the_endpoint_down_the_run_says_so_once(harness: Harness, site: Site, endpoint: FaultServer) -> None:
-    domain(harness, site, "http://127.0.0.1:9/v1", "attempts = 2")
+    domain(harness, site, "http://127.0.0.1:9/v1")
     outcome = harness.run("ink")
     assert not outcome.success
     assert len(outcome.failures) == 1

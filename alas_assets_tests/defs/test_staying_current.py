@@ -11,7 +11,7 @@ from alas_assets.records import Seed
 from alas_assets_tests.harness import Harness, Site, daemon, serving
 
 SECONDS = 400
-WINDOW_HOURS = 0.025  # time enough to start the daemon and to notice the pages in
+WINDOW_HOURS = 0.04  # time enough to start the daemon in
 
 FEED = """<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Quill news</title>{entries}</feed>"""
 ENTRY = (

@@ -177,6 +177,18 @@ def test_a_page_that_is_gone_is_an_error_and_no_answer_is_left_out(store: Artifa
         wrong_answers(store, CELL)
 
 
+def test_a_newer_page_that_is_gone_is_an_error_that_names_it_too(store: ArtifactStore) -> None:
+    changed = (
+        table(store, "documents")
+        .filter("ok")
+        .head(1)
+        .with_columns(pl.lit("0" * 64).alias("text_sha256"), (pl.col("retrieved_at") + pl.duration(days=3)).alias("retrieved_at"))
+    )
+    put(store, NEXT, "documents", changed)
+    with pytest.raises(StoreError, match=f"the stored text of {changed['page_id'][0]} is gone; materialise documents"):
+        wrong_answers(store, NEXT)
+
+
 def test_reading_once_gives_what_the_store_gives_and_sees_no_later_change(store: ArtifactStore) -> None:
     once = ReadOnce(store)
     row = table(store, "judge_scores").row(0, named=True)
