@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands import audit, ledger, review
+from alas_assets.commands import audit, ledger, review, takedown
 from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
 from alas_assets.settings import PROJECT_ROOT, Settings
 
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.add_typer(audit.app)
 app.add_typer(review.app, name="review")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(takedown.app)
 
 DEMO_DOMAIN = "python-releases"
 DEMO_ITERATIONS = 2
@@ -143,7 +144,8 @@ def run(
 ) -> None:
     """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
     from alas_assets.defs.births import next_opening
-    from alas_assets.defs.lineage import closed_because, last_opened
+    from alas_assets.defs.lineage import closed_because, finished, last_opened
+    from alas_assets.defs.retraining import waiting
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
 
@@ -152,8 +154,10 @@ def run(
     instance = open_instance(settings)
     with site_served(settings, live=alas.domain(domain).sources.live):
         cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
-        if closed_because(alas, cell):
-            opening = next_opening(alas, instance, domain, outside_cause=f"alas run, after {cell.iteration} was closed")
+        after_takedown = waiting(alas, domain) and finished(alas, cell)
+        if after_takedown or closed_because(alas, cell):
+            closed = None if after_takedown else f"alas run, after {cell.iteration} was closed"
+            opening = next_opening(alas, instance, domain, outside_cause=closed)
             if opening.cell is None:
                 fail(opening.reason)
             cell, cause = opening.cell, opening.reason
@@ -199,6 +203,7 @@ def status(home: Home = None) -> None:
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
     from alas_assets.defs.lineage import closed_because, last_opened
+    from alas_assets.defs.retraining import not_retrained
     from alas_assets.defs.revision import rolled_back
     from alas_assets.defs.running import open_instance
     from alas_assets.domains.catalog import domain_files, load_domain
@@ -243,6 +248,9 @@ def status(home: Home = None) -> None:
             notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
         if note := rolled_back(alas, key):
             notes.append(note)
+        notes += [
+            f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)
+        ]
     out.print(table)
     for line in notes:
         out.print(plain(line))

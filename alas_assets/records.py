@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Difficulty = Literal["Easy", "Medium", "Hard"]
 Category = Literal["factual", "conceptual", "application", "analysis", "synthesis"]
@@ -71,6 +71,17 @@ class AdapterRef(Record):
     loss_history: list[tuple[int, float]] = Field(default_factory=list, description="(step, loss)")
 
 
+class Tombstone(Record):
+    """What a takedown leaves in the folder of an adapter that it retired: hashes, and which takedown it was (A3)."""
+
+    takedown: str
+    adapter_hash: str
+    rows_hash: str
+    kind: str
+    init_adapter: str = Field(default="", description="what it was trained from, so that an old answer can still be traced")
+    at: str
+
+
 class Inherited(Record):
     """What an iteration takes over from earlier ones, by id and content hash (architecture, seed)."""
 
@@ -99,6 +110,14 @@ class Seed(Record):
     next_topics: list[Topic] = Field(default_factory=list, description="topics left over or spawned by the revision")
     inherited: Inherited = Field(default_factory=Inherited)
     revised_from: str | None = Field(default=None, description="content hash of the revision this seed came from")
+    retrain: list[str] = Field(
+        default_factory=list, description="takedowns for which all standing facts are trained anew from the base student (A3)"
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what no takedown set, so that the content hashes of all other seeds stay what they are."""
+        return {name: value for name, value in handler(self).items() if name != "retrain" or value}
 
 
 class Curriculum(Record):

@@ -12,9 +12,12 @@ import dagster as dg
 from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.lineage import closed_because, last_opened
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
 from alas_assets.partitions import cell_key, domains, iterations
 from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.provenance.takedown.order import under_way as takedown_under_way
+from alas_assets.provenance.takedown.order import unfinished_words
 from alas_assets.records import RevisedCurriculum
 
 UNDER_WAY = [
@@ -39,8 +42,11 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
     """Say which iteration may be opened next; refuses while the newest one is unfinished or being opened.
 
     A loop that stopped is opened again by an outside cause only, such as a page that changed; so is one whose newest iteration was
-    closed as failed.
+    closed as failed. A takedown from which the domain's model was not retrained yet is such a cause.
     """
+    if order := takedown_under_way(alas.store.root, domain):
+        return Opening(None, f"{domain}: {unfinished_words(order)}")
+    outside_cause = outside_cause or takedown_cause(alas, domain)
     newest = last_opened(alas, domain)
     births = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition/domain": domain}, statuses=UNDER_WAY)
     if instance.get_runs_count(births):

@@ -12,16 +12,18 @@ from alas_assets.defs.lineage import ancestors
 from alas_assets.defs.looks import take_note
 from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import retrained_by
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
 from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
-from alas_assets.synthesis.standing import latest_texts
+from alas_assets.synthesis.standing import latest_texts, left_alone
 from alas_assets.teachers.opening import decides
 
 CAUSE_TAG = "alas/because"
@@ -62,13 +64,18 @@ def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
         StageError: The iteration before it has no revision.
     """
     previous = next(reversed(ancestors(alas, cell)), None)
+    anew = {"retrain": retrained_by(alas, cell)}
     if previous is None:
-        return first_seed(alas.domain(cell.domain), cause, cell.number)
+        return first_seed(alas.domain(cell.domain), cause, cell.number).model_copy(update=anew)
     revision = alas.store.pointer(previous, "revised_curriculum")
     if revision is None:
         raise StageError(f"{cell} has no seed yet: revised_curriculum of {previous} is not there; materialise that iteration first")
     revised = alas.store.read_record(RevisedCurriculum, revision)
-    return next_seed(alas.domain(cell.domain), revised, revision.hash, inherited(alas, cell), cause, changed, cell.number)
+    heir = inherited(alas, cell)
+    if anew["retrain"]:  # what other pages state too is written from there now
+        changed = list(dict.fromkeys([*changed, *left_alone(earlier_tables(alas, heir.qa_hashes, "qa_pairs"))["url"].to_list()]))
+    seed = next_seed(alas.domain(cell.domain), revised, revision.hash, heir, cause, changed, cell.number)
+    return seed.model_copy(update={**anew, "since_cause": 1} if anew["retrain"] else anew)
 
 
 @loop_asset("1", automated=False, kinds={"json"})
@@ -98,6 +105,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
             "weak_topics": len(seed.weak_topics),
             "next_topics": len(seed.next_topics),
             "current_adapter": seed.inherited.current_adapter or "none yet",
+            **({"trained_anew_after": dg.MetadataValue.json(seed.retrain)} if seed.retrain else {}),
             "earlier_iterations": len(seed.inherited.qa_hashes),
         }
         if previous and revision:
@@ -114,6 +122,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         "seed_urls": domain.sources.seed_urls,
         "revision": revision.hash if revision else None,
         "changed_pages": changed,
+        **({"retrain": anew} if (anew := retrained_by(alas, cell)) else {}),
     }
     return step.run(Seed, make, describe, settings=settings)
 
@@ -132,19 +141,27 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
 
     def make(_: str) -> Made[Curriculum]:
         watched, unread = take_note(alas, domain.key)
-        outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched])
+        anew = bool(curriculum_seed.retrain)
+        standing = curriculum_seed.inherited.covered_urls if anew else []  # what led to them may have been taken down
+        outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched, *standing])
         if not outlines:
             reasons = "; ".join(with_key(url, reason, domain.sources) for url, reason in failures[:3])
             raise StageError(f"no page of {domain.key} could be surveyed: {reasons}. Check what [sources] names in the domain file")
         proposed = step.teacher.plan(domain.description, curriculum_seed.seed_topics, outlines)
-        plan = plan_curriculum(
-            curriculum_seed,
-            proposed,
-            embed=lambda texts: alas.embed(domain, texts),
-            changed=read_differently(alas, curriculum_seed, outlines),
-            min_topics=budget.min_topics,
-            max_topics=budget.max_topics,
-        )
+
+        def planned(changed: list[str]) -> Curriculum:
+            return plan_curriculum(
+                curriculum_seed,
+                proposed,
+                embed=lambda texts: alas.embed(domain, texts),
+                changed=changed,
+                min_topics=budget.min_topics,
+                max_topics=budget.max_topics,
+            )
+
+        plan = planned(read_differently(alas, curriculum_seed, outlines))
+        if anew and not plan.topics:  # nothing is new, and what stands is taught anew all the same
+            plan = planned([page.url for page in outlines])
         return Made(
             plan.model_copy(
                 update={
@@ -155,7 +172,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
                 }
             ),
             volatile=("found_by",),
-            final=not failures and not unread,
+            final=all(reason.startswith(TAKEN_DOWN) for _, reason in failures) and not unread,
         )
 
     def describe(plan: Curriculum) -> dict[str, object]:

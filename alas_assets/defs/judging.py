@@ -30,9 +30,9 @@ DECODING = Decoding()
 def answers_of(step: Step, asked: pl.DataFrame, system: str, *, adapter: str | None, contexts: Contexts | None = None) -> pl.DataFrame:
     """Ask a system every question; what was answered before under the same id is not generated again (O4)."""
     student = step.alas.student(step.domain)
-    folder = step.store.adapters / adapter if adapter else None
 
     def ask(items: Any) -> Any:
+        folder = step.store.adapter(adapter) if adapter else None
         step.context.log.info(f"{system} answers {len(items)} questions")
         return step.alas.worker.answer(student, items, folder, DECODING, on_progress=None)
 

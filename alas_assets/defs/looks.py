@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import WatchState, update_watch_state
+from alas_assets.provenance.takedown.order import TAKEN_DOWN, Blocked
 from alas_assets.retrieval.watch import Look, changed_pages, look, remembered, shown_entries
 
 Unread = list[tuple[str, str]]
-"""(url, reason) of every watched source that could not be read."""
+"""(url, reason) of every watched source that could not be read; one that was taken down is none any more."""
 
 
 def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchState, Unread]:
@@ -22,10 +23,10 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
         domain: The domain's key.
         deadline: Seconds for all sources together.
     """
-    looks = look(alas.domain(domain), alas.store, deadline)
+    looks, blocked = look(alas.domain(domain), alas.store, deadline), Blocked(alas.store.root)
 
     def seen(state: WatchState) -> WatchState:
-        fresh = [page for page in changed_pages(looks, state) if page not in state.pending]
+        fresh = [page for page in changed_pages(looks, state) if page not in state.pending and not blocked.address(page)]
         return _after(state, looks).model_copy(update={"pending": [*state.pending, *fresh]})
 
     return update_watch_state(alas.settings.home, domain, seen), _unread(looks)
@@ -53,4 +54,4 @@ def _after(state: WatchState, looks: Sequence[Look]) -> WatchState:
 
 
 def _unread(looks: Sequence[Look]) -> Unread:
-    return [(one.url, one.reason) for one in looks if one.digest is None]
+    return [(one.url, one.reason) for one in looks if one.digest is None and not one.reason.startswith(TAKEN_DOWN)]

@@ -52,7 +52,8 @@ def promotion(
         decision = decide(
             domain=cell.domain,
             iteration=cell.number,
-            probes=probes,
+            # after a takedown all standing facts are taught anew, so all of them decide
+            probes=probes.with_columns(pl.col("split").replace("earlier", "probe")) if curriculum_seed.retrain else probes,
             probes_hash=step.inputs()["probes"],
             sft=sft_adapter,
             dpo=dpo_adapter,

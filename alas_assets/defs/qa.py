@@ -27,7 +27,7 @@ from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt, read_guards, read_replay
-from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+from alas_assets.synthesis.standing import latest_texts, left_alone, no_longer_stated
 from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.unknowns import Known, known_texts, unknown_probes, unknown_rows
 from alas_assets.synthesis.writing import studied, write_drafts
@@ -135,17 +135,20 @@ def qa_pairs(
         author = f"{teacher.name} {teacher.version}"
         topics = with_found_pages(curriculum.topics, documents)
         earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+        again = left_alone(earlier)["chunk_id"].to_list() if curriculum_seed.retrain else []
         drafts, rejected = write_drafts(
             teacher,
             topics,
             chunks,
             max_pairs=budget.pairs_per_topic,
             phrasings=domain.thresholds.phrasings,
-            known=studied(earlier, author),
+            known=studied(earlier, author).difference(again),
         )
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
         readings = [*_readings(alas, curriculum_seed), documents]
-        known = found_known(earlier, readings, partial(_stored_text, alas)) if domain.thresholds.ask_first else frozenset[str]()
+        # what an earlier model knew, the base student that is trained anew after a takedown may not know
+        told = domain.thresholds.ask_first and not curriculum_seed.retrain
+        known = found_known(earlier, readings, partial(_stored_text, alas)) if told else frozenset[str]()
         count_tokens = TokenCounter(alas.student(domain).folder).count
         reviewed = under_review(drafts, chunks, decisions)
         aside = curate(reviewed.set_aside, [], chunks, topics, [], count_tokens=count_tokens, teacher=author, iteration=step.cell.number)
@@ -219,7 +222,8 @@ def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
     held_out = build_probes(pairs, [], [], [], step.cell.number)
     if held_out.is_empty():
         return ANSWER_SCHEMA.to_frame()
-    current = seed.inherited.current_adapter if step.domain.student.accumulate == "warm-start" else None
+    warm = step.domain.student.accumulate == "warm-start" and not seed.retrain
+    current = seed.inherited.current_adapter if warm else None
     said = answers_of(step, held_out, "previous" if current else "base", adapter=current)
     return grade_answers(held_out, said, step.teacher, by_rule=("probe",))
 

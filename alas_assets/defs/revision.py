@@ -20,6 +20,7 @@ from alas_assets.partitions import cell_of, cells, domains
 from alas_assets.planning.convergence import revise
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
+from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.provenance.trace import ANSWER_TABLES
 from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
 from alas_assets.review.answers import human_labels, human_lines
@@ -93,12 +94,14 @@ def unread_sources(domain: Domain, curriculum: Curriculum, documents: pl.DataFra
     """Return (url, reason) of the sources that this iteration did not read again, neither in full nor by a 304 (O3).
 
     Those are what the domain file names, and the pages that changed; a watched page that is not there yet was looked for, which is enough.
+    One that was taken down is none any more.
     """
     awaited = set(domain.sources.watch_urls) - set(domain.sources.seed_urls)
     named = set(domain.sources.named_urls) - awaited
     unread = {url: reason for url, reason in curriculum.failed_urls if url in named} | dict(curriculum.unread_sources)
     read_again = documents.filter(~pl.col("ok") & pl.col("page_id").is_in([*named, *curriculum.changed_pages]))
-    return list((unread | dict(read_again.select("final_url", "reason").iter_rows())).items())
+    found = unread | dict(read_again.select("final_url", "reason").iter_rows())
+    return [(url, reason) for url, reason in found.items() if not reason.startswith(TAKEN_DOWN)]
 
 
 @dg.asset_check(
@@ -203,8 +206,10 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
     if judged == now:
         return None
+    newest = alas.registry.history(domain)[-1]
+    because = f"lost a model to takedown {newest.decision_hash}" if newest.action == "takedown" else "was rolled back"
     return (
-        f"{domain} was rolled back: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
+        f"{domain} {because}: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
         f"{(judged or 'the base student')[:16]}, which the gate made current"
     )
 

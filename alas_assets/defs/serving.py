@@ -3,6 +3,7 @@
 Read-only towards the loop: nothing here changes a cell or the registry.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from pydantic import Field
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.judging import DECODING
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import not_retrained
 from alas_assets.defs.revision import scored_cells
-from alas_assets.evaluation.answers import ask_all, grade_answers
-from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
+from alas_assets.evaluation.answers import AnswerStore, ask_all, grade_answers
+from alas_assets.evaluation.exam import ExamQuestion, covered_by, exam_probes, read_exam
 from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
 from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.provenance.takedown.marks import Finder
+from alas_assets.provenance.takedown.order import orders, read_marks
 from alas_assets.provenance.trace import ASKED, Trace, find_answer, learned_by, trace_row
 from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
@@ -84,6 +88,23 @@ def _one_question(question: str) -> pl.DataFrame:
     return pl.DataFrame([{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": "asked", "question": question}], schema=PROBE_SCHEMA)
 
 
+def served_adapter(alas: Alas, domain_key: str) -> Path | None:
+    """Return the adapter that answers users of a domain; None for the base student.
+
+    Raises:
+        StoreError: The domain answers nothing between a takedown and the end of its retraining (`after_takedown = "refuse"`), or the
+            adapter was retired.
+    """
+    waiting = not_retrained(alas, domain_key)
+    if waiting and alas.domain(domain_key).after_takedown == "refuse":
+        raise StoreError(
+            f'{domain_key} answers nothing for now (after_takedown = "refuse"): takedown {waiting[0].id} of {waiting[0].at[:10]} is not '
+            f"followed by a retraining yet; `alas run {domain_key}` does it"
+        )
+    current = alas.registry.current(domain_key)
+    return alas.store.adapter(current) if current else None
+
+
 def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) -> list[Reply]:
     """Ask the student one question and say what each answer rests on.
 
@@ -100,7 +121,7 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     cell = newest_scored(alas, domain_key)
     asked = _one_question(question)
     current = alas.registry.current(domain_key)
-    folder = alas.store.adapters / current if current else None
+    folder = served_adapter(alas, domain_key) if "current" in systems else None
     if folder is not None and not folder.is_dir():
         raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
     replies = []
@@ -194,7 +215,7 @@ def ask_again(alas: Alas, answer_id: str) -> Again:
         raise StoreError(
             f"answer {row['answer_id']} is of student {then}, and {domain.student.model} is {now} now; set [student] back to ask"
         )
-    folder = alas.store.adapters / row["adapter_hash"] if row["adapter_hash"] else None
+    folder = alas.store.adapter(row["adapter_hash"]) if row["adapter_hash"] else None
     if folder is not None and (not folder.is_dir() or folder_hash(folder) != row["adapter_hash"]):
         raise StoreError(f"adapter {folder} is gone or damaged; materialise the adapter of {cell} again")
     context = contexts_again(row["context_chunks"], chunk_store(alas, cell.domain), cell_tags(alas, cell)) if row["context_hash"] else ""
@@ -296,6 +317,9 @@ def _current_answers(alas: Alas, cell: Cell) -> pl.DataFrame:
 def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Ask base and current the questions of an exam file.
 
+    Questions about what was taken down are asked, too, and that is how unlearning is measured; but neither they nor the answers are kept,
+    and they are graded by rule alone, so that the store does not learn them again (A3).
+
     Returns:
         Scoreboard rows over all questions, and over those whose fact has an accepted pair; the systems are `base` and
         `current`, the splits `exam` and `exam_paraphrase`.
@@ -307,13 +331,29 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
         BudgetSpentError: A model judges, and the newest iteration, which pays, has spent its cap.
     """
     questions = read_exam(file)
-    domain = alas.domain(domain_key)
     cell = newest_scored(alas, domain_key)
+    words = [text for one in questions for text in (one.question, one.paraphrase, one.answer)]
+    if any(map(forgotten(alas).touches, words)):
+        with tempfile.TemporaryDirectory() as folder:
+            return _sat(alas, domain_key, cell, questions, AnswerStore(Path(folder) / "answers.sqlite"), kept=False)
+    return _sat(alas, domain_key, cell, questions, alas.answers, kept=True)
+
+
+def forgotten(alas: Alas) -> Finder:
+    """Return what recognises the content of every takedown of the store."""
+    root = alas.store.root
+    return Finder(*(read_marks(root, order.id) for order in orders(root)))
+
+
+def _sat(
+    alas: Alas, domain_key: str, cell: Cell, questions: list[ExamQuestion], store: AnswerStore, *, kept: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    domain = alas.domain(domain_key)
     student, asked = alas.student(domain), exam_probes(questions)
     current = alas.registry.current(domain_key)
     raw = []
     for system, adapter in (("base", None), ("current", current)):
-        folder = alas.store.adapters / adapter if adapter else None
+        folder = alas.store.adapter(adapter) if adapter else None
 
         def ask(items: Any, folder: Path | None = folder) -> Any:
             return alas.worker.answer(student, items, folder, DECODING)
@@ -322,14 +362,16 @@ def sit_exam(alas: Alas, domain_key: str, file: Path) -> tuple[pl.DataFrame, pl.
             asked,
             system,
             ask,
-            alas.answers,
+            store,
             base_hash=student.base_hash,
             adapter_hash=adapter or "",
             contexts=None,
             decoding=DECODING.model_dump(mode="json"),
         )
         raw.append(said)
-    answers = grade_answers(asked, pl.concat(raw), alas.teacher(domain, cell), verdicts=alas.verdicts(domain))
+    by_rule = () if kept else asked["split"].unique().to_list()
+    verdicts = alas.verdicts(domain) if kept else None
+    answers = grade_answers(asked, pl.concat(raw), alas.teacher(domain, cell), by_rule=by_rule, verdicts=verdicts)
     covered = sorted(covered_by(questions, accepted_pairs(alas, domain_key)))
     taught = answers.filter(pl.col("fact_id").is_in(covered))
     return score_rows(domain_key, cell.number, answers), score_rows(domain_key, cell.number, taught)

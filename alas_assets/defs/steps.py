@@ -25,6 +25,7 @@ from alas_assets.evaluation.verdicts import VerdictError
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
+from alas_assets.provenance.takedown.order import under_way, unfinished_words
 from alas_assets.release.registry import RegistryError
 from alas_assets.review.journal import ReviewError
 from alas_assets.settings import SettingError
@@ -178,6 +179,8 @@ class Step:
         """
         started = time.monotonic()
         with clear_failures():
+            if order := under_way(self.store.root, self.cell.domain):
+                raise StageError(unfinished_words(order))
             inputs = self.inputs()
             version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
             key = content_hash({"asset": self.asset, "code": version, "settings": dict(settings or {}), "inputs": inputs})

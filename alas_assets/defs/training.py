@@ -23,7 +23,7 @@ from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import build_rows, rows_hash
+from alas_assets.synthesis.training_rows import build_rows, rows_hash, standing_rows
 from alas_assets.teachers.opening import decides
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
@@ -80,7 +80,7 @@ def run_training(
         student_name=student.name,
         student_revision=student.revision,
         base_hash=student.base_hash,
-        init_adapter=str(store.adapters / init_adapter) if init_adapter else None,
+        init_adapter=str(store.adapter(init_adapter)) if init_adapter else None,
         rows_file=str(rows_path),
         rows_hash=digest,
         probes_hash=probes_hash,
@@ -188,13 +188,17 @@ def sft_adapter(
 
     def make(key: str) -> Made[AdapterRef]:
         probes_hash = step.inputs()["probes"]
-        facts = qa_pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))
-        if facts.is_empty():
-            base = alas.student(domain).base_hash
-            return untrained("sft", heir.current_adapter or "", base, probes_hash, "no new fact was found: nothing is trained")
-        fresh = domain.student.accumulate == "fresh"
-        rehearsal = None if fresh else recipe.rehearsal_per_fact
+        anew = bool(curriculum_seed.retrain)
         earlier = earlier_tables(alas, heir.qa_hashes, "qa_pairs")
+        retired = retired_facts(alas, curriculum_seed, documents)
+        facts = qa_pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))
+        if anew:
+            facts = pl.concat([facts, standing_rows(qa_pairs, earlier, retired)])
+        if facts.is_empty():
+            base, none = alas.student(domain).base_hash, "no fact stands after the takedown" if anew else "no new fact was found"
+            return untrained("sft", heir.current_adapter or "", base, probes_hash, f"{none}: nothing is trained")
+        fresh = anew or domain.student.accumulate == "fresh"
+        rehearsal = None if fresh else recipe.rehearsal_per_fact
         build = partial(
             build_rows,
             qa_pairs,
@@ -204,7 +208,8 @@ def sft_adapter(
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
             batch_size=recipe.batch_size,
-            retired_facts=retired_facts(alas, curriculum_seed, documents),
+            retired_facts=retired,
+            without_new=anew,
             unknown=unanswerable_rows(alas, step.cell, curriculum_seed, qa_pairs),
             unknown_share=domain.thresholds.unknown_share,
         )
@@ -250,6 +255,8 @@ def preference_pairs(
         if not sft_adapter.trained:
             return Made(PREFERENCE_SCHEMA.to_frame())
         asked = mining_questions(qa_pairs, step.cell.number)
+        if asked.is_empty():  # all standing facts were taught anew after a takedown, and none is new
+            return Made(PREFERENCE_SCHEMA.to_frame())
         answers = graded(step, asked, answers_of(step, asked, "sft", adapter=sft_adapter.adapter_hash))
         return Made(mine_pairs(answers.value, qa_pairs), final=answers.final)
 

@@ -421,6 +421,11 @@ class Domain(_Section):
     retries: Retries = Retries()
     consensus: Consensus = Consensus()
     mix: Mix = Mix()
+    after_takedown: Literal["fall-back", "refuse"] = Field(
+        default="fall-back",
+        description="what answers users between a takedown and the end of the retraining: the newest model that learned nothing of the "
+        "source, or nothing at all (A3)",
+    )
     freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(default="general.jsonl", description="in data/guards")

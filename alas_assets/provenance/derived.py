@@ -15,6 +15,7 @@ from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.synthesis.standing import SAYS_THE_SAME
 
 
 class Reading(Record):
@@ -44,7 +45,9 @@ class DerivedFact(Record):
     accepted: int = Field(description="rows of it that were accepted, phrasings for probes included")
     rejected: int
     reasons: list[str] = Field(description="why rows were rejected, without repetition")
-    also_stated_by: list[str] = Field(description="URLs outside the source with an accepted fact that says the same (R7)")
+    also_stated_by: list[str] = Field(
+        description="URLs outside the source with a fact that says the same, accepted or set aside for that alone (R7)"
+    )
 
 
 class DerivedProbes(Record):
@@ -114,6 +117,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     pages = sorted({reading.page_id for reading in readings if reading.page_id})
     pairs = _pairs(store, cells)
     own = pairs.filter(pl.col("page_id").is_in(pages))
+    supports = pl.col("accepted") | pl.col("reason").str.contains(SAYS_THE_SAME, literal=True)
     written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
     fact_ids, chunk_ids = written["fact_id"].unique().to_list(), own.filter(pl.col("chunk_id") != "")["chunk_id"].unique().to_list()
     return Derived(
@@ -121,7 +125,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         by=by,
         readings=readings,
         unusable=own.height - written.height,
-        facts=_facts(written, pairs.filter(pl.col("accepted") & ~pl.col("page_id").is_in(pages))),
+        facts=_facts(written, pairs.filter(supports & ~pl.col("page_id").is_in(pages))),
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids)),
         answers=list(_answers(store, cells, fact_ids, chunk_ids)),

@@ -22,8 +22,11 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, folder_hash, safe_name, sha256_hex
+from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
+TOMBSTONE = "tombstone.json"
+"""The one file that a takedown leaves in the folder of an adapter that it retired."""
 
 
 class StoreError(RuntimeError):
@@ -79,6 +82,7 @@ class Pointer:
     run_id: str
     made_at: str
     blobs: tuple[str, ...] = ()  # store-relative files and folders the artifact needs
+    redacted: tuple[str, ...] = ()  # takedowns that removed content from the file; its hash is that of the whole content (A3)
 
 
 def write_atomic(target: Path, data: bytes) -> None:
@@ -159,9 +163,15 @@ class ArtifactStore:
         return digest
 
     def put_folder(self, folder: Path, made: Path) -> str:
-        """Move a finished folder to its hash and return the hash; an equal one that exists is kept."""
+        """Move a finished folder to its hash and return the hash; an equal one that exists is kept.
+
+        Raises:
+            StoreError: A takedown retired a folder of this hash.
+        """
         digest = folder_hash(made)
         target = folder / digest
+        if (target / TOMBSTONE).is_file():
+            raise StoreError(f"{target} was retired by a takedown; what has just been made is the same again and is not kept")
         folder.mkdir(parents=True, exist_ok=True)
         if target.exists() and folder_hash(target) == digest:
             shutil.rmtree(made)
@@ -262,7 +272,37 @@ class ArtifactStore:
 
     def _blob_whole(self, relative: str) -> bool:
         path = self.root / relative
-        return folder_hash(path) == path.name if path.is_dir() else path.is_file()
+        if path.is_dir():  # a retired adapter is as it has to be: it is not trained again behind anybody's back (A3)
+            return (path / TOMBSTONE).is_file() or folder_hash(path) == path.name
+        return path.is_file()
+
+    def adapter(self, adapter_hash: str) -> Path:
+        """Return the folder of an adapter that is to be used, whether it is there or not.
+
+        Raises:
+            StoreError: A takedown retired it; the message names the takedown.
+        """
+        folder = self.adapters / adapter_hash
+        if stone := self.tombstone(adapter_hash):
+            raise StoreError(
+                f"adapter {adapter_hash[:16]} was retired by takedown {stone.takedown} on {stone.at[:10]} (see takedown-{stone.takedown} "
+                "among the store's reports) and can be used no more; `alas status` shows what is current"
+            )
+        return folder
+
+    def tombstone(self, adapter_hash: str) -> Tombstone | None:
+        """Return what is left of an adapter that a takedown retired; None where none did.
+
+        Raises:
+            StoreError: The tombstone is damaged.
+        """
+        path = self.adapters / adapter_hash / TOMBSTONE
+        try:
+            return Tombstone.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); the adapter was retired by a takedown all the same") from error
 
     def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None) -> pl.DataFrame:
         """Read a table by pointer, or by hash and asset name.
@@ -338,7 +378,7 @@ class ArtifactStore:
 def _read_pointer(path: Path) -> Pointer | None:
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return Pointer(**{**raw, "blobs": tuple(raw.get("blobs", ()))})
+        return Pointer(**{**raw, "blobs": tuple(raw.get("blobs", ())), "redacted": tuple(raw.get("redacted", ()))})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):

@@ -212,12 +212,17 @@ def source_of(store: ArtifactStore, trace: Trace, verdict: Verdict) -> SourceTra
 def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:
     """Return an adapter and those that it was trained from, newest first; nothing for the base student.
 
+    One that a takedown retired still says what it was trained from: an old answer stays traceable.
+
     Raises:
         StoreError: A manifest is gone or damaged.
     """
     line: list[str] = []
     while adapter_hash and adapter_hash not in line:
         line.append(adapter_hash)
+        if stone := store.tombstone(adapter_hash):
+            adapter_hash = stone.init_adapter
+            continue
         path = store.adapters / adapter_hash / "manifest.json"
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

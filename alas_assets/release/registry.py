@@ -1,11 +1,11 @@
 """Which adapter is current in each domain, since when and why; one step back at a time (G4).
 
-One JSON file per domain, entries only ever appended. Whether something may be promoted is `release.gate`.
+One JSON file per domain, entries only ever appended; a takedown is an entry too. Whether something may be promoted is `release.gate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,15 +28,18 @@ class RegistryError(RuntimeError):
 class Entry(Record):
     """One change of what is current."""
 
-    action: Literal["promote", "rollback"]
+    action: Literal["promote", "rollback", "takedown"]
     adapter_hash: str | None
     """What is current from here on; None for the base student."""
     previous: str | None
     """What was current before; for a promotion also what its rollback restores."""
     iteration: int
     decision_hash: str
+    """Content hash of the gate's decision; for a takedown its id."""
     run_id: str
     at: str
+    retired: list[str] = Field(default_factory=list)
+    """Adapters that a takedown took out for good: none of them is ever current again (A3)."""
 
 
 class _File(Record):
@@ -97,10 +100,15 @@ class Registry:
             previous: What the candidate was compared with; a rollback restores it.
 
         Raises:
-            RegistryError: Something else became current since the decision was taken.
+            RegistryError: Something else became current since the decision was taken, or a takedown retired the adapter.
         """
         with self._locked(domain):
             entries = self.history(domain)
+            if takedown := next((entry for entry in entries if adapter_hash in entry.retired), None):
+                raise RegistryError(
+                    f"{domain}: adapter {adapter_hash[:12]} was retired by takedown {takedown.decision_hash} on {takedown.at} and cannot "
+                    f"be promoted; see takedown-{takedown.decision_hash} among the store's reports, then `alas run {domain}`"
+                )
             for entry in entries:
                 if entry.action == "promote" and entry.decision_hash == decision_hash:
                     return entry
@@ -172,6 +180,44 @@ class Registry:
             self._write(domain, [*entries, entry])
             return entry.adapter_hash
 
+    def current_without(self, domain: str, retired: Collection[str]) -> str | None:
+        """Return what would be current without these adapters: the newest promotion in force that stands; None for the base student."""
+        stack = _standing(_in_force(self.history(domain)), retired)
+        return stack[-1].adapter_hash if stack else None
+
+    def take_down(self, domain: str, retired: Collection[str], *, takedown: str, at: str) -> str | None:
+        """Take adapters out for good and return what is current then; the same takedown given again changes nothing (A3).
+
+        A rollback never leads back to one of them, and no rollback that stands can be taken back afterwards.
+
+        Args:
+            domain: The domain's key.
+            retired: The adapters; one that was never promoted is refused later all the same.
+            takedown: The takedown's id.
+            at: When, ISO 8601 in UTC.
+
+        Raises:
+            RegistryError: The file cannot be used.
+        """
+        with self._locked(domain):
+            entries = self.history(domain)
+            known = {adapter for entry in entries if entry.decision_hash == takedown for adapter in entry.retired}
+            if set(retired) <= known:
+                return entries[-1].adapter_hash if entries else None
+            stack = _standing(_in_force(entries), retired)
+            entry = Entry(
+                action="takedown",
+                adapter_hash=stack[-1].adapter_hash if stack else None,
+                previous=entries[-1].adapter_hash if entries else None,
+                iteration=stack[-1].iteration if stack else -1,
+                decision_hash=takedown,
+                run_id="",
+                at=at,
+                retired=sorted(retired),
+            )
+            self._write(domain, [*entries, entry])
+            return entry.adapter_hash
+
     def _path(self, domain: str) -> Path:
         if not CELL_NAME.match(domain):
             raise RegistryError(f"{domain[:80]!r} is not a domain: use a-z, 0-9 and '-', at most 64 characters")
@@ -199,7 +245,9 @@ def _undone(entries: list[Entry]) -> list[Entry]:
     """Return the rollbacks that can be taken back, oldest first; a promotion of something else ends them all."""
     stack: list[Entry] = []
     for entry in entries:
-        if entry.action == "rollback":
+        if entry.action == "takedown":
+            stack.clear()
+        elif entry.action == "rollback":
             stack.append(entry)
         elif stack and entry.adapter_hash == stack[-1].previous:
             stack.pop()
@@ -209,12 +257,15 @@ def _undone(entries: list[Entry]) -> list[Entry]:
 
 
 def _in_force(entries: list[Entry]) -> list[Entry]:
-    """Return the promotions that stand, oldest first: each rollback takes the last one away.
+    """Return the promotions that stand, oldest first: each rollback takes the last one away, a takedown those that it retired.
 
     A promotion replaces a standing one that it was not built on (the same iteration, materialised again).
     """
     stack: list[Entry] = []
     for entry in entries:
+        if entry.action == "takedown":
+            stack = _standing(stack, entry.retired)
+            continue
         if entry.action == "rollback":
             del stack[-1:]
             continue
@@ -222,3 +273,14 @@ def _in_force(entries: list[Entry]) -> list[Entry]:
             stack.pop()
         stack.append(entry)
     return stack
+
+
+def _standing(stack: list[Entry], retired: Collection[str]) -> list[Entry]:
+    """Return these promotions without those of retired adapters, each leading back to the one that is before it then."""
+    kept: list[Entry] = []
+    for entry in stack:
+        if entry.adapter_hash in retired:
+            continue
+        back = kept[-1].adapter_hash if kept else None
+        kept.append(entry if entry.previous not in retired else entry.model_copy(update={"previous": back}))
+    return kept

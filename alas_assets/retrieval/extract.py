@@ -22,8 +22,9 @@ from typing import IO
 import psutil
 from pydantic import Field, ValidationError
 
-from alas_assets.provenance.ids import short_id
+from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.store import ArtifactStore, write_atomic
+from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.records import Record
 from alas_assets.retrieval.fetch import Fetched
 
@@ -69,6 +70,7 @@ class Extractor:
 
     def __init__(self, store: ArtifactStore, seconds: float = 30.0, readers: int = 1) -> None:
         self.store = store
+        self._blocked = Blocked(store.root)
         count = readers or min(os.cpu_count() or 1, _MOST_READERS)
         self._readers = [_Reader(seconds) for _ in range(count)]
         # The last one used is the next one asked, so that a few pages one after the other start one process.
@@ -97,7 +99,7 @@ class Extractor:
         key = short_id("extract", EXTRACTOR_VERSION, page.body_sha256, page.final_url, page.content_type)
         memory = self.store.root / "extracts" / f"{key}.json"
         try:
-            return Extracted.model_validate_json(memory.read_bytes())
+            return self._allowed(Extracted.model_validate_json(memory.read_bytes()))
         except (OSError, ValidationError):
             pass  # not read before, or the memory is damaged: read it
         reader = self._idle.get()
@@ -105,9 +107,15 @@ class Extractor:
             found = reader.ask(self.store.pages / page.body_sha256, page.final_url, page.content_type)
         finally:
             self._idle.put(reader)
+        found = self._allowed(found)
         if not found.reason:
             write_atomic(memory, found.model_dump_json().encode())
         return found
+
+    def _allowed(self, found: Extracted) -> Extracted:
+        """Return what was read, or why it is refused: a takedown blocks the same text under whatever address (A3)."""
+        refusal = self._blocked.text(sha256_hex(found.text)) if found.text else ""
+        return Extracted(reason=refusal) if refusal else found
 
 
 class _Reader:

@@ -23,6 +23,7 @@ from alas_assets.domains.config import MAX_CONNECTIONS, Sources
 from alas_assets.domains.hosts import covers
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.address import AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
@@ -184,6 +185,7 @@ class _Session:
     def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, cache: HttpCache, wanted: Wanted) -> None:
         self._sources = fetcher.sources
         self._store = fetcher.store
+        self._blocked = Blocked(fetcher.store.root)
         self._cache = cache
         self._client = client
         self._wanted = wanted
@@ -228,6 +230,8 @@ class _Session:
             raise _PageFailure(f"only http and https URLs are fetched, not {url.scheme or 'this'}:")
         if url.userinfo:
             raise _PageFailure("the URL carries a user name or password; such URLs are not fetched")
+        if refusal := self._blocked.address(str(url)):
+            raise _PageFailure(refusal)
         host, port = _host_and_port(url)
         if any(covers(entry, host, port) for entry in self._sources.deny_hosts):
             raise _PageFailure(f"{host} is in sources.deny_hosts")
@@ -389,6 +393,8 @@ class _Session:
             raise _PageFailure(f"{url} answered 200 with an empty page", 200)
         if problem := self._wanted.problem(answer.body, content_type):
             raise _PageFailure(f"{url} is {problem}", 200)
+        if refusal := self._blocked.body(sha256_hex(answer.body)):
+            raise _PageFailure(refusal, 200)
         # On a thread, since syncing a file takes longer than much else here and other pages need not wait for it.
         digest = await asyncio.to_thread(self._store.put_bytes, self._store.pages, answer.body)
         earlier = self._cache.get(url)

@@ -37,6 +37,7 @@ from alas_assets.synthesis.leaks import same_question
 from alas_assets.synthesis.passages import Passages
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.quotes import explain_missing, shown
+from alas_assets.synthesis.standing import SAYS_THE_SAME
 from alas_assets.synthesis.wording import (
     NearIndex,
     WordingIndex,
@@ -393,7 +394,7 @@ def _reject_earlier(facts: list[_Fact], earlier: Set[str], twins: Mapping[str, S
         if fact.fact_id in earlier:
             fact.reason = reason
         elif same := sorted(twins.get(fact.fact_id, set()) & earlier):
-            fact.reason = f"{reason}: says the same as {same[0]}"
+            fact.reason = f"{reason}: {SAYS_THE_SAME} {same[0]}"
 
 
 def _reject_repeated(facts: list[_Fact]) -> None:
@@ -537,7 +538,7 @@ def _keep_one_of_twins(facts: list[_Fact], twins: Mapping[str, Set[str]], rules:
     kept: set[str] = set()
     for fact in _order_of_precedence(facts, rules):
         if same := sorted(twins.get(fact.fact_id, set()) & kept):
-            fact.reason = f"says the same as another fact: {same[0]}"
+            fact.reason = f"{SAYS_THE_SAME} another fact: {same[0]}"
         else:
             kept.add(fact.fact_id)
 

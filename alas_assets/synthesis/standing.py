@@ -11,6 +11,10 @@ import polars as pl
 
 from alas_assets.synthesis.quotes import FoldedText
 
+SAYS_THE_SAME = "says the same as"
+"""Words of the reason for which curation sets a fact aside that another page states too (S5)."""
+_TWIN = rf"{SAYS_THE_SAME} (?:another fact: )?([0-9a-f]{{20}})$"
+
 
 def latest_texts(readings: Sequence[pl.DataFrame]) -> dict[str, str]:
     """Return the hash of each page's newest text; a reading that failed changes nothing.
@@ -42,3 +46,24 @@ def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, st
             if folded[newest].locate(quote) is None:
                 gone.add(fact)
     return frozenset(gone)
+
+
+def left_alone(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return where facts stand that were only set aside because another page stated them, and that fact is in no table any more (A3).
+
+    A takedown removes a page's facts; another page that states them still supports them, and is to be studied again.
+
+    Args:
+        tables: Pair tables of all earlier iterations (`QA_SCHEMA`).
+
+    Returns:
+        fact_id, url and chunk_id, one row a fact.
+    """
+    columns = ["fact_id", "fact_group", "url", "chunk_id", "reason", "accepted"]
+    if not tables:
+        return pl.DataFrame(schema=dict.fromkeys(["fact_id", "url", "chunk_id"], pl.String))
+    pairs = pl.concat([table.select(columns) for table in tables])
+    there, taught = pairs["fact_id"].unique().to_list(), pairs.filter("accepted")["fact_group"].unique().to_list()
+    twins = pairs.with_columns(pl.col("reason").str.extract(_TWIN, 1).alias("twin")).filter(~pl.col("accepted"))
+    alone = twins.filter(pl.col("twin").is_not_null() & ~pl.col("twin").is_in(there) & ~pl.col("fact_group").is_in(taught))
+    return alone.unique("fact_id", maintain_order=True).select("fact_id", "url", "chunk_id")

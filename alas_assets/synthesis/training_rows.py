@@ -43,6 +43,7 @@ def build_rows(
     word_dropout: float = 0.0,
     batch_size: int = 1,
     rehearse_alike: bool = False,
+    without_new: bool = False,
     unknown: pl.DataFrame | None = None,
     unknown_share: float = 0.0,
 ) -> pl.DataFrame:
@@ -65,12 +66,13 @@ def build_rows(
             has seen a question with holes leans on its content, not on its frame.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
+        without_new: Teach earlier facts also where there is no new one (after a takedown).
         unknown: Unanswerable questions to draw from (`unknowns.unknown_rows`).
         unknown_share: Rows that teach to decline, as a share of the rows of facts and rehearsal (S12); over all passes, so that few
             facts get theirs too. Each pass takes the next ones. Where there is none to draw from, none is taught.
 
     Where there are too few prompts for the share, they repeat in whole rounds before any is used once more; a
-    repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty.
+    repeated row keeps its id. Without a row of this iteration nothing is trained, so the table is empty, unless `without_new` is set.
 
     Raises:
         ValueError: A share is not in [0, 1).
@@ -81,10 +83,10 @@ def build_rows(
     if not 0 <= unknown_share < 1:
         raise ValueError(f"unknown_share is {unknown_share}; it must be at least 0 and under 1")
     new = [_fact_row(row, "fact") for row in _accepted(qa, ["train"]).iter_rows(named=True)]
-    if not new:
+    earlier = _by_fact(qa, earlier_qa, retired_facts)
+    if not new and not (without_new and earlier):
         return empty(TRAIN_ROW_SCHEMA)
     new = _with_repeated_gaps(new, cloze_repeat)
-    earlier = _by_fact(qa, earlier_qa, retired_facts)
     if rehearse_alike and earlier and rehearsal_per_fact is not None:
         rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
         earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
@@ -124,6 +126,11 @@ def at_risk(
 def rows_hash(rows: pl.DataFrame) -> str:
     """Return the content hash of the exact training rows in their order (T5)."""
     return table_hash(rows)
+
+
+def standing_rows(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired_facts: Set[str]) -> pl.DataFrame:
+    """Return the earlier accepted training pairs that still hold beside these (`QA_SCHEMA`), sorted by id."""
+    return pl.DataFrame(_earlier_rows(qa, earlier_qa, retired_facts), schema=qa.schema)
 
 
 def _accepted(qa: pl.DataFrame, roles: list[str]) -> pl.DataFrame:

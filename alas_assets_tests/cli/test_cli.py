@@ -34,6 +34,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "scoreboard",
         "trace",
         "sources",
+        "takedown",
         "report-wrong",
         "ask-again",
         "verify-sources",

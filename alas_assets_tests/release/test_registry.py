@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,87 @@ def test_rollbacks_are_taken_back_in_their_order_until_something_else_is_promote
     promote(registry, "C", "A", 2)
     with pytest.raises(RegistryError, match="no rollback stands"):
         registry.undo_rollback("d")
+
+
+def taken_down(registry: Registry, *adapters: str, takedown: str = "t1") -> str | None:
+    return registry.take_down("d", adapters, takedown=takedown, at="2026-11-27T00:00:00+00:00")
+
+
+def test_a_takedown_makes_the_newest_unaffected_promotion_current(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1)
+    promote(registry, "C", "B", 2)
+    assert registry.current_without("d", {"B", "C"}) == "A"
+    assert registry.current("d") == "C", "asking changes nothing"
+    assert taken_down(registry, "B", "C") == "A"
+    assert registry.current("d") == "A"
+    assert registry.history("d")[-1].action == "takedown"
+
+
+def test_a_takedown_of_all_leaves_the_base_student(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    assert taken_down(registry, "A") is None
+    with pytest.raises(RegistryError, match="nothing to roll back"):
+        registry.rollback("d")
+
+
+def test_no_rollback_leads_back_to_a_retired_adapter(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1)
+    promote(registry, "C", "B", 2)
+    assert taken_down(registry, "B") == "C", "the newest learned nothing of it and stays"
+    assert registry.rollback("d") == "A"
+    assert registry.rollback("d") is None
+
+
+def test_a_rollback_of_a_retired_adapter_cannot_be_taken_back(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1)
+    registry.rollback("d")
+    assert taken_down(registry, "B") == "A"
+    with pytest.raises(RegistryError, match="no rollback stands"):
+        registry.undo_rollback("d")
+
+
+def test_a_retired_adapter_is_never_promoted_again_also_by_its_old_decision(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None, decision="first")
+    taken_down(registry, "A", "candidate")
+    for adapter, decision in (("A", "first"), ("A", "second"), ("candidate", "third")):
+        with pytest.raises(RegistryError, match="retired by takedown t1"):
+            promote(registry, adapter, None, decision=decision)
+    promote(registry, "N", None, 1)
+    assert registry.current("d") == "N"
+    assert registry.rollback("d") is None
+
+
+def test_the_same_takedown_again_adds_no_entry_and_undoes_no_promotion_after_it(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    taken_down(registry, "A")
+    promote(registry, "N", None, 1)
+    before = registry.history("d")
+    assert taken_down(registry, "A") == "N"
+    assert registry.history("d") == before
+
+
+@given(st.lists(st.tuples(st.sampled_from(["promote", "rollback", "undo", "takedown"]), st.sampled_from("ABCDE")), max_size=12))
+def test_whatever_happens_a_retired_adapter_is_never_current(moves: list[tuple[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        registry, retired = Registry(Path(folder)), set[str]()
+        for turn, (move, adapter) in enumerate(moves):
+            try:
+                if move == "promote":
+                    promote(registry, adapter, registry.current("d"), turn, decision=str(turn))
+                elif move == "takedown":
+                    retired.add(adapter)
+                    taken_down(registry, adapter, takedown=f"t{turn}")
+                else:
+                    registry.rollback("d") if move == "rollback" else registry.undo_rollback("d")
+            except RegistryError:
+                continue
+            assert registry.current("d") not in retired

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+from alas_assets.synthesis.standing import latest_texts, left_alone, no_longer_stated
 
 from .factory import domain
 
@@ -32,3 +32,27 @@ def test_an_unchanged_page_is_not_even_opened() -> None:
         raise AssertionError("was read")
 
     assert no_longer_stated([TAUGHT], {page: sha}, refuse) == frozenset()
+
+
+def set_aside(table: pl.DataFrame, twin: str, reason: str = "says the same as another fact: ") -> pl.DataFrame:
+    return table.with_columns(accepted=pl.lit(value=False), reason=pl.lit(f"{reason}{twin}"))
+
+
+def test_a_fact_that_was_set_aside_for_one_that_is_gone_is_left_alone() -> None:
+    other = domain(["gamma"], "b.html", 0)
+    gone, there = "f" * 20, TAUGHT["fact_id"][0]
+    for reason in ("says the same as another fact: ", "taught in an earlier iteration: says the same as "):
+        found = left_alone([TAUGHT, set_aside(other, gone, reason)])
+        assert found.rows() == [(other["fact_id"][0], other["url"][0], other["chunk_id"][0])]
+        assert left_alone([TAUGHT, set_aside(other, there, reason)]).is_empty(), "the one that says it is still taught"
+
+
+def test_a_fact_that_was_set_aside_and_taught_since_is_not_alone() -> None:
+    other = domain(["gamma"], "b.html", 0)
+    assert left_alone([set_aside(other, "f" * 20), other]).is_empty()
+    assert left_alone([]).is_empty()
+
+
+def test_what_was_rejected_for_another_reason_is_not_alone() -> None:
+    other = domain(["gamma"], "b.html", 0)
+    assert left_alone([set_aside(other, "f" * 20, "quote in no document: ")]).is_empty()

@@ -16,7 +16,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from alas_assets.domains.config import Sources
+from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.fetch import Fetched, unreadable_kind
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
@@ -77,8 +79,9 @@ class Folder:
         """
         if not urls:
             return []
+        blocked = Blocked(self._store.root)
         with HttpCache.opened(self._store.root / "http_cache.sqlite") as seen:
-            return [self._read(url, seen) for url in urls]
+            return [self._read(url, seen, blocked) for url in urls]
 
     def _listed(self) -> Listing:
         if self._root is None:
@@ -104,12 +107,14 @@ class Folder:
         assert self._root is not None
         return SCHEME + quote(os.fsencode(path.relative_to(self._root).as_posix()))
 
-    def _read(self, url: str, seen: HttpCache) -> Fetched:
+    def _read(self, url: str, seen: HttpCache, blocked: Blocked) -> Fetched:
         now = datetime.now(UTC)
 
         def failed(reason: str) -> Fetched:
             return Fetched(url, url, False, None, reason, False, now, now)
 
+        if refusal := blocked.address(url):
+            return failed(refusal)
         path = self.listing().documents.get(url)
         if path is None or self._root is None:
             return failed(f"{url} is not in sources.folder")
@@ -126,6 +131,8 @@ class Folder:
             return failed(f"{path} is empty")
         if problem := unreadable_kind(body, content_type):
             return failed(f"{path} is {problem}, which is not read")
+        if refusal := blocked.body(sha256_hex(body)):
+            return failed(refusal)
         return self._row(url, path, body, format_datetime(changed, usegmt=True), content_type, now, seen)
 
     def _row(self, url: str, path: Path, body: bytes, last_modified: str, content_type: str, now: datetime, seen: HttpCache) -> Fetched:

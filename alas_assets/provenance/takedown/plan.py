@@ -1,0 +1,463 @@
+"""What a takedown would remove: ids, counts, what it is recognised by, and the adapters that learned from it (A3).
+
+Reading only. What was derived from a source is `provenance.derived`'s to say; removing is `takedown.purge`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field, ValidationError
+
+from alas_assets.provenance.derived import Derived, derived_from
+from alas_assets.provenance.ids import fold, page_id, pair_of_unknown
+from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
+from alas_assets.provenance.takedown.marks import Marks, hashed, marks_of, strings_in
+from alas_assets.provenance.takedown.order import (
+    MAX_SOURCE,
+    Order,
+    RetiredAdapter,
+    Share,
+    TakedownError,
+    folder_of,
+    normal,
+    now,
+    salted,
+    takedown_id,
+)
+from alas_assets.provenance.trace import ANSWER_TABLES, cells_of
+from alas_assets.records import UNKNOWN, Record, as_pairs
+from alas_assets.release.registry import Registry
+
+_KEPT_FILES = ("guards", "replay", "exams", "domains")
+
+
+class Ids(Record):
+    """What names the removed content while it is being removed; deleted when that is done."""
+
+    pages: list[str] = Field(description="page ids and requested addresses")
+    bodies: list[str]
+    texts: list[str]
+    chunks: list[str]
+    facts: list[str]
+    pairs: list[str]
+    probes: list[str]
+    answers: list[str] = Field(description="ids of graded answers to questions about its facts")
+    said: list[str] = Field(description="salted hashes of the facts' short answers that no staying fact gives")
+    topics: list[str] = Field(description="ids of topics that only its pages are for")
+    topic_names: list[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a takedown would do, before anything is done."""
+
+    order: Order
+    ids: Ids
+    marks: Marks
+    derived: Derived
+
+
+def plan_takedown(
+    store: ArtifactStore, registry: Registry, source: str, *, data: Path, reason: str, by: str, passages: Mapping[str, int] | None = None
+) -> Plan:
+    """Say what a takedown of a page or host would remove (A3).
+
+    Args:
+        store: The artifact store.
+        registry: What is current in each domain.
+        source: A page's URL or a host, as `derived_from` takes it.
+        data: The folder of guard, replay, exam and domain files: what stands there stays.
+        reason: Why, for the record.
+        by: Who orders it.
+        passages: Stored passages of the source by domain, where they were counted; else those of its readings.
+
+    Raises:
+        TakedownError: The source cannot be an address.
+        TraceError: Nothing was read from it; the message names pages that were read.
+        StoreError: A table or manifest on the way is damaged or gone.
+    """
+    source = checked_source(source)
+    derived = derived_from(store, source)
+    salt = secrets.token_hex(16)
+    ids, staying = _ids(store, derived, salt)
+    marks = _marks(store, ids, staying, data, salt)
+    retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), {_domain(one.cell) for one in derived.readings})
+    elsewhere = [fact for fact in derived.facts if fact.also_stated_by]
+    order = Order(
+        id=takedown_id(source),
+        source=source,
+        by=derived.by,
+        reason=reason,
+        ordered_by=by,
+        at=now(),
+        salt=salt,
+        shares=_shares(registry, derived, retired, passages or {}),
+        retired=retired,
+        pages=len(ids.bodies),
+        kept_facts=len(elsewhere),
+        kept_by=sorted({url for fact in elsewhere for url in fact.also_stated_by}),
+        addresses=sorted({salted(salt, normal(url)) for url in ids.pages if "://" in url}),
+        hosts=[salted(salt, normal(f"http://{source}"))] if derived.by == "host" else [],
+        bodies=ids.bodies,
+        texts=ids.texts,
+    )
+    return Plan(order, ids, marks, derived)
+
+
+def checked_source(source: str) -> str:
+    """Return an address without white space around it.
+
+    Raises:
+        TakedownError: It is empty, too long, or holds characters that no address has.
+    """
+    source = source.strip()
+    if not source or len(source) > MAX_SOURCE or not source.isprintable() or any(char.isspace() for char in source):
+        shown = f"{source[:80]!r}{'...' if len(source) > 80 else ''}"
+        raise TakedownError(f"{shown} is no address: give a page's URL, or a host, of at most {MAX_SOURCE} characters")
+    return source
+
+
+def _domain(cell: str) -> str:
+    return cell.partition("|")[0]
+
+
+def _shares(registry: Registry, derived: Derived, retired: Sequence[RetiredAdapter], passages: Mapping[str, int]) -> list[Share]:
+    """Return what goes in each domain, counted as `derived_from` counts."""
+    domains = sorted({_domain(one.cell) for one in derived.readings} | {one.domain for one in retired})
+    shares = []
+    for domain in domains:
+        readings = [one for one in derived.readings if _domain(one.cell) == domain]
+        facts = [fact for fact in derived.facts if any(_domain(cell) == domain for cell in fact.cells)]
+        gone = {one.adapter_hash for one in retired if one.domain == domain}
+        shares.append(
+            Share(
+                domain=domain,
+                since=min((one.cell.partition("|")[2] for one in readings), default="000"),
+                readings=len(readings),
+                passages=passages.get(domain, sum({one.text_sha256: one.passages for one in readings if one.ok}.values())),
+                facts=len(facts),
+                taught=sum(1 for fact in facts if fact.accepted),
+                pairs=sum(fact.accepted + fact.rejected for fact in facts),
+                probes=sum(one.probes for one in derived.probes if _domain(one.cell) == domain),
+                answers=sum(one.asked for one in derived.answers if _domain(one.cell) == domain),
+                shown=sum(one.shown for one in derived.answers if _domain(one.cell) == domain),
+                training_rows=sum(one.rows for one in derived.adapters if _domain(one.cell) == domain),
+                adapters=len(gone),
+                current_before=registry.current(domain),
+                current_after=registry.current_without(domain, gone),
+            )
+        )
+    return shares
+
+
+# ------------------------------------------------------------------------------------------------ ids
+
+
+@dataclass(frozen=True)
+class _Staying:
+    """What other sources gave."""
+
+    bodies: frozenset[str]
+    texts: frozenset[str]
+    strings: list[str]
+
+
+def tables_of(store: ArtifactStore, asset: str) -> Iterator[pl.DataFrame]:
+    """Yield every stored table of an asset, those too that no cell points at any more.
+
+    Raises:
+        StoreError: One cannot be read.
+    """
+    for path in sorted((store.root / "artifacts" / asset).glob("*.parquet")):
+        yield store.read_table(path.stem, asset)
+
+
+def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Staying]:
+    """Gather every id of the source from all stored tables, and what stays beside it."""
+    readings = [row for table in tables_of(store, "documents") for row in table.iter_rows(named=True)]
+    pages = _pages(derived, readings)
+    bodies, texts, kept_bodies, kept_texts = set[str](), set[str](), set[str](), set[str]()
+    for row in readings:
+        own = bool({row["page_id"], row["final_url"]} & pages)
+        (bodies if own else kept_bodies).add(row["body_sha256"] or "")
+        (texts if own else kept_texts).add(row["text_sha256"] or "")
+    chunks, facts, pairs, answers, kept_answers = set[str](), set[str](), set[str](), set[str](), set[str]()
+    kept_strings: list[str] = []
+    for table in tables_of(store, "qa_pairs"):
+        for row in as_pairs(table).iter_rows(named=True):
+            given = {fold(one) for one in (row["answer"], *(row["aliases"] or [])) if one}
+            if row["page_id"] in pages:
+                chunks.add(row["chunk_id"] or "")
+                facts.add(row["fact_id"] or "")
+                pairs.add(row["qa_id"] or "")
+                answers |= given
+            else:
+                kept_answers |= given
+                kept_strings += [row[name] for name in ("question", "answer", "quote", "rationale") if row[name]]
+    drop = {""}
+    facts, pairs = facts - drop, pairs - drop
+    topics, names = _topics(store, pages)
+    found = Ids(
+        pages=sorted(pages - drop),
+        bodies=sorted(bodies - kept_bodies - drop),
+        texts=sorted(texts - kept_texts - drop),
+        chunks=sorted(chunks - drop),
+        facts=sorted(facts),
+        pairs=sorted(pairs),
+        probes=sorted(_probes(store, facts, pairs)),
+        answers=sorted(_answers(store, facts, pairs)),
+        said=sorted({hashed(one, salt) for one in answers - kept_answers}),
+        topics=sorted(topics),
+        topic_names=sorted(names),
+    )
+    return found, _Staying(frozenset(kept_bodies - drop), frozenset(kept_texts - drop), kept_strings)
+
+
+def _pages(derived: Derived, readings: list[dict[str, Any]]) -> set[str]:
+    """Return where the source was asked for and where it was found, also by readings that no cell points at any more."""
+    found = {one.page_id for one in derived.readings if one.page_id}
+    if derived.by == "page":
+        found |= {derived.source, page_id(derived.source)}
+        own = [row for row in readings if row["requested_url"] == derived.source]
+    else:
+        own = [row for row in readings if row["host"] == derived.source.lower()]
+        found |= {row["requested_url"] for row in own}
+    return found | {url for row in own for url in (row["page_id"], row["final_url"]) if url}
+
+
+def _topics(store: ArtifactStore, pages: set[str]) -> tuple[set[str], set[str]]:
+    """Return ids and names of the topics that only pages of the source are for; a name that another topic has too stays."""
+    own: dict[str, str] = {}
+    others: set[str] = set()
+    for asset, keys in (
+        ("curriculum_seed", ("weak_topics", "next_topics")),
+        ("curriculum", ("topics", "deferred")),
+        ("revised_curriculum", ("remediation", "next_topics")),
+    ):
+        for path in sorted((store.root / "artifacts" / asset).glob("*.json")):
+            record = _json(path)
+            for topic in (topic for key in keys for topic in record.get(key, [])):
+                if topic["urls"] and all(page_id(url) in pages or url in pages for url in topic["urls"]):
+                    own[topic["topic_id"]] = topic["name"]
+                else:
+                    others.add(topic["name"])
+    return set(own), set(own.values()) - others
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
+
+
+def is_about(fact: str, facts: frozenset[str], pairs: frozenset[str]) -> bool:
+    """Tell whether a question's fact id is a fact of the source, or that of an unanswerable question made from one of its pairs."""
+    return fact in facts or (fact.startswith(f"{UNKNOWN}-") and pair_of_unknown(fact) in pairs)
+
+
+def _probes(store: ArtifactStore, facts: set[str], pairs: set[str]) -> set[str]:
+    known = frozenset(facts), frozenset(pairs)
+    rows = (row for table in tables_of(store, "probes") for row in table.select("probe_id", "fact_id", "qa_id").iter_rows())
+    return {probe for probe, fact, pair in rows if is_about(fact or "", *known) or pair in pairs}
+
+
+def _answers(store: ArtifactStore, facts: set[str], pairs: set[str]) -> set[str]:
+    known = frozenset(facts), frozenset(pairs)
+    tables = (table for asset in ANSWER_TABLES for table in tables_of(store, asset))
+    return {answer for table in tables for answer, fact in table.select("answer_id", "fact_id").iter_rows() if is_about(fact or "", *known)}
+
+
+# ------------------------------------------------------------------------------------------------ marks
+
+
+def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: str) -> Marks:
+    """Return what the removed content is recognised by: the pages' texts, and whole questions, quotes and rationales."""
+    pages, facts, pairs = frozenset(ids.pages), frozenset(ids.facts), frozenset(ids.pairs)
+    texts = [path.read_text(encoding="utf-8", errors="replace") for sha in ids.texts if (path := store.texts / sha).is_file()]
+    whole: set[str] = set()
+    for table in tables_of(store, "qa_pairs"):
+        own = as_pairs(table).filter(pl.col("page_id").is_in(sorted(pages)))
+        for column in ("question", "quote", "answer", "rationale"):
+            whole.update(own[column].drop_nulls().to_list())
+    for table in tables_of(store, "probes"):
+        for row in table.iter_rows(named=True):
+            if is_about(row["fact_id"] or "", facts, pairs):
+                whole.update(text for text in (row["question"], row["answer"]) if text)
+    return marks_of([*texts, *whole], whole, _staying_texts(store, ids, staying, data), salt)
+
+
+def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path) -> Iterator[str]:
+    """Yield all content that stays: other pages, pairs written from them, and the files of questions that are the user's own."""
+    yield from staying.strings
+    for sha in sorted(staying.texts):
+        if (path := store.texts / sha).is_file():
+            yield path.read_text(encoding="utf-8", errors="replace")
+    for path in sorted(_other_bodies(store, ids)):
+        yield path.read_text(encoding="utf-8", errors="replace")
+    folders = [*(data / name for name in _KEPT_FILES), store.root / "domains"]
+    for path in (path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        yield text
+        for line in text.splitlines() if path.suffix == ".jsonl" else ():
+            yield from strings_in(line)
+
+
+def _other_bodies(store: ArtifactStore, ids: Ids) -> Iterable[Path]:
+    """Return the bodies of other addresses that were read, such as an index page that names the source."""
+    path = store.root / "http_cache.sqlite"
+    if not path.is_file():
+        return []
+    blocked, own = {normal(url) for url in ids.pages}, set(ids.bodies)
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT url, body_sha256 FROM http").fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
+    bodies = {sha for url, sha in rows if sha and sha not in own and normal(url) not in blocked}
+    return [body for sha in bodies if (body := store.pages / sha).is_file()]
+
+
+# ------------------------------------------------------------------------------------------------ adapters
+
+
+def affected_adapters(
+    store: ArtifactStore, facts: frozenset[str], pairs: frozenset[str], domains: set[str] | None = None
+) -> list[RetiredAdapter]:
+    """Return every adapter that learned from the source, and every one that was trained from such a one, in the order of their hashes.
+
+    All folders are looked at, those too that no cell names any more. An adapter whose training rows are gone is affected: nobody can say
+    that it is not.
+
+    Args:
+        store: The artifact store.
+        facts: The facts of the source.
+        pairs: Its pairs: an unanswerable question that was made from one holds its words.
+        domains: The domains that read the source; another domain's adapter is affected only by its rows. None: all.
+
+    Raises:
+        StoreError: A manifest is damaged.
+    """
+    manifests = {folder.name: _manifest(folder) for folder in sorted(store.adapters.glob("*")) if (folder / "manifest.json").is_file()}
+    found: dict[str, RetiredAdapter] = {}
+    for digest, manifest in manifests.items():
+        one = _learned(store, digest, manifest, facts, pairs)
+        if one is not None and (one.rows or domains is None or one.domain in domains):
+            found[digest] = one
+    stones = {folder.name for folder in store.adapters.glob("*") if store.tombstone(folder.name)}
+    grown = True
+    while grown:
+        grown = False
+        for digest, manifest in manifests.items():
+            parent = manifest.get("init_adapter") or ""
+            if digest not in found and parent and (parent in found or parent in stones):
+                found[digest] = _retired(digest, manifest, facts=0, rows=0, trained_from=parent)
+                grown = True
+    return [found[digest] for digest in sorted(found)]
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / "manifest.json"
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("kind", "rows_hash", "cell", "init_adapter"):
+            manifest[name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path}: cannot be read ({error!r}), so nobody can say what the adapter learned; move {folder} away") from error
+    return manifest
+
+
+def _retired(digest: str, manifest: dict[str, Any], **more: Any) -> RetiredAdapter:
+    cell = str(manifest["cell"])
+    return RetiredAdapter(adapter_hash=digest, domain=_domain(cell), cell=cell, kind=str(manifest["kind"]), **more)
+
+
+def _learned(
+    store: ArtifactStore, digest: str, manifest: dict[str, Any], facts: frozenset[str], pairs: frozenset[str]
+) -> RetiredAdapter | None:
+    """Return an adapter whose own training rows hold something of the source; None where they do not."""
+    path = store.training_rows_path(str(manifest["kind"]), str(manifest["rows_hash"]))
+    if not path.is_file():
+        return _retired(digest, manifest, facts=0, rows=0, because="its training rows are gone from the store")
+    held = rows_of_source(store.read_training_rows(str(manifest["kind"]), str(manifest["rows_hash"])), facts, pairs)
+    return _retired(digest, manifest, facts=held["fact_id"].n_unique() - ("" in held["fact_id"]), rows=held.height) if held.height else None
+
+
+def rows_of_source(rows: pl.DataFrame, facts: frozenset[str], pairs: frozenset[str]) -> pl.DataFrame:
+    """Return the training rows that teach a fact of the source, or to decline a question that was made from one of its pairs."""
+    mask = pl.col("fact_id").is_in(sorted(facts))
+    if "row_id" in rows.columns:
+        made_from = rows["row_id"].map_elements(
+            lambda row: pair_of_unknown(row) if row.startswith(f"{UNKNOWN}-") else row, return_dtype=pl.String
+        )
+        mask = mask | pl.Series(made_from.is_in(sorted(pairs)))
+    if "qa_id" in rows.columns:
+        mask = mask | pl.col("qa_id").is_in(sorted(pairs))
+    return rows.filter(mask)
+
+
+# ------------------------------------------------------------------------------------------------ kept while it is under way
+
+
+def _ids_file(root: Path, order_id: str) -> Path:
+    return folder_of(root) / order_id / "ids.json"
+
+
+def write_ids(root: Path, order_id: str, ids: Ids) -> None:
+    """Keep what names the removed content until it is removed."""
+    write_atomic(_ids_file(root, order_id), ids.model_dump_json().encode())
+
+
+def read_ids(root: Path, order_id: str) -> Ids:
+    """Return what names the content of a takedown that is under way.
+
+    Raises:
+        TakedownError: It is gone or damaged.
+    """
+    path = _ids_file(root, order_id)
+    try:
+        return Ids.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise TakedownError(
+            f"{path}: cannot be read ({str(error)[:200]}); restore it from a copy, the takedown cannot go on without"
+        ) from error
+
+
+def forget_ids(root: Path, order_id: str) -> None:
+    """Delete what named the removed content."""
+    _ids_file(root, order_id).unlink(missing_ok=True)
+
+
+def question_lines(derived: Derived, store: ArtifactStore) -> list[dict[str, Any]]:
+    """Return the taught facts' questions in the form of an exam, for measuring what is unlearned; facts of other sources too are left out.
+
+    A held-out wording is asked where there is one, and a second one beside it.
+    """
+    wanted = {fact.fact_id: fact for fact in derived.taught if not fact.also_stated_by}
+    asked: dict[str, list[str]] = {}
+    aliases: dict[str, list[str]] = {}
+    for cell in sorted(cells_of(store), key=str):
+        pointer = store.pointer(cell, "qa_pairs")
+        pairs = as_pairs(store.read_table(pointer)) if pointer else None
+        for row in pairs.filter("accepted").iter_rows(named=True) if pairs is not None else ():
+            if row["fact_id"] in wanted:
+                aliases.setdefault(row["fact_id"], row["aliases"] or [])
+                if row["role"] == "probe":
+                    asked.setdefault(row["fact_id"], []).append(row["question"])
+    lines = []
+    for fact_id, fact in sorted(wanted.items()):
+        questions = list(dict.fromkeys(asked.get(fact_id) or [fact.question]))
+        lines.append(
+            {"id": fact_id, "question": questions[0], "answer": fact.answer, "aliases": aliases.get(fact_id, []), "page": fact.url}
+            | ({"paraphrase": questions[1]} if len(questions) > 1 else {})
+        )
+    return lines

@@ -1,0 +1,73 @@
+"""`alas takedown` as people and scripts meet it: what it shows, asks, refuses, and how it ends (A3)."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from alas_assets.provenance.takedown.report import is_as_signed
+from alas_assets_tests.cli.test_cli import alas
+from alas_assets_tests.harness import Harness, Site
+
+
+def store_of(quill: Harness, folder: Path) -> Path:
+    return Path(shutil.copytree(quill.settings.home, folder / "store"))
+
+
+def url_of(site: Site) -> str:
+    return f"http://127.0.0.1:{site.port}/3.html"
+
+
+def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness, quill_site: Site, tmp_path: Path) -> None:
+    home, url, exam = store_of(quill, tmp_path), url_of(quill_site), tmp_path / "gone.jsonl"
+    shown = alas(home, "takedown", url, "--dry-run").stdout
+    for word in ("readings", "passages", "facts", "pairs", "probes", "training rows", "current then", "nothing was changed"):
+        assert word in shown
+    assert not (home / "takedowns").exists()
+
+    asked = alas(home, "takedown", url, "--reason", "it is wrong", code=2)
+    assert "give --yes" in asked.stderr
+    assert not list(home.glob("takedowns/*/order.json"))
+
+    inside = home / "reports" / "gone.jsonl"
+    assert "about to forget" in alas(home, "takedown", url, "--reason", "r", "--yes", "--questions", str(inside), code=2).stderr
+
+    done = alas(home, "takedown", url, "--reason", "it is [b]wrong[/b]", "--by", "Ada", "--yes", "--questions", str(exam)).stdout
+    assert "found     nothing of" in done
+    assert "quill: current is the base student" in done
+    assert [json.loads(line)["question"] for line in exam.read_text(encoding="utf-8").splitlines()]
+    (as_json,), (as_html,) = list(home.glob("reports/takedown-*.json")), list(home.glob("reports/takedown-*.html"))
+    report = json.loads(as_json.read_text(encoding="utf-8"))
+    assert is_as_signed(report)
+    assert (report["reason"], report["ordered_by"], report["clean"]) == ("it is [b]wrong[/b]", "Ada", True)
+    assert "<script" not in as_html.read_text(encoding="utf-8")
+
+    before = as_json.read_bytes()
+    again = alas(home, "takedown", url + "#part").stdout
+    assert "was taken down on" in again
+    assert "found     nothing of" in again
+    assert as_json.read_bytes() == before
+
+    (home / "logs" / "kept.log").write_text(exam.read_text(encoding="utf-8"), encoding="utf-8")
+    found = alas(home, "takedown", url, code=1)
+    assert "logs/kept.log" in found.stderr
+    assert as_json.read_bytes() == before, "what was signed off stays what it was"
+
+
+@pytest.mark.security("takedown")
+@pytest.mark.parametrize(
+    "source", ["../../etc/passwd", "🦭", "http://" + "a" * 10_000, "", "nobody.example", "http://127.0.0.1:1/../x", "%00", "--"]
+)
+def test_what_was_never_read_is_wrong_usage_and_names_pages_that_were(quill: Harness, source: str, tmp_path: Path) -> None:
+    home = store_of(quill, tmp_path) if source == "🦭" else quill.settings.home
+    refused = alas(
+        home, "takedown", *(["--reason", "r", "--yes", "--", source] if source != "--" else ["--reason", "r", "--", "--"]), code=2
+    )
+    assert "is no address" in refused.stderr or "were read, such as http" in refused.stderr
+    assert len(refused.stderr) < 1000
+    assert not (home / "takedowns").exists()
+
+
+def test_a_reason_is_asked_for(quill: Harness, quill_site: Site) -> None:
+    assert "--reason" in alas(quill.settings.home, "takedown", url_of(quill_site), "--yes", code=2).stderr

@@ -1,0 +1,139 @@
+"""What a takedown blocks, how an address may be written, and what is refused as one."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.takedown.order import (
+    Blocked,
+    Order,
+    TakedownError,
+    normal,
+    one_at_a_time,
+    order_file,
+    salted,
+    takedown_id,
+    write_order,
+)
+from alas_assets.provenance.takedown.plan import checked_source
+from alas_assets.records import Tombstone
+
+PAGE = "https://example.org/notes/4.html"
+
+
+def order_of(source: str, *, by: str = "page", **more: object) -> Order:
+    addresses = [salted("s", normal(source))] if by == "page" else []
+    hosts = [] if by == "page" else [salted("s", normal(f"http://{source}"))]
+    return Order.model_validate(
+        {
+            "id": takedown_id(source),
+            "source": source,
+            "by": by,
+            "reason": "wrong",
+            "ordered_by": "Ada",
+            "at": "2026-11-27T10:00:00+00:00",
+            "salt": "s",
+            "addresses": addresses,
+            "hosts": hosts,
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        PAGE,
+        "http://example.org/notes/4.html",
+        "https://EXAMPLE.org:443/notes/4.html#seal",
+        "https://example.org/notes/4.html/",
+        "https://example.org/notes/%34.html",
+        "https://user:word@example.org/notes/4.html",
+    ],
+)
+def test_a_page_is_blocked_however_its_address_is_written(url: str, tmp_path: Path) -> None:
+    write_order(tmp_path, order_of(PAGE))
+    assert Blocked(tmp_path).address(url).startswith("taken down on 2026-11-27 by Ada; see takedown-")
+    assert takedown_id(url) == takedown_id(PAGE) or "@" in url
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/notes/3.html", "https://example.org/", "https://other.org/notes/4.html", "folder://local/4"]
+)
+def test_other_pages_are_not_blocked(url: str, tmp_path: Path) -> None:
+    write_order(tmp_path, order_of(PAGE))
+    assert Blocked(tmp_path).address(url) == ""
+
+
+def test_a_host_blocks_all_its_pages_and_no_other_port_or_host(tmp_path: Path) -> None:
+    write_order(tmp_path, order_of("example.org:8080", by="host"))
+    blocked = Blocked(tmp_path)
+    assert blocked.address("http://example.org:8080/any?x=1")
+    assert blocked.address("https://Example.org:8080")
+    assert not blocked.address("http://example.org/any")
+    assert not blocked.address("http://www.example.org:8080/")
+
+
+def test_the_same_body_and_text_are_blocked_under_any_address(tmp_path: Path) -> None:
+    write_order(tmp_path, order_of(PAGE, bodies=["b" * 64], texts=["t" * 64]))
+    blocked = Blocked(tmp_path)
+    assert "the same page was taken down" in blocked.body("b" * 64)
+    assert "the same text was taken down" in blocked.text("t" * 64)
+    assert (blocked.body("t" * 64), blocked.text("b" * 64)) == ("", "")
+
+
+def test_nothing_is_blocked_in_a_store_without_takedowns(tmp_path: Path) -> None:
+    assert Blocked(tmp_path).address(PAGE) == ""
+
+
+def test_a_damaged_record_stops_all_reading_since_what_it_blocks_is_not_known(tmp_path: Path) -> None:
+    write_order(tmp_path, order_of(PAGE))
+    order_file(tmp_path, takedown_id(PAGE)).write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"order\.json: the record of a takedown cannot be read"):
+        Blocked(tmp_path)
+
+
+def test_two_takedowns_at_a_time_are_refused(tmp_path: Path) -> None:
+    with one_at_a_time(tmp_path), pytest.raises(TakedownError, match="another process"), one_at_a_time(tmp_path):
+        pass
+
+
+@pytest.mark.security("takedown")
+@pytest.mark.parametrize(
+    "source", ["", "   ", "a b", "x" * 10_000, "https://a.example/" + "y" * 2100, "http://a\nb", "a\0b", "\u202ehttp://a.example"]
+)
+def test_what_is_no_address_is_refused_in_one_short_line(source: str) -> None:
+    with pytest.raises(TakedownError, match="is no address") as refusal:
+        checked_source(source)
+    assert len(str(refusal.value)) < 250
+
+
+@pytest.mark.security("takedown")
+@given(st.text(max_size=300))
+def test_whatever_is_asked_for_the_id_is_a_plain_file_name(source: str) -> None:
+    digest = takedown_id(source)
+    assert len(digest) == 20
+    assert set(digest) <= set("0123456789abcdef")
+
+
+def test_a_retired_adapter_is_whole_and_is_refused_by_name(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    folder = store.adapters / ("a" * 64)
+    folder.mkdir(parents=True)
+    assert store.adapter("a" * 64) == folder
+    stone = Tombstone(takedown="t1", adapter_hash="a" * 64, rows_hash="r", kind="sft", at="2026-11-27T10:00:00+00:00")
+    (folder / "tombstone.json").write_text(stone.model_dump_json(), encoding="utf-8")
+    with pytest.raises(StoreError, match="was retired by takedown t1 on 2026-11-27"):
+        store.adapter("a" * 64)
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "x").write_text("x", encoding="utf-8")
+    digest = store.put_folder(store.adapters, made)
+    (store.adapters / digest / "tombstone.json").write_text(stone.model_dump_json(), encoding="utf-8")
+    made.mkdir()
+    (made / "x").write_text("x", encoding="utf-8")
+    with pytest.raises(StoreError, match="retired by a takedown"):
+        store.put_folder(store.adapters, made)
