@@ -41,7 +41,7 @@ def takedown(
 ) -> None:
     """Remove a source and all that came from it, block it, and have the models that learned from it trained again without it."""
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.takedown.order import MAX_WORDS, TakedownError, read_order, takedown_id
+    from alas_assets.provenance.takedown.order import MAX_WORDS, AddressError, TakedownError, read_order, takedown_id
     from alas_assets.provenance.takedown.plan import checked_source
     from alas_assets.provenance.trace import TraceError
     from alas_assets.release.registry import RegistryError
@@ -64,15 +64,10 @@ def takedown(
             )
         if order is not None:
             _finish(settings, alas, order)
-    except TraceError as error:
+    except (TraceError, AddressError) as error:
         fail(str(error), 2)
     except (TakedownError, StoreError, RegistryError) as error:
-        fail(str(error), 2 if order_is_wrong(error) else 1)
-
-
-def order_is_wrong(error: Exception) -> bool:
-    """Tell whether it is the command line that is wrong, and not the work that failed."""
-    return "is no address" in str(error)
+        fail(str(error))
 
 
 def _state(order: "Order") -> str:

@@ -102,4 +102,5 @@ def fault_words(at_fault: pl.DataFrame, wrong: int, cell: str) -> str:
     pairs = at_fault.filter(pl.col("verdict") == "bad pair").unique("fact_id", maintain_order=True)
     words = [f"{row['url']} ({row['because']})" for row in pages.head(5).iter_rows(named=True)]
     words += [f"a pair of {row['url']} ({row['because']})" for row in pairs.head(5).iter_rows(named=True)]
-    return f"{at_fault.height} of {wrong} wrong answers of {cell} were taught so: {'; '.join(words)}. Take the page down or reject the pair"
+    remedy = "`alas takedown URL` takes a page out of everything, `alas review` rejects a pair"
+    return f"{at_fault.height} of {wrong} wrong answers of {cell} were taught so: {'; '.join(words)}. {remedy}"

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.report import answer_html, derived_html, wrong_html
-from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, StoreError
+from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, BadKeyError, Cell, StoreError
 from alas_assets.provenance.trace import TraceError, trace_answer
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.review.journal import ReviewError
@@ -82,10 +82,11 @@ def create_viewer_app(store_root: Path) -> Starlette:
 
     def manifest(request: Request) -> Response:
         digest = request.path_params["digest"]
-        path = root / "artifacts" / "adapters" / digest / "manifest.json"
-        if not HASH.fullmatch(digest) or not _plain_file(path):
+        folder = root / "artifacts" / "adapters" / digest
+        shown = [path for path in (folder / "manifest.json", folder / TOMBSTONE) if HASH.fullmatch(digest) and _plain_file(path)]
+        if not shown:
             raise HTTPException(404, "no manifest of such an adapter in this store")
-        return FileResponse(path, media_type="application/json")
+        return FileResponse(shown[-1], media_type="application/json")  # of one that a takedown retired, which takedown
 
     def answer(request: Request) -> Response:
         trace = trace_answer(store, request.path_params["answer_id"])
@@ -248,9 +249,13 @@ def _index(root: Path) -> str:
         "<h2>Reports</h2>",
         _links([(f"/reports/{name}", name) for name in reports], "No report has been written yet."),
         "<h2>Adapters</h2>",
-        _links([(f"/adapters/{name}/manifest.json", name) for name in adapters], "No adapter has been trained yet."),
+        _links([(f"/adapters/{name}/manifest.json", _adapter_words(root, name)) for name in adapters], "No adapter has been trained yet."),
     ]
     return document("ALAS store", "".join(lines))
+
+
+def _adapter_words(root: Path, name: str) -> str:
+    return f"{name} (taken down)" if (root / "artifacts" / "adapters" / name / TOMBSTONE).is_file() else name
 
 
 def _names(folder: Path) -> list[str]:

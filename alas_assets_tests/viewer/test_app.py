@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import sha256_hex
+from alas_assets.provenance.store import TOMBSTONE
 from alas_assets.viewer.app import create_site_app, create_viewer_app
 
 SECRET = b"outside secret"
@@ -91,6 +92,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     adapter.mkdir(parents=True)
     (adapter / "manifest.json").write_text('{"kind": "sft"}', encoding="utf-8")
     (adapter / "adapter_model.safetensors").write_bytes(SECRET)
+    retired = store / "artifacts" / "adapters" / ("b" * 64)
+    retired.mkdir()
+    (retired / TOMBSTONE).write_text('{"takedown": "t1"}', encoding="utf-8")
     return base
 
 
@@ -184,6 +188,11 @@ def test_reports_and_manifests_open_and_nothing_beside_them(viewer: Server) -> N
     assert json.loads(viewer.ask(f"/adapters/{'a' * 64}/manifest.json").body) == {"kind": "sft"}
     for path in ("/reports/notes.txt", "/reports/%3Cb%3E.html", f"/adapters/{'a' * 64}/adapter_model.safetensors", f"/pages/{'0' * 64}"):
         assert viewer.ask(path).status == 404
+
+
+def test_a_retired_adapter_opens_as_what_a_takedown_left_of_it(viewer: Server) -> None:
+    assert json.loads(viewer.ask(f"/adapters/{'b' * 64}/manifest.json").body) == {"takedown": "t1"}
+    assert f"{'b' * 64} (taken down)" in viewer.ask("/").body.decode()
 
 
 def test_the_front_page_says_in_words_what_there_is(viewer: Server) -> None:

@@ -33,6 +33,10 @@ class TakedownError(RuntimeError):
     """A takedown cannot be ordered or carried out; the message says why and what to do."""
 
 
+class AddressError(TakedownError):
+    """What was given as a source cannot be an address."""
+
+
 class RetiredAdapter(Record):
     """An adapter that learned from the source, or was trained from one that did."""
 

@@ -23,6 +23,7 @@ from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
 from alas_assets.provenance.takedown.marks import Marks, hashed, marks_of, strings_in
 from alas_assets.provenance.takedown.order import (
     MAX_SOURCE,
+    AddressError,
     Order,
     RetiredAdapter,
     Share,
@@ -81,7 +82,7 @@ def plan_takedown(
         passages: Stored passages of the source by domain, where they were counted; else those of its readings.
 
     Raises:
-        TakedownError: The source cannot be an address.
+        AddressError: The source cannot be an address.
         TraceError: Nothing was read from it; the message names pages that were read.
         StoreError: A table or manifest on the way is damaged or gone.
     """
@@ -117,12 +118,12 @@ def checked_source(source: str) -> str:
     """Return an address without white space around it.
 
     Raises:
-        TakedownError: It is empty, too long, or holds characters that no address has.
+        AddressError: It is empty, too long, or holds characters that no address has.
     """
     source = source.strip()
     if not source or len(source) > MAX_SOURCE or not source.isprintable() or any(char.isspace() for char in source):
         shown = f"{source[:80]!r}{'...' if len(source) > 80 else ''}"
-        raise TakedownError(f"{shown} is no address: give a page's URL, or a host, of at most {MAX_SOURCE} characters")
+        raise AddressError(f"{shown} is no address: give a page's URL, or a host, of at most {MAX_SOURCE} characters")
     return source
 
 
