@@ -128,5 +128,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         shared = "student" if cost(item) >= STUDENT else "quill" if "quill" in getattr(item, "fixturenames", ()) else item.path.stem
         item.add_marker(pytest.mark.xdist_group(shared))
         item.user_properties += [(SECURITY, marker.args[0]) for marker in item.iter_markers(SECURITY)]
-    if config.getoption("dist", "no") != "no":
+    if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=lambda item: cost(item) < STUDENT)

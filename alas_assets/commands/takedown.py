@@ -88,8 +88,10 @@ def _ordered(
     with err.status("looking for what came from it"):
         planned = work.plan(alas, source, reason=reason, by=by or user_name() or "somebody")
     _print_plan(planned)
+    if questions is not None:
+        _write_questions(settings, alas, planned, questions)
     if dry_run:
-        out.print("nothing was changed (--dry-run)")
+        out.print("nothing was changed in the store (--dry-run)")
         return None
     if not yes:
         if not sys.stdin.isatty():
@@ -97,8 +99,6 @@ def _ordered(
         if not typer.confirm("Remove all of this? It cannot be undone"):
             out.print("nothing was changed")
             raise typer.Exit(1)
-    if questions is not None:
-        _write_questions(settings, alas, planned, questions)
     return work.begin(alas, open_instance(settings), planned)
 
 
@@ -113,7 +113,7 @@ def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Pa
         file.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         fail(f"{file}: {error.strerror or error}; name another file with --questions", 2)
-    out.print(plain(f"wrote {len(lines)} questions to {file}; after the retraining: alas exam DOMAIN {file.name}"))
+    out.print(plain(f"wrote {len(lines)} questions to {file}; now and after the retraining: alas exam DOMAIN {file.name}"))
 
 
 def _print_plan(planned: "Plan") -> None:

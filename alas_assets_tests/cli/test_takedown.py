@@ -21,7 +21,8 @@ def url_of(site: Site) -> str:
 
 def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness, quill_site: Site, tmp_path: Path) -> None:
     home, url, exam = store_of(quill, tmp_path), url_of(quill_site), tmp_path / "gone.jsonl"
-    shown = alas(home, "takedown", url, "--dry-run").stdout
+    first = tmp_path / "first.jsonl"
+    shown = alas(home, "takedown", url, "--dry-run", "--questions", str(first)).stdout
     for word in ("readings", "passages", "facts", "pairs", "probes", "training rows", "current then", "nothing was changed"):
         assert word in shown
     assert not (home / "takedowns").exists()
@@ -37,6 +38,7 @@ def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness,
     assert "found     nothing of" in done
     assert "quill: current is the base student" in done
     assert [json.loads(line)["question"] for line in exam.read_text(encoding="utf-8").splitlines()]
+    assert exam.read_text(encoding="utf-8") == first.read_text(encoding="utf-8"), "what can be asked before can be asked after"
     (as_json,), (as_html,) = list(home.glob("reports/takedown-*.json")), list(home.glob("reports/takedown-*.html"))
     report = json.loads(as_json.read_text(encoding="utf-8"))
     assert is_as_signed(report)
