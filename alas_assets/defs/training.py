@@ -2,7 +2,6 @@
 
 import io
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +22,7 @@ from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import build_rows, rows_hash, standing_rows
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, standing_rows
 from alas_assets.teachers.opening import decides
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
@@ -213,15 +212,15 @@ def sft_adapter(
             unknown=unanswerable_rows(alas, step.cell, curriculum_seed, qa_pairs),
             unknown_share=domain.thresholds.unknown_share,
         )
-        taught = build([], replay_share=0.0).height
-        least = recipe.min_steps * recipe.batch_size * (1 - recipe.replay_share)
-        if taught * recipe.passes < least:  # few facts get steps to spare: what was learned before gets its share of them
-            build = partial(build, rehearse_alike=True)
-            taught = build([], replay_share=0.0).height
-        replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
-        passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
-        replay = replayed(step, facts, replays * passes, domain.seed + step.cell.number)
-        rows = build(replay, replay_share=recipe.replay_share, passes=passes)
+        amount = amount_of(
+            lambda alike: build([], replay_share=0.0, rehearse_alike=alike).height,
+            passes=recipe.passes,
+            min_steps=recipe.min_steps,
+            batch_size=recipe.batch_size,
+            replay_share=recipe.replay_share,
+        )
+        replay = replayed(step, facts, amount.replays, domain.seed + step.cell.number)
+        rows = build(replay, replay_share=recipe.replay_share, passes=amount.passes, rehearse_alike=amount.rehearse_alike)
         return run_training(
             step,
             trainer,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -101,6 +101,34 @@ def build_rows(
         facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
+
+
+class Amount(NamedTuple):
+    """How many times a training goes through its rows, and with how much replay."""
+
+    passes: int
+    replays: int
+    """Replay rows of all passes together."""
+    rehearse_alike: bool
+    """Whether earlier facts get their share of steps that few new ones get to spare."""
+
+
+def amount_of(count: Callable[[bool], int], *, passes: int, min_steps: int, batch_size: int, replay_share: float) -> Amount:
+    """Return how much of everything a recipe asks for.
+
+    Args:
+        count: Rows of one pass without replay (those of `build_rows`), given whether rehearsal is to be alike.
+        passes: Times every fact row is to be seen at least.
+        min_steps: Optimiser steps at least: few rows are gone through more often.
+        batch_size: Rows of a step.
+        replay_share: Share of replay rows among all.
+    """
+    taught, alike = count(False), False
+    if taught * passes < min_steps * batch_size * (1 - replay_share):
+        taught, alike = count(True), True
+    replays = round(taught * replay_share / (1 - replay_share))
+    passes = max(passes, ceil(min_steps * batch_size / max(1, taught + replays)))
+    return Amount(passes, replays * passes, alike)
 
 
 def at_risk(

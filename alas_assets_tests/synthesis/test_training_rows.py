@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, empty
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
-from alas_assets.synthesis.training_rows import ReplayError, build_rows, rows_hash
+from alas_assets.synthesis.training_rows import ReplayError, amount_of, build_rows, rows_hash
 
 from .factory import domain
 
@@ -142,3 +142,15 @@ def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeate
     assert plain.filter(pl.col("kind") == "rehearsal").height == 2
     most = build_rows(QA, [earlier], [], replay_share=0.0, rehearsal_per_fact=99, seed=1, cloze_repeat=3, rehearse_alike=True)
     assert most.filter(pl.col("prompt").str.contains("___")).height == 3 * gap.sum()
+
+
+@given(st.integers(1, 400), st.integers(1, 20), st.integers(0, 120), st.integers(1, 32), st.floats(0, 0.8))
+def test_every_fact_gets_its_passes_and_a_training_its_steps(
+    taught: int, passes: int, min_steps: int, batch_size: int, share: float
+) -> None:
+    amount = amount_of(lambda _: taught, passes=passes, min_steps=min_steps, batch_size=batch_size, replay_share=share)
+    assert amount.passes >= passes
+    assert taught * amount.passes + amount.replays >= min_steps * batch_size
+    if amount.passes > passes:
+        assert amount.rehearse_alike, "who has steps to spare shares them with what was learned before"
+    assert abs(amount.replays - share * (taught * amount.passes + amount.replays)) <= amount.passes
