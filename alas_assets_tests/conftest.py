@@ -5,12 +5,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
     from alas_assets_tests.harness import Harness, Site
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -56,27 +58,6 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     return harness
 
 
-@pytest.fixture(scope="session")
-def learned_site() -> "Iterator[Site]":
-    """The larger site that the real student learns from."""
-    from alas_assets_tests.harness import serving_more
-
-    with serving_more() as site:
-        yield site
-
-
-@pytest.fixture(scope="session")
-def learned(tmp_path_factory: pytest.TempPathFactory, learned_site: "Site") -> "Harness":
-    """One iteration of `quill` over four pages with SmolLM2-135M-Instruct: the one training of the real student on that site."""
-    from alas_assets_tests.harness import Harness
-
-    harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m")
-    harness.domain("quill", learned_site.port, max_topics="18", guard_file='"general.jsonl"')
-    outcome = harness.run("quill")
-    assert outcome.success, outcome.failures
-    return harness
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _no_model_left_running() -> Iterator[None]:
     """End the model processes of a module's stores: each holds the memory of a model, and there are dozens of stores."""
@@ -109,24 +90,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 COSTLY = {"live": 6, "learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}
 """Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
-STUDENT = COSTLY["learned"]
+STUDENT = "alas_assets_tests/student/"
+"""Tests with the real student: they take as long as all others together, and share one training."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run cheap tests first, then those that share a finished cell, then the real student.
-
-    Where two processes share the tests, one begins with the real student, whose tests take as long as all others together; what is made
-    once for a session or a module is made by one process only.
-    """
+    """Run cheap tests first, then those that share a finished cell, then the real student; one of several processes begins with that."""
 
     def cost(item: pytest.Item) -> int:
         return max((COSTLY.get(name, 0) for name in getattr(item, "fixturenames", ())), default=0)
 
     items.sort(key=cost)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(STUDENT))
     for item in items:
-        shared = "student" if cost(item) >= STUDENT else "quill" if "quill" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(shared))
         item.user_properties += [(SECURITY, marker.args[0]) for marker in item.iter_markers(SECURITY)]
-    if hasattr(config, "workerinput"):  # one of several processes
-        items.sort(key=lambda item: cost(item) < STUDENT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadFileScheduling":
+    """Give each file's tests to one process, and all tests with the real student to one and the same: they share its training."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return STUDENT if nodeid.startswith(STUDENT) else super()._split_scope(nodeid)
+
+    return ByFile(config, log)

@@ -1,0 +1,1 @@
+"""Tests with the real student: what it learns, keeps, learns anew and unlearns."""
