@@ -27,6 +27,10 @@ from alas_assets.provenance.takedown.marks import strings_in
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx")
 """Files of numbers; of safetensors the header is read."""
+BYTES = "bytes of the file"
+"""Where a text is that was read from a database's raw bytes: also what was deleted and is not overwritten."""
+ROW = "whole row"
+"""Where a text is that has all values of a row in a row, as they lie in the file: what reads on from one value into the next."""
 _STRICT = (".parquet", ".sqlite", ".sqlite3", ".db")
 """Our own tables and databases: one that cannot be read as such is damaged. Any other file may only begin like one, as a page can."""
 _OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"RIFF")
@@ -54,12 +58,11 @@ def texts_in_file(path: Path) -> Iterator[str]:
     Raises:
         UnreadableError: It is damaged, or cannot be opened; the message says why.
     """
-    for _, text in located_texts(path):
-        yield text
+    yield from (text for where, text in located_texts(path) if where != ROW)
 
 
 def located_texts(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (where in the file, text); else as `texts_in_file`."""
+    """Yield (where in the file, text), of databases whole rows too; else as `texts_in_file`."""
     try:
         if path.suffix.lower() in WEIGHTS:
             yield from (("header", text) for text in _header(path))
@@ -73,7 +76,7 @@ def located_texts(path: Path) -> Iterator[tuple[str, str]]:
             if table is None:
                 yield from (("", text) for text in texts_in_bytes(path.read_bytes()))
             else:  # also what was deleted and is not overwritten
-                yield "bytes of the file", path.read_bytes().decode("utf-8", "replace").replace("\0", " ")
+                yield BYTES, path.read_bytes().decode("utf-8", "replace").replace("\0", " ")
     except UnreadableError:
         raise
     except (OSError, ValueError, EOFError) as error:
@@ -91,7 +94,7 @@ def _as_table(path: Path, read: Callable[[Path], Iterator[tuple[str, str]]]) -> 
     except (OSError, ValueError, sqlite3.Error, pl.exceptions.PolarsError) as error:
         if path.suffix.lower() in _STRICT:
             raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
-        yield from (("bytes of the file", text) for text in texts_in_bytes(path.read_bytes()))
+        yield from ((BYTES, text) for text in texts_in_bytes(path.read_bytes()))
 
 
 def texts_in_bytes(data: bytes, depth: int = 0) -> Iterator[str]:
@@ -223,7 +226,7 @@ def texts_in_table(table: pl.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def _sqlite(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (table and column, text) of every value of every table."""
+    """Yield (table and column, text) of every value of every table, and every row as it lies in the file."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as connection:
         connection.text_factory = bytes
         tables = [name.decode() for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -232,6 +235,7 @@ def _sqlite(path: Path) -> Iterator[tuple[str, str]]:
             rows = connection.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608 - the file's own table names, quoted
             columns = [column[0] for column in rows.description]
             for row in rows:
+                yield ROW, "".join(value.decode("utf-8", "replace") if isinstance(value, bytes) else " " for value in row)
                 for column, value in zip(columns, row, strict=True):
                     if isinstance(value, bytes):
                         texts = (*texts_in_bytes(value), *_from_base64(value.decode("utf-8", "replace"), 0))

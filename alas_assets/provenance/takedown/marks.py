@@ -108,29 +108,24 @@ class Finder:
 
     def __init__(self, *marks: Marks) -> None:
         self._sets = [(one.salt, {size: frozenset(hashes) for size, hashes in one.runs.items()}) for one in marks]
-        self._known: dict[tuple[int, int], int] = {}
+        self._known: dict[tuple[int, int], frozenset[str]] = {}
 
-    def hits(self, text: str) -> int:
-        """Return how many runs of the removed content stand in a text, in whatever usual way it is escaped."""
+    def runs(self, text: str) -> frozenset[str]:
+        """Return the hashes of the runs of removed content that stand in a text, in whatever usual way it is escaped."""
         place = hash(text), len(text)  # Dagster tells the same texts many times over
         if place not in self._known:
-            self._known[place] = max((self._count(form) for form in forms(text)), default=0)
+            self._known[place] = frozenset(digest for form in forms(text) for digest in self._found(form))
         return self._known[place]
 
     def touches(self, text: str) -> bool:
         """Tell whether a text holds any run of the removed content."""
-        return any(self._count(form, first=True) for form in forms(text))
+        return any(True for form in forms(text) for _ in self._found(form))
 
-    def _count(self, text: str, *, first: bool = False) -> int:
-        words, found = words_of(text), 0
+    def _found(self, text: str) -> Iterator[str]:
+        words = words_of(text)
         for salt, sets in self._sets:
             for size, hashes in sets.items():
-                for digest in _runs(words, size, salt):
-                    if digest in hashes:
-                        found += 1
-                        if first:
-                            return found
-        return found
+                yield from (digest for digest in _runs(words, size, salt) if digest in hashes)
 
 
 def forms(text: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from alas_assets.provenance.store import ArtifactStore, StoreError
-from alas_assets.provenance.takedown.files import UnreadableError, is_text, located_texts, texts_in_table
+from alas_assets.provenance.takedown.files import BYTES, ROW, UnreadableError, is_text, located_texts, texts_in_table
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.records import Record
 from alas_assets.retrieval.store import every_version, local_folder
@@ -74,7 +74,7 @@ def scan_store(store: ArtifactStore, finder: Finder, at: str, dagster_home: Path
     passages = Place(name=PASSAGES)
     for where, column, text in _passages(store, passages, findings):
         passages.texts += 1
-        _note(passages, findings, where, column, finder.hits(text))
+        _note(passages, findings, where, column, len(finder.runs(text)))
     places[PASSAGES] = passages
     for finding in problems:
         places.setdefault(finding.place, Place(name=finding.place)).findings += 1
@@ -107,13 +107,18 @@ def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, fi
         place.files, place.bytes = place.files + 1, place.bytes + size
         if not text:
             place.not_text, place.not_text_bytes = place.not_text + 1, place.not_text_bytes + size
-        hits: dict[str, int] = {}
+        hits: dict[str, set[str]] = {}
         for within, found in located_texts(path):
-            place.texts += 1
-            if runs := finder.hits(found):
-                hits[within] = hits.get(within, 0) + runs
+            place.texts += within != ROW
+            if runs := finder.runs(found):
+                hits.setdefault(within, set()).update(runs)
+        # One value's end and the next one's beginning may read like the source, and the bytes show no boundary between them; what the
+        # values hold themselves is found in them.
+        seams = hits.pop(ROW, set())
+        if BYTES in hits:
+            hits[BYTES] -= seams.union(*(runs for within, runs in hits.items() if within != BYTES))
         for within, runs in hits.items():
-            _note(place, findings, shown, within, runs)
+            _note(place, findings, shown, within, len(runs))
     except FileNotFoundError:
         return  # a temporary file of a database or a run that ended meanwhile
     except (OSError, UnreadableError) as error:

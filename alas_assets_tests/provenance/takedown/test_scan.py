@@ -109,6 +109,21 @@ def test_whatever_is_planted_is_found_and_not_before(place: str, text: str, tmp_
     assert all(finding.runs > 0 for finding in found.findings)
 
 
+def test_two_values_side_by_side_are_no_finding_where_only_both_together_read_like_the_source(tmp_path: Path) -> None:
+    source = "the thread safe macro in python three takes seven arguments and no more"
+    with closing(sqlite3.connect(tmp_path / "answers.sqlite", isolation_level=None)) as connection:
+        connection.execute("PRAGMA secure_delete=OFF")
+        connection.execute("CREATE TABLE answers (id TEXT, question TEXT, text TEXT, n INTEGER)")
+        connection.execute(
+            "INSERT INTO answers VALUES ('a1', 'What is the thread safe macro in Python three?', 'Takes seven arguments.', 3)"
+        )
+        assert scanned(tmp_path, source).clean
+        connection.execute("INSERT INTO answers VALUES ('a2', 'Say it all.', ?, 3)", (source,))
+        connection.execute("DELETE FROM answers WHERE id = 'a2'")
+    (finding,) = scanned(tmp_path, source).findings
+    assert finding.within == "bytes of the file", "what was deleted is still found"
+
+
 def test_a_file_that_cannot_be_read_is_a_finding_and_no_silence(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + b"\0" * 40)
     (tmp_path / "b.sqlite").write_bytes(b"SQLite format 3\0" + b"\x07" * 200)
