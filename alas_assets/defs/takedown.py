@@ -30,6 +30,7 @@ from alas_assets.partitions import cell_key, cell_of
 from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import write_atomic
 from alas_assets.provenance.takedown import purge
+from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
 from alas_assets.provenance.takedown.marks import Finder, strings_in
 from alas_assets.provenance.takedown.order import (
     Order,
@@ -370,4 +371,5 @@ def scan(alas: Alas, instance: dg.DagsterInstance, order: Order) -> Scan:
             problems.append(Finding(place="artifacts", where=f"adapters/{one.adapter_hash}", problem="a retired adapter is there again"))
         if alas.registry.current(one.domain) == one.adapter_hash:
             problems.append(Finding(place="registry", where=one.domain, problem="a retired adapter is current"))
-    return scan_store(store, Finder(read_marks(store.root, order.id)), now(), alas.settings.dagster_home, problems)
+    finder = Finder(read_marks(store.root, order.id))
+    return scan_store(store, finder, now(), alas.settings.dagster_home, problems, runs_elsewhere(store, order, finder))

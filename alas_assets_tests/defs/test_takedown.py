@@ -32,11 +32,12 @@ from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown import purge
+from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import TAKEN_DOWN, Order, TakedownError, read_marks, read_order
 from alas_assets.provenance.takedown.plan import Plan, question_lines
 from alas_assets.provenance.takedown.report import is_as_signed, write_report
-from alas_assets.provenance.takedown.scan import PASSAGES, Scan
+from alas_assets.provenance.takedown.scan import PASSAGES, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal, table_without
 from alas_assets.provenance.trace import ANSWER_TABLES, TraceError, trace_answer
 from alas_assets.provenance.verdict import adapter_line, verdict_of
@@ -292,6 +293,25 @@ def test_an_exam_on_what_was_removed_leaves_nothing_in_the_store(case: Case, tmp
     assert set(rows["system"]) == {"base", "current"}
     assert set(rows.filter(pl.col("split") == "exam")["n"]) == {len(case.questions)}
     assert work.scan(case.after.alas, case.after.instance, case.order).findings == []
+
+
+def test_words_that_another_page_came_to_share_are_counted_and_no_finding(case: Case, quill_site: Site, tmp_path: Path) -> None:
+    harness = copied(case.after, tmp_path)
+    store = harness.store
+    finder = Finder(read_marks(store.root, case.order.id))
+    (line, *_) = (one["question"] for one in case.questions if finder.runs(one["question"]))
+    pairs = store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs").head(1)
+    file = store.root / "artifacts" / "qa_pairs" / f"{'e' * 64}.parquet"
+
+    def found(url: str) -> Scan:
+        pairs.with_columns(question=pl.lit(line), url=pl.lit(url)).write_parquet(file)
+        return scan_store(store, finder, "now", elsewhere=runs_elsewhere(store, case.order, finder))
+
+    said_elsewhere = found(f"http://127.0.0.1:{quill_site.port}/4.html")
+    assert said_elsewhere.findings == []
+    assert sum(place.elsewhere for place in said_elsewhere.places) == 1
+    (finding,) = found(gone_url(quill_site)).findings
+    assert finding.within == "question", "the same words in the source's own name"
 
 
 # ------------------------------------------------------------------------------------------------ Dagster

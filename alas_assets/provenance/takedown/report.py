@@ -18,7 +18,7 @@ from alas_assets.viewer.document import document, table
 STAYS = (
     "the address itself, here and in what blocks it, in the domain file and in readings that failed, and hashes of what was removed",
     "ids, counts, scores and verdicts, which hold no words of the source; answers that its passages were shown for keep their row",
-    "what other sources say, also where it is the same, and every model that learned from those alone",
+    "what other sources say, also where it is the same, what models say that learned nothing of it, and every such model",
 )
 NOT_COVERED = (
     "copies outside the store: backups, exported models, sheets, ledgers and reports that somebody saved elsewhere",
@@ -97,7 +97,7 @@ def report_html(report: dict[str, Any]) -> str:
         "<h2>What stays, and why</h2>",
         _list([*report["stays"], *_elsewhere(report)]),
         "<h2>What was searched</h2>",
-        _records(scan["places"], ("name", "files", "bytes", "texts", "not_text", "not_text_bytes", "findings")),
+        _records(scan["places"], ("name", "files", "bytes", "texts", "not_text", "not_text_bytes", "elsewhere", "findings")),
         "<h2>Findings</h2>",
         _records(scan["findings"], ("place", "where", "within", "runs", "problem")) if scan["findings"] else "<p>None.</p>",
         "<h2>What this does not cover</h2>",

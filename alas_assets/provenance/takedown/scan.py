@@ -6,7 +6,7 @@ Every file is opened; one that cannot be read is a finding. How files are read i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Place(Record):
     texts: int = Field(default=0, description="strings that were looked through")
     not_text: int = Field(default=0, description="files that hold no text, such as weights and pictures")
     not_text_bytes: int = 0
+    elsewhere: int = Field(default=0, description="files or columns with words of the source that other pages and models say too")
     findings: int = 0
 
 
@@ -57,7 +58,14 @@ class Scan(Record):
         return not self.findings
 
 
-def scan_store(store: ArtifactStore, finder: Finder, at: str, dagster_home: Path | None = None, problems: Sequence[Finding] = ()) -> Scan:
+def scan_store(
+    store: ArtifactStore,
+    finder: Finder,
+    at: str,
+    dagster_home: Path | None = None,
+    problems: Sequence[Finding] = (),
+    elsewhere: frozenset[str] = frozenset(),
+) -> Scan:
     """Search every file under the store, and under Dagster's home where that lies elsewhere, and every version of the passages.
 
     Args:
@@ -66,15 +74,16 @@ def scan_store(store: ArtifactStore, finder: Finder, at: str, dagster_home: Path
         at: When, for the record.
         dagster_home: Dagster's instance folder.
         problems: Findings of the caller's, such as a storage that is not in files.
+        elsewhere: Runs that others say too (`runs_elsewhere`): counted, and no finding.
     """
     places: dict[str, Place] = {}
     findings: list[Finding] = list(problems)
     for place, path, shown in _files(store, dagster_home):
-        _scan_file(places.setdefault(place, Place(name=place)), findings, path, shown, finder)
+        _scan_file(places.setdefault(place, Place(name=place)), findings, path, shown, finder, elsewhere)
     passages = Place(name=PASSAGES)
     for where, column, text in _passages(store, passages, findings):
         passages.texts += 1
-        _note(passages, findings, where, column, len(finder.runs(text)))
+        _note(passages, findings, where, column, finder.runs(text), elsewhere)
     places[PASSAGES] = passages
     for finding in problems:
         places.setdefault(finding.place, Place(name=finding.place)).findings += 1
@@ -99,7 +108,7 @@ def _files(store: ArtifactStore, dagster_home: Path | None) -> Iterator[tuple[st
                 yield name or top, path, f"{name}/{shown}" if name else shown
 
 
-def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, finder: Finder) -> None:
+def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, finder: Finder, elsewhere: frozenset[str]) -> None:
     if path.is_symlink():
         return
     try:
@@ -118,7 +127,7 @@ def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, fi
         if BYTES in hits:
             hits[BYTES] -= seams.union(*(runs for within, runs in hits.items() if within != BYTES))
         for within, runs in hits.items():
-            _note(place, findings, shown, within, len(runs))
+            _note(place, findings, shown, within, runs, elsewhere)
     except FileNotFoundError:
         return  # a temporary file of a database or a run that ended meanwhile
     except (OSError, UnreadableError) as error:
@@ -128,8 +137,10 @@ def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, fi
         place.findings += 1
 
 
-def _note(place: Place, findings: list[Finding], where: str, within: str, runs: int) -> None:
+def _note(place: Place, findings: list[Finding], where: str, within: str, found: Set[str], elsewhere: frozenset[str]) -> None:
+    runs = len(found - elsewhere)
     if not runs:
+        place.elsewhere += bool(found)
         return
     known = next((one for one in findings if (one.place, one.where, one.within) == (place.name, where, within)), None)
     if known is None:
