@@ -89,23 +89,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 COSTLY = {"live": 6, "learned": 5, "clicked": 4, "watched": 3, "quill": 2, "tiny_student": 1}
-"""Fixtures that cost minutes; tests that need none of them go first, so that a cheap failure is seen early."""
+"""Fixtures that cost minutes; files that need none of them go first, so that a cheap failure is seen early."""
 STUDENT = "alas_assets_tests/student/"
 """Tests with the real student: they take as long as all others together, and share one training."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run cheap tests first, then those that share a finished cell, then the real student; one of several processes begins with that."""
-
-    def cost(item: pytest.Item) -> int:
-        return max((COSTLY.get(name, 0) for name in getattr(item, "fixturenames", ())), default=0)
-
-    items.sort(key=cost)
+    """Run cheap files first, then those that need a finished cell, then the real student; one of several processes begins with that."""
+    costs: Counter[Path] = Counter()
+    for item in items:
+        dear = max((COSTLY.get(name, 0) for name in getattr(item, "fixturenames", ())), default=0)
+        costs[item.path] = max(costs[item.path], dear)
+        item.user_properties += [(SECURITY, marker.args[0]) for marker in item.iter_markers(SECURITY)]
+    items.sort(key=lambda item: costs[item.path])
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: not item.nodeid.startswith(STUDENT))
-    for item in items:
-        item.user_properties += [(SECURITY, marker.args[0]) for marker in item.iter_markers(SECURITY)]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,9 +1,9 @@
 """Train the demo's two iterations again with another recipe and print what each keeps (T6).
 
-    python bench/recipe.py STORE '{"learning_rate": 5e-4, "passes": 4}'
+    .venv/bin/python bench/recipe/demo.py STORE '{"learning_rate": 5e-4, "passes": 4}'
 
 STORE is that of a finished `make demo`; it is only read. Takes about as long as the demo's training and answering. Facts,
-probes and guards are the demo's own; what came of the recipes that were tried stands in bench/recipe.md.
+probes and guards are the demo's own; what came of the recipes that were tried stands in bench/recipe/demo.md.
 """
 
 import json
