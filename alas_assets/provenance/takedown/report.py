@@ -87,9 +87,9 @@ def report_html(report: dict[str, Any]) -> str:
         f"<p>{found} Searched for {searched['runs_of_words']} runs of its words ({searched['left_out_as_they_stay_elsewhere']} more stand "
         f"in content that stays, {searched['too_short']} strings are too short to be told from others).</p>",
         "<h2>What went</h2>",
-        _records(report["went"], _WENT),
+        _went(report["went"]),
         "<h2>Adapters that were retired</h2>",
-        _records(report["adapters_retired"], ("adapter_hash", "domain", "cell", "kind", "facts", "rows", "trained_from", "because")),
+        _retired(report["adapters_retired"]),
         "<h2>What is current now</h2>",
         table(
             ["domain", "adapter"], [[escape(name), escape(adapter or "the base student")] for name, adapter in report["current"].items()]
@@ -97,7 +97,8 @@ def report_html(report: dict[str, Any]) -> str:
         "<h2>What stays, and why</h2>",
         _list([*report["stays"], *_elsewhere(report)]),
         "<h2>What was searched</h2>",
-        _records(scan["places"], ("name", "files", "bytes", "texts", "not_text", "not_text_bytes", "elsewhere", "findings")),
+        "<p>Files of no text are weights and pictures. What other pages and models came to say too since is counted under elsewhere.</p>",
+        _records(scan["places"], ("name", "files", "texts", "not_text", "elsewhere", "findings")),
         "<h2>Findings</h2>",
         _records(scan["findings"], ("place", "where", "within", "runs", "problem")) if scan["findings"] else "<p>None.</p>",
         "<h2>What this does not cover</h2>",
@@ -110,10 +111,46 @@ def report_html(report: dict[str, Any]) -> str:
     return document(f"Taken down: {report['source']}", "".join(parts))
 
 
-_WENT = (
-    *("domain", "since", "readings", "passages", "facts", "taught", "pairs", "probes", "answers", "shown", "training_rows", "adapters"),
-    *("current_before", "current_after"),
-)
+_WENT = {
+    "since": "first iteration that read it",
+    "readings": "readings",
+    "passages": "passages",
+    "facts": "facts",
+    "taught": "of these taught",
+    "pairs": "question-answer pairs",
+    "probes": "probes",
+    "answers": "answers to questions about it",
+    "shown": "answers that its passages were shown for",
+    "training_rows": "training rows",
+    "adapters": "adapters",
+    "current_before": "current before",
+    "current_after": "current then",
+}
+
+
+def _went(shares: list[dict[str, Any]]) -> str:
+    rows = [[what, *(_shown(name, share[name]) for share in shares)] for name, what in _WENT.items()]
+    return table(["", *(escape(share["domain"]) for share in shares)], rows)
+
+
+def _shown(name: str, value: Any) -> str:
+    return escape(value[:16] if value else "the base student") if name.startswith("current") else escape(str(value))
+
+
+def _retired(adapters: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            escape(one["adapter_hash"]),
+            escape(f"{one['kind']} of {one['cell']}"),
+            escape(
+                one["because"]
+                or (f"trained from {one['trained_from'][:16]}" if one["trained_from"] else "")
+                or f"{one['rows']} of its training rows hold {one['facts']} facts of it"
+            ),
+        ]
+        for one in adapters
+    ]
+    return table(["adapter", "", "why"], rows) if rows else "<p>None.</p>"
 
 
 def _records(records: list[dict[str, Any]], names: tuple[str, ...]) -> str:
