@@ -231,11 +231,12 @@ def status(home: Home = None) -> None:
         closed = closed_because(alas, newest) if newest else None
         failed = failed_because(instance, newest) if instance and newest and not revised and not closed else None
         beat = last_heartbeat(instance, key) if instance else None
+        other = rolled_back(alas, key)  # then the accuracy is another model's
         table.add_row(
             key,
             newest.iteration if newest else "-",
             (alas.registry.current(key) or "base student")[:12],
-            f"{100 * revised.accuracy:.1f} %" if revised else "-",
+            f"{100 * revised.accuracy:.1f} %" if revised and not other else "-",
             revised.decision if revised else _unrevised(closed, failed, newest),
             f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
             "yes" if key in watched else "no",
@@ -246,8 +247,8 @@ def status(home: Home = None) -> None:
             notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
         if newest and failed:
             notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
-        if note := rolled_back(alas, key):
-            notes.append(note)
+        if other:
+            notes.append(other)
         notes += [
             f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)
         ]
@@ -538,9 +539,10 @@ def _print_scoreboard(alas: "Alas", domain: str) -> None:
     if rows.is_empty():
         fail(f"no iteration of {domain} has been judged yet; run `alas run {domain}`")
     out.print(render_table(rows))
-    if note := rolled_back(alas, domain):
-        out.print(f"[yellow]note[/] {plain(note)}")
-    out.print("\nThe newest iteration, all in all:")
+    other = rolled_back(alas, domain)
+    if other:
+        out.print(f"[yellow]note[/] {plain(other)}")
+    out.print(f"\nThe newest iteration, all in all{', as its gate left it' if other else ''}:")
     for line in summary(rows, exam_with_a_pair(alas, domain)):
         out.print(plain(line))
     try:

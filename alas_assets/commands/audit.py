@@ -144,7 +144,7 @@ def sources(
 @app.command("report-wrong")
 def report_wrong(
     answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="The answer's id, or its beginning.")],
-    should_be: Annotated[str, typer.Option(help="What is right: the answer itself, as short as it can be.")] = "",
+    should_be: Annotated[str | None, typer.Option(help="What is right: the answer itself, as short as it can be.")] = None,
     comment: Annotated[str, typer.Option(help="How you know.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who says so (default: the name you are logged in with).")] = "",
     home: Home = None,
@@ -154,23 +154,32 @@ def report_wrong(
     from alas_assets.provenance.render import verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, find_answer, trace_row
-    from alas_assets.provenance.verdict import verdict_of
+    from alas_assets.provenance.verdict import says, verdict_of
     from alas_assets.review import said
     from alas_assets.review.journal import ReviewError
     from alas_assets.review.wording import MAX_WORDS
 
+    if should_be is not None and not should_be.strip():
+        fail("--should-be is empty; give what is right, or leave it out", 2)
+    should_be = (should_be or "").strip()
     if len(should_be) > MAX_WORDS or len(comment) > MAX_WORDS:
         fail(f"--should-be and --comment take {MAX_WORDS} characters at most; give the answer itself", 2)
     settings = settings_at(home)
     store = ArtifactStore(settings.home)
     try:
         cell, answer = find_answer(store, answer_id)
+        if should_be and says(answer["question"], should_be, answer["answer"]):
+            fail(f"the model said {answer['answer'][:200]!r}, which is what --should-be says is right; nothing is kept", 2)
+        earlier = trace_row(store, cell, answer).said
         at = datetime.now(UTC).isoformat(timespec="seconds")
         new = said.report_wrong(store.root, cell.domain, answer, should_be=should_be, comment=comment, by=by or user_name(), at=at)
         verdict = verdict_of(store, trace_row(store, cell, answer))
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     out.print(f"{'kept' if new else 'was kept before'}: answer {answer['answer_id']} of {plain(str(cell))} is wrong")
+    if new and earlier:
+        right = f", right is {earlier.should_be!r}" if earlier.should_be else ""
+        out.print(plain(f"it takes the place of what {earlier.by} said at {earlier.at}: {earlier.label}{right}"))
     print(verdict_text(verdict))
     if not answer["adapter_hash"]:
         out.print(f"{plain(answer['system'])} was taught nothing, so wrong_answers does not list it; its trace keeps your word")
@@ -184,6 +193,40 @@ def report_wrong(
     if not outcome.success:
         fail("\n".join(outcome.failures))
     out.print(f"wrong_answers of {plain(str(cell))} is up to date")
+
+
+@app.command("wrong")
+def wrong(
+    domain: DomainKey,
+    every: Annotated[bool, typer.Option("--all", help="Also of candidates and of questions outside the facts (exam, guards).")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 20,
+    format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
+    home: Home = None,
+) -> None:
+    """List the wrong answers of a domain's newest judged iteration with their ids and verdicts, those about taught facts first."""
+    from alas_assets.defs.revision import newest_wrong_answers
+    from alas_assets.provenance.store import StoreError
+
+    alas = alas_of(settings_at(home), domain)
+    try:
+        found = newest_wrong_answers(alas, domain)
+    except StoreError as error:
+        fail(str(error))
+    if found is None:
+        fail(f"no iteration of {domain} has a list of wrong answers yet; run `alas run {domain}`")
+    from alas_assets.provenance.trace import ABOUT_FACTS
+
+    mine = found if every else found.filter("is_current", found["split"].is_in(ABOUT_FACTS))
+    if format is ListFormat.json:
+        print(mine.head(limit).write_json())
+        return
+    for row in mine.head(limit).iter_rows(named=True):
+        print(f"{row['answer_id']}  {row['verdict']}: {row['because']}\n  {row['question']}")
+        source = f", from {row['url']}" if row["url"] else ""
+        print(f"  said {row['answer'] or '(nothing)'!r}, right is {row['truth']!r}{source}")
+    left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
+    others = f"; {found.height - mine.height} of other models and questions with --all" if found.height > mine.height else ""
+    print(f"{min(limit, mine.height)} shown{left}{others}; `alas trace ID` walks each back to its source")
 
 
 @app.command("ask-again")

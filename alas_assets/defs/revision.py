@@ -190,11 +190,11 @@ def human_agreement(alas: Alas, domain: str) -> list[str]:
     return human_lines(pl.concat([graded_answers(alas, cell) for cell in scored_cells(alas, domain)]), human)
 
 
-def current_wrong_answers(alas: Alas, domain: str) -> pl.DataFrame | None:
-    """Return what the current model gets wrong in the newest judged iteration (`WRONG_SCHEMA`); None where nobody has looked yet."""
+def newest_wrong_answers(alas: Alas, domain: str) -> pl.DataFrame | None:
+    """Return the wrong answers of the newest judged iteration (`WRONG_SCHEMA`); None where nobody has looked yet."""
     cells = scored_cells(alas, domain)
     pointer = alas.store.pointer(cells[-1], "wrong_answers") if cells else None
-    return alas.store.read_table(pointer).filter("is_current") if pointer else None
+    return alas.store.read_table(pointer) if pointer else None
 
 
 def rolled_back(alas: Alas, domain: str) -> str | None:
@@ -206,8 +206,8 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
     if judged == now:
         return None
-    newest = alas.registry.history(domain)[-1]
-    because = f"lost a model to takedown {newest.decision_hash}" if newest.action == "takedown" else "was rolled back"
+    takedown = next((one.decision_hash for one in alas.registry.history(domain) if judged in one.retired), "")
+    because = f"lost a model to takedown {takedown}" if takedown else "was rolled back"
     return (
         f"{domain} {because}: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
         f"{(judged or 'the base student')[:16]}, which the gate made current"
@@ -244,7 +244,8 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
             Cell(domain.key, "000"), "scoreboard", rows, input_key=content_hash(inputs), inputs=inputs, run_id=context.run_id
         )
         people = human_agreement(alas, domain.key)
-        wrong = current_wrong_answers(alas, domain.key)
+        found = newest_wrong_answers(alas, domain.key)
+        wrong = found.filter("is_current") if found is not None else None
     with_a_pair = exam_with_a_pair(alas, domain.key)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(table_hash(rows)),

@@ -26,7 +26,7 @@ from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import orders, read_marks
 from alas_assets.provenance.trace import ASKED, Trace, find_answer, learned_by, trace_row
-from alas_assets.records import PROBE_SCHEMA, GateDecision, Record, as_pairs
+from alas_assets.records import PROBE_SCHEMA, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
 from alas_assets.teachers.protocol import GradeRequest
 
@@ -261,7 +261,8 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
         StoreError: The domain has not been through an iteration, or something on the way is gone.
     """
     (reply,) = ask_student(alas, domain_key, question, ["current"])
-    cell, current = newest_scored(alas, domain_key), alas.registry.current(domain_key) or ""
+    current = alas.registry.current(domain_key) or ""
+    cell = _trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
     support, why = reply.sources, reply.note
     if not current:  # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
         support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
@@ -291,6 +292,15 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
     note = f"asked in free words; {'; '.join(part for part in (found, why) if part)}"
     return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
+
+
+def _trained_in(alas: Alas, domain_key: str, adapter: str) -> Cell | None:
+    """Return the judged iteration that trained an adapter; None for the base student."""
+    for cell in reversed(scored_cells(alas, domain_key)):
+        pointers = [pointer for asset in ("sft_adapter", "dpo_adapter") if (pointer := alas.store.pointer(cell, asset))]
+        if any((ref := alas.store.read_record(AdapterRef, pointer)).trained and ref.adapter_hash == adapter for pointer in pointers):
+            return cell
+    return None
 
 
 def _near_probes(alas: Alas, domain_key: str, cell: Cell, question: str) -> list[NearProbe]:

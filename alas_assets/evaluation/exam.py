@@ -162,11 +162,7 @@ def covered_by(exam: Sequence[ExamQuestion], qa_pairs: pl.DataFrame) -> dict[str
         best = COVERED_OVERLAP if item.page else COVERED_OVERLAP_ANY_PAGE
         for fact in facts:
             share = len(asked & spoken[fact["fact_id"]]) / len(asked) if asked else 0.0
-            if (
-                (share > best or (share == best and item.id not in found))
-                and _same_page(item.page, fact["url"])
-                and _same_answer(item, fact)
-            ):
+            if (share > best or (share == best and item.id not in found)) and is_page(item.page, fact["url"]) and _same_answer(item, fact):
                 best, found[item.id] = share, fact["fact_id"]
     return found
 
@@ -184,7 +180,8 @@ def _stems(text: str) -> set[str]:
     return stems
 
 
-def _same_page(page: str, url: str) -> bool:
+def is_page(page: str, url: str) -> bool:
+    """Tell whether an address is that of the page that an exam's question names by the end of its URL; of any page where it names none."""
     wanted = page.strip().lstrip("./").lower()
     return not wanted or ("/" + urlsplit(url).path.lstrip("/").lower()).endswith("/" + wanted) or url.lower() == page.strip().lower()
 

@@ -5,16 +5,18 @@ Reading only, a join over ids in the stored tables; the other direction is `prov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
+from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import SAYS_THE_SAME
 
 
@@ -216,6 +218,15 @@ def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> I
                 )
 
 
+def _as_people_say(rows: pl.DataFrame, said: Mapping[str, Said]) -> pl.DataFrame:
+    """Return answers with a person's label in the place of the grade, where a person gave one."""
+    if not said:
+        return rows
+    items = [item_key(*item) for item in rows.select("question", "gold", "answer").iter_rows()]
+    labels = [said[item].label if item in said else label for item, label in zip(items, rows["label"], strict=True)]
+    return rows.with_columns(pl.Series("label", labels, dtype=pl.String))
+
+
 def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk_ids: list[str]) -> Iterator[DerivedAnswers]:
     about = pl.col("split").is_in(ABOUT_FACTS) & pl.col("fact_id").is_in(fact_ids)
     shown = pl.col("context_chunks").list.eval(pl.element().is_in(chunk_ids)).list.any().fill_null(value=False)
@@ -224,6 +235,7 @@ def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk
         if not tables:
             continue
         rows = pl.concat(tables).unique("answer_id", maintain_order=True).with_columns(shown.alias("shown"))
+        rows = _as_people_say(rows, people_said(store.root, cell.domain))
         found = (
             rows.filter(about | pl.col("shown"))
             .group_by("system", maintain_order=True)

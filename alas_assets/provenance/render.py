@@ -22,7 +22,7 @@ def trace_text(trace: Trace) -> str:
     """Return the walk from answer to source, a line per step, readable in a terminal of 100 columns."""
     lines = [
         f"answer   {trace.answer_id}  ({trace.label}{': ' + trace.error_type if trace.error_type else ''})",
-        f"  cell     {trace.cell}, system {trace.system}, split {trace.split}",
+        f"  cell     {trace.cell}, system {trace.system}{' (the current model)' if trace.is_current else ''}, split {trace.split}",
         f"  question {trace.question}",
         f"  said     {trace.answer or '(nothing)'}",
         f"  right    {trace.gold}",
@@ -60,10 +60,19 @@ def trace_text(trace: Trace) -> str:
     for adapter in trace.learned_by:
         lines.append(
             f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.rows} rows "
-            f"of {adapter.rows_hash[:12]}, run {adapter.run_id[:8]}"
+            f"of {adapter.rows_hash[:12]}, {_run(adapter.run_id, adapter.run_deleted)}"
+            f"{f'; retired by takedown {adapter.retired}' if adapter.retired else ''}"
         )
-    lines += [f"run      {run.run_id[:8]}  made {run.step} at {run.made_at}, version {run.data_version[:12]}" for run in trace.runs]
+    lines += [
+        f"run      {run.run_id[:8]}  made {run.step} at {run.made_at}, version {run.data_version[:12]}"
+        f"{f' (deleted by takedown {run.run_deleted})' if run.run_deleted else ''}"
+        for run in trace.runs
+    ]
     return "\n".join(lines)
+
+
+def _run(run_id: str, deleted: str) -> str:
+    return f"run {run_id[:8]}{f' (deleted by takedown {deleted})' if deleted else ''}"
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -122,7 +131,7 @@ def drift_text(drift: Drift) -> str:
     """Return which taught facts their pages no longer state, a few lines each."""
     stand = len(drift.facts) - len(drift.drifted)
     lines = [
-        f"{drift.domain}: {drift.pages} pages read again ({drift.unchanged} unchanged); {stand} of {len(drift.facts)} taught facts stand"
+        f"{drift.domain}: {drift.pages} pages read again ({drift.unchanged} by a 304); {stand} of {len(drift.facts)} taught facts stand"
     ]
     for fact in drift.drifted:
         lines.append(f"{fact.state:10} {fact.url}{f': {fact.reason}' if fact.reason else ''}")

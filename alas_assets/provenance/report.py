@@ -12,7 +12,7 @@ import polars as pl
 from alas_assets.provenance.derived import Derived
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
-from alas_assets.provenance.verdict import Verdict, source_of
+from alas_assets.provenance.verdict import Verdict
 from alas_assets.viewer.document import document, link, table
 from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
 
@@ -33,7 +33,6 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
     Raises:
         StoreError: The stored page, or a table on the way, is gone.
     """
-    source = source_of(store, trace, verdict)
     return document(
         f"Answer {trace.answer_id}",
         "".join(
@@ -41,7 +40,9 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
                 f"<h1>{escape(trace.question)}</h1>",
                 _verdict(verdict),
                 _said(trace, verdict),
-                _source(store, source) if source else f"<h2>Source</h2><p>{escape(trace.note or 'no page was read for it')}</p>",
+                _source(store, trace.source)
+                if trace.source
+                else f"<h2>Source</h2><p>{escape(trace.note or 'no page was read for it')}</p>",
                 _disputes(trace),
                 _pairs(trace),
                 _learned(trace),
@@ -64,7 +65,7 @@ def _said(trace: Trace, verdict: Verdict) -> str:
         ("The model said", escape(trace.answer or "(nothing)")),
         ("Held against", escape(verdict.truth or trace.gold)),
         ("Grade", escape(f"{trace.label}{f', {trace.error_type}' if trace.error_type else ''}. {trace.explanation}")),
-        ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}"),
+        ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}{', the current one' if trace.is_current else ''}"),
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
         ("Answer id", escape(trace.answer_id)),
     ]
@@ -140,20 +141,25 @@ def _learned(trace: Trace) -> str:
     rows = [
         [
             escape(by.cell),
-            f"{escape(by.kind)} {link(by.adapter_hash[:16], manifest_link(by.adapter_hash))}",
+            f"{escape(by.kind)} {link(by.adapter_hash[:16], manifest_link(by.adapter_hash))}"
+            f"{escape(f' (retired by takedown {by.retired})' if by.retired else '')}",
             f"{by.rows} rows of <code>{escape(by.rows_hash[:16])}</code>",
-            link(by.run_id[:8], run_link(by.run_id)),
+            _run(by.run_id, by.run_deleted),
         ]
         for by in trace.learned_by
     ]
     return f"<h2>Learned by</h2>{table(['iteration', 'adapter', 'training rows', 'run'], rows)}"
 
 
+def _run(run_id: str, deleted: str) -> str:
+    return escape(f"{run_id[:8]} (deleted by takedown {deleted})") if deleted else link(run_id[:8], run_link(run_id))
+
+
 def _runs(trace: Trace) -> str:
     rows = [
         [
             escape(run.step),
-            link(run.run_id[:8], run_link(run.run_id)),
+            _run(run.run_id, run.run_deleted),
             escape(run.made_at),
             f"<code>{escape(run.data_version[:16])}</code>",
         ]

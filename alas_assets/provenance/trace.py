@@ -12,9 +12,12 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
+from alas_assets.evaluation.exam import ExamQuestion, covered_by
 from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
+from alas_assets.provenance.takedown.order import deleted_run, orders
 from alas_assets.records import QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.release.registry import Registry
 from alas_assets.review.said import Said, people_said
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
@@ -22,6 +25,8 @@ ASKED = "asked"
 """Split of a question that somebody put to the model outside the loop; its fact was found by meaning."""
 ABOUT_FACTS = ("probe", "earlier", "mine", ASKED)
 """Splits whose answers are about a fact that a page states."""
+EXAM = ("exam", "exam_paraphrase")
+"""Splits of questions that come from outside: the fact, if one was taught, is found by page and words (E8)."""
 STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
 
 
@@ -87,6 +92,8 @@ class LearnedBy(Record):
     rows: int
     rows_hash: str
     run_id: str
+    retired: str = Field(default="", description="the takedown that retired it")
+    run_deleted: str = Field(default="", description="the takedown that deleted the run")
 
 
 class RunTrace(Record):
@@ -96,6 +103,7 @@ class RunTrace(Record):
     run_id: str
     made_at: str
     data_version: str
+    run_deleted: str = Field(default="", description="the takedown that deleted it")
 
 
 class Trace(Record):
@@ -114,12 +122,18 @@ class Trace(Record):
     rule_label: str = Field(default="", description="the deterministic grade, whoever judged (E3)")
     verdicts: list[dict[str, str]] = Field(default_factory=list, description="what each judge said")
     adapter_hash: str
+    is_current: bool = Field(description="the model that answered is the one that answers users now")
     context_chunks: list[str]
     probe_id: str
     fact_id: str
+    matched_fact: str = Field(
+        default="", description="the fact that an exam's question was matched to by page and words; no id leads there"
+    )
     topic: str
     pairs: list[PairTrace]
-    source: SourceTrace | None = Field(description="None for guard and exam questions: nothing was read to write them")
+    source: SourceTrace | None = Field(
+        description="None where no page was read for the question: guards, and exam questions without a match"
+    )
     disputes: list[Dispute] = Field(default_factory=list)
     said: Said | None = Field(default=None, description="a person's word on the answer")
     learned_by: list[LearnedBy]
@@ -155,10 +169,18 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
             for row in as_answers(table.filter(pl.col("answer_id").str.starts_with(answer_id))).to_dicts():
                 hits.setdefault(row["answer_id"], (cell, row))
     if not answer_id or not hits:
-        raise TraceError(f"no answer {answer_id!r} in {store.root}; ids are shown by `alas demo` and in judge_scores in the UI")
+        raise TraceError(_removed(store, answer_id) or f"no answer {answer_id!r} in {store.root}; `alas wrong DOMAIN` and the UI list ids")
     if len(hits) > 1:
         raise TraceError(f"{answer_id!r} fits {len(hits)} answers; give more of the id, such as {min(hits)}")
     return next(iter(hits.values()))
+
+
+def _removed(store: ArtifactStore, answer_id: str) -> str:
+    """Return which takedown removed an answer; "" where none did."""
+    if len(answer_id) < 8:
+        return ""
+    order = next((one for one in orders(store.root) if any(gone.startswith(answer_id) for gone in one.answers)), None)
+    return f"answer {answer_id} was removed with its source, {order.refusal}" if order else ""
 
 
 def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
@@ -234,14 +256,16 @@ def _source(store: ArtifactStore, domain: str, row: dict[str, Any]) -> SourceTra
     )
 
 
-def fact_source(store: ArtifactStore, domain: str, fact_id: str) -> SourceTrace | None:
-    """Return where a fact stands; None for a fact of which no pair was accepted.
+def cells_until(store: ArtifactStore, cell: Cell) -> list[Cell]:
+    """Return the iterations of a domain up to one, oldest first."""
+    return sorted((one for one in cells_of(store) if one.domain == cell.domain and one.iteration <= cell.iteration), key=str)
 
-    Raises:
-        StoreError: A table or stored page on the way is damaged or gone.
-    """
-    rows = _pairs(store, domain, (pl.col("fact_id") == fact_id) & pl.col("accepted")).to_dicts()
-    return _source(store, domain, rows[0]) if rows else None
+
+def _matched(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> str:
+    """Return the fact that an exam's question asks for by its page and words; "" where no accepted pair does (E8)."""
+    tables = [as_pairs(table) for one in cells_until(store, cell) if (table := _table(store, one, "qa_pairs")) is not None]
+    asked = ExamQuestion(id=answer["answer_id"], question=answer["question"], answer=answer["gold"], page=answer["topic"] or "")
+    return covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(asked.id, "")
 
 
 def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) -> list[Dispute]:
@@ -256,6 +280,7 @@ def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) ->
 def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedBy]:
     """Return the adapters whose exact training rows hold the fact, oldest first."""
     found: list[LearnedBy] = []
+    taken_down = orders(store.root)
     for cell in sorted((c for c in cells_of(store) if c.domain == domain), key=str):
         for asset in ("sft_adapter", "dpo_adapter"):
             pointer = store.pointer(cell, asset)
@@ -274,6 +299,8 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
                         rows=rows,
                         rows_hash=ref.rows_hash,
                         run_id=pointer.run_id,
+                        run_deleted=deleted_run(taken_down, cell, pointer.made_at),
+                        retired=stone.takedown if (stone := store.tombstone(ref.adapter_hash)) else "",
                     )
                 )
     return found
@@ -281,7 +308,13 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
 
 def _runs(store: ArtifactStore, cell: Cell) -> list[RunTrace]:
     pointers: list[Pointer] = [pointer for step in STEPS if (pointer := store.pointer(cell, step))]
-    return [RunTrace(step=p.asset, run_id=p.run_id, made_at=p.made_at, data_version=p.hash) for p in pointers]
+    taken_down = orders(store.root)
+    return [
+        RunTrace(
+            step=p.asset, run_id=p.run_id, made_at=p.made_at, data_version=p.hash, run_deleted=deleted_run(taken_down, cell, p.made_at)
+        )
+        for p in pointers
+    ]
 
 
 def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
@@ -309,13 +342,17 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
     """
     said = people_said(store.root, cell.domain) if said is None else said
     fact = answer["fact_id"]
-    rows = _pairs(store, cell.domain, pl.col("fact_id") == fact).to_dicts() if fact and answer["split"] in ABOUT_FACTS else []
+    matched = _matched(store, cell, answer) if answer["split"] in EXAM else ""
+    about = fact if answer["split"] in ABOUT_FACTS else matched
+    rows = _pairs(store, cell.domain, pl.col("fact_id") == about).to_dicts() if about else []
     note = ""
     if answer["split"] == UNKNOWN:
         note = (
             f"a question that nobody can answer: a name in it is invented, it was made from pair {pair_of_unknown(fact)}, and the right "
             "answer is not to know; no fact was taught for it"
         )
+    elif matched:
+        note = f"fact {matched} was matched to the exam's question by its page and words, not by an id"
     elif not rows:
         note = f"a question of the split {answer['split']}: it was written outside the loop, and no page was read for it"
     return Trace(
@@ -332,15 +369,17 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         rule_label=answer["rule_label"],
         verdicts=answer["verdicts"],
         adapter_hash=answer["adapter_hash"],
+        is_current=answer["adapter_hash"] == (Registry(store.root / "registry").current(cell.domain) or ""),
         context_chunks=answer["context_chunks"] or [],
         probe_id=answer["probe_id"],
         fact_id=fact,
+        matched_fact=matched,
         topic=answer["topic"] or "",
         pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
         source=_source(store, cell.domain, rows[0]) if rows else None,
         disputes=_disputes(store, cell.domain, rows) if rows else [],
         said=said.get(item_key(answer["question"], answer["gold"], answer["answer"])),
-        learned_by=learned_by(store, cell.domain, fact) if rows else [],
+        learned_by=learned_by(store, cell.domain, about) if rows else [],
         runs=_runs(store, cell),
         note=note,
     )

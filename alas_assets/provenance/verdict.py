@@ -11,26 +11,23 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from alas_assets.evaluation.exam import ExamQuestion, covered_by
 from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.provenance.takedown.order import orders
 from alas_assets.provenance.trace import (
     ABOUT_FACTS,
     ANSWER_TABLES,
     ASKED,
+    EXAM,
     LearnedBy,
     PairTrace,
-    SourceTrace,
     Trace,
-    cells_of,
-    fact_source,
-    learned_by,
+    cells_until,
 )
-from alas_assets.records import QA_SCHEMA, Record, as_answers, as_pairs
+from alas_assets.records import Record, as_answers
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
 
-EXAM = ("exam", "exam_paraphrase")
 Kind = Literal["right", "bad source", "bad pair", "bad learning", "forgotten", "never taught"]
 VERDICTS: tuple[Kind, ...] = ("bad source", "bad pair", "bad learning", "forgotten", "never taught")
 
@@ -60,14 +57,16 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
     """
     should_be = should_be.strip() or (trace.said.should_be if trace.said else "")
     verdict = _kind_of(store, trace, should_be, should_be or trace.gold)
-    return verdict.model_copy(update={"evidence": [*verdict.evidence, *_grounds(trace)]})
+    grounds = [*verdict.evidence, *_grounds(trace), *(_taken_down(store, trace) if verdict.kind == "never taught" else [])]
+    return verdict.model_copy(update={"evidence": grounds, "fact_id": trace.matched_fact})
 
 
 def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> Verdict:
     if _is_right(trace, should_be):
         return _overtaken(trace, should_be) or Verdict(kind="right", because=f"the answer says {truth!r}", truth=truth)
-    if trace.split in EXAM:
-        return _in_the_exam(store, trace, truth)
+    if trace.split in EXAM and not trace.matched_fact:
+        because = "no accepted pair has this answer and speaks of what the exam asks"
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=[f"{trace.question!r} in the exam"])
     accepted = [pair for pair in trace.pairs if pair.accepted]
     if not accepted:
         return _without_a_pair(store, trace, truth)
@@ -79,13 +78,13 @@ def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> 
 def _was_taught_wrong(trace: Trace, should_be: str) -> bool:
     """Tell whether the fault is older than the training: what was taught is not the truth, or says just what a person calls wrong."""
     if should_be:
-        return not _says(trace.question, should_be, trace.gold) and not _says(trace.question, trace.gold, should_be)
-    return trace.said is not None and trace.said.label == "incorrect" and _says(trace.question, trace.gold, trace.answer)
+        return not says(trace.question, should_be, trace.gold) and not says(trace.question, trace.gold, should_be)
+    return trace.said is not None and trace.said.label == "incorrect" and says(trace.question, trace.gold, trace.answer)
 
 
 def _is_right(trace: Trace, should_be: str) -> bool:
     if should_be:
-        return _says(trace.question, should_be, trace.answer)
+        return says(trace.question, should_be, trace.answer)
     if trace.said:
         return trace.said.label == "correct"
     return (trace.rule_label if trace.label == "failed" else trace.label) == "correct"
@@ -106,9 +105,19 @@ def _overtaken(trace: Trace, should_be: str) -> Verdict | None:
     return None
 
 
+def _taken_down(store: ArtifactStore, trace: Trace) -> list[str]:
+    """Return what was removed from the domain: whether it had taught the fact is known no more."""
+    domain = trace.cell.partition("|")[0]
+    return [
+        f"what {order.source} taught is removed and not looked at: {order.refusal}"
+        for order in orders(store.root)
+        if domain in order.domains
+    ]
+
+
 def _grounds(trace: Trace) -> list[str]:
-    """Return what else speaks on the answer: a person, the page as it was read since, other pages."""
-    lines = []
+    """Return what else speaks on the answer: how its fact was found, a person, the page as it was read since, other pages."""
+    lines = [trace.note] if trace.matched_fact else []
     if trace.said:
         right = f", and that {trace.said.should_be!r} is right" if trace.said.should_be else ""
         why = f" ({trace.said.comment})" if trace.said.comment else ""
@@ -120,31 +129,10 @@ def _grounds(trace: Trace) -> list[str]:
     return lines
 
 
-def _says(question: str, truth: str, answer: str) -> bool:
+def says(question: str, truth: str, answer: str) -> bool:
+    """Tell whether an answer says what is held for the truth, by rule."""
     request = GradeRequest(question=question, gold=truth, answer=answer, answer_kind=kind_of(truth))
     return grade(request).label == "correct"
-
-
-def _in_the_exam(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
-    """Decide on an exam question by the accepted pair that its words match, if one does; no id leads from an exam to a fact (E8)."""
-    tables = [as_pairs(store.read_table(pointer)) for cell in _cells_until(store, trace) if (pointer := store.pointer(cell, "qa_pairs"))]
-    asked = ExamQuestion(id=trace.answer_id, question=trace.question, answer=truth, page=trace.topic)
-    fact = covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(trace.answer_id)
-    if fact is None:
-        because = "no accepted pair has this answer and speaks of what the exam asks"
-        return Verdict(kind="never taught", because=because, truth=truth, evidence=[f"{trace.question!r} in the exam"])
-    matched = f"fact {fact} was matched to the exam's question by its words, not by an id"
-    family = adapter_line(store, trace.adapter_hash)
-    learned = [by for by in learned_by(store, trace.cell.partition("|")[0], fact) if by.adapter_hash in family]
-    if not learned:
-        because = "no training row of the model that answered, or of what it was trained from, holds the fact"
-        return Verdict(kind="never taught", because=because, truth=truth, evidence=[matched], fact_id=fact)
-    if before := _right_before(store, trace, truth, set(family[1:])):
-        return Verdict(
-            kind="forgotten", because="an earlier model answered it right", truth=truth, evidence=[*before, matched], fact_id=fact
-        )
-    because = f"a pair that says it was trained on, and the model still does not say {truth!r}"
-    return Verdict(kind="bad learning", because=because, truth=truth, evidence=[matched, *map(_rows_of, learned)], fact_id=fact)
 
 
 def _rows_of(by: LearnedBy) -> str:
@@ -198,17 +186,6 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
     return Verdict(kind="bad learning", because=because, truth=truth, evidence=taught)
 
 
-def source_of(store: ArtifactStore, trace: Trace, verdict: Verdict) -> SourceTrace | None:
-    """Return where the answer's fact stands; for an exam's question, where the fact stands that its words were matched to.
-
-    Raises:
-        StoreError: A table or stored page on the way is damaged or gone.
-    """
-    if trace.source or not verdict.fact_id:
-        return trace.source
-    return fact_source(store, trace.cell.partition("|")[0], verdict.fact_id)
-
-
 def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:
     """Return an adapter and those that it was trained from, newest first; nothing for the base student.
 
@@ -232,12 +209,6 @@ def adapter_line(store: ArtifactStore, adapter_hash: str) -> list[str]:
     return line
 
 
-def _cells_until(store: ArtifactStore, trace: Trace) -> list[Cell]:
-    """Return the iterations of the answer's domain up to its own, oldest first."""
-    domain, _, iteration = trace.cell.partition("|")
-    return sorted((cell for cell in cells_of(store) if cell.domain == domain and cell.iteration <= iteration), key=str)
-
-
 def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[str]) -> list[str]:
     """Return right answers to the same question that came before this one, by these adapters; "" is the base student.
 
@@ -247,7 +218,8 @@ def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[
     if trace.split == ASKED:
         same = pl.col("split").is_in(ABOUT_FACTS) & (pl.col("fact_id") == trace.fact_id)
     found: dict[str, str] = {}
-    for cell in _cells_until(store, trace):
+    domain, _, iteration = trace.cell.partition("|")
+    for cell in cells_until(store, Cell(domain, iteration)):
         for asset in ANSWER_TABLES:
             pointer = store.pointer(cell, asset)
             if pointer is None:
@@ -257,7 +229,7 @@ def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[
             )
             for row in asked.iter_rows(named=True):
                 # a label says whether the probe's own gold answer was given, which the auditor may not hold for the truth
-                if row["label"] == "correct" if truth == trace.gold else _says(row["question"], truth, row["answer"]):
+                if row["label"] == "correct" if truth == trace.gold else says(row["question"], truth, row["answer"]):
                     said = f"{cell}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
                     found.setdefault(row["answer_id"], said)
     return list(found.values())

@@ -14,8 +14,9 @@ import polars as pl
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import ABOUT_FACTS, SourceTrace, Trace, cells_of, stored_text, trace_row
-from alas_assets.provenance.verdict import EXAM, VERDICTS, Verdict, source_of, verdict_of
+from alas_assets.provenance.takedown.order import deleted_run, orders
+from alas_assets.provenance.trace import ABOUT_FACTS, EXAM, SourceTrace, Trace, cells_of, stored_text, trace_row
+from alas_assets.provenance.verdict import VERDICTS, Verdict, verdict_of
 from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
@@ -47,7 +48,7 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
         verdict = verdict_of(once, trace)
         if verdict.kind != "right":
             found = {"counted_by": _counted_by(trace, overtaken), "run_id": trained_in.get(trace.adapter_hash, "")}
-            rows.append(_row(suspect, verdict, source_of(once, trace, verdict)) | found)
+            rows.append(_row(suspect, verdict, trace.source) | found)
     order = [~pl.col("is_current"), _rank("verdict", VERDICTS), _rank("split", SPLITS), *map(pl.col, ("topic", "answer_id"))]
     return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
 
@@ -95,9 +96,17 @@ def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool
 
 
 def _training_runs(store: ReadOnce, domain: str) -> dict[str, str]:
-    """Return the run that trained each adapter of a domain."""
-    made = [pointer for cell in cells_of(store) if cell.domain == domain for asset in ADAPTERS if (pointer := store.pointer(cell, asset))]
-    refs = [(store.read_record(AdapterRef, pointer), pointer.run_id) for pointer in made]
+    """Return the run that trained each adapter of a domain; none that a takedown deleted."""
+    made = [
+        (cell, pointer)
+        for cell in cells_of(store)
+        if cell.domain == domain
+        for asset in ADAPTERS
+        if (pointer := store.pointer(cell, asset))
+    ]
+    taken_down = orders(store.root)
+    kept = [pointer for cell, pointer in made if not deleted_run(taken_down, cell, pointer.made_at)]
+    refs = [(store.read_record(AdapterRef, pointer), pointer.run_id) for pointer in kept]
     return {ref.adapter_hash: run for ref, run in refs if ref.trained}
 
 

@@ -135,7 +135,7 @@ def _try_lease(place: _Place, leases: ExitStack) -> bool:
         what = f"{answer['serves']} {answer.get('folder')}" if answer.get("alas") else "something that is not ours"
         raise PortError(
             f"port {place.port} is taken by {what}, but {place.serves} {place.folder} is to be served there; "
-            f"stop what listens on it, or set {place.setting} to another port"
+            f"stop what listens on it, or give {place.setting} another port"
         )
     connection = http.client.HTTPConnection(HOST, place.port, timeout=_ANSWER_SECONDS)
     try:
@@ -256,7 +256,7 @@ def _listen(port: int, setting: str) -> socket.socket:
         listener.close()
         in_use = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         taken = "is in use" if in_use else f"cannot be used ({error})"
-        raise PortError(f"port {port} on {HOST} {taken}; stop what listens on it, or set {setting} to another port") from error
+        raise PortError(f"port {port} on {HOST} {taken}; stop what listens on it, or give {setting} another port") from error
     return listener
 
 

@@ -6,7 +6,7 @@ to find and `takedown.purge`'s to carry out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from alas_assets.domains.hosts import host_and_port
 from alas_assets.provenance.ids import page_id, sha256_hex, short_id
-from alas_assets.provenance.store import StoreError, write_atomic
+from alas_assets.provenance.store import Cell, StoreError, write_atomic
 from alas_assets.provenance.takedown.marks import Marks
 from alas_assets.records import Record
 
@@ -101,6 +101,7 @@ class Order(Record):
     hosts: list[str] = Field(default_factory=list, description="salted hashes of hosts that are read no more")
     bodies: list[str] = Field(default_factory=list, description="SHA-256 of bodies that are refused from whatever address")
     texts: list[str] = Field(default_factory=list, description="SHA-256 of texts that are refused from whatever address")
+    answers: list[str] = Field(default_factory=list, description="ids of the answers that are removed, which are hashes themselves")
     steps: list[Step] = Field(default_factory=list)
     carried_out: str = Field(default="", description="when the last step was done; empty while it is under way")
 
@@ -228,6 +229,21 @@ def read_marks(root: Path, order_id: str) -> Marks:
 def write_marks(root: Path, order_id: str, marks: Marks) -> None:
     """Keep what the removed content is recognised by."""
     write_atomic(folder_of(root) / order_id / "marks.json", marks.model_dump_json().encode())
+
+
+def deleted_run(found: Iterable[Order], cell: Cell, made_at: str) -> str:
+    """Return the takedown that deleted the run which made something of a cell; "" where none did.
+
+    Args:
+        found: The store's takedowns.
+        cell: The cell.
+        made_at: When it was made, ISO 8601 in UTC.
+    """
+    for order in found:
+        read = any(share.domain == cell.domain and share.since <= cell.iteration for share in order.shares)
+        if read and made_at < (order.carried_out or order.at):
+            return order.id
+    return ""
 
 
 def under_way(root: Path, domain: str) -> Order | None:

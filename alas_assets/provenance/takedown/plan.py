@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field, ValidationError
 
+from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.derived import Derived, derived_from
 from alas_assets.provenance.ids import fold, page_id, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
@@ -34,10 +35,11 @@ from alas_assets.provenance.takedown.order import (
     salted,
     takedown_id,
 )
-from alas_assets.provenance.trace import ANSWER_TABLES, cells_of
+from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, cells_of
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
 
+_NO_EXAM = pl.DataFrame(schema={"probe_id": pl.String, "topic": pl.String})
 _KEPT_FILES = ("guards", "replay", "exams", "domains")
 
 
@@ -51,7 +53,7 @@ class Ids(Record):
     facts: list[str]
     pairs: list[str]
     probes: list[str]
-    answers: list[str] = Field(description="ids of graded answers to questions about its facts")
+    answers: list[str] = Field(description="ids of graded answers to questions about its facts, and to an exam's about its pages")
     said: list[str] = Field(description="salted hashes of the facts' short answers that no staying fact gives")
     topics: list[str] = Field(description="ids of topics that only its pages are for")
     topic_names: list[str]
@@ -110,6 +112,7 @@ def plan_takedown(
         hosts=[salted(salt, normal(f"http://{source}"))] if derived.by == "host" else [],
         bodies=ids.bodies,
         texts=ids.texts,
+        answers=ids.answers,
     )
     return Plan(order, ids, marks, derived)
 
@@ -207,6 +210,7 @@ def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Stayi
     drop = {""}
     facts, pairs = facts - drop, pairs - drop
     topics, names = _topics(store, pages)
+    probes = _probes(store, facts, pairs) | _examined(store, pages)
     found = Ids(
         pages=sorted(pages - drop),
         bodies=sorted(bodies - kept_bodies - drop),
@@ -214,8 +218,8 @@ def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Stayi
         chunks=sorted(chunks - drop),
         facts=sorted(facts),
         pairs=sorted(pairs),
-        probes=sorted(_probes(store, facts, pairs)),
-        answers=sorted(_answers(store, facts, pairs)),
+        probes=sorted(probes),
+        answers=sorted(_answers(store, facts, pairs, probes)),
         said=sorted({hashed(one, salt) for one in answers - kept_answers}),
         topics=sorted(topics),
         topic_names=sorted(names),
@@ -272,10 +276,18 @@ def _probes(store: ArtifactStore, facts: set[str], pairs: set[str]) -> set[str]:
     return {probe for probe, fact, pair in rows if is_about(fact or "", *known) or pair in pairs}
 
 
-def _answers(store: ArtifactStore, facts: set[str], pairs: set[str]) -> set[str]:
+def _examined(store: ArtifactStore, pages: set[str]) -> set[str]:
+    """Return the probe ids of an exam's questions about the pages."""
+    asked = (table.filter(pl.col("split").is_in(EXAM)) for table in tables_of(store, "exam_scores"))
+    rows = pl.concat([_NO_EXAM, *(table.select("probe_id", "topic") for table in asked)])
+    return {probe for probe, topic in rows.unique().iter_rows() if topic and any(is_page(topic, url) for url in pages)}
+
+
+def _answers(store: ArtifactStore, facts: set[str], pairs: set[str], probes: set[str]) -> set[str]:
     known = frozenset(facts), frozenset(pairs)
     tables = (table for asset in ANSWER_TABLES for table in tables_of(store, asset))
-    return {answer for table in tables for answer, fact in table.select("answer_id", "fact_id").iter_rows() if is_about(fact or "", *known)}
+    rows = (row for table in tables for row in table.select("answer_id", "fact_id", "probe_id").iter_rows())
+    return {answer for answer, fact, probe in rows if probe in probes or is_about(fact or "", *known)}
 
 
 # ------------------------------------------------------------------------------------------------ marks

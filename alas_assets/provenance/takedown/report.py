@@ -104,7 +104,7 @@ def report_html(report: dict[str, Any]) -> str:
         "<h2>What this does not cover</h2>",
         _list(report["not_covered"]),
         "<h2>Steps</h2>",
-        table(["step", "done", "what it came to"], [[escape(str(one[k])) for k in ("name", "at", "did")] for one in report["steps"]]),
+        table(["step", "done", "what it came to"], [[escape(one["name"]), escape(one["at"]), _did(one["did"])] for one in report["steps"]]),
         f"<p>Signed off by {escape(sign['by'])} on {escape(sign['at'])}; SHA-256 of all that is said here, as JSON: "
         f"<code>{escape(sign['sha256'])}</code></p>",
     ]
@@ -135,6 +135,10 @@ def _went(shares: list[dict[str, Any]]) -> str:
 
 def _shown(name: str, value: Any) -> str:
     return escape(value[:16] if value else "the base student") if name.startswith("current") else escape(str(value))
+
+
+def _did(did: dict[str, int]) -> str:
+    return escape(", ".join(f"{count} {what.replace('_', ' ')}" for what, count in did.items()))
 
 
 def _retired(adapters: list[dict[str, Any]]) -> str:

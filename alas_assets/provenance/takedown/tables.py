@@ -101,8 +101,11 @@ def _without_its_facts(table: pl.DataFrame, removal: Removal) -> pl.DataFrame:
 
 
 def _answers(table: pl.DataFrame, removal: Removal) -> pl.DataFrame:
-    """Drop answers to questions about the facts; of those that its passages were shown for, keep the row without its words."""
-    kept = _without_its_facts(table, removal)
+    """Drop answers to questions about the facts, and to an exam's about the pages.
+
+    Of those that the pages' passages were shown for the row stays, without its words.
+    """
+    kept = _without_its_facts(table, removal).filter(~pl.col("answer_id").is_in(removal.ids.answers))
     shown = pl.col("context_chunks").list.eval(pl.element().is_in(removal.ids.chunks)).list.any().fill_null(value=False)
     if kept.is_empty() or not kept.select(shown.any()).item():
         return kept

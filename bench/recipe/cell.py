@@ -1,0 +1,202 @@
+"""One cell of a study: a training with one recipe on one draw of facts, and what the student can do then (T6, E1).
+
+    .venv/bin/python bench/recipe/cell.py STORE '{"study": "rate", "facts": 48, "recipe": {"learning_rate": 1e-3}}'
+
+Prints one JSON row. The store is read; answers and adapters go into the folder `study` beside it, so that a cell that was
+killed goes on from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from facts import Half, asked, drawn, half_of, worded
+from pydantic import BaseModel, ConfigDict, Field
+
+from alas_assets.defs.judging import DECODING
+from alas_assets.defs.qa import guards_of, neighbours_of, replay_of
+from alas_assets.defs.resources import Alas
+from alas_assets.domains.config import Domain
+from alas_assets.evaluation.answers import AnswerStore, ask_all, grade_answers
+from alas_assets.provenance.ids import content_hash, folder_hash
+from alas_assets.provenance.store import Cell
+from alas_assets.records import PROBE_SCHEMA
+from alas_assets.students.catalog import StudentRef
+from alas_assets.students.client import ModelWorker
+from alas_assets.synthesis.leaks import usable_replay
+from alas_assets.synthesis.probes import build_probes
+from alas_assets.synthesis.questions import ReplayPrompt
+from alas_assets.synthesis.replay import draw_replay, mean_vector
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash
+from alas_assets.teachers.extractive import ExtractiveTeacher
+from alas_assets.training.spec import Recipe, TrainingResult, TrainingSpec, load_recipe, read_result
+
+KEY = "python-3-15"
+
+
+class Setting(BaseModel):
+    """What a cell tries; what is left out is the default of the study."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: str
+    half: Half = "choose"
+    facts: int = 48
+    seed: int = 17
+    wordings: int = Field(default=4, ge=1, le=4, description="recorded questions of a fact that are trained on")
+    gaps: int = Field(default=0, ge=0, le=4, description="sentences of the page with a gap that are trained on")
+    base: Literal["smollm2-135m"] = "smollm2-135m"
+    recipe: dict[str, Any] = Field(default_factory=dict, description="what differs from the base recipe")
+
+    @property
+    def name(self) -> str:
+        """Names the cell's folder: what decides the adapter."""
+        return content_hash(self.model_dump(mode="json", exclude={"study"}))[:16]
+
+
+class Bench:
+    """The store that the facts come from, and the student, asked by one thread so that two cells can run side by side.
+
+    Args:
+        store: The store's folder.
+        threads: CPU threads of training and answering.
+    """
+
+    def __init__(self, store: Path, threads: int) -> None:
+        self.alas, self.threads = Alas(home=str(store)), threads
+        self.folder = store.parent / f"{store.name}-study"
+        self.domain: Domain = self.alas.domain(KEY)
+        self.student: StudentRef = self.alas.student(self.domain)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.worker = ModelWorker(self.alas.store.models, self.folder / "worker.log", threads=threads)
+        self.answers = AnswerStore(self.folder / "answers.sqlite")
+        pointer = self.alas.store.pointer(Cell.of(KEY, 0), "qa_pairs")
+        if pointer is None:
+            sys.exit(f"{store}: has no pairs of {KEY}; fill it with bench/recipe/prepare.py")
+        self.pairs = self.alas.store.read_table(pointer)
+
+    def embed(self, texts: list[str]) -> list[list[float]]:
+        """Embed texts, each list once."""
+        path = self.folder / f"vectors-{content_hash(texts)[:16]}.parquet"
+        if not path.exists():
+            pl.DataFrame({"vector": self.worker.embed(texts, self.domain.student.embedder)}).write_parquet(path)
+        return pl.read_parquet(path)["vector"].to_list()
+
+    def ask(self, probes: pl.DataFrame, system: str, adapter: Path | None) -> pl.DataFrame:
+        """Ask the student, what is not on record."""
+        return ask_all(
+            probes,
+            system,
+            lambda items: self.worker.answer(self.student, items, adapter, DECODING),
+            self.answers,
+            base_hash=self.student.base_hash,
+            adapter_hash=folder_hash(adapter) if adapter else "",
+            decoding=DECODING.model_dump(mode="json"),
+        )
+
+    def replay(self, taught: pl.DataFrame, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
+        """Return replay prompts with the base student's answers, drawn as the loop draws them."""
+        usable = usable_replay(replay_of(self.alas, self.domain), self.guards)
+        centre = mean_vector(self.embed(taught["question"].to_list()))
+        chosen = draw_replay(usable, self.embed([prompt.prompt for prompt in usable]), centre, needed + 8, seed)
+        prompts = {prompt.id: prompt.prompt for prompt in chosen}
+        blank = dict.fromkeys(PROBE_SCHEMA.names())
+        questions = [{**blank, "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()]
+        raw = self.ask(pl.DataFrame(questions, schema=PROBE_SCHEMA), "base", None)
+        said = dict(zip(raw["probe_id"], raw["text"], strict=True))
+        return [(prompt, said[prompt.id]) for prompt in chosen]
+
+    @property
+    def guards(self) -> list[Any]:
+        """The general and the neighbouring questions."""
+        return [*guards_of(self.alas, self.domain), *neighbours_of(self.alas, self.domain)]
+
+    def train(self, setting: Setting, recipe: Recipe, rows: pl.DataFrame, probes: pl.DataFrame) -> TrainingResult:
+        """Train in a child process as the loop does; a finished training is taken as it is."""
+        folder = self.folder / setting.name
+        folder.mkdir(exist_ok=True)
+        rows.write_parquet(folder / "rows.parquet")
+        spec = TrainingSpec(
+            kind="sft",
+            cell=f"study|{setting.name}",
+            student_folder=self.student.folder,
+            student_name=self.student.name,
+            student_revision=self.student.revision,
+            base_hash=self.student.base_hash,
+            rows_file=str(folder / "rows.parquet"),
+            rows_hash=rows_hash(rows),
+            probes_hash=content_hash(probes["probe_id"].to_list()),
+            output_dir=str(folder / "adapter"),
+            checkpoint_dir=str(folder / "checkpoints"),
+            recipe=recipe,
+            seed=setting.seed,
+            threads=self.threads,
+        )
+        result = read_result(spec.result_path)
+        if result is None or not result.ok or result.spec_hash != spec.spec_hash:
+            (folder / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
+            command = [sys.executable, "-m", "alas_assets.training.sft", str(folder / "spec.json")]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            result = read_result(spec.result_path)
+        assert result is not None
+        return result
+
+
+def run(bench: Bench, setting: Setting) -> dict[str, Any]:
+    """Run a cell and return its row."""
+    recipe = Recipe.model_validate({**load_recipe(setting.base).model_dump(), **setting.recipe})
+    pairs = drawn(half_of(bench.pairs, setting.half), setting.facts, setting.seed)
+    taught = worded(pairs, setting.wordings, setting.gaps)
+    domain = bench.domain
+    guards, neighbours = guards_of(bench.alas, domain), neighbours_of(bench.alas, domain)
+    probes = build_probes(pl.concat([taught, asked(pairs)]), guards, neighbours, [], 0)
+    options: dict[str, Any] = {
+        "rehearsal_per_fact": recipe.rehearsal_per_fact,
+        "seed": setting.seed,
+        "cloze_repeat": recipe.cloze_repeat,
+        "word_dropout": recipe.word_dropout,
+        "batch_size": recipe.batch_size,
+    }
+    amount = amount_of(
+        lambda alike: build_rows(taught, [], [], replay_share=0.0, rehearse_alike=alike, **options).height,
+        passes=recipe.passes,
+        min_steps=recipe.min_steps,
+        batch_size=recipe.batch_size,
+        replay_share=recipe.replay_share,
+    )
+    replay = bench.replay(taught, amount.replays, setting.seed) if amount.replays else []
+    rows = build_rows(taught, [], replay, replay_share=recipe.replay_share, passes=amount.passes, **options)
+    result = bench.train(setting, recipe, rows, probes)
+    adapter = bench.folder / setting.name / "adapter"
+    raw = bench.ask(probes, "sft", adapter)
+    graded = grade_answers(probes, raw, ExtractiveTeacher(), by_rule=probes["split"].unique().to_list())
+    graded = graded.sort("split", "fact_id", "probe_id")  # the wordings of a fact stand together, for paired tests
+    right = {
+        split: "".join("1" if label == "correct" else "0" for label in own["label"])
+        for (split,), own in graded.group_by("split", maintain_order=True)
+    }
+    return {
+        "setting": setting.model_dump(mode="json"),
+        "scores": {split: [bits.count("1"), len(bits)] for split, bits in right.items()},
+        "rows": rows.height,
+        "steps": result.steps,
+        "tokens": result.tokens,
+        "train_seconds": round(result.phases.get("train", 0.0)),
+        "threads": bench.threads,
+        "last_loss": round(sum(loss for _, loss in result.loss_history[-10:]) / max(1, len(result.loss_history[-10:])), 4),
+        "right": right,
+    }
+
+
+if __name__ == "__main__":
+    threads = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    ready = Bench(Path(sys.argv[1]).resolve(), threads)
+    try:
+        print(json.dumps(run(ready, Setting.model_validate_json(sys.argv[2]))))
+    finally:
+        ready.worker.close()

@@ -1,0 +1,118 @@
+"""Makes the tables of `results.md` and the plot `docs/recipe.png` from the rows of `results.jsonl` (T6).
+
+    .venv/bin/python bench/recipe/report.py
+
+Each study is compared with its first cell: intervals are Wilson's, the p-value is the paired test's over facts, two-sided.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cell import Setting
+from facts import HELD_OUT
+from studies import STUDIES, WHAT
+from study import known
+
+from alas_assets.evaluation.statistics import fact_counts, mcnemar, wilson
+
+TABLES = Path(__file__).with_name("results.md")
+PLOT = Path(__file__).parents[2] / "docs" / "recipe.png"
+
+
+def told(setting: Setting, first: Setting) -> str:
+    """Say what a cell does otherwise than the first of its study."""
+    if setting == first:
+        return f"{setting.facts} facts, {setting.wordings} wordings, {said(setting.recipe)}"
+    same = first.model_dump(exclude={"recipe", "study"})
+    parts = [f"{name} {value}" for name, value in setting.model_dump(exclude={"recipe", "study"}).items() if same[name] != value]
+    names = sorted(set(setting.recipe) | set(first.recipe))
+    changed = {name: setting.recipe.get(name, "as the base") for name in names if setting.recipe.get(name) != first.recipe.get(name)}
+    return ", ".join([*parts, *([said(changed)] if changed else [])])
+
+
+def said(recipe: dict[str, Any]) -> str:
+    """Return a recipe's differences in words."""
+    return ", ".join(f"{name} {value}" for name, value in recipe.items()) or "the recipe of recipes.toml"
+
+
+def rate(score: list[int]) -> str:
+    """Return a share with its interval."""
+    right, n = score
+    low, high = wilson(right, n)
+    return f"{right / n:.1%} [{100 * low:.0f}-{100 * high:.0f}]"
+
+
+def against(row: dict[str, Any], first: dict[str, Any]) -> str:
+    """Return a paired p-value over the facts of the probes; "" where the two were asked other questions."""
+    ours, theirs = (one["right"]["probe"] for one in (row, first))
+    same = ("half", "facts", "seed")
+    if row is first or any(row["setting"][name] != first["setting"][name] for name in same) or len(ours) != len(theirs):
+        return ""
+    facts = [str(i // HELD_OUT) for i in range(len(ours))]
+    wins, losses = fact_counts([bit == "1" for bit in ours], [bit == "1" for bit in theirs], facts)
+    p = min(1.0, 2 * min(mcnemar(wins, losses), mcnemar(losses, wins)))
+    return f"{wins} better, {losses} worse, p = {p:.2g}"
+
+
+def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a study as Markdown lines; a cell without a row is named as missing."""
+    cells = STUDIES[study]
+    first = rows.get(cells[0].name)
+    lines = [
+        f"## {study}",
+        "",
+        WHAT[study],
+        "",
+        "| cell | probes | by fact | guards | neighbours | steps | training, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for setting in cells:
+        row = rows.get(setting.name)
+        if row is None:
+            lines.append(f"| {told(setting, cells[0])} | not run | | | | | |")
+            continue
+        scores = row["scores"]
+        shown = [rate(scores["probe"]), against(row, first) if first else "", rate(scores["guard"]), rate(scores["neighbour"])]
+        lines.append(f"| {told(setting, cells[0])} | {' | '.join(shown)} | {row['steps']} | {row['train_seconds']} |")
+    return [*lines, ""]
+
+
+def plot(rows: dict[str, dict[str, Any]]) -> None:
+    """Draw what every cell learned against what it kept."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    for study, cells in STUDIES.items():
+        points = [rows[one.name]["scores"] for one in cells if one.name in rows]
+        if points:
+            learned, kept = ([100 * score[split][0] / score[split][1] for score in points] for split in ("probe", "guard"))
+            axes.scatter(learned, kept, label=study, s=28)
+    axes.set_xlabel("held-out wordings right, %")
+    axes.set_ylabel("general questions still right, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(PLOT, metadata={"Software": None})
+
+
+def main() -> None:
+    rows = known()
+    lines = [line for study in STUDIES for line in table(study, rows)]
+    TABLES.write_text("\n".join(["# What the recipe studies came to", "", HEAD, "", *lines]), encoding="utf-8")
+    plot(rows)
+    print(json.dumps({study: sum(one.name in rows for one in cells) for study, cells in STUDIES.items()}))
+
+
+HEAD = (
+    "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC with avx512_bf16 a cell, "
+    "two cells side by side. Every cell is one training: a difference counts where its paired test says so."
+)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""The cells of each study (T6). A study changes one thing at a time, from what the studies before it chose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cell import Setting
+
+
+def _each(study: str, *recipes: dict[str, Any], **same: Any) -> list[Setting]:
+    return [Setting(study=study, recipe=recipe, **same) for recipe in recipes]
+
+
+STUDIES: dict[str, list[Setting]] = {
+    "rate": _each(
+        "rate",
+        {"passes": 10},
+        {"passes": 10, "learning_rate": 1.6e-3},
+        {"passes": 10, "learning_rate": 3e-3},
+        {},
+    ),
+    "gaps": [Setting(study="gaps", gaps=gaps, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}) for gaps in (0, 2)],
+    "wordings": [
+        Setting(study="wordings", wordings=wordings, recipe={"passes": 40 // wordings, "learning_rate": 1.6e-3}) for wordings in (4, 2, 1)
+    ],
+}
+
+WHAT: dict[str, str] = {
+    "rate": "How fast and how often.",
+    "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
+    "wordings": "How many wordings of a question, at the same number of rows.",
+}
+"""What each study asks, above its table."""
