@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.provenance.verdict import says
 from alas_assets.records import SCOREBOARD_SCHEMA
 from alas_assets_tests.harness import Harness, Site
 
@@ -144,6 +145,16 @@ def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(
     wrong = quill.store.read_table(quill.pointers("quill")["wrong_answers"], "wrong_answers")
     (row,) = wrong.filter(pl.col("answer_id") == answer).to_dicts()
     assert (row["truth"], row["verdict"], row["counted_by"]) == ("a walrus", "bad source", ["probe", "a person"])
+    listed = json.loads(alas(quill.settings.home, "wrong", "quill", "--all", "--limit", "999", "--format", "json").stdout)
+    assert listed == json.loads(wrong.write_json())
+    assert answer in alas(quill.settings.home, "wrong", "quill", "--all", "--limit", "999").stdout
+    other = alas(quill.settings.home, "report-wrong", answer, "--should-be", "a seal", "--by", "ben").stdout
+    assert "takes the place of what ann said" in other
+    assert "right is 'a walrus'" in other
+    assert "is empty" in alas(quill.settings.home, "report-wrong", answer, "--should-be", " ", code=2).stderr
+    (row, *_) = (row for row in scores.to_dicts() if row["answer"].strip() and says(row["question"], row["answer"], row["answer"]))
+    same = alas(quill.settings.home, "report-wrong", row["answer_id"], f"--should-be={row['answer']}"[:200], code=2)
+    assert "nothing is kept" in same.stderr
     alas(quill.settings.home, "report-wrong", answer, "--should-be", "x" * 201, code=2)
     alas(quill.settings.home, "report-wrong", "nosuch", code=1)
     base = quill.store.read_table(quill.pointers("quill")["baseline_scores"], "baseline_scores").filter(pl.col("system") == "base")

@@ -271,6 +271,41 @@ def test_affected_adapters_are_tombstones_and_refused_wherever_they_could_be_use
     assert not list((store.root / "work").glob("*/*/checkpoints/*"))
 
 
+def test_an_answer_that_was_removed_is_said_to_be_and_by_which_takedown(case: Case) -> None:
+    with pytest.raises(TraceError, match=f"was removed with its source, {TAKEN_DOWN} .* by Ada; see takedown-{case.order.id}"):
+        trace_answer(case.after.store, case.planned.ids.answers[0][:12])
+
+
+def test_an_exams_answers_about_the_page_go_and_those_about_other_pages_stay(case: Case, quill_site: Site, tmp_path: Path) -> None:
+    harness = copied(case.before, tmp_path)
+    asked = as_answers(harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores")).head(2)
+    told = asked.with_columns(
+        split=pl.lit("exam"), fact_id=pl.Series(["e1", "e2"]), probe_id=pl.Series(["e1", "e2"]), topic=pl.Series(["3.html", "4.html"])
+    )
+    told = told.with_columns(
+        answer_id=pl.Series(["1" * 20, "2" * 20]), answer=pl.lit("said"), context_chunks=pl.lit([], pl.List(pl.String))
+    )
+    planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
+    assert not {"1" * 20, "2" * 20} & set(planned.ids.answers)
+    told.write_parquet(harness.store.root / "artifacts" / "exam_scores" / f"{'e' * 64}.parquet")
+    planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
+    kept = table_without("exam_scores", told, Removal(planned.order, planned.ids, Finder(planned.marks)))
+    assert kept["answer_id"].to_list() == ["2" * 20]
+    assert {"e1"} <= set(planned.ids.probes)
+
+
+def test_a_trace_names_what_was_retired_and_which_runs_are_gone(case: Case) -> None:
+    (row, *_) = (
+        row
+        for row in as_answers(case.after.store.read_table(case.after.pointers("quill")["judge_scores"], "judge_scores")).to_dicts()
+        if row["split"] == "probe"
+    )
+    trace = trace_answer(case.after.store, row["answer_id"])
+    assert {by.retired for by in trace.learned_by if by.adapter_hash == case.adapter} == {case.order.id}
+    assert {run.run_deleted for run in trace.runs} == {case.order.id}
+    assert not trace.is_current
+
+
 def test_the_base_student_answers_then_and_no_rollback_leads_back(case: Case) -> None:
     assert case.after.alas.registry.current("quill") is None
     with pytest.raises(RegistryError):

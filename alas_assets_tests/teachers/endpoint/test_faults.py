@@ -110,7 +110,9 @@ def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(co
     assert sum(bool(r.failure) for r in replies) <= 0.01 * count
     totals = endpoint.ledger.totals(CELL)[0]
     assert totals.calls + totals.failed == count
-    assert totals.calls + sum(totals.faults.values()) == len(server.asked)
+    tried = totals.calls + sum(totals.faults.values())
+    late = totals.faults.get("timeout", 0)  # on a busy machine a call may be given up before the server has taken it
+    assert tried - late <= len(server.asked) <= tried
 
 
 def test_a_hard_limit_that_nobody_named_is_found_and_kept_without_losing_calls(connect: Opener) -> None:
