@@ -82,7 +82,7 @@ def test_both_sites_answer_inside_the_block_and_the_ports_are_free_after_it(setu
     with running(setup):
         assert get(setup.site_port) == b"hello"
         assert b"What this store holds" in get(setup.viewer_port)
-        with pytest.raises(PortError, match=f"{setup.site_port} on 127.0.0.1 is in use; .* set ALAS_SITE_PORT to another port"):
+        with pytest.raises(PortError, match=f"{setup.site_port} on 127.0.0.1 is in use; .* give ALAS_SITE_PORT another port"):
             ensure_port_free(setup.site_port, "ALAS_SITE_PORT")
     ensure_port_free(setup.site_port, "ALAS_SITE_PORT")
     ensure_port_free(setup.viewer_port, "ALAS_VIEWER_PORT")
@@ -138,7 +138,7 @@ def test_a_server_of_another_folder_is_refused_by_name(setup: Settings, tmp_path
     other = Settings(
         home=tmp_path / "other", data=setup.data, dagster_home=tmp_path, site_port=setup.site_port, viewer_port=setup.viewer_port
     )
-    refusal = pytest.raises(PortError, match=f"taken by store {setup.home}.*set ALAS_VIEWER_PORT to another port")
+    refusal = pytest.raises(PortError, match=f"taken by store {setup.home}.*give ALAS_VIEWER_PORT another port")
     with running(setup), refusal, running(other):
         pass
 
@@ -156,7 +156,7 @@ def test_a_port_taken_by_a_stranger_is_refused_naming_the_setting(setup: Setting
             stranger.close()
         try:
             name = "ALAS_VIEWER_PORT" if talks else "ALAS_SITE_PORT"
-            with pytest.raises(PortError, match=f"something that is not ours.*set {name} to another port"), running(setup):
+            with pytest.raises(PortError, match=f"something that is not ours.*give {name} another port"), running(setup):
                 pass
         finally:
             if talks:
@@ -181,7 +181,7 @@ def test_the_module_serves_until_interrupted_and_says_which_port_is_taken(setup:
         assert get(setup.site_port) == b"hello"
         second = subprocess.run(command, capture_output=True, text=True, check=False)
         assert second.returncode == 1
-        assert "set ALAS_SITE_PORT to another port" in second.stderr
+        assert "give ALAS_SITE_PORT another port" in second.stderr
     finally:
         server.terminate()
         server.wait()
