@@ -19,7 +19,10 @@ STUDIES: dict[str, list[Setting]] = {
         {"passes": 10, "learning_rate": 3e-3},
         {},
     ),
-    "gaps": [Setting(study="gaps", gaps=gaps, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}) for gaps in (0, 2)],
+    "gaps": [
+        Setting(study="gaps", recipe={"passes": 10, "learning_rate": 1.6e-3}),
+        Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
+    ],
     "wordings": [
         Setting(study="wordings", wordings=wordings, recipe={"passes": 40 // wordings, "learning_rate": 1.6e-3}) for wordings in (4, 2, 1)
     ],
