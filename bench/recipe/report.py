@@ -1,4 +1,4 @@
-"""Makes the tables of `results.md` and the plot `docs/recipe.png` from the rows of `results.jsonl` (T6).
+"""Makes the tables of `results.md` and the plot `results.png` from the rows of `results.jsonl` (T6).
 
     .venv/bin/python bench/recipe/report.py
 
@@ -19,7 +19,9 @@ from study import known
 from alas_assets.evaluation.statistics import fact_counts, mcnemar, wilson
 
 TABLES = Path(__file__).with_name("results.md")
-PLOT = Path(__file__).parents[2] / "docs" / "recipe.png"
+PLOT = Path(__file__).with_name("results.png")
+WORTH_A_PLOT = 8
+"""Rows from which on a picture says more than the table."""
 
 
 def told(setting: Setting, first: Setting) -> str:
@@ -105,7 +107,8 @@ def main() -> None:
     rows = known()
     lines = [line for study in STUDIES for line in table(study, rows)]
     TABLES.write_text("\n".join(["# What the recipe studies came to", "", HEAD, "", *lines]), encoding="utf-8")
-    plot(rows)
+    if len(rows) >= WORTH_A_PLOT:
+        plot(rows)
     print(json.dumps({study: sum(one.name in rows for one in cells) for study, cells in STUDIES.items()}))
 
 
