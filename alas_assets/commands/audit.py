@@ -151,6 +151,7 @@ def report_wrong(
 ) -> None:
     """Keep your word that an answer is wrong, whatever its grade, and bring the iteration's `wrong_answers` up to date."""
     from alas_assets.defs.running import open_instance, run_audit
+    from alas_assets.evaluation.agreement import item_key
     from alas_assets.provenance.render import verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, find_answer, trace_row
@@ -170,7 +171,7 @@ def report_wrong(
         cell, answer = find_answer(store, answer_id)
         if should_be and says(answer["question"], should_be, answer["answer"]):
             fail(f"the model said {answer['answer'][:200]!r}, which is what --should-be says is right; nothing is kept", 2)
-        earlier = trace_row(store, cell, answer).said
+        earlier = said.people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"]))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         new = said.report_wrong(store.root, cell.domain, answer, should_be=should_be, comment=comment, by=by or user_name(), at=at)
         verdict = verdict_of(store, trace_row(store, cell, answer))
@@ -203,8 +204,8 @@ def wrong(
     format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
     home: Home = None,
 ) -> None:
-    """List the wrong answers of a domain's newest judged iteration with their ids and verdicts, those about taught facts first."""
-    from alas_assets.defs.revision import newest_wrong_answers
+    """List what the current model says wrong about taught facts, as of the newest judged iteration, with ids and verdicts."""
+    from alas_assets.defs.revision import newest_wrong_answers, rolled_back
     from alas_assets.provenance.store import StoreError
 
     alas = alas_of(settings_at(home), domain)
@@ -226,6 +227,8 @@ def wrong(
         print(f"  said {row['answer'] or '(nothing)'!r}, right is {row['truth']!r}{source}")
     left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
     others = f"; {found.height - mine.height} of other models and questions with --all" if found.height > mine.height else ""
+    if other := rolled_back(alas, domain):
+        print(other)
     print(f"{min(limit, mine.height)} shown{left}{others}; `alas trace ID` walks each back to its source")
 
 

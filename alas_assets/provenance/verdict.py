@@ -39,7 +39,6 @@ class Verdict(Record):
     because: str = Field(description="one sentence")
     truth: str = Field(description="what the answer was held against: what the auditor said, else the probe's gold answer")
     evidence: list[str] = Field(default_factory=list)
-    fact_id: str = Field(default="", description="the fact that an exam's question was matched to by its words; no id leads there (E8)")
 
 
 def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdict:
@@ -58,7 +57,7 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
     should_be = should_be.strip() or (trace.said.should_be if trace.said else "")
     verdict = _kind_of(store, trace, should_be, should_be or trace.gold)
     grounds = [*verdict.evidence, *_grounds(trace), *(_taken_down(store, trace) if verdict.kind == "never taught" else [])]
-    return verdict.model_copy(update={"evidence": grounds, "fact_id": trace.matched_fact})
+    return verdict.model_copy(update={"evidence": grounds})
 
 
 def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> Verdict:

@@ -10,8 +10,8 @@ import json
 import subprocess
 import sys
 import tempfile
-from math import ceil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,7 +23,7 @@ from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import read_guards, read_replay
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import build_rows, rows_hash
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe, read_result
 
 DOMAIN = "python-releases"
@@ -33,25 +33,30 @@ def rows_of(alas: Alas, recipe: Recipe, pairs: pl.DataFrame, earlier: list[pl.Da
     """Build the rows as `sft_adapter` does, with this recipe."""
     domain, data = alas.domain(DOMAIN), alas.settings.data
     guards = [q for name in (domain.guard_file, domain.neighbour_file) for q in read_guards(data / "guards" / name)]
-    options = {
+    options: dict[str, Any] = {
         "rehearsal_per_fact": recipe.rehearsal_per_fact,
         "seed": domain.seed,
         "cloze_repeat": recipe.cloze_repeat,
         "word_dropout": recipe.word_dropout,
         "batch_size": recipe.batch_size,
     }
-    taught = build_rows(pairs, earlier, [], replay_share=0.0, **options).height
-    replays = round(taught * recipe.replay_share / (1 - recipe.replay_share))
-    passes = max(recipe.passes, ceil(recipe.min_steps * recipe.batch_size / (taught + replays)))
+    amount = amount_of(
+        lambda alike: build_rows(pairs, earlier, [], replay_share=0.0, rehearse_alike=alike, **options).height,
+        passes=recipe.passes,
+        min_steps=recipe.min_steps,
+        batch_size=recipe.batch_size,
+        replay_share=recipe.replay_share,
+    )
     usable = usable_replay(read_replay(data / "replay" / domain.replay_file), guards)
     questions = pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))["question"].to_list()
     centre = mean_vector(alas.embed(domain, questions))
-    drawn = draw_replay(usable, alas.embed(domain, [p.prompt for p in usable]), centre, replays * passes + 8, domain.seed + iteration)
+    drawn = draw_replay(usable, alas.embed(domain, [p.prompt for p in usable]), centre, amount.replays + 8, domain.seed + iteration)
     unique = {prompt.id: prompt for prompt in drawn}
     said = alas.worker.answer(alas.student(domain), [AskItem(question=prompt.prompt) for prompt in unique.values()], None, DECODING)
     answers = dict(zip(unique, (answer.text for answer in said), strict=True))
     replay = [(prompt, answers[prompt.id]) for prompt in drawn]
-    return build_rows(pairs, earlier, replay, replay_share=recipe.replay_share, passes=passes, **options)
+    options |= {"passes": amount.passes, "rehearse_alike": amount.rehearse_alike}
+    return build_rows(pairs, earlier, replay, replay_share=recipe.replay_share, **options)
 
 
 def train(alas: Alas, recipe: Recipe, rows: pl.DataFrame, folder: Path, init: Path | None) -> dict[str, object]:

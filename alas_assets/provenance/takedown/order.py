@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote, urlsplit
@@ -188,11 +189,18 @@ def read_order(root: Path, order_id: str) -> Order | None:
     """
     path = order_file(root, order_id)
     try:
-        return Order.model_validate_json(path.read_bytes())
+        state = path.stat()
+        return _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         raise StoreError(f"{path}: the record of a takedown cannot be read ({str(error)[:200]}); restore it from a copy") from error
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, *_: int) -> Order:
+    """Read a record once for each state of its file: whoever follows many answers asks for it at every one."""
+    return Order.model_validate_json(path.read_bytes())
 
 
 def orders(root: Path) -> list[Order]:

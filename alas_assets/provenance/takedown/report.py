@@ -18,6 +18,7 @@ from alas_assets.viewer.document import document, table
 STAYS = (
     "the address itself, here and in what blocks it, in the domain file and in readings that failed, and hashes of what was removed",
     "ids, counts, scores and verdicts, which hold no words of the source; answers that its passages were shown for keep their row",
+    "the exam's own questions, which are yours: they are asked again, and no adapter was taught what they ask",
     "what other sources say, also where it is the same, what models say that learned nothing of it, and every such model",
 )
 NOT_COVERED = (

@@ -101,7 +101,7 @@ def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(co
     count = 1000
     with FaultServer(plan=mixed(0.3, 17), latency=0.005, drip_seconds=0.02, retry_after="0.05") as server:
         patient = Tuning(patience=20, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
-        endpoint = connect(server.url, concurrency=50, deadline_seconds=2.0, attempts=8, tuning=patient)
+        endpoint = connect(server.url, concurrency=50, deadline_seconds=8.0, attempts=8, tuning=patient)
         told: list[int] = []
         replies = endpoint.ask(calls(count), lambda place, _: told.append(place))
         assert set(kinds(server)) == {"", *FAULTS}
@@ -110,9 +110,7 @@ def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(co
     assert sum(bool(r.failure) for r in replies) <= 0.01 * count
     totals = endpoint.ledger.totals(CELL)[0]
     assert totals.calls + totals.failed == count
-    tried = totals.calls + sum(totals.faults.values())
-    late = totals.faults.get("timeout", 0)  # on a busy machine a call may be given up before the server has taken it
-    assert tried - late <= len(server.asked) <= tried
+    assert totals.calls + sum(totals.faults.values()) == len(server.asked)
 
 
 def test_a_hard_limit_that_nobody_named_is_found_and_kept_without_losing_calls(connect: Opener) -> None:
