@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
-from alas_assets.evaluation.exam import ExamQuestion, covered_by
+from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
@@ -265,7 +265,9 @@ def _matched(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> str:
     """Return the fact that an exam's question asks for by its page and words; "" where no accepted pair does (E8)."""
     tables = [as_pairs(table) for one in cells_until(store, cell) if (table := _table(store, one, "qa_pairs")) is not None]
     asked = ExamQuestion(id=answer["answer_id"], question=answer["question"], answer=answer["gold"], page=answer["topic"] or "")
-    return covered_by([asked], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(asked.id, "")
+    pairs = pl.concat([QA_SCHEMA.to_frame(), *tables])
+    urls = [url for url in pairs["url"].unique().to_list() if url and is_page(asked.page, url)]
+    return covered_by([asked], pairs.filter(pl.col("url").is_in(urls))).get(asked.id, "")  # its pages alone: there may be thousands
 
 
 def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) -> list[Dispute]:
