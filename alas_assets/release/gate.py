@@ -67,7 +67,7 @@ def decide(
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
     *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set either lost
-    no fact or is shown not to have fallen by more than `rho`, facts being counted, not wordings (`bench/gate.md` has that rule's
+    no fact or is shown not to have fallen by more than `rho`, facts being counted, not wordings (`bench/gate/RESULTS.md` has that rule's
     error: a set of fewer than 25 facts can show no more than that none is lost). Earlier facts that are only taught again
     are not changed facts: they count among the earlier ones. A candidate that fails is undecided: the revision plans its topics
     again, so its facts are taught and tested together with the next change.

@@ -1,6 +1,6 @@
 """How often the gate's rule for few changed facts promotes what it should not, and what it should (G1).
 
-    .venv/bin/python bench/gate.py [TRIALS]
+    .venv/bin/python bench/gate/drawn.py [TRIALS]
 
 Answers are drawn, not asked: every case says what is true of the candidate, and `release.gate.decide` judges it. Prints Markdown.
 """
@@ -11,16 +11,12 @@ import random
 import sys
 from dataclasses import dataclass
 
-import polars as pl
+from judged import RHO, probe, promoted
 
 from alas_assets.evaluation.statistics import wilson
-from alas_assets.provenance.ids import probe_id
-from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, AdapterRef
-from alas_assets.release.gate import decide
 
 GUARDS, EARLIER_FACTS, WORDINGS = 236, 24, 3
 """As in the demo's second iteration."""
-RHO = 0.10
 
 
 @dataclass(frozen=True)
@@ -45,33 +41,12 @@ CASES = [
 ]
 
 
-def _probe(split: str, fact: int, wording: int) -> dict[str, object]:
-    name = f"{split}-{fact}"
-    question = f"{name}, wording {wording}?"
-    blank = {**dict.fromkeys(PROBE_SCHEMA.names()), "aliases": [], "rivals": []}
-    shown = {"split": split, "fact_id": name, "fact_group": name, "topic": split, "question": question, "answer": name}
-    return {**blank, **shown, "probe_id": probe_id(name, question)}
-
-
-def _answers(probes: pl.DataFrame, system: str, adapter: str, right: list[bool]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "probe_id": probes["probe_id"],
-            "system": [system] * probes.height,
-            "adapter_hash": [adapter] * probes.height,
-            "label": ["correct" if ok else "incorrect" for ok in right],
-        },
-        schema={name: ANSWER_SCHEMA[name] for name in ("probe_id", "system", "adapter_hash", "label")},
-    )
-
-
-def promoted(case: Case, changed_facts: int, seed: int) -> bool:
+def drawn(case: Case, changed_facts: int, seed: int) -> bool:
     """Draw one candidate and let the gate judge it."""
     draw = random.Random(seed)
-    rows = [_probe("probe", fact, wording) for fact in range(changed_facts) for wording in range(WORDINGS)]
-    rows += [_probe("earlier", fact, wording) for fact in range(EARLIER_FACTS) for wording in range(WORDINGS)]
-    rows += [_probe("guard", fact, 0) for fact in range(GUARDS)]
-    probes = pl.DataFrame(rows, schema=PROBE_SCHEMA)
+    rows = [probe("probe", fact, wording) for fact in range(changed_facts) for wording in range(WORDINGS)]
+    rows += [probe("earlier", fact, wording) for fact in range(EARLIER_FACTS) for wording in range(WORDINGS)]
+    rows += [probe("guard", fact, 0) for fact in range(GUARDS)]
     lost = {fact: draw.random() < case.loses_earlier for fact in range(EARLIER_FACTS)}
     before = [draw.random() >= case.wins_guards for _ in range(GUARDS)]  # what the candidate wins was wrong before
     known = [draw.random() < case.knows_change for _ in range(changed_facts * WORDINGS)]
@@ -79,25 +54,7 @@ def promoted(case: Case, changed_facts: int, seed: int) -> bool:
     candidate = [*known, *kept, *[not ok or draw.random() >= case.loses_guards for ok in before]]
     held = [True] * (EARLIER_FACTS * WORDINGS)
     previous = [*[False] * len(known), *held, *before]
-    sft = AdapterRef(adapter_hash="S", kind="sft", trained=True, base_hash="b", rows_hash="r", probes_hash="P")
-    decision = decide(
-        domain="d",
-        iteration=1,
-        probes=probes,
-        probes_hash="P",
-        sft=sft,
-        dpo=sft.model_copy(update={"kind": "dpo", "trained": False}),
-        sft_answers=_answers(probes, "sft", "S", candidate),
-        dpo_answers=ANSWER_SCHEMA.to_frame(),
-        reference=pl.concat([_answers(probes, "base", "", previous), _answers(probes, "previous", "O", previous)]),
-        current_before="O",
-        seed_current="O",
-        newest_cell=True,
-        gamma=0.01,
-        rho=RHO,
-        seed=seed,
-    )
-    return decision.verdict == "promote"
+    return promoted(rows, candidate, previous, seed)
 
 
 def main() -> None:
@@ -105,7 +62,7 @@ def main() -> None:
     print("| the candidate | should be promoted | changed facts | promoted |\n| --- | --- | --- | --- |")
     for case in CASES:
         for changed in (1, 4):
-            count = sum(promoted(case, changed, seed) for seed in range(trials))
+            count = sum(drawn(case, changed, seed) for seed in range(trials))
             low, high = wilson(count, trials)
             share = f"{100 * count / trials:.1f} % [{100 * low:.1f}-{100 * high:.1f}]"
             print(f"| {case.name} | {'yes' if case.should else 'no'} | {changed} | {share} |", flush=True)
