@@ -206,6 +206,7 @@ def sft_adapter(
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
+            framed=recipe.framed,
             batch_size=recipe.batch_size,
             retired_facts=retired,
             without_new=anew,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +49,7 @@ class Setting(BaseModel):
     half: Half = "choose"
     facts: int = 48
     seed: int = 17
+    training_seed: int | None = Field(default=None, description="where it is not the seed of the draw of facts")
     wordings: int = Field(default=4, ge=1, le=4, description="recorded questions of a fact that are trained on")
     gaps: int = Field(default=0, ge=0, le=4, description="sentences of the page with a gap that are trained on")
     base: Literal["smollm2-135m"] = "smollm2-135m"
@@ -56,7 +58,8 @@ class Setting(BaseModel):
     @property
     def name(self) -> str:
         """Names the cell's folder: what decides the adapter."""
-        return content_hash(self.model_dump(mode="json", exclude={"study"}))[:16]
+        deciding = self.model_dump(mode="json", exclude={"study"}, exclude_none=True)
+        return content_hash(deciding)[:16]
 
 
 class Bench:
@@ -116,14 +119,49 @@ class Bench:
         """The general and the neighbouring questions."""
         return [*guards_of(self.alas, self.domain), *neighbours_of(self.alas, self.domain)]
 
-    def train(self, setting: Setting, recipe: Recipe, rows: pl.DataFrame, probes: pl.DataFrame) -> TrainingResult:
-        """Train in a child process as the loop does; a finished training is taken as it is."""
-        folder = self.folder / setting.name
-        folder.mkdir(exist_ok=True)
+    def rows(self, recipe: Recipe, taught: pl.DataFrame, earlier: list[pl.DataFrame], seed: int) -> pl.DataFrame:
+        """Return the training rows that the loop would build of these pairs."""
+        build = partial(
+            build_rows,
+            taught,
+            earlier,
+            rehearsal_per_fact=recipe.rehearsal_per_fact,
+            seed=seed,
+            cloze_repeat=recipe.cloze_repeat,
+            word_dropout=recipe.word_dropout,
+            framed=recipe.framed,
+            batch_size=recipe.batch_size,
+        )
+        amount = amount_of(
+            lambda alike: build([], replay_share=0.0, rehearse_alike=alike).height,
+            passes=recipe.passes,
+            min_steps=recipe.min_steps,
+            batch_size=recipe.batch_size,
+            replay_share=recipe.replay_share,
+        )
+        replay = self.replay(taught, amount.replays, seed) if amount.replays else []
+        return build(replay, replay_share=recipe.replay_share, passes=amount.passes, rehearse_alike=amount.rehearse_alike)
+
+    def right(self, probes: pl.DataFrame, adapter: Path | None) -> dict[str, str]:
+        """Ask and grade; return for each split a 1 or 0 for each probe, those of a fact side by side."""
+        raw = self.ask(probes, "sft" if adapter else "base", adapter)
+        graded = grade_answers(probes, raw, ExtractiveTeacher(), by_rule=probes["split"].unique().to_list())
+        graded = graded.sort("split", "fact_id", "probe_id")
+        return {
+            split: "".join("1" if label == "correct" else "0" for label in own["label"])
+            for (split,), own in graded.group_by("split", maintain_order=True)
+        }
+
+    def train(
+        self, name: str, recipe: Recipe, rows: pl.DataFrame, probes: pl.DataFrame, seed: int, init_adapter: Path | None = None
+    ) -> TrainingResult:
+        """Train in a child process as the loop does, in the folder `name`; a finished training is taken as it is."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
         rows.write_parquet(folder / "rows.parquet")
         spec = TrainingSpec(
             kind="sft",
-            cell=f"study|{setting.name}",
+            cell=f"study|{name}",
             student_folder=self.student.folder,
             student_name=self.student.name,
             student_revision=self.student.revision,
@@ -134,7 +172,8 @@ class Bench:
             output_dir=str(folder / "adapter"),
             checkpoint_dir=str(folder / "checkpoints"),
             recipe=recipe,
-            seed=setting.seed,
+            init_adapter=str(init_adapter) if init_adapter else None,
+            seed=seed,
             threads=self.threads,
         )
         result = read_result(spec.result_path)
@@ -155,31 +194,10 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     domain = bench.domain
     guards, neighbours = guards_of(bench.alas, domain), neighbours_of(bench.alas, domain)
     probes = build_probes(pl.concat([taught, asked(pairs)]), guards, neighbours, [], 0)
-    options: dict[str, Any] = {
-        "rehearsal_per_fact": recipe.rehearsal_per_fact,
-        "seed": setting.seed,
-        "cloze_repeat": recipe.cloze_repeat,
-        "word_dropout": recipe.word_dropout,
-        "batch_size": recipe.batch_size,
-    }
-    amount = amount_of(
-        lambda alike: build_rows(taught, [], [], replay_share=0.0, rehearse_alike=alike, **options).height,
-        passes=recipe.passes,
-        min_steps=recipe.min_steps,
-        batch_size=recipe.batch_size,
-        replay_share=recipe.replay_share,
-    )
-    replay = bench.replay(taught, amount.replays, setting.seed) if amount.replays else []
-    rows = build_rows(taught, [], replay, replay_share=recipe.replay_share, passes=amount.passes, **options)
-    result = bench.train(setting, recipe, rows, probes)
-    adapter = bench.folder / setting.name / "adapter"
-    raw = bench.ask(probes, "sft", adapter)
-    graded = grade_answers(probes, raw, ExtractiveTeacher(), by_rule=probes["split"].unique().to_list())
-    graded = graded.sort("split", "fact_id", "probe_id")  # the wordings of a fact stand together, for paired tests
-    right = {
-        split: "".join("1" if label == "correct" else "0" for label in own["label"])
-        for (split,), own in graded.group_by("split", maintain_order=True)
-    }
+    seed = setting.seed if setting.training_seed is None else setting.training_seed
+    rows = bench.rows(recipe, taught, [], seed)
+    result = bench.train(setting.name, recipe, rows, probes, seed)
+    right = bench.right(probes, bench.folder / setting.name / "adapter")
     return {
         "setting": setting.model_dump(mode="json"),
         "scores": {split: [bits.count("1"), len(bits)] for split, bits in right.items()},

@@ -11,6 +11,8 @@ def _each(study: str, *recipes: dict[str, Any], **same: Any) -> list[Setting]:
     return [Setting(study=study, recipe=recipe, **same) for recipe in recipes]
 
 
+SMALL_STEPS: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "batch_size": 8}
+
 STUDIES: dict[str, list[Setting]] = {
     "rate": _each(
         "rate",
@@ -19,6 +21,23 @@ STUDIES: dict[str, list[Setting]] = {
         {"passes": 10, "learning_rate": 3e-3},
         {},
     ),
+    "batch": _each(
+        "batch",
+        {"passes": 10, "learning_rate": 1.6e-3},
+        {"passes": 10, "learning_rate": 1.6e-3, "batch_size": 8},
+        {"passes": 10, "learning_rate": 1.6e-3, "replay_share": 0.2},
+        {"passes": 10, "learning_rate": 1.6e-3, "word_dropout": 0.0},
+        {"passes": 10, "learning_rate": 1.6e-3, "layers": 30},
+    ),
+    "sight": [
+        Setting(study="sight", recipe=SMALL_STEPS),
+        Setting(study="sight", recipe={**SMALL_STEPS, "framed": 0.5}),
+        Setting(study="sight", recipe={**SMALL_STEPS, "framed": 0.5, "word_dropout": 0.4}),
+        Setting(study="sight", gaps=2, recipe={**SMALL_STEPS, "passes": 7, "cloze_repeat": 1}),
+        Setting(study="sight", recipe={**SMALL_STEPS, "word_dropout": 0.4}),
+        Setting(study="sight", recipe={**SMALL_STEPS, "dropout": 0.1}),
+        Setting(study="sight", wordings=3, recipe={**SMALL_STEPS, "passes": 13}),
+    ],
     "gaps": [
         Setting(study="gaps", recipe={"passes": 10, "learning_rate": 1.6e-3}),
         Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
@@ -30,6 +49,8 @@ STUDIES: dict[str, list[Setting]] = {
 
 WHAT: dict[str, str] = {
     "rate": "How fast and how often.",
+    "batch": "One change each: smaller steps, less replay, whole prompts, all layers.",
+    "sight": "In how many guises a fact is seen, at about as many rows: gaps in the page's sentence, words left out, dropout.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }

@@ -1,0 +1,105 @@
+"""Forgetting: a student is taught a handful of new facts, again and again, and asked everything it was ever taught (T2, G2).
+
+    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1]
+
+Each step trains as an iteration of the loop does: from the adapter before it, with rehearsal and replay of the recipe, and nothing is
+promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that have one are not run again. Facts come from the
+`report` half of the pages, on which no recipe was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from cell import Bench
+from facts import asked, drawn, half_of, worded
+
+from alas_assets.defs.qa import guards_of, neighbours_of
+from alas_assets.provenance.ids import content_hash
+from alas_assets.synthesis.probes import build_probes
+from alas_assets.training.spec import load_recipe
+
+RESULTS = Path(__file__).with_name("forgetting.jsonl")
+RECIPE = "smollm2-135m"
+WORDINGS = 4
+
+
+def chain_of(steps: int, facts: int, seed: int) -> dict[str, Any]:
+    """Return what names a chain: everything that decides its adapters."""
+    return {"facts": facts, "steps": steps, "seed": seed, "recipe": load_recipe(RECIPE).model_dump(mode="json")}
+
+
+def known(chain: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return the rows of a chain that are there, by step."""
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    return {row["step"]: row for row in map(json.loads, lines) if row["chain"] == chain}
+
+
+def groups_of(pairs: pl.DataFrame, size: int, seed: int, steps: int) -> list[pl.DataFrame]:
+    """Return the pairs of each step's facts; a larger draw of a seed holds the smaller one."""
+    groups, before = [], pairs.clear()
+    for step in range(steps):
+        now = drawn(pairs, size * (step + 1), seed)
+        groups.append(now.filter(~pl.col("fact_id").is_in(before["fact_id"].unique().to_list())))
+        before = now
+    return groups
+
+
+def run_step(bench: Bench, chain: dict[str, Any], groups: list[pl.DataFrame], step: int) -> dict[str, Any]:
+    """Train one step and ask everything that was taught so far, the guards and the neighbours."""
+    recipe, name = load_recipe(RECIPE), f"chain-{content_hash(chain)[:12]}"
+    guards, neighbours = guards_of(bench.alas, bench.domain), neighbours_of(bench.alas, bench.domain)
+    taught = [worded(group, WORDINGS, 0) for group in groups[: step + 1]]
+    started = time.monotonic()
+    probes = build_probes(pl.concat([taught[-1], *map(asked, groups[: step + 1])]), guards, neighbours, [], step)
+    rows = bench.rows(recipe, taught[-1], taught[:-1], chain["seed"] + step)
+    before = bench.folder / name / f"step-{step - 1}" / "adapter" if step else None
+    result = bench.train(f"{name}/step-{step}", recipe, rows, probes, chain["seed"], before)
+    right = bench.right(probes, bench.folder / name / f"step-{step}" / "adapter")
+    own = {fact: i for i, group in enumerate(groups) for fact in group["fact_id"]}
+    order = probes.filter(pl.col("split") == "probe").sort("fact_id", "probe_id")
+    by_step: dict[str, str] = {}
+    for fact, bit in zip(order["fact_id"], right.pop("probe"), strict=True):
+        by_step[str(own[fact])] = by_step.get(str(own[fact]), "") + bit
+    return {
+        "chain": chain,
+        "step": step,
+        "right": by_step | right,
+        "rows": rows.height,
+        "steps": result.steps,
+        "threads": bench.threads,
+        "seconds": round(time.monotonic() - started),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--facts", type=int, default=20, help="new facts of each step")
+    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--threads", type=int, default=1)
+    given = parser.parse_args()
+    bench = Bench(given.store.resolve(), given.threads)
+    chain = chain_of(given.steps, given.facts, given.seed)
+    groups = groups_of(half_of(bench.pairs, "report"), given.facts, given.seed, given.steps)
+    try:
+        for step in range(given.steps):
+            if step in known(chain):
+                continue
+            row = run_step(bench, chain, groups, step)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(row)}\n")
+            told = {name: f"{bits.count('1')}/{len(bits)}" for name, bits in row["right"].items()}
+            print(f"{row['seconds']:5d} s  step {step}: {json.dumps(told)}", flush=True)
+    finally:
+        bench.worker.close()
+
+
+if __name__ == "__main__":
+    main()
