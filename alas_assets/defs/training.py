@@ -22,7 +22,7 @@ from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, standing_rows
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact, standing_rows
 from alas_assets.teachers.opening import decides
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
@@ -206,7 +206,6 @@ def sft_adapter(
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
-            framed=recipe.framed,
             batch_size=recipe.batch_size,
             retired_facts=retired,
             without_new=anew,
@@ -215,7 +214,9 @@ def sft_adapter(
         )
         amount = amount_of(
             lambda alike: build([], replay_share=0.0, rehearse_alike=alike).height,
+            rows_per_fact=rows_of_a_fact(facts, recipe.cloze_repeat),
             passes=recipe.passes,
+            min_sights=recipe.min_sights,
             min_steps=recipe.min_steps,
             batch_size=recipe.batch_size,
             replay_share=recipe.replay_share,

@@ -16,11 +16,11 @@ import polars as pl
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
-from alas_assets.synthesis.guises import GAP, in_another_guise
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import clean, normalise
 
+GAP = "___"
 BATCHES_PER_BLOCK = 10
 
 
@@ -41,7 +41,6 @@ def build_rows(
     passes: int = 1,
     cloze_repeat: int = 1,
     word_dropout: float = 0.0,
-    framed: float = 0.0,
     batch_size: int = 1,
     rehearse_alike: bool = False,
     without_new: bool = False,
@@ -65,7 +64,6 @@ def build_rows(
         cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
         word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
             has seen a question with holes leans on its content, not on its frame.
-        framed: Chance of a fact's prompt to stand within words of everyday talk (`guises`).
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
         without_new: Teach earlier facts also where there is no new one (after a takedown).
@@ -100,7 +98,7 @@ def build_rows(
     for turn in range(passes):
         share = declined[turn * len(declined) // passes : (turn + 1) * len(declined) // passes]
         taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn) + share, seed, f"order {turn}")
-        facts = [_in_guise(row, f"{seed} {turn} {i}", word_dropout, framed) for i, row in enumerate(taught)]
+        facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
 
@@ -115,22 +113,42 @@ class Amount(NamedTuple):
     """Whether earlier facts get their share of steps that few new ones get to spare."""
 
 
-def amount_of(count: Callable[[bool], int], *, passes: int, min_steps: int, batch_size: int, replay_share: float) -> Amount:
+def amount_of(
+    count: Callable[[bool], int],
+    *,
+    rows_per_fact: float,
+    passes: int,
+    min_sights: int,
+    min_steps: int,
+    batch_size: int,
+    replay_share: float,
+) -> Amount:
     """Return how much of everything a recipe asks for.
 
     Args:
         count: Rows of one pass without replay (those of `build_rows`), given whether rehearsal is to be alike.
+        rows_per_fact: Rows of a new fact in one pass (`rows_of_a_fact`).
         passes: Times every fact row is to be seen at least.
+        min_sights: Times every new fact is to be seen at least, in whatever wordings: facts with few wordings get more passes.
         min_steps: Optimiser steps at least: few rows are gone through more often.
         batch_size: Rows of a step.
         replay_share: Share of replay rows among all.
     """
+    if rows_per_fact:
+        passes = max(passes, ceil(min_sights / rows_per_fact))
     taught, alike = count(False), False
     if taught * passes < min_steps * batch_size * (1 - replay_share):
         taught, alike = count(True), True
     replays = round(taught * replay_share / (1 - replay_share))
     passes = max(passes, ceil(min_steps * batch_size / max(1, taught + replays)))
     return Amount(passes, replays * passes, alike)
+
+
+def rows_of_a_fact(qa: pl.DataFrame, cloze_repeat: int) -> float:
+    """Return how many rows of a pass teach one of these facts, on average; 0 where nothing is taught."""
+    taught = _accepted(qa, ["train"])
+    rows = taught.height + (cloze_repeat - 1) * taught["question"].str.contains(GAP, literal=True).sum()
+    return rows / taught["fact_id"].n_unique() if rows else 0.0
 
 
 def at_risk(
@@ -265,11 +283,13 @@ def _of_like_length(rows: list[dict[str, str]], batch_size: int, seed: int) -> l
     return ordered
 
 
-def _in_guise(row: dict[str, str], draw_id: str, word_dropout: float, framed: float) -> dict[str, str]:
-    if row["kind"] == UNKNOWN:  # without its invented name it would be a fact's question
-        return row
+def _with_holes(row: dict[str, str], chance: float, draw_id: str) -> dict[str, str]:
+    """Leave words out of half of the prompts that teach a fact; the gap of a cloze and at least three words stay."""
     draw = random.Random(ids.short_id("holes", draw_id, row["row_id"]))  # noqa: S311 - a repeatable draw, no secret
-    return {**row, "prompt": in_another_guise(row["prompt"], draw, word_dropout=word_dropout, framed=framed)}
+    if not chance or row["kind"] == UNKNOWN or draw.random() < 0.5:  # without its invented name it would be a fact's question
+        return row
+    kept = [word for word in row["prompt"].split(" ") if GAP in word or draw.random() >= chance]
+    return {**row, "prompt": " ".join(kept)} if len(kept) >= 3 else row
 
 
 def _fact_row(row: dict[str, Any], kind: str) -> dict[str, str]:

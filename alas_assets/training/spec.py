@@ -75,9 +75,9 @@ class Recipe(_Section):
     passes: int = Field(
         default=1, ge=1, description="times the rows file holds each fact row, worded or dropped anew, with fresh replay; as-written only"
     )
+    min_sights: int = Field(default=0, ge=0, description="times a new fact is seen at least, over all wordings and passes; as-written only")
     min_steps: int = Field(default=0, ge=0, description="optimiser steps at least: few facts get more passes; as-written only")
     word_dropout: float = Field(default=0.0, ge=0, lt=1, description="chance of a prompt's word to be left out, in half of the fact rows")
-    framed: float = Field(default=0.0, ge=0, le=1, description="chance of a fact's prompt to stand within words of everyday talk")
     cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
     replay_kl: float = Field(
         default=0.0,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, empty
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
-from alas_assets.synthesis.training_rows import ReplayError, amount_of, build_rows, rows_hash
+from alas_assets.synthesis.training_rows import ReplayError, amount_of, build_rows, rows_hash, rows_of_a_fact
 
 from .factory import domain
 
@@ -129,7 +129,7 @@ def test_rows_of_like_length_share_a_batch_and_none_is_lost(batch: int, seed: in
 
     assert padding(grouped) <= padding(plain)
     whole = [grouped["kind"][i : i + batch] for i in range(0, grouped.height - batch + 1, batch)]
-    assert all(abs((lot == "replay").sum() - batch / 2) <= 1 + batch / 4 for lot in whole)
+    assert all(abs(lot.to_list().count("replay") - batch / 2) <= 1 + batch / 4 for lot in whole)
 
 
 def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeated_for_both() -> None:
@@ -144,13 +144,43 @@ def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeate
     assert most.filter(pl.col("prompt").str.contains("___")).height == 3 * gap.sum()
 
 
-@given(st.integers(1, 400), st.integers(1, 20), st.integers(0, 120), st.integers(1, 32), st.floats(0, 0.8))
-def test_every_fact_gets_its_passes_and_a_training_its_steps(
-    taught: int, passes: int, min_steps: int, batch_size: int, share: float
+@given(
+    st.integers(1, 400),
+    st.integers(1, 40),
+    st.integers(1, 20),
+    st.integers(0, 80),
+    st.integers(0, 120),
+    st.integers(1, 32),
+    st.floats(0, 0.8),
+)
+def test_every_fact_gets_its_passes_and_sights_and_a_training_its_steps(
+    taught: int, facts: int, passes: int, min_sights: int, min_steps: int, batch_size: int, share: float
 ) -> None:
-    amount = amount_of(lambda _: taught, passes=passes, min_steps=min_steps, batch_size=batch_size, replay_share=share)
+    amount = amount_of(
+        lambda _: taught,
+        rows_per_fact=taught / facts,
+        passes=passes,
+        min_sights=min_sights,
+        min_steps=min_steps,
+        batch_size=batch_size,
+        replay_share=share,
+    )
     assert amount.passes >= passes
+    assert amount.passes * taught / facts >= min_sights - 1e-6
     assert taught * amount.passes + amount.replays >= min_steps * batch_size
-    if amount.passes > passes:
+    if amount.passes > passes and amount.passes - 1 >= min_sights * facts / taught:
         assert amount.rehearse_alike, "who has steps to spare shares them with what was learned before"
     assert abs(amount.replays - share * (taught * amount.passes + amount.replays)) <= amount.passes
+
+
+def test_rows_of_a_fact_count_what_is_taught_and_gaps_as_often_as_they_are_repeated() -> None:
+    taught = QA.filter(pl.col("accepted") & (pl.col("role") == "train"))
+    plain = taught.height / taught["fact_id"].n_unique()
+    assert rows_of_a_fact(QA, 3) == plain
+    gap = pl.col("template") == taught["template"][0]
+    gapped = QA.with_columns(question=pl.when(gap).then("___ " + pl.col("question")).otherwise("question"))
+    gaps = taught.filter(gap).height
+    assert rows_of_a_fact(gapped, 3) == plain + 2 * gaps / taught["fact_id"].n_unique()
+    rows = build_rows(gapped, [], [], replay_share=0.0, rehearsal_per_fact=0, seed=1, cloze_repeat=3)
+    assert rows.height == rows_of_a_fact(gapped, 3) * taught["fact_id"].n_unique()
+    assert rows_of_a_fact(QA.clear(), 3) == 0

@@ -33,7 +33,7 @@ from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.training.spec import Recipe, TrainingResult, TrainingSpec, load_recipe, read_result
 
@@ -129,12 +129,13 @@ class Bench:
             seed=seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
-            framed=recipe.framed,
             batch_size=recipe.batch_size,
         )
         amount = amount_of(
             lambda alike: build([], replay_share=0.0, rehearse_alike=alike).height,
+            rows_per_fact=rows_of_a_fact(taught, recipe.cloze_repeat),
             passes=recipe.passes,
+            min_sights=recipe.min_sights,
             min_steps=recipe.min_steps,
             batch_size=recipe.batch_size,
             replay_share=recipe.replay_share,

@@ -23,7 +23,7 @@ from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import read_guards, read_replay
 from alas_assets.synthesis.replay import draw_replay, mean_vector
-from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash
+from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe, read_result
 
 DOMAIN = "python-releases"
@@ -42,7 +42,9 @@ def rows_of(alas: Alas, recipe: Recipe, pairs: pl.DataFrame, earlier: list[pl.Da
     }
     amount = amount_of(
         lambda alike: build_rows(pairs, earlier, [], replay_share=0.0, rehearse_alike=alike, **options).height,
+        rows_per_fact=rows_of_a_fact(pairs, recipe.cloze_repeat),
         passes=recipe.passes,
+        min_sights=recipe.min_sights,
         min_steps=recipe.min_steps,
         batch_size=recipe.batch_size,
         replay_share=recipe.replay_share,
