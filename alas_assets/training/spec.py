@@ -185,19 +185,23 @@ class TrainingResult(_Section):
     peak_memory_mb: int = Field(default=0, description="resident set of the child")
 
 
-def load_recipe(name: str) -> Recipe:
-    """Return the recipe of this name in recipes.toml.
+def load_recipe(name: str, file: Path = RECIPES_FILE) -> Recipe:
+    """Return the recipe of this name.
+
+    Args:
+        name: Its table in the file.
+        file: Where recipes are; by default recipes.toml beside this module.
 
     Raises:
         RecipeError: There is no such recipe (the message lists those that are there), or one of its keys is wrong.
     """
-    recipes: dict[str, Any] = tomllib.loads(RECIPES_FILE.read_text(encoding="utf-8"))
+    recipes: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     if name not in recipes:
-        raise RecipeError(f"recipe {name!r} is not in {RECIPES_FILE.name}; known: {', '.join(sorted(recipes))}")
+        raise RecipeError(f"recipe {name!r} is not in {file.name}; known: {', '.join(sorted(recipes))}")
     try:
         return Recipe.model_validate(recipes[name])
     except ValidationError as error:
-        raise RecipeError(f"{RECIPES_FILE.name}: {name}.{_first_problem(error)}") from error
+        raise RecipeError(f"{file.name}: {name}.{_first_problem(error)}") from error
 
 
 def read_spec(path: Path) -> TrainingSpec:

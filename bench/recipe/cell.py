@@ -38,6 +38,7 @@ from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.training.spec import Recipe, TrainingResult, TrainingSpec, load_recipe, read_result
 
 KEY = "python-3-15"
+BASE = Path(__file__).with_name("base.toml")
 
 
 class Setting(BaseModel):
@@ -189,7 +190,7 @@ class Bench:
 
 def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     """Run a cell and return its row."""
-    recipe = Recipe.model_validate({**load_recipe(setting.base).model_dump(), **setting.recipe})
+    recipe = Recipe.model_validate({**load_recipe(setting.base, BASE).model_dump(), **setting.recipe})
     pairs = drawn(half_of(bench.pairs, setting.half), setting.facts, setting.seed)
     taught = worded(pairs, setting.wordings, setting.gaps)
     domain = bench.domain
