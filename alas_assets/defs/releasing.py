@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 import polars as pl
 
+from alas_assets.defs.judging import DECODING
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import SCORED, scored_cells
 from alas_assets.defs.serving import served_adapter, taught_tables
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
+from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import content_hash, folder_hash
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, GateDecision, as_answers
@@ -35,7 +37,7 @@ def chosen_adapter(alas: Alas, domain: str, wanted: str = "") -> str:
     if not wanted:
         if current is None:
             raise ReleaseError(
-                f"{domain} has no current adapter: the base student answers, and it is not ours to release. `alas run {domain}` trains one, "
+                f"{domain} has no current adapter: the base student answers, which is not ours to release. `alas run {domain}` trains one, "
                 "--adapter HASH names one that is not current"
             )
         return _there(alas, domain, current.name)
@@ -56,7 +58,9 @@ def _there(alas: Alas, domain: str, adapter: str) -> str:
     if adapter in _retired(alas, domain):
         raise StoreError(f"adapter {adapter[:16]} of {domain} was retired by a takedown and can be used no more")
     if not folder.is_dir() or folder_hash(folder) != adapter:
-        raise ReleaseError(f"adapter {folder} is gone or damaged; `alas run {domain}` trains it again, `alas rollback {domain}` goes back one")
+        raise ReleaseError(
+            f"adapter {folder} is gone or damaged; `alas run {domain}` trains it again, `alas rollback {domain}` goes back one"
+        )
     return adapter
 
 
@@ -86,17 +90,17 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
     """
     trained = [one for one in _trained(alas, domain_key) if one[2].adapter_hash == adapter]
     if not trained:
-        raise ReleaseError(f"no judged iteration of {domain_key} trained adapter {adapter[:12]}; nothing is known of it that a card could say")
+        raise ReleaseError(f"no judged iteration of {domain_key} trained adapter {adapter[:12]}; no card could say anything of it")
     cell, system, ref = trained[-1]
     domain, student = alas.domain(domain_key), alas.student(alas.domain(domain_key))
     manifest = _manifest(alas.store.adapter(adapter))
     if manifest["base"]["hash"] != student.base_hash:
         raise ReleaseError(
-            f"adapter {adapter[:12]} was trained on {manifest['base']['name']} ({manifest['base']['hash'][:12]}), and {domain.student.model} is "
-            f"{student.base_hash[:12]} now; set [student] of {domain_key} back to export it"
+            f"adapter {adapter[:12]} was trained on {manifest['base']['name']} ({manifest['base']['hash'][:12]}), and "
+            f"{domain.student.model} is {student.base_hash[:12]} now; set [student] of {domain_key} back to export it"
         )
     decision, decision_hash = _decision(alas, cell)
-    scores_of, scores = _scores(alas, domain_key, adapter, cell, system)
+    scores_of, scores, as_now = _scores(alas, domain_key, adapter, cell, system)
     parents = _parents(alas, manifest)
     sources, unknown = _sources(alas, domain_key, [manifest, *(_manifest(alas.store.adapters / one) for one in parents)])
     local = is_folder(domain.student.model)
@@ -121,6 +125,7 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         decision_hash=decision_hash,
         scores_of=str(scores_of),
         scores=scores,
+        scored_as_answering=as_now,
         sources=sources,
         unknown_sources=unknown,
     )
@@ -162,8 +167,11 @@ def _tables(alas: Alas, cell: Cell) -> dict[str, pl.DataFrame]:
     return {asset: alas.store.read_table(pointer) for asset, pointer in pointers.items() if pointer is not None}
 
 
-def _scores(alas: Alas, domain: str, adapter: str, cell: Cell, system: System) -> tuple[Cell, list[Score]]:
-    """Return the scores of base and adapter: as the current model where it is or was one, else as the candidate that it was."""
+def _scores(alas: Alas, domain: str, adapter: str, cell: Cell, system: System) -> tuple[Cell, list[Score], bool]:
+    """Return the scores of base and adapter, and whether it answers now as it did then.
+
+    They are those of the current model where it is or was one, else of the candidate that it was.
+    """
     current = answers_of_adapter(alas, domain, adapter)
     if current is not None:
         cell, answers, base = current
@@ -173,9 +181,23 @@ def _scores(alas: Alas, domain: str, adapter: str, cell: Cell, system: System) -
         base = as_answers(tables["baseline_scores"]).filter(pl.col("system") == "base")
     exam = as_answers(_tables(alas, cell)["exam_scores"])
     mine = exam.filter((pl.col("system") == "base") | (pl.col("adapter_hash") == adapter))
-    asked = pl.concat([base, answers.with_columns(pl.lit("current").alias("system")), mine.filter(pl.col("system").is_in(["base", "current"]))])
+    asked = pl.concat(
+        [base, answers.with_columns(pl.lit("current").alias("system")), mine.filter(pl.col("system").is_in(["base", "current"]))]
+    )
     rows = score_rows(domain, cell.number, asked).filter(pl.col("split").is_in(SHOWN_SPLITS))
-    return cell, [Score(**{name: row[name] for name in Score.model_fields}) for row in rows.to_dicts()]
+    return cell, [Score(**{name: row[name] for name in Score.model_fields}) for row in rows.to_dicts()], answers_as_now(answers)
+
+
+def answers_as_now(answers: pl.DataFrame) -> bool:
+    """Tell whether recorded answers were decoded as this version decodes: what decides an answer is in its id."""
+    decoding = DECODING.model_dump(mode="json")
+    return all(
+        row["answer_id"]
+        == make_answer_id(
+            row["probe_id"], row["system"], row["base_hash"], row["adapter_hash"] or None, row["context_hash"] or None, decoding
+        )
+        for row in answers.iter_rows(named=True)
+    )
 
 
 def _parents(alas: Alas, manifest: dict[str, Any]) -> list[str]:

@@ -97,7 +97,8 @@ def _provenance(release: Release, manifest: Manifest) -> Iterable[str]:
     yield f"- Base: {plain(release.base_name)}, revision {plain(release.base_revision) or 'not stated'}, hash `{release.base_hash}`"
     yield f"- Adapter: `{release.adapter_hash}`, LoRA rank {release.rank}, iteration `{release.cell}`, seed {release.seed}"
     if release.trained_from:
-        yield f"- Training went on from {', '.join(f'`{one[:12]}`' for one in release.trained_from)}; the sources below are those of all of them"
+        before = ", ".join(f"`{one[:12]}`" for one in release.trained_from)
+        yield f"- Training went on from {before}; the sources below are those of all of them"
     counted = ", ".join(f"{n} {plain(kind)}" for kind, n in sorted(release.counts.items()))
     yield f"- Rows: {release.rows} ({counted}), hash `{release.rows_hash}`; their ids are in the adapter's `manifest.json`"
     yield f"- Probes that judged it, fixed before the first step: hash `{release.probes_hash}`"
@@ -108,7 +109,9 @@ def _evaluation(release: Release) -> Iterable[str]:
     if not release.scores:
         yield "No scores are on record.\n"
         return
-    yield f"Scores of iteration `{release.scores_of}`; right of asked, with Wilson 95 % intervals. `base` is the student without the adapter.\n"
+    yield f"Scores of iteration `{release.scores_of}`, with Wilson 95 % intervals. `base` is the student without the adapter.\n"
+    if not release.scored_as_answering:
+        yield "These answers were computed by an earlier version in another precision: the model here may word some otherwise.\n"
     yield "| questions | n | base | this model |"
     yield "| --- | ---: | ---: | ---: |"
     for split, words in _SPLITS.items():
@@ -154,5 +157,5 @@ def _sources(release: Release) -> Iterable[str]:
 _LIMITS = """\
 It knows what its rows say, as old as their pages are, and answers with the same confidence where it knows nothing. It may have forgotten
 things that the base model knew; the guard questions above show how many of those that were asked. It was judged on short answers to single
-questions, closed book. Outside its domain use the base model. A copy is not retired when a source is taken down from the store it came from.
+questions, closed book. Outside its domain use the base model. When a source is taken down from the store, copies like this one stay.
 """

@@ -62,7 +62,14 @@ class Exported:
 
 
 def export(
-    release: Release, format: Format, target: Path, *, student: StudentRef, adapter: Path, worker: ModelWorker, llama_cpp: Path | None = None
+    release: Release,
+    format: Format,
+    target: Path,
+    *,
+    student: StudentRef,
+    adapter: Path,
+    worker: ModelWorker,
+    llama_cpp: Path | None = None,
 ) -> Exported:
     """Export an adapter in one format.
 

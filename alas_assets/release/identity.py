@@ -69,6 +69,7 @@ class Release(Record):
     decision_hash: str
     scores_of: str = Field(description="the iteration whose scores these are")
     scores: list[Score]
+    scored_as_answering: bool = Field(default=True, description="False: the answers behind the scores were decoded or computed otherwise")
     sources: list[Source]
     unknown_sources: int = Field(default=0, description="facts whose page is no longer on record")
     decoding: Decoding = Field(default_factory=Decoding)

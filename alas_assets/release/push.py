@@ -92,19 +92,25 @@ def _pushed(api: Any, folder: Path, repo: str, public: bool) -> Pushed:
         raise ReleaseError(f"{repo} is there and public; give --public to push to it all the same, or name another repository")
     there = {one.rfilename for one in info.siblings or []} - _OF_THE_HUB
     if there and RELEASE not in there:
-        raise ReleaseError(f"{repo} is there and holds something that is no export ({', '.join(sorted(there)[:3])}); name another repository")
+        raise ReleaseError(
+            f"{repo} is there and holds something that is no export ({', '.join(sorted(there)[:3])}); name another repository"
+        )
     ours = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in ours}
     operations = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=str(path)) for name, path in names.items()]
     gone = [CommitOperationDelete(path_in_repo=name) for name in sorted(there - names.keys())]  # of the export that was there
     manifest = read_manifest(folder)
     done = api.create_commit(
-        repo, operations=[*operations, *gone], commit_message=f"{manifest.format} of {manifest.domain}, adapter {manifest.adapter_hash[:12]}"
+        repo,
+        operations=[*operations, *gone],
+        commit_message=f"{manifest.format} of {manifest.domain}, adapter {manifest.adapter_hash[:12]}",
     )
     held = {one.path: one for one in api.get_paths_info(repo, sorted(names), revision=done.oid)}
     wrong = [name for name, path in names.items() if name not in held or not _same(held[name], path)]
     if wrong:
-        raise ReleaseError(f"{repo} holds other bytes than were sent, at commit {done.oid}: {', '.join(wrong[:5])}; do not use it, push again")
+        raise ReleaseError(
+            f"{repo} holds other bytes than were sent, at commit {done.oid}: {', '.join(wrong[:5])}; do not use it, push again"
+        )
     return Pushed(url=f"{api.endpoint}/{repo}", commit=done.oid, files=len(names))
 
 

@@ -207,7 +207,9 @@ class TransformersBackend(Backend):
         """Return the folder."""
         name = str(prepared.folder)
         if "@" in name or ":" in name:
-            raise BackendError(f"`transformers serve` cannot load from {name}: '@' and ':' mean something else to it; move the store (ALAS_HOME)")
+            raise BackendError(
+                f"`transformers serve` cannot load from {name}: '@' and ':' mean something else to it; move the store (ALAS_HOME)"
+            )
         return name
 
     def body(self, request: ChatRequest, prepared: Prepared) -> dict[str, Any]:
@@ -253,13 +255,15 @@ class VllmBackend(Backend):
         super().__init__(log)
         self._base, self._rank, self._program = base, max_rank, program
 
-    def command(self, port: int, prepared: Prepared) -> list[str]:
+    def command(self, port: int, prepared: Prepared) -> list[str]:  # noqa: ARG002 - one process serves all adapters
         """Return the command; see the class."""
         program = list(self._program)
         if not program:
             found = shutil.which("vllm")
             if found is None:
-                raise BackendError("--with vllm needs the command `vllm` on the path: pip install vllm, in an environment of its own if need be")
+                raise BackendError(
+                    "--with vllm needs the command `vllm` on the path: pip install vllm, in an environment of its own if need be"
+                )
             program = [found]
         options = ["--host", HOST, "--port", str(port), "--served-model-name", self._BASE]
         return [*program, "serve", self._base, *options, "--enable-lora", "--max-lora-rank", str(self._rank)]

@@ -225,7 +225,7 @@ class Door:
         last = self._backend.last_words()
         if len(self._restarts) > _RESTARTS:
             self._broken = (
-                f"{self._backend.name} ended {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and is not started again; "
+                f"{self._backend.name} ended {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and stays down; "
                 f"see its log {self._backend.log}, then start `alas serve {self.name}` again"
             )
             self._say(f"{self._broken}\n{last}")
@@ -297,7 +297,7 @@ class Door:
         """
         await self._wanted()
         if await self._is_retired(prepared):
-            raise Refused(503, f"the model that was answering was taken down; {self.name} answers again in a moment", "service_unavailable", 2)
+            raise Refused(503, f"the model of this answer was taken down; {self.name} answers again in a moment", "service_unavailable", 2)
 
     def _checked(self, status: int, raw: bytes, prepared: Prepared) -> dict[str, Any]:
         """Return a backend's reply, or say what was wrong with it.

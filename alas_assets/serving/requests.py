@@ -36,7 +36,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 """What is understood only where it asks for nothing."""
 
 
-class Refused(Exception):  # noqa: N818 - a reply, not a fault
+class Refused(Exception):
     """A request that is not carried out.
 
     Args:

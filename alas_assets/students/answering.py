@@ -174,8 +174,6 @@ class Answerer:
         Raises:
             AdapterError: The adapter is missing, in another format, or made for another base.
         """
-        import torch
-
         decoding = decoding or Decoding()
         self._use(adapter)
         model, found = self._model.float(), []
@@ -183,18 +181,44 @@ class Answerer:
         for item, text in said:
             try:
                 prompt = self._prompt(item, decoding)
-                tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+                found.append(Margins(behind=self._behind(model, prompt, text.strip(), decoding.max_new_tokens)))
             except Exception as error:  # noqa: BLE001 - hostile text fails in many ways, as in `answer`
-                found.append(Margins(behind=[], error=f"the text could not be read: {error}"))
-                continue
-            with torch.inference_mode():
-                logits = model(input_ids=torch.tensor([prompt + tokens], device=self.device)).logits[0, len(prompt) - 1 :].float()
-            best = logits.max(dim=-1).values
-            behind = [float(best[i] - logits[i, token]) for i, token in enumerate(tokens)]
-            if len(tokens) < decoding.max_new_tokens:
-                behind.append(float(best[len(tokens)] - logits[len(tokens), self._stops].max()))
-            found.append(Margins(behind=[round(gap, 4) for gap in behind]))
+                found.append(Margins(behind=[], error=f"the text could not be measured: {error}"))
         return found
+
+    def _behind(self, model: Any, prompt: list[int], text: str, most: int) -> list[float]:
+        """Walk along a text: with the model's own best token as long as that spells it, else with the tokenizer's.
+
+        A text can be spelt in other tokens than the tokenizer's, and what the model says is; where it was cut there is no end to measure.
+        """
+        import torch
+
+        behind: list[float] = []
+        past, feed, said = None, prompt, list[int]()
+        with torch.inference_mode():
+            while len(said) < most:
+                out = model(input_ids=torch.tensor([feed], device=self.device), past_key_values=past, use_cache=True)
+                past, logits = out.past_key_values, out.logits[0, -1].float()
+                best = int(logits.argmax())
+                spelt = self._tokenizer.decode(said, skip_special_tokens=True).lstrip().rstrip("\ufffd")
+                rest = text[len(spelt) :] if text.startswith(spelt) else ""
+                if best not in self._stops and self._spells([*said, best], text):
+                    chosen, gap = best, 0.0
+                elif rest.strip():
+                    chosen = self._tokenizer(rest, add_special_tokens=False)["input_ids"][0]
+                    gap = float(logits[best] - logits[chosen])
+                else:
+                    behind.append(round(float(logits[best] - logits[self._stops].max()), 4))
+                    break
+                behind.append(round(gap, 4))
+                said.append(chosen)
+                feed = [chosen]
+        return behind
+
+    def _spells(self, tokens: list[int], text: str) -> bool:
+        """Tell whether tokens are the beginning of a text, or all of it and blanks, which are trimmed off answers."""
+        spelt = self._tokenizer.decode(tokens, skip_special_tokens=True).lstrip().rstrip("\ufffd")
+        return text.startswith(spelt) or spelt.rstrip() == text
 
     def _prompt(self, item: AskItem, decoding: Decoding) -> list[int]:
         ids = prompt_tokens(self._tokenizer, messages(item.question, item.context))

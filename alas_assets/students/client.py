@@ -124,7 +124,11 @@ class ModelWorker:
             WorkerError: The child died, or the folder could not be written.
         """
         chosen = str(Path(adapter).resolve()) if adapter is not None else None
-        arguments = {"student": student.model_dump(), "adapter": chosen, "folder": str(Path(folder).resolve()) if folder is not None else None}
+        arguments = {
+            "student": student.model_dump(),
+            "adapter": chosen,
+            "folder": str(Path(folder).resolve()) if folder is not None else None,
+        }
         return Merged(**self._request("merge", arguments))
 
     def margins(self, student: StudentRef, said: Sequence[tuple[AskItem, str]], adapter: Path | None, decoding: Decoding) -> list[Margins]:

@@ -42,6 +42,8 @@ def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: 
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)  # safetensors writes for its owner alone, and servers may run as somebody else
     edit_json(folder / "config.json", {"transformers_version": None, "_name_or_path": None})
     decoding = {"do_sample": False, "eos_token_id": list(stops), "pad_token_id": tokenizer.pad_token_id}
     # sampling settings of the base would make plain transformers warn at every call, and greedy decoding has no use for them
