@@ -17,7 +17,7 @@ from pathlib import Path
 
 from alas_assets.provenance.ids import folder_hash
 from alas_assets.release.card import model_card
-from alas_assets.release.gguf import convert
+from alas_assets.release.gguf import convert, find_converter
 from alas_assets.release.identity import (
     CARD,
     RELEASE,
@@ -88,6 +88,10 @@ def export(
         OSError: The disk is full or not writable.
     """
     _check_target(release, format, target)
+    if format == "gguf":
+        find_converter(llama_cpp)  # before minutes of merging
+    if format == "vllm":
+        vllm_rank(release.rank)
     if folder_hash(adapter) != release.adapter_hash:
         raise ReleaseError(f"{adapter}: its bytes are not those of its hash; `alas run {release.domain}` trains it again")
     with _appearing(target) as made:
