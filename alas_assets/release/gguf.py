@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from alas_assets.release.environment import bare_environment
@@ -35,6 +36,8 @@ def find_converter(llama_cpp: Path | None) -> Path:
     script = llama_cpp / CONVERTER
     if not script.is_file():
         raise ReleaseError(f"{SETTING}={llama_cpp} holds no {CONVERTER}: {HOW_TO_GET_IT}")
+    if find_spec("sentencepiece") is None:  # it is imported whatever the tokenizer is
+        raise ReleaseError(f"{script} needs the package sentencepiece: pip install 'alas-assets[gguf]'")
     return script
 
 
