@@ -89,7 +89,9 @@ class Hub:
             return 200, {"id": name, "private": repo["private"], "siblings": siblings, "sha": "0" * 40, "tags": []}
         if what == "preupload":
             files = json.loads(raw)["files"]
-            modes = [{"path": one["path"], "uploadMode": "lfs" if one["size"] > 10_000 else "regular", "shouldIgnore": False} for one in files]
+            modes = [
+                {"path": one["path"], "uploadMode": "lfs" if one["size"] > 10_000 else "regular", "shouldIgnore": False} for one in files
+            ]
             return 200, {"files": modes}
         if what == "commit":
             for line in raw.splitlines():

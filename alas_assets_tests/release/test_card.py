@@ -28,7 +28,13 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 def a_release(**changes: object) -> Release:
     """A release whose page is called as a test says."""
     decision = GateDecision(
-        domain="quill", iteration=0, verdict="promote", reason="it is better", candidate="a" * 64, current_before=None, current_after="a" * 64
+        domain="quill",
+        iteration=0,
+        verdict="promote",
+        reason="it is better",
+        candidate="a" * 64,
+        current_before=None,
+        current_after="a" * 64,
     )
     plainly = Release(
         domain="quill",
@@ -93,7 +99,9 @@ def test_foreign_text_is_shown_as_it_is_on_one_line(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_title_url_and_licence_add_nothing_to_the_card(text: str) -> None:
-    card = model_card(a_release(sources=[Source(url=f"http://h.test/{text}", title=text, licence=text, facts=1)]), a_manifest(), "Use it.\n")
+    card = model_card(
+        a_release(sources=[Source(url=f"http://h.test/{text}", title=text, licence=text, facts=1)]), a_manifest(), "Use it.\n"
+    )
     same = model_card(a_release(sources=[Source(url="http://h.test/x", title="x", licence="x", facts=1)]), a_manifest(), "Use it.\n")
     kinds, usual = ([token.type for token in MARKDOWN.parse(one.partition("---\n")[2])] for one in (card, same))
     assert kinds == usual

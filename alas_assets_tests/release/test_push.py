@@ -50,7 +50,9 @@ def push(there: Hub, folder: Path, repo: str = "me/quill", how: str = "private",
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_ENDPOINT": there.url, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment |= {"HF_HOME": str(folder.parent / "hf"), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", PUSH, str(folder), repo, how], env=environment, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        [sys.executable, "-c", PUSH, str(folder), repo, how], env=environment, capture_output=True, text=True, timeout=200
+    )
     assert TOKEN not in done.stdout + done.stderr
     return done
 

@@ -110,7 +110,9 @@ def test_an_openai_client_talks_to_it(served: Served) -> None:
     pieces = client.chat.completions.create(model="quill", messages=asked, stream=True)  # pyright: ignore
     assert "".join(piece.choices[0].delta.content or "" for piece in pieces).strip() == question.text
     assert [model.id for model in client.models.list()] == ["quill"]
-    sampled = {client.chat.completions.create(model="quill", messages=asked, temperature=2.0, seed=n).choices[0].message.content for n in range(3)}  # pyright: ignore
+    sampled = {
+        client.chat.completions.create(model="quill", messages=asked, temperature=2.0, seed=n).choices[0].message.content for n in range(3)
+    }  # pyright: ignore
     assert len(sampled) > 1, "a temperature is heeded"
 
 
