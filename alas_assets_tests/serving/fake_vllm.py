@@ -56,7 +56,7 @@ async def chat(request: Request) -> Response:
         message = {"role": "assistant", "content": f"{model} {asked['temperature']} {asked['max_tokens']} {question}"}
         return JSONResponse({"id": "1", "object": "chat.completion", "model": model, "choices": [{"index": 0, "message": message}]})
 
-    async def pieces():  # noqa: ANN202
+    async def pieces():
         for word in ("I", "am", model, "and", "done"):
             piece = {"id": "1", "model": model, "choices": [{"index": 0, "delta": {"content": f"{word} "}}]}
             yield f"data: {json.dumps(piece)}\n\n"

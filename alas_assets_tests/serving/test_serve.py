@@ -48,7 +48,7 @@ class Served:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "alas_assets.cli", *words, "--home", str(self.harness.settings.home)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment())
+        return subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment(), check=False)
 
 
 def environment() -> dict[str, str]:
