@@ -146,7 +146,7 @@ def _compared(client: httpx2.Client, url: str, model: str, one: Recorded, decodi
         "temperature": 0,
         "max_tokens": decoding.max_new_tokens,
     }
-    known = {"answer_id": one.answer_id, "split": one.split, "question": one.question, "recorded": one.text}
+    known: dict[str, Any] = {"answer_id": one.answer_id, "split": one.split, "question": one.question, "recorded": one.text}
     try:
         reply = client.post(f"{url}/chat/completions", json=asked)
     except httpx2.ConnectError as error:
