@@ -3,6 +3,7 @@
 The work is `release`'s, `serving`'s and `defs.releasing`'s.
 """
 
+import contextlib
 import json
 import os
 from enum import StrEnum
@@ -128,7 +129,8 @@ def serve(
         fail(str(error))
     shown = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}/v1"
     out.print(f"{shown}, model {domain}; computed by {backend.name} on loopback, log {log}. Ctrl-C ends both")
-    run(door, backend, listener)
+    with contextlib.suppress(KeyboardInterrupt):
+        run(door, backend, listener)
 
 
 @app.command("verify-served")

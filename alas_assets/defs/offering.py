@@ -1,5 +1,6 @@
 """What `alas serve` serves: what may answer now, and the folder of it (G4, G5, A3). The server itself is `serving`."""
 
+import shutil
 from pathlib import Path
 
 from alas_assets.defs.releasing import gather
@@ -55,6 +56,7 @@ class StoreModels:
         device = model.device or self._alas.worker.merge(student, None, None).device
         self._alas.worker.close()  # a model's memory, and the backend needs as much
         if wanted.adapter and self.retired(wanted.adapter):
+            shutil.rmtree(model.folder, ignore_errors=True)  # the takedown may have looked for it before it was there
             raise ReleaseError(f"adapter {wanted.adapter[:12]} was taken down while it was prepared")
         stops, pad = generation(model.folder)
         self._counter, self._window = TokenCounter(model.folder), window(model.folder)
