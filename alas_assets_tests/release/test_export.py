@@ -4,20 +4,22 @@ import json
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from alas_assets.defs.judging import DECODING
 from alas_assets.defs.proving import recorded_answers
-from alas_assets.defs.releasing import chosen_adapter, gather
+from alas_assets.defs.releasing import answers_as_now, answers_of_adapter, chosen_adapter, gather
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.provenance.store import StoreError
 from alas_assets.release.export import Exported, export, vllm_rank
 from alas_assets.release.gguf import find_converter
 from alas_assets.release.identity import Format, ReleaseError, damage, read_manifest
 from alas_assets.release.served import merged_model
+from alas_assets.serving.verify import VerifyError
 from alas_assets.students.chat import messages
 from alas_assets_tests.harness import Harness
-from alas_assets_tests.released import adapter_of, released
+from alas_assets_tests.released import CELL, adapter_of, released
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -188,3 +190,23 @@ def test_a_served_model_is_merged_once_and_again_where_it_is_damaged(harness: Ha
 
 def test_the_interpreter_runs_no_shell() -> None:
     assert "shell=True" not in "".join(path.read_text() for path in Path(sys.modules[export.__module__].__file__ or "").parent.glob("*.py"))
+
+
+def test_answers_that_were_decoded_otherwise_are_known_by_their_ids_and_held_against_nobody(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    adapter = adapter_of(harness)
+    found = answers_of_adapter(harness.alas, "quill", adapter)
+    assert found is not None
+    _, answers, base = found
+    assert answers_as_now(answers)
+    assert set(answers["adapter_hash"]) == {adapter}
+    assert set(base["system"]) == {"base"}
+    assert not answers_as_now(answers.with_columns(pl.lit("0" * 20).alias("answer_id")))
+    scores = harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores")
+    old = harness.store.pointer(CELL, "judge_scores")
+    assert old is not None
+    earlier = scores.with_columns(pl.lit("0" * 19).add(pl.int_range(pl.len()).cast(pl.String)).alias("answer_id"))
+    harness.store.put(CELL, "judge_scores", earlier, input_key=old.input_key, inputs=old.inputs, run_id=old.run_id)
+    with pytest.raises(VerifyError, match="`alas run quill` has them asked"):
+        recorded_answers(harness.alas, "quill", adapter)
+    assert gather(harness.alas, "quill", adapter).scored_as_answering is False
