@@ -165,6 +165,8 @@ class Door:
         what = f"adapter {wanted.adapter[:12]}" if wanted.adapter else "the base student"
         if self._broken:
             return Refused(503, self._broken, "service_unavailable")
+        if self._serving is not None and self._backend.started and not self._backend.alive:
+            return Refused(503, f"{self._backend.name} ended and is started again; ask again in a moment", "service_unavailable", 5)
         adapter, why, until = self._failed
         if adapter == (wanted.adapter or BASE) and time.monotonic() < until:
             return Refused(503, f"{what} of {self.name} cannot be served: {why}", "service_unavailable", int(_RETRY_SECONDS))
@@ -189,6 +191,10 @@ class Door:
         except (*self._told, httpx2.TransportError, OSError) as error:
             self._failed = (wanted.adapter or BASE, str(error) or repr(error), time.monotonic() + _RETRY_SECONDS)
             self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {error}")
+            return
+        except Exception as error:  # a fault of ours: whoever asks is told, and the old model goes on
+            log.exception("%s: %s cannot be served", self.name, wanted.adapter or BASE)
+            self._failed = (wanted.adapter or BASE, f"{type(error).__name__}: {error}", time.monotonic() + _RETRY_SECONDS)
             return
         self._serving = prepared
         self._say(
@@ -217,6 +223,8 @@ class Door:
                 pass  # it is said to whoever asks
             except (BackendError, httpx2.TransportError) as error:
                 self._say(f"{self.name}: {error}")
+            except Exception:  # a fault of ours must not end the watch, without which nothing is started again
+                log.exception("%s: the watch goes on", self.name)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _restart(self) -> None:
