@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands import audit, ledger, review, takedown
+from alas_assets.commands import audit, ledger, release, review, takedown
 from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
 from alas_assets.settings import PROJECT_ROOT, Settings
 
@@ -39,6 +39,7 @@ app.add_typer(audit.app)
 app.add_typer(review.app, name="review")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(takedown.app)
+app.add_typer(release.app)
 
 DEMO_DOMAIN = "python-releases"
 DEMO_ITERATIONS = 2

@@ -13,6 +13,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE_PORT = 8315
 DEFAULT_VIEWER_PORT = 8316
 DEFAULT_UI_PORT = 3000
+DEFAULT_SERVE_PORT = 8318
 DEFAULT_WATCH_SECONDS = 120
 
 
@@ -31,6 +32,8 @@ class Settings:
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
         viewer_port: Loopback port of stored pages, traces and reports (`ALAS_VIEWER_PORT`).
         ui_port: Dagster's loopback port, for links to runs (`ALAS_UI_PORT`; `alas ui --port` outranks it).
+        serve_port: Where a domain's model is served (`ALAS_SERVE_PORT`; `alas serve --port` outranks it).
+        llama_cpp: The folder of a llama.cpp checkout, whose converter makes GGUF files (`ALAS_LLAMA_CPP`); None: none.
         watch_seconds: How often watched sources are looked at, at most (`ALAS_WATCH_SECONDS`).
         webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
         lance: Folder of the passages, or a URI such as "s3://bucket/passages" (`ALAS_LANCE`); empty: in the store.
@@ -45,6 +48,8 @@ class Settings:
     webhook: str = field(default="", repr=False)
     lance: str = ""
     ui_port: int = DEFAULT_UI_PORT
+    serve_port: int = DEFAULT_SERVE_PORT
+    llama_cpp: Path | None = None
 
     @property
     def site(self) -> Path:
@@ -101,4 +106,6 @@ def load_settings(home: Path | str | None = None) -> Settings:
         webhook=_webhook(),
         lance=_place("ALAS_LANCE"),
         ui_port=_number("ALAS_UI_PORT", DEFAULT_UI_PORT, "a port", 1024, 65535),
+        serve_port=_number("ALAS_SERVE_PORT", DEFAULT_SERVE_PORT, "a port", 1024, 65535),
+        llama_cpp=Path(raw).expanduser().resolve() if (raw := os.environ.get("ALAS_LLAMA_CPP", "")) else None,
     )

@@ -26,6 +26,7 @@ from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
 from alas_assets.provenance.takedown.order import under_way, unfinished_words
+from alas_assets.release.identity import ReleaseError
 from alas_assets.release.registry import RegistryError
 from alas_assets.review.journal import ReviewError
 from alas_assets.settings import SettingError
@@ -64,6 +65,7 @@ TOLD = (
     QuestionFileError,
     RecipeError,
     RegistryError,
+    ReleaseError,
     ReplayError,
     ReviewError,
     ScoreError,

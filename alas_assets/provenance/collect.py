@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alas_assets.provenance.ids import safe_name
+from alas_assets.release.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ def collect_garbage(home: Path, domain: str) -> Freed:
         memo.unlink()
     for folder in sorted((home / "work").glob("*/*")):
         if folder.name in inputs:
+            files, size = _remove(folder)
+            freed_files, freed_bytes = freed_files + files, freed_bytes + size
+    current = {adapter for path in (home / "registry").glob("*.json") if (adapter := Registry(home / "registry").current(path.stem))}
+    for folder in sorted((home / "served").glob("*")):
+        if folder.is_dir() and folder.name not in current and not folder.name.startswith("."):  # each can be merged again
             files, size = _remove(folder)
             freed_files, freed_bytes = freed_files + files, freed_bytes + size
     return Freed(freed_files, freed_bytes)

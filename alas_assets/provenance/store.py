@@ -149,6 +149,11 @@ class ArtifactStore:
         """Adapter folders by hash."""
         return self.root / "artifacts" / "adapters"
 
+    @property
+    def served(self) -> Path:
+        """Merged models that are or were served, by adapter hash; each can be made again."""
+        return self.root / "served"
+
     def work(self, asset: str, input_key: str) -> Path:
         """Return a working folder (checkpoints) that belongs to one input key and survives a kill."""
         return self.root / "work" / safe_name(asset) / input_key[:20]

@@ -1,7 +1,7 @@
-"""Asking a student questions in batches, with or without an adapter (spec E5, E7, T1).
+"""Asking a student questions in batches, with or without an adapter, and writing down what answers (spec E5, E7, T1, G5).
 
 Module level is light (records only); torch comes in with the first `Answerer`. How a question becomes chat messages is
-`students.chat`; the process this runs in is `students.worker`.
+`students.chat`; the process this runs in is `students.worker`; the files of what is written down are `students.merged`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 _WIDTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)  # prompts are padded to the next of these, then to 1024s
 _ROWS_CPU, _TOKENS_CPU = 32, 2_816  # questions, and padded prompt and answer tokens, in a batch; a lone question pays for a full one
 _ROWS_GPU, _TOKENS_GPU = 256, 131_072
-_FP32_BYTES = 2_000_000_000  # on a GPU, students whose files are larger than this answer in bf16
+_FP32_BYTES = 2_000_000_000  # students whose files are larger than this answer in bf16, where the machine computes in it
 
 
 class AdapterError(RuntimeError):
@@ -35,6 +35,9 @@ class Decoding(Record):
 
     max_new_tokens: int = Field(default=24, ge=1, description="tokens after which an answer is cut")
     method: Literal["greedy"] = "greedy"
+    arithmetic: Literal["fp32 up to 2 GB"] = Field(
+        default="fp32 up to 2 GB", description="what students compute in; an answer from when small ones answered in bf16 is another answer"
+    )
 
 
 class AskItem(Record):
@@ -51,19 +54,39 @@ class Answered(Record):
     error: str = ""
 
 
+class Merged(Record):
+    """How a student that was written down answers."""
+
+    precision: Precision
+    device: str
+
+
+class Margins(Record):
+    """How far each token of a text lies under the student's best one there, in logits; 0 where it is the best (G5)."""
+
+    behind: list[float] = Field(description="one a token, and one for the end of the answer where it was not cut")
+    error: str = ""
+
+    @property
+    def worst(self) -> float:
+        """The largest; infinite where the text could not be measured."""
+        return max(self.behind, default=0.0) if not self.error else float("inf")
+
+
 class Answerer:
     """A student in memory that answers batches of questions, as it is or with an adapter merged in.
 
-    An answer never depends on which other questions share its batch: the shape of a batch (rows and padded width) follows
-    from the question's own length alone, and a short batch is filled up. Measured with the embedded student in bf16: of
-    160 answers in other company none differed; with batches cut to size 9 of 75 did. In fp32 neither differed, at more
-    than twice the CPU time, hence bf16 where the CPU computes in it.
+    An answer does not depend on which other questions share its batch, nor on whether there is a batch at all: in fp32, of 457 answers none
+    differed between batches of 32 and each question alone, so that a server gives the evaluated answers. In bf16 88 of 457 did, and
+    7 grades with them (2 of 156 on facts), at half the CPU time; hence fp32 wherever the student is small enough.
+    Larger ones answer in bf16: there the shape of a batch (rows and padded width) follows from the question's own length alone, and a short
+    batch is filled up, so that at least no other question decides.
     An adapter is merged into the base before it answers (unmerged layers take 1.8 times as long), and the base is loaded
     afresh for the next one, so nothing of one adapter can reach another.
 
     Args:
         student_folder: The folder of a `StudentRef`.
-        precision: "auto" takes bf16 on CPUs that compute in it and for students over 2 GB on a GPU, fp32 otherwise.
+        precision: "auto" takes bf16 for students over 2 GB where the machine computes in it, fp32 otherwise.
 
     Raises:
         OSError: The folder holds no loadable student.
@@ -117,6 +140,86 @@ class Answerer:
                 on_progress(len(results), len(items))
         return [results[index] for index in range(len(items))]
 
+    def save_merged(self, adapter: Path | None, folder: Path | None) -> None:
+        """Write what answers with this adapter, to the bit, as a model folder that plain transformers loads (spec G5).
+
+        The weights are those that `answer` uses, in the precision that it computes in.
+
+        Args:
+            adapter: The adapter's folder; None writes the base student.
+            folder: An empty folder; None writes nothing, and only finds out whether the adapter fits.
+
+        Raises:
+            AdapterError: The adapter is missing, in another format, or made for another base.
+            OSError: The disk is full or not writable.
+        """
+        from alas_assets.students.merged import write_model
+
+        self._use(adapter)
+        if folder is not None:
+            write_model(self._model, self._tokenizer, self.folder, folder, self._stops)
+
+    def margins(self, said: Sequence[tuple[AskItem, str]], adapter: Path | None = None, decoding: Decoding | None = None) -> list[Margins]:
+        """Return how near each text is to what the student would say: by how much every token of it falls behind the best one there.
+
+        A server may round otherwise than evaluation does, and where two tokens are as good as equal it may then take the other. That shows
+        here as a text whose tokens are all within rounding of the best. The weights are those that answer; they are computed with in
+        fp32, whose own rounding is far below the margins in question.
+
+        Args:
+            said: Questions, each with a text as an answer to it.
+            adapter: A LoRA adapter's folder; None for the base student.
+            decoding: How the texts were decoded; one shorter than its limit has to end with a stop token.
+
+        Raises:
+            AdapterError: The adapter is missing, in another format, or made for another base.
+        """
+        decoding = decoding or Decoding()
+        self._use(adapter)
+        model, found = self._model.float(), []
+        self._model, self._adapter = None, None  # it is another model now, and must not answer
+        for item, text in said:
+            try:
+                prompt = self._prompt(item, decoding)
+                found.append(Margins(behind=self._behind(model, prompt, text.strip(), decoding.max_new_tokens)))
+            except Exception as error:  # noqa: BLE001 - hostile text fails in many ways, as in `answer`
+                found.append(Margins(behind=[], error=f"the text could not be measured: {error}"))
+        return found
+
+    def _behind(self, model: Any, prompt: list[int], text: str, most: int) -> list[float]:
+        """Walk along a text: with the model's own best token as long as that spells it, else with the tokenizer's.
+
+        A text can be spelt in other tokens than the tokenizer's, and what the model says is; where it was cut there is no end to measure.
+        """
+        import torch
+
+        behind: list[float] = []
+        past, feed, said = None, prompt, list[int]()
+        with torch.inference_mode():
+            while len(said) < most:
+                out = model(input_ids=torch.tensor([feed], device=self.device), past_key_values=past, use_cache=True)
+                past, logits = out.past_key_values, out.logits[0, -1].float()
+                best = int(logits.argmax())
+                spelt = self._tokenizer.decode(said, skip_special_tokens=True).lstrip().rstrip("\ufffd")
+                rest = text[len(spelt) :] if text.startswith(spelt) else ""
+                if best not in self._stops and self._spells([*said, best], text):
+                    chosen, gap = best, 0.0
+                elif rest.strip():
+                    chosen = self._tokenizer(rest, add_special_tokens=False)["input_ids"][0]
+                    gap = float(logits[best] - logits[chosen])
+                else:
+                    behind.append(round(float(logits[best] - logits[self._stops].max()), 4))
+                    break
+                behind.append(round(gap, 4))
+                said.append(chosen)
+                feed = [chosen]
+        return behind
+
+    def _spells(self, tokens: list[int], text: str) -> bool:
+        """Tell whether tokens are the beginning of a text, or all of it and blanks, which are trimmed off answers."""
+        spelt = self._tokenizer.decode(tokens, skip_special_tokens=True).lstrip().rstrip("\ufffd")
+        return text.startswith(spelt) or spelt.rstrip() == text
+
     def _prompt(self, item: AskItem, decoding: Decoding) -> list[int]:
         ids = prompt_tokens(self._tokenizer, messages(item.question, item.context))
         if self._window and len(ids) + decoding.max_new_tokens > self._window:
@@ -127,7 +230,7 @@ class Answerer:
         """Yield (width, rows, indices), short prompts first; a batch has at most `rows` indices."""
         most_rows, budget = (_ROWS_GPU, _TOKENS_GPU) if self.device == "cuda" else (_ROWS_CPU, _TOKENS_CPU)
         classes: dict[int, list[int]] = {}
-        for index, prompt in prompts.items():
+        for index, prompt in sorted(prompts.items(), key=lambda item: len(item[1])):
             classes.setdefault(_width(len(prompt)), []).append(index)
         for width, members in sorted(classes.items()):
             rows = max(1, min(most_rows, budget // (width + decoding.max_new_tokens)))
@@ -155,6 +258,8 @@ class Answerer:
         from transformers import GenerationConfig
 
         pad = self._tokenizer.pad_token_id
+        if self.precision == "fp32":  # the shape decides nothing, so the smallest will do
+            width, rows = max(map(len, prompts)), len(prompts)
         filled = prompts + [prompts[0]] * (rows - len(prompts))
         ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in filled], device=self.device)
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in filled], device=self.device)
@@ -228,8 +333,10 @@ def _width(length: int) -> int:
 
 
 def _best_precision(folder: Path, device: str) -> Precision:
+    if sum(path.stat().st_size for path in folder.glob("*.safetensors")) <= _FP32_BYTES:
+        return "fp32"
     if device == "cuda":
-        return "bf16" if sum(path.stat().st_size for path in folder.glob("*.safetensors")) > _FP32_BYTES else "fp32"
+        return "bf16"
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -93,13 +93,13 @@ def prepare_student(model: str, revision: str, models_dir: Path) -> StudentRef:
             folder = models_dir / marker_path.stem
             _convert_embedded(folder)
             exact = f"{_WHEEL} {version(_WHEEL)}"
-        elif _is_folder(model):
+        elif is_folder(model):
             folder, exact = Path(model).expanduser().resolve(), "local"
         else:
             folder = _download(model, revision)
             exact = folder.name  # a snapshot's folder is named by its commit
         _check_usable(model, folder)
-        names = _content_files(folder)
+        names = content_files(folder)
         base_hash = folder_hash(folder, names)
         marker = {
             "folder": os.path.relpath(folder, models_dir) if folder.is_relative_to(models_dir) else str(folder),
@@ -142,23 +142,24 @@ def replacing_folder(target: Path) -> Iterator[Path]:
 def _marker_path(model: str, revision: str, models_dir: Path) -> Path:
     if model == EMBEDDED_STUDENT:
         return models_dir / f"{safe_name(model)}.json"
-    if _is_folder(model):
+    if is_folder(model):
         return models_dir / f"{safe_name(str(Path(model).expanduser().resolve()))}.json"
     return models_dir / f"{safe_name(f'{model}@{revision}')}.json"
 
 
-def _is_folder(model: str) -> bool:
+def is_folder(model: str) -> bool:
+    """Tell whether a student is named by its folder."""
     return Path(model).expanduser().is_dir() or model.startswith(("/", "./", "../", "~"))
 
 
-def _content_files(folder: Path) -> list[str]:
+def content_files(folder: Path) -> list[str]:
     """Return the names of the files that decide what the student answers."""
     return sorted({path.name for pattern in (*_CONTENT, *_CONTENT_EXTRA) for path in folder.glob(pattern) if path.is_file()})
 
 
 def _fingerprint(folder: Path) -> list[list[Any]]:
     """Return name, bytes and modification time of the content files: cheap to compare, changes when one is replaced."""
-    stats = [(name, (folder / name).stat()) for name in _content_files(folder)]
+    stats = [(name, (folder / name).stat()) for name in content_files(folder)]
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 

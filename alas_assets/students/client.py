@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from alas_assets.students.answering import AdapterError, Answered, AskItem, Decoding
+from alas_assets.students.answering import AdapterError, Answered, AskItem, Decoding, Margins, Merged
 from alas_assets.students.catalog import StudentError, StudentRef, known_student
 
 _TAIL_BYTES = 2_000
@@ -110,6 +110,43 @@ class ModelWorker:
             "decoding": decoding.model_dump(),
         }
         return [Answered(**answer) for answer in self._request("answer", arguments, on_progress)]
+
+    def merge(self, student: StudentRef, adapter: Path | None, folder: Path | None) -> Merged:
+        """Write what answers with an adapter as a model folder of its own, and return how it answers (G5).
+
+        Args:
+            student: From `prepare`.
+            adapter: The adapter's folder, or None for the base student.
+            folder: An empty folder; None writes nothing, and only finds out whether the adapter fits.
+
+        Raises:
+            AdapterError: The adapter is missing, in another format, or made for another base.
+            WorkerError: The child died, or the folder could not be written.
+        """
+        chosen = str(Path(adapter).resolve()) if adapter is not None else None
+        arguments = {
+            "student": student.model_dump(),
+            "adapter": chosen,
+            "folder": str(Path(folder).resolve()) if folder is not None else None,
+        }
+        return Merged(**self._request("merge", arguments))
+
+    def margins(self, student: StudentRef, said: Sequence[tuple[AskItem, str]], adapter: Path | None, decoding: Decoding) -> list[Margins]:
+        """Return by how much the tokens of each text fall behind the student's best ones (`Answerer.margins`, G5).
+
+        Raises:
+            AdapterError: The adapter is missing, in another format, or made for another base.
+            WorkerError: The child died or the student could not be loaded.
+        """
+        if not said:
+            return []
+        arguments = {
+            "student": student.model_dump(),
+            "said": [{"item": item.model_dump(), "text": text} for item, text in said],
+            "adapter": str(Path(adapter).resolve()) if adapter is not None else None,
+            "decoding": decoding.model_dump(),
+        }
+        return [Margins(**one) for one in self._request("margins", arguments)]
 
     def close(self) -> None:
         """End the child, if one runs; a later request starts a new one."""

@@ -41,6 +41,10 @@ class Worker:
             return self._embed(**arguments)
         if operation == "answer":
             return self._answer(emit=emit, **arguments)
+        if operation == "merge":
+            return self._merge(**arguments)
+        if operation == "margins":
+            return self._margins(**arguments)
         raise ValueError(f"unknown operation {operation!r}")
 
     def _prepare(self, model: str, revision: str, models_dir: str) -> dict[str, Any]:
@@ -56,20 +60,39 @@ class Worker:
     def _answer(
         self, student: dict[str, Any], items: list[dict[str, Any]], adapter: str | None, decoding: dict[str, Any], emit: Emit
     ) -> list[dict[str, Any]]:
-        from alas_assets.students.answering import Answerer, AskItem, Decoding
+        from alas_assets.students.answering import AskItem, Decoding
 
-        key = (student["folder"], student["base_hash"])
-        if key != self._answerer_key:
-            self._answerer, self._answerer_key = None, None  # the old student's memory is free before the new one loads
-            self._answerer = Answerer(student["folder"])
-            self._answerer_key = key
-        answers = self._answerer.answer(
+        answers = self._student(student).answer(
             [AskItem(**item) for item in items],
             Path(adapter) if adapter is not None else None,
             Decoding(**decoding),
             lambda done, total: emit({"progress": [done, total]}),
         )
         return [answer.model_dump() for answer in answers]
+
+    def _merge(self, student: dict[str, Any], adapter: str | None, folder: str | None) -> dict[str, Any]:
+        answerer = self._student(student)
+        answerer.save_merged(Path(adapter) if adapter is not None else None, Path(folder) if folder is not None else None)
+        return {"precision": answerer.precision, "device": answerer.device}
+
+    def _margins(
+        self, student: dict[str, Any], said: list[dict[str, Any]], adapter: str | None, decoding: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        from alas_assets.students.answering import AskItem, Decoding
+
+        texts = [(AskItem(**one["item"]), one["text"]) for one in said]
+        found = self._student(student).margins(texts, Path(adapter) if adapter is not None else None, Decoding(**decoding))
+        return [one.model_dump() for one in found]
+
+    def _student(self, student: dict[str, Any]) -> Any:
+        from alas_assets.students.answering import Answerer
+
+        key = (student["folder"], student["base_hash"])
+        if key != self._answerer_key:
+            self._answerer, self._answerer_key = None, None  # the old student's memory is free before the new one loads
+            self._answerer = Answerer(student["folder"])
+            self._answerer_key = key
+        return self._answerer
 
 
 def _read_requests(source: TextIO, requests: queue.SimpleQueue[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from alas_assets.provenance.collect import collect_garbage
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.records import Inherited, Seed
+from alas_assets.release.registry import Registry
 
 FIRST, SECOND = Cell("quill", "000"), Cell("quill", "001")
 INHERITED = {"qa_pairs": "qa_hashes", "probes": "probe_hashes", "documents": "document_hashes"}
@@ -31,3 +32,16 @@ def test_a_table_that_was_made_again_stays_if_a_later_iteration_inherited_the_ol
     collect_garbage(tmp_path, "quill")
     assert store.artifact_path(asset, old, "parquet").exists() == is_inherited
     assert store.artifact_path(asset, new, "parquet").exists()
+
+
+def test_of_merged_models_only_those_of_current_adapters_stay(tmp_path: Path) -> None:
+    old, new = "1" * 64, "2" * 64
+    for name in (old, new, "base-3333"):
+        (tmp_path / "served" / name).mkdir(parents=True)
+        (tmp_path / "served" / name / "model.safetensors").write_bytes(b"x")
+    registry = Registry(tmp_path / "registry")
+    for number, adapter in enumerate((old, new)):
+        before = registry.current("quill")
+        registry.promote("quill", adapter, iteration=number, decision_hash=adapter, run_id="r", at="2026", previous=before)
+    assert collect_garbage(tmp_path, "quill").files == 2
+    assert [path.name for path in (tmp_path / "served").iterdir()] == [new]

@@ -138,3 +138,27 @@ def test_a_student_that_always_fails_gives_every_item_its_error(tiny_student: Pa
     answerer._model.model.embed_tokens.weight.data = answerer._model.model.embed_tokens.weight.data[:, :3]
     answers = answerer.answer(ITEMS[:3])
     assert all(isinstance(answer, Answered) and answer.error and not answer.text for answer in answers)
+
+
+def test_what_is_written_down_answers_as_the_adapter_does(tiny: Answerer, adapters: list[Path], tmp_path: Path) -> None:
+    for number, adapter in enumerate([None, *adapters]):
+        tiny.save_merged(adapter, tmp_path / str(number))
+        written = Answerer(tmp_path / str(number))
+        assert written.precision == tiny.precision == "fp32"
+        assert written.answer(ITEMS[:6]) == tiny.answer(ITEMS[:6], adapter)
+    tiny.save_merged(adapters[0], tmp_path / "again")
+    for path in (tmp_path / "1").iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(AdapterError):
+        tiny.save_merged(tmp_path / "nowhere", None)
+
+
+def test_what_a_student_says_falls_behind_nothing_and_another_text_does(embedded: StudentRef) -> None:
+    answerer = Answerer(embedded.folder)
+    said = answerer.answer(ITEMS[:5], decoding=SHORT)
+    own = answerer.margins([(item, answer.text) for item, answer in zip(ITEMS, said, strict=False)], decoding=SHORT)
+    assert max(margins.worst for margins in own) <= 0.001
+    other, unreadable = answerer.margins([(ITEMS[0], "Nothing, of course."), (AskItem(question="\ud800"), "x")], decoding=SHORT)
+    assert other.worst > 1
+    assert unreadable.worst == float("inf")
+    assert answerer.answer(ITEMS[:2], decoding=SHORT) == said[:2], "measuring leaves nothing behind"

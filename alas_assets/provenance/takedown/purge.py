@@ -61,7 +61,10 @@ def purge_adapters(store: ArtifactStore, removal: Removal) -> Did:
     for folder in folders:
         shutil.rmtree(folder)
     buried = sum(_bury(store, digest, removal) for digest in sorted(adapters))
-    return {"adapters": buried, "training_folders": len(folders)}
+    served = [folder for digest in sorted(adapters) for folder in store.served.glob(f"*{digest}*") if folder.is_dir()]
+    for folder in served:  # merged models, and half-made ones
+        shutil.rmtree(folder)
+    return {"adapters": buried, "training_folders": len(folders), "served_models": len(served)}
 
 
 def _bury(store: ArtifactStore, digest: str, removal: Removal) -> bool:
@@ -415,7 +418,7 @@ def _loose_files(store: ArtifactStore) -> Iterator[Path]:
 
 _LOOKED_AFTER = {
     *("artifacts", "rows", "cells", "memo", "pages", "texts", "extracts", "lance", "models", "dagster", "takedowns", "registry", "review"),
-    *("reports", "domains", "locks", "watch"),
+    *("reports", "domains", "locks", "watch", "served"),
 }
 """Folders that have a step of their own, or hold nothing that was read: prepared students, domain files, pointers, hashes."""
 

@@ -1,0 +1,300 @@
+"""Writing an export: a folder with the model in one format, its card and its hashes, whole or not at all (T5, G5).
+
+Equal releases give equal bytes: neither times nor paths of this machine are content. What is exported is told by `release.identity`; the
+weights are merged in the model process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alas_assets.provenance.ids import folder_hash
+from alas_assets.release.card import model_card
+from alas_assets.release.gguf import convert, find_converter
+from alas_assets.release.identity import (
+    CARD,
+    RELEASE,
+    Format,
+    Manifest,
+    Release,
+    ReleaseError,
+    file_hashes,
+    read_manifest,
+    write_manifest,
+)
+from alas_assets.students.answering import Precision
+from alas_assets.students.catalog import StudentRef, content_files
+from alas_assets.students.chat import CHATML_TEMPLATE
+from alas_assets.students.client import ModelWorker
+from alas_assets.students.merged import TEMPLATE
+
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it (facts 9)."""
+
+OLLAMA_CHATML = """\
+{{- range .Messages }}<|im_start|>{{ .Role }}
+{{ .Content }}<|im_end|>
+{{ end }}<|im_start|>assistant
+"""
+"""`chat.CHATML_TEMPLATE` in Ollama's Go template."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export left.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: Its `release.json`.
+        new: False where this very export was there already.
+    """
+
+    folder: Path
+    manifest: Manifest
+    new: bool
+
+
+def export(
+    release: Release,
+    format: Format,
+    target: Path,
+    *,
+    student: StudentRef,
+    adapter: Path,
+    worker: ModelWorker,
+    llama_cpp: Path | None = None,
+) -> Exported:
+    """Export an adapter in one format.
+
+    Args:
+        release: What is exported.
+        format: merged, adapter, vllm, ollama or gguf.
+        target: The folder; it must not be there, or be this very export.
+        student: The base student.
+        adapter: The adapter's folder.
+        worker: Merges.
+        llama_cpp: The folder of a llama.cpp checkout, for gguf.
+
+    Raises:
+        ReleaseError: The adapter is not what its hash says, the target is something else, or the format cannot be made here.
+        AdapterError: The adapter is damaged, or made for another base.
+        OSError: The disk is full or not writable.
+    """
+    _check_target(release, format, target)
+    if format == "gguf":
+        find_converter(llama_cpp)  # before minutes of merging
+    if format == "vllm":
+        vllm_rank(release.rank)
+    if folder_hash(adapter) != release.adapter_hash:
+        raise ReleaseError(f"{adapter}: its bytes are not those of its hash; `alas run {release.domain}` trains it again")
+    with _appearing(target) as made:
+        maker = _Maker(release, student, adapter, worker, llama_cpp)
+        precision, usage = maker.make(format, made)
+        manifest = manifest_of(release, format, precision)
+        (made / CARD).write_text(model_card(release, manifest, usage), encoding="utf-8")
+        manifest = manifest.model_copy(update={"files": file_hashes(made)})
+        write_manifest(made, manifest)
+        new = not target.exists()
+        if not new and folder_hash(target) != folder_hash(made):
+            raise ReleaseError(
+                f"{target} is there already and not this export, byte by byte (changed files, or made by other versions); "
+                "name another folder with --to, or remove it"
+            )
+    return Exported(target, manifest, new)
+
+
+def manifest_of(release: Release, format: Format, precision: Precision) -> Manifest:
+    """Return what `release.json` says, its files apart."""
+    return Manifest(
+        format=format,
+        domain=release.domain,
+        cell=release.cell,
+        adapter_hash=release.adapter_hash,
+        base={"name": release.base_name, "revision": release.base_revision, "hash": release.base_hash},
+        rows_hash=release.rows_hash,
+        probes_hash=release.probes_hash,
+        decision={
+            "hash": release.decision_hash,
+            "verdict": release.decision.verdict,
+            "rule": release.decision.rule,
+            "reason": release.decision.reason,
+        },
+        precision=precision,
+        decoding=release.decoding,
+        files={},
+    )
+
+
+def _check_target(release: Release, format: Format, target: Path) -> None:
+    """Refuse early what would be refused after minutes of work."""
+    if not target.exists():
+        return
+    remedy = "name another folder with --to, or remove it"
+    if not target.is_dir() or not (target / RELEASE).is_file():
+        raise ReleaseError(f"{target} is there already and is no export; {remedy}")
+    there = read_manifest(target)
+    if (there.format, there.domain, there.adapter_hash) != (format, release.domain, release.adapter_hash):
+        raise ReleaseError(
+            f"{target} holds another export ({there.format} of {there.domain}, adapter {there.adapter_hash[:12] or 'none'}); {remedy}"
+        )
+
+
+@contextmanager
+def _appearing(target: Path) -> Iterator[Path]:
+    """Yield an empty folder beside the target that takes its name when the block ends well, unless something has it by then."""
+    parent = target.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{target.name[:60]}.", suffix=".part", dir=parent))
+    try:
+        made.chmod(0o755)
+        yield made
+        if not target.exists():
+            os.rename(made, target)  # over a folder with files that came meanwhile this fails, and replaces nothing
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Puts the files of each format into a folder, and returns the precision and how they are used."""
+
+    release: Release
+    student: StudentRef
+    adapter: Path
+    worker: ModelWorker
+    llama_cpp: Path | None
+
+    def make(self, format: Format, made: Path) -> tuple[Precision, str]:
+        return {"merged": self._merged, "adapter": self._adapter, "vllm": self._vllm, "ollama": self._ollama, "gguf": self._gguf}[format](
+            made
+        )
+
+    def _merged(self, made: Path) -> tuple[Precision, str]:
+        return self.worker.merge(self.student, self.adapter, made).precision, _USE_MERGED
+
+    def _adapter(self, made: Path) -> tuple[Precision, str]:
+        shutil.copytree(self.adapter, made, dirs_exist_ok=True)
+        # the card of training says what was known before the judges; this export's takes its place, the bytes of all else stay
+        base = self.release.base_name if self.release.base_on_hub else "BASE_FOLDER"
+        note = "" if self.release.base_on_hub else _NOT_ON_HUB
+        return self._fits(), note + _USE_ADAPTER.format(base=base)
+
+    def _vllm(self, made: Path) -> tuple[Precision, str]:
+        shutil.copytree(self.adapter, made / "adapter")
+        base = self.release.base_name
+        if not self.release.base_on_hub:
+            base = "./base"
+            (made / "base").mkdir()
+            for name in content_files(Path(self.student.folder)):
+                shutil.copyfile(Path(self.student.folder) / name, made / "base" / name)
+        return self._fits(), _USE_VLLM.format(command=" \\\n    ".join(vllm_command(self.release, base, made / "adapter")))
+
+    def _fits(self) -> Precision:
+        return self.worker.merge(self.student, self.adapter, None).precision
+
+    def _ollama(self, made: Path) -> tuple[Precision, str]:
+        precision = self.worker.merge(self.student, self.adapter, made).precision
+        (made / "Modelfile").write_text(modelfile(made), encoding="utf-8")
+        name = self.release.model_name
+        return precision, f"```\nollama create {name} -f Modelfile\nollama run {name}\n```\n"
+
+    def _gguf(self, made: Path) -> tuple[Precision, str]:
+        with tempfile.TemporaryDirectory(dir=made.parent, prefix=".gguf.") as work:
+            merged = Path(work) / "merged"
+            merged.mkdir()
+            precision = self.worker.merge(self.student, self.adapter, merged).precision
+            name = f"{self.release.model_name}.gguf"
+            convert(merged, made / name, precision, self.release.model_name, self.llama_cpp)
+        return precision, f"```\nllama-server -m {name} --temp 0 -c 2048\n```\n"
+
+
+def vllm_rank(rank: int) -> int:
+    """Return the smallest `--max-lora-rank` that takes an adapter of this rank.
+
+    Raises:
+        ReleaseError: vLLM takes none so large.
+    """
+    fitting = next((allowed for allowed in VLLM_RANKS if allowed >= rank), None)
+    if fitting is None:
+        raise ReleaseError(f"vLLM takes adapters up to rank {VLLM_RANKS[-1]}, and this one has rank {rank}; export it merged")
+    return fitting
+
+
+def vllm_command(release: Release, base: str, adapter: Path) -> list[str]:
+    """Return the `vllm serve` line of an export, by words that belong together."""
+    revision = [f"--revision {release.base_revision}"] if release.base_on_hub else []
+    template = [f"--chat-template ./adapter/{TEMPLATE}"] if (adapter / TEMPLATE).is_file() else []
+    return [
+        f"vllm serve {base}",
+        *revision,
+        "--enable-lora",
+        f"--lora-modules {release.model_name}=./adapter",
+        f"--max-lora-rank {vllm_rank(release.rank)}",
+        *template,
+    ]
+
+
+def modelfile(merged: Path) -> str:
+    """Return Ollama's Modelfile for a merged folder: its template where it is plain ChatML, its stop tokens, and no sampling."""
+    tokens = {int(one["id"]): str(one["content"]) for one in json.loads((merged / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
+    ends = json.loads((merged / "generation_config.json").read_text("utf-8"))["eos_token_id"]
+    lines = ["FROM ."]
+    path = merged / TEMPLATE
+    plain_chatml = path.is_file() and _same_template(path.read_text("utf-8"), CHATML_TEMPLATE)
+    if plain_chatml:
+        lines.append(f'TEMPLATE """{OLLAMA_CHATML}"""')
+    lines += [f"PARAMETER stop {json.dumps(tokens[end])}" for end in ends if end in tokens]
+    return "\n".join([*lines, "PARAMETER temperature 0", ""])
+
+
+def _same_template(one: str, other: str) -> bool:
+    return "".join(one.split()).replace("\\n", "") == "".join(other.split()).replace("\\n", "")
+
+
+_USE_MERGED = """\
+It loads in plain transformers, without PEFT and without code from this folder. Ask it one question a chat, without a system message:
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("FOLDER_OF_THIS_FILE", dtype="auto")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER_OF_THIS_FILE")
+chat = [{"role": "user", "content": "..."}]
+prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+answer = model.generate(**prompt, max_new_tokens=24)
+print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1]:], skip_special_tokens=True).strip())
+```
+"""
+_USE_ADAPTER = """\
+```python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "FOLDER_OF_THIS_FILE")
+tokenizer = AutoTokenizer.from_pretrained("FOLDER_OF_THIS_FILE")
+```
+
+Evaluation merges it into the base first (`merge_and_unload(safe_merge=True)`).
+"""
+_NOT_ON_HUB = """\
+Its base was converted from a quantised file and is not the one that a model hub has under the same name: `BASE_FOLDER` is a folder with
+exactly that base (by the hash below), as the formats `vllm` and `merged` bring it along.
+
+"""
+_USE_VLLM = """\
+In this folder:
+
+```
+{command}
+```
+
+and ask for the model by the adapter's name. vLLM adds the adapter to the base at each step instead of merging it, which rounds otherwise:
+`alas verify-served` says what that changes. No real vLLM was at hand when this was written.
+"""

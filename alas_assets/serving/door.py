@@ -1,0 +1,404 @@
+"""The door in front of a backend: one stable model name, and behind it whatever the registry says is current (G4, G5).
+
+What is current is looked up at each request. A new adapter is prepared while the old one goes on answering; a retired one answers no more
+from the moment that the registry says so. Requests are read by `serving.requests`, computed by `serving.backend`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from alas_assets.release.identity import ReleaseError
+from alas_assets.serving.backend import IDLE_SECONDS, Backend, BackendError, Prepared
+from alas_assets.serving.requests import MAX_BYTES, ChatRequest, Refused, read_request
+from alas_assets.students.answering import Decoding
+
+log = logging.getLogger(__name__)
+
+ADAPTER_HEADER = "x-alas-adapter"
+BASE = "base"
+"""What stands for the base student where an adapter's hash would be."""
+LOOK_SECONDS = 2.0
+_RETRY_SECONDS = 30.0
+_RESTARTS, _RESTART_WINDOW = 3, 300.0
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What may answer now.
+
+    Attributes:
+        adapter: The current adapter's hash; "" for the base student.
+        iteration: The iteration that promoted it; -1 for the base student.
+        refusal: Why nothing may answer; "" where something may.
+    """
+
+    adapter: str
+    iteration: int = -1
+    refusal: str = ""
+
+
+class Current(Protocol):
+    """What the store says; the door calls it at each request, from a thread."""
+
+    def wanted(self) -> Wanted:
+        """Return what may answer now."""
+        ...
+
+    def retired(self, adapter: str) -> bool:
+        """Tell whether a takedown took an adapter out for good."""
+        ...
+
+    def prepare(self, wanted: Wanted) -> Prepared:
+        """Return what the backend is to load; may take minutes.
+
+        Raises:
+            ReleaseError: It cannot be prepared.
+        """
+        ...
+
+    def fits(self, request: ChatRequest) -> str:
+        """Return why a request is too long for the student; "" where it is not."""
+        ...
+
+
+class Door:
+    """Serves one domain.
+
+    Args:
+        name: The model's name to clients: the domain's key.
+        current: What the store says.
+        backend: Who computes.
+        told: Errors of `current` whose message already says cause and remedy.
+        say: Gets a line for the person at the terminal when something changes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        current: Current,
+        backend: Backend,
+        *,
+        told: tuple[type[Exception], ...] = (ReleaseError,),
+        say: Callable[[str], None] = log.info,
+    ) -> None:
+        self.name = name
+        self._source, self._backend, self._told, self._say = current, backend, told, say
+        self._serving: Prepared | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._failed: tuple[str, str, float] = ("", "", 0.0)  # adapter, why, until when it is not tried again
+        self._restarts: list[float] = []
+        self._broken = ""
+        self._open = 0
+        self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=10), trust_env=False)
+        self._loading = asyncio.Lock()
+
+    def app(self) -> Starlette:
+        """Return the application; its life is that of the door's watch, not of the backend, which whoever starts it also ends."""
+        routes = [
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/models", self._models),
+            Route("/v1/models/{model:path}", self._model),
+            Route("/health", self._health),
+        ]
+
+        @asynccontextmanager
+        async def living(_: Starlette) -> AsyncIterator[None]:
+            watch = asyncio.create_task(self._watch())
+            try:
+                yield
+            finally:
+                for task in (watch, self._task):
+                    if task is not None:
+                        task.cancel()
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await task
+                await self._client.aclose()
+
+        return Starlette(routes=routes, lifespan=living, exception_handlers={Refused: _refuse, 404: _no_such_path, 405: _no_such_path})
+
+    # -- what answers -------------------------------------------------------------------------------------------
+    async def _answering(self) -> Prepared:
+        """Return what answers now; where another is wanted, see to it that it comes.
+
+        Raises:
+            Refused: Nothing may answer, or nothing can yet.
+        """
+        wanted = await self._wanted()
+        serving = self._serving
+        if serving is None or serving.adapter != wanted.adapter:
+            self._see_to(wanted)
+        if serving is not None and (serving.adapter == wanted.adapter or not await self._is_retired(serving)):
+            if not self._backend.alive:
+                raise self._unavailable(wanted)
+            return serving
+        raise self._unavailable(wanted)
+
+    async def _wanted(self) -> Wanted:
+        try:
+            wanted = await asyncio.to_thread(self._source.wanted)
+        except self._told as error:
+            wanted = Wanted("", refusal=str(error))
+        if wanted.refusal:
+            raise Refused(503, wanted.refusal, "service_unavailable")
+        return wanted
+
+    async def _is_retired(self, prepared: Prepared) -> bool:
+        return bool(prepared.adapter) and await asyncio.to_thread(self._source.retired, prepared.adapter)
+
+    def _unavailable(self, wanted: Wanted) -> Refused:
+        what = f"adapter {wanted.adapter[:12]}" if wanted.adapter else "the base student"
+        if self._broken:
+            return Refused(503, self._broken, "service_unavailable")
+        if self._serving is not None and self._backend.started and not self._backend.alive:
+            return Refused(503, f"{self._backend.name} ended and is started again; ask again in a moment", "service_unavailable", 5)
+        adapter, why, until = self._failed
+        if adapter == (wanted.adapter or BASE) and time.monotonic() < until:
+            return Refused(503, f"{what} of {self.name} cannot be served: {why}", "service_unavailable", int(_RETRY_SECONDS))
+        return Refused(503, f"{what} of {self.name} is being prepared; ask again in a moment", "service_unavailable", 2)
+
+    def _see_to(self, wanted: Wanted) -> None:
+        """Begin to prepare an adapter unless that is under way, or has just failed."""
+        adapter, _, until = self._failed
+        just_failed = adapter == (wanted.adapter or BASE) and time.monotonic() < until
+        if not self._broken and not just_failed and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._bring(wanted))
+
+    async def _bring(self, wanted: Wanted) -> None:
+        """Prepare an adapter, have it in the backend's memory, and let it answer from then on."""
+        began, before = time.monotonic(), self._serving
+        try:
+            prepared = await asyncio.to_thread(self._source.prepare, wanted)
+            async with self._loading:
+                if not self._backend.alive:
+                    await self._backend.start(prepared)
+                await self._backend.load(self._client, prepared)
+        except (*self._told, httpx2.TransportError, OSError) as error:
+            self._failed = (wanted.adapter or BASE, str(error) or repr(error), time.monotonic() + _RETRY_SECONDS)
+            self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {error}")
+            return
+        except Exception as error:  # a fault of ours: whoever asks is told, and the old model goes on
+            log.exception("%s: %s cannot be served", self.name, wanted.adapter or BASE)
+            self._failed = (wanted.adapter or BASE, f"{type(error).__name__}: {error}", time.monotonic() + _RETRY_SECONDS)
+            return
+        self._serving = prepared
+        self._say(
+            f"{self.name}: adapter {prepared.adapter or 'none, the base student'} answers (iteration {prepared.iteration}, "
+            f"ready after {time.monotonic() - began:.1f} s)"
+        )
+        if before is not None and await self._is_retired(before):
+            with contextlib.suppress(BackendError, httpx2.TransportError):  # nobody asks for it any more; it only holds memory
+                await self._backend.unload(self._client, before)
+
+    async def _watch(self) -> None:
+        """Look for another adapter without being asked, keep the current one in memory, start a dead backend again."""
+        touched = time.monotonic()
+        while True:
+            try:
+                wanted = await self._wanted()
+                if self._serving is None or self._serving.adapter != wanted.adapter:
+                    self._see_to(wanted)
+                elif self._backend.started and not self._backend.alive:
+                    await self._restart()
+                elif time.monotonic() - touched > IDLE_SECONDS / 3:
+                    touched = time.monotonic()
+                    async with self._loading:
+                        await self._backend.load(self._client, self._serving)
+            except Refused:
+                pass  # it is said to whoever asks
+            except (BackendError, httpx2.TransportError) as error:
+                self._say(f"{self.name}: {error}")
+            except Exception:  # a fault of ours must not end the watch, without which nothing is started again
+                log.exception("%s: the watch goes on", self.name)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _restart(self) -> None:
+        serving, now = self._serving, time.monotonic()
+        self._restarts = [*(at for at in self._restarts if now - at < _RESTART_WINDOW), now]
+        last = self._backend.last_words()
+        if len(self._restarts) > _RESTARTS:
+            self._broken = (
+                f"{self._backend.name} ended {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and stays down; "
+                f"see its log {self._backend.log}, then start `alas serve {self.name}` again"
+            )
+            self._say(f"{self._broken}\n{last}")
+            self._backend.stop()
+            return
+        self._say(f"{self.name}: {self._backend.name} ended; it is started again. Its last words:\n{last}")
+        assert serving is not None
+        async with self._loading:
+            await self._backend.start(serving)
+            await self._backend.load(self._client, serving)
+
+    # -- requests -----------------------------------------------------------------------------------------------
+    async def _chat(self, request: Request) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "send the request as application/json")
+        asked = read_request(await _body(request), self.name, Decoding())
+        if why := await asyncio.to_thread(self._source.fits, asked):
+            raise Refused(400, why)
+        if self._open >= _AT_ONCE:
+            raise Refused(503, f"{_AT_ONCE} requests are open already; ask again in a moment", "service_unavailable", 2)
+        prepared = await self._answering()
+        headers = {ADAPTER_HEADER: prepared.adapter or BASE}
+        self._open += 1
+        try:
+            if asked.stream:
+                return await self._streamed(asked, prepared, headers)
+            reply = await self._client.post(f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
+            body = self._checked(reply.status_code, reply.content, prepared)
+            await self._still_allowed(prepared)
+            return JSONResponse({**body, "model": self.name}, headers=headers)
+        except httpx2.TransportError as error:
+            raise self._lost(error) from error
+        finally:
+            self._open -= 1
+
+    async def _streamed(self, asked: ChatRequest, prepared: Prepared, headers: dict[str, str]) -> Response:
+        context = self._client.stream("POST", f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
+        reply = await context.__aenter__()
+        try:
+            if reply.status_code != 200:
+                self._checked(reply.status_code, await reply.aread(), prepared)
+        except BaseException:
+            await context.__aexit__(None, None, None)
+            raise
+
+        async def pieces() -> AsyncIterator[str]:
+            self._open += 1
+            try:
+                async for line in reply.aiter_lines():
+                    if line.startswith("data:") and line[5:].strip() != "[DONE]":
+                        await self._still_allowed(prepared)
+                        yield f"data: {json.dumps(self._piece(line[5:], prepared))}\n\n"
+                yield "data: [DONE]\n\n"
+            except Refused as refused:
+                yield f"data: {json.dumps(_error(refused))}\n\n"
+            except httpx2.TransportError as error:
+                yield f"data: {json.dumps(_error(self._lost(error)))}\n\n"
+            finally:
+                self._open -= 1
+                await context.__aexit__(None, None, None)
+
+        return StreamingResponse(pieces(), media_type="text/event-stream", headers=headers)
+
+    async def _still_allowed(self, prepared: Prepared) -> None:
+        """Hold an answer back whose adapter was taken down while it was computed.
+
+        Raises:
+            Refused: It was, or nothing may answer any more.
+        """
+        await self._wanted()
+        if await self._is_retired(prepared):
+            raise Refused(503, f"the model of this answer was taken down; {self.name} answers again in a moment", "service_unavailable", 2)
+
+    def _checked(self, status: int, raw: bytes, prepared: Prepared) -> dict[str, Any]:
+        """Return a backend's reply, or say what was wrong with it.
+
+        Raises:
+            Refused: It is no answer.
+        """
+        try:
+            body: Any = json.loads(raw)
+        except ValueError:
+            body = None
+        if status == 200 and isinstance(body, dict) and body.get("choices"):
+            return body
+        words = json.dumps(body)[:500] if body is not None else f"{len(raw)} bytes that are no JSON"
+        words = words.replace(str(prepared.folder), self.name)  # where things lie is nobody's business
+        if 400 <= status < 500 and status != 404:
+            raise Refused(400, f"{self._backend.name} did not take the request: {words}")
+        raise Refused(502, f"{self._backend.name} failed with status {status}: {words}; its log: {self._backend.log.name}", "server_error")
+
+    def _piece(self, raw: str, prepared: Prepared) -> dict[str, Any]:
+        try:
+            piece: Any = json.loads(raw)
+        except ValueError:
+            piece = None
+        if not isinstance(piece, dict) or "error" in piece or "choices" not in piece:
+            words = str(piece.get("error") if isinstance(piece, dict) else raw)[:500].replace(str(prepared.folder), self.name)
+            raise Refused(502, f"{self._backend.name} broke off: {words}", "server_error")
+        return {**piece, "model": self.name}
+
+    def _lost(self, error: Exception) -> Refused:
+        log.warning("%s: %s does not answer (%s); log %s", self.name, self._backend.name, error, self._backend.log)
+        words = self._broken or f"{self._backend.name} does not answer; it is started again, ask again in a moment"
+        return Refused(503, words, "service_unavailable", 5)
+
+    # -- what is here -------------------------------------------------------------------------------------------
+    async def _models(self, _: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [await self._described()]})
+
+    async def _model(self, request: Request) -> Response:
+        if request.path_params["model"] != self.name:
+            raise Refused(404, f'the one model that is here is "{self.name}"', "not_found_error")
+        return JSONResponse(await self._described())
+
+    async def _described(self) -> dict[str, Any]:
+        entry: dict[str, Any] = {"id": self.name, "object": "model", "created": 0, "owned_by": "alas"}
+        try:
+            prepared = await self._answering()
+        except Refused as refused:
+            return {**entry, "alas": {"answers": False, "why": refused.words}}
+        about = {
+            "answers": True,
+            "adapter": prepared.adapter or BASE,
+            "iteration": prepared.iteration,
+            "weights_sha256": prepared.weights,
+            "release_hash": prepared.manifest,
+            "precision": prepared.precision,
+            "backend": self._backend.name,
+        }
+        return {**entry, "alas": about}
+
+    async def _health(self, _: Request) -> Response:
+        prepared = await self._answering()
+        return JSONResponse({"status": "ok", "adapter": prepared.adapter or BASE})
+
+
+async def _body(request: Request) -> bytes:
+    """Read a body up to the limit, whatever length it states.
+
+    Raises:
+        Refused: It is longer.
+    """
+    read = bytearray()
+    try:
+        async for part in request.stream():
+            read += part
+            if len(read) > MAX_BYTES:
+                raise Refused(413, f"the body is longer than {MAX_BYTES} bytes")
+    except ClientDisconnect as error:
+        raise Refused(400, "the body broke off") from error
+    return bytes(read)
+
+
+def _error(refused: Refused) -> dict[str, Any]:
+    return {"error": {"message": refused.words, "type": refused.kind, "code": refused.status, "param": None}}
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    return JSONResponse(_error(error), status_code=error.status, headers=headers)
+
+
+async def _no_such_path(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    words = "there are POST /v1/chat/completions, GET /v1/models and GET /health here"
+    return await _refuse(request, Refused(status, words, "not_found_error"))

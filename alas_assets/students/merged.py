@@ -1,0 +1,67 @@
+"""The files of a student as it answers: weights, configuration, tokenizer and chat template, equal bytes for equal students (G5).
+
+Only writing. What is merged is `students.answering`; what an export adds to the folder is `release`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+TEMPLATE = "chat_template.jinja"
+
+
+def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: Sequence[int]) -> None:
+    """Write a loaded model beside the student's own tokenizer files.
+
+    The generation configuration says what evaluation did: greedy, and every token that ends an answer there. Versions and paths are left
+    out, so that the same student gives the same bytes on every machine.
+
+    Args:
+        model: The model, an adapter merged in or not.
+        tokenizer: The student's tokenizer as `chat.load_tokenizer` returns it.
+        student: The folder that the student was loaded from.
+        folder: Where to write; made if need be.
+        stops: The ids of all tokens that end an answer.
+
+    Raises:
+        OSError: The disk is full or not writable.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)  # safetensors writes for its owner alone, and servers may run as somebody else
+    edit_json(folder / "config.json", {"transformers_version": None, "_name_or_path": None})
+    decoding = {"do_sample": False, "eos_token_id": list(stops), "pad_token_id": tokenizer.pad_token_id}
+    # sampling settings of the base would make plain transformers warn at every call, and greedy decoding has no use for them
+    dropped = dict.fromkeys(("transformers_version", "_from_model_config", "temperature", "top_p", "top_k", "typical_p", "min_p"))
+    edit_json(folder / "generation_config.json", {**dropped, **decoding})
+    for name in TOKENIZER_FILES:
+        if (student / name).is_file():
+            shutil.copyfile(student / name, folder / name)
+    if not (folder / TEMPLATE).is_file() and not _has_template(folder / "tokenizer_config.json"):
+        (folder / TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8")  # evaluation asked with ours
+
+
+def _has_template(path: Path) -> bool:
+    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("chat_template"))
+
+
+def edit_json(path: Path, changes: dict[str, Any]) -> None:
+    """Change the keys of a JSON file, sorted; None takes a key out. A file that is not there begins empty."""
+    old: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    new = {key: value for key, value in (old | changes).items() if value is not None or key not in changes}
+    path.write_text(json.dumps(new, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,43 @@
+"""A store with a current adapter: the finished cell of the tiny student, whose candidate is promoted by hand."""
+
+import shutil
+from pathlib import Path
+
+from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.store import Cell
+from alas_assets.records import AdapterRef, GateDecision
+from alas_assets_tests.harness import Harness
+
+CELL = Cell("quill", "000")
+
+
+def released(harness: Harness, folder: Path) -> Harness:
+    """Copy a harness's store and make its SFT candidate current, as a gate would that found it better."""
+    shutil.copytree(harness.settings.home, folder / "store")
+    copy = Harness(folder, harness.student, harness.recipe)
+    store = copy.store
+    pointers = copy.pointers("quill")
+    adapter = store.read_record(AdapterRef, pointers["sft_adapter"], "sft_adapter").adapter_hash
+    decided = store.read_record(GateDecision, pointers["promotion"], "promotion").model_copy(
+        update={"verdict": "promote", "candidate": adapter, "candidate_system": "sft", "current_before": None, "current_after": adapter}
+    )
+    old = store.pointer(CELL, "promotion")
+    assert old is not None
+    store.put(CELL, "promotion", decided, input_key=old.input_key, inputs=old.inputs, run_id=old.run_id)
+    copy.alas.registry.promote(
+        "quill",
+        adapter,
+        iteration=0,
+        decision_hash=content_hash(decided.model_dump(mode="json")),
+        run_id="r",
+        at="2026-01-01T00:00:00+00:00",
+        previous=None,
+    )
+    return copy
+
+
+def adapter_of(harness: Harness) -> str:
+    """Return the current adapter's hash."""
+    current = harness.alas.registry.current("quill")
+    assert current is not None
+    return current

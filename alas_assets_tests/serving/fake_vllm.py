@@ -1,0 +1,90 @@
+"""A stand-in that speaks the part of vLLM's wire that the door uses; run as `python -m ... serve BASE --host H --port N ...`.
+
+It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+loaded: dict[str, str] = {"base": ""}
+
+
+async def health(_: Request) -> Response:
+    return PlainTextResponse("")
+
+
+async def models(_: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [{"id": name, "object": "model"} for name in loaded]})
+
+
+async def load(request: Request) -> Response:
+    if os.environ.get("VLLM_ALLOW_RUNTIME_LORA_UPDATING") != "True":
+        return PlainTextResponse("Not Found", 404)
+    asked = await request.json()
+    if not Path(asked["lora_path"]).is_dir():
+        return JSONResponse({"error": {"message": f"No adapter found for {asked['lora_path']}"}}, 404)
+    await asyncio.sleep(0.5)
+    loaded[asked["lora_name"]] = asked["lora_path"]
+    return PlainTextResponse("Success")
+
+
+async def unload(request: Request) -> Response:
+    name = (await request.json())["lora_name"]
+    return PlainTextResponse("Success") if loaded.pop(name, None) is not None else PlainTextResponse("no such adapter", 404)
+
+
+async def chat(request: Request) -> Response:
+    asked = await request.json()
+    model, question = asked["model"], asked["messages"][-1]["content"]
+    if model not in loaded:
+        return JSONResponse({"error": {"message": f"The model `{model}` does not exist."}}, 404)
+    if question == "die":
+        os._exit(1)
+    if question == "bad":
+        return JSONResponse({"error": {"message": f"cannot read {loaded[model]}"}}, 422)
+    if not asked["stream"]:
+        await asyncio.sleep(1.0 if question == "slow" else 0)
+        message = {"role": "assistant", "content": f"{model} {asked['temperature']} {asked['max_tokens']} {question}"}
+        return JSONResponse({"id": "1", "object": "chat.completion", "model": model, "choices": [{"index": 0, "message": message}]})
+
+    async def pieces():
+        for word in ("I", "am", model, "and", "done"):
+            piece = {"id": "1", "model": model, "choices": [{"index": 0, "delta": {"content": f"{word} "}}]}
+            yield f"data: {json.dumps(piece)}\n\n"
+            await asyncio.sleep(0.4 if question == "slow" else 0)
+        yield "data: [DONE]\n\n"
+
+    return StreamingResponse(pieces(), media_type="text/event-stream")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("verb", choices=["serve"])
+    parser.add_argument("base")
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--served-model-name", required=True)
+    parser.add_argument("--enable-lora", action="store_true", required=True)
+    parser.add_argument("--max-lora-rank", type=int, required=True)
+    given = parser.parse_args()
+    routes = [
+        Route("/health", health),
+        Route("/v1/models", models),
+        Route("/v1/load_lora_adapter", load, methods=["POST"]),
+        Route("/v1/unload_lora_adapter", unload, methods=["POST"]),
+        Route("/v1/chat/completions", chat, methods=["POST"]),
+    ]
+    uvicorn.run(Starlette(routes=routes), host=given.host, port=given.port, log_level="warning")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""The door over real sockets, before a stand-in that speaks vLLM's wire: it follows the registry without a restart and fails closed."""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+import uvicorn
+
+from alas_assets.release.identity import ReleaseError
+from alas_assets.serving.backend import Prepared, VllmBackend
+from alas_assets.serving.door import ADAPTER_HEADER, Door, Wanted
+from alas_assets.serving.requests import MAX_BYTES, ChatRequest
+from alas_assets.serving.running import listen
+
+ONE, TWO = "1" * 64, "2" * 64
+
+
+class Registry:
+    """What the store would say; a test changes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.adapter, self.gone, self.refusal = folder, ONE, set[str](), ""
+        self.prepared: list[str] = []
+        for name in (ONE, TWO):
+            (folder / name).mkdir()
+
+    def wanted(self) -> Wanted:
+        return Wanted(self.adapter, 0, self.refusal)
+
+    def retired(self, adapter: str) -> bool:
+        return adapter in self.gone
+
+    def prepare(self, wanted: Wanted) -> Prepared:
+        self.prepared.append(wanted.adapter)
+        time.sleep(0.3)
+        if wanted.adapter == "broken":
+            raise ReleaseError("adapter broken is damaged")
+        return Prepared(wanted.adapter, wanted.iteration, self.folder / wanted.adapter, "w", "m", "fp32", "cpu", (2,), 0)
+
+    def fits(self, request: ChatRequest) -> str:
+        return "too long for the student" if len(request.messages[-1]["content"]) > 1000 else ""
+
+
+class Running:
+    """A door on a port, with its registry and backend."""
+
+    def __init__(self, registry: Registry, backend: VllmBackend, port: int) -> None:
+        self.registry, self.backend, self.url = registry, backend, f"http://127.0.0.1:{port}"
+        self.client = httpx2.Client(timeout=30, trust_env=False)
+
+    def ask(self, question: str = "hello", **more: Any) -> httpx2.Response:
+        body = {"model": "quill", "messages": [{"role": "user", "content": question}], **more}
+        return self.client.post(f"{self.url}/v1/chat/completions", json=body)
+
+    def until(self, right: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not right():
+            assert time.monotonic() < deadline, self.backend.last_words()
+            time.sleep(0.05)
+
+    def answers_with(self, adapter: str) -> bool:
+        return self.ask().headers.get(ADAPTER_HEADER) == adapter
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Running]:
+    registry = Registry(tmp_path)
+    program = (sys.executable, "-m", "alas_assets_tests.serving.fake_vllm")
+    backend = VllmBackend(tmp_path / "backend.log", str(tmp_path), 32, program)
+    opened = Door("quill", registry, backend)
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(opened.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    thread.start()
+    running = Running(registry, backend, listener.getsockname()[1])
+    try:
+        running.until(lambda: running.answers_with(ONE))
+        yield running
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        backend.stop()
+
+
+def test_it_answers_under_the_domains_name_and_says_which_adapter_did(door: Running) -> None:
+    reply = door.ask("hi <|im_end|> there")
+    body = reply.json()
+    assert reply.headers[ADAPTER_HEADER] == ONE
+    assert body["model"] == "quill"
+    assert body["choices"][0]["message"]["content"] == f"{ONE} 0.0 24 hi < |im_end|> there"
+    (model,) = door.client.get(f"{door.url}/v1/models").json()["data"]
+    assert (model["id"], model["alas"]["adapter"], model["alas"]["weights_sha256"]) == ("quill", ONE, "w")
+    assert door.client.get(f"{door.url}/health").json()["adapter"] == ONE
+
+
+def test_a_stream_comes_piece_by_piece_under_the_same_name(door: Running) -> None:
+    body = {"model": "quill", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+    with door.client.stream("POST", f"{door.url}/v1/chat/completions", json=body) as reply:
+        lines = [line[5:].strip() for line in reply.iter_lines() if line.startswith("data:")]
+    assert lines[-1] == "[DONE]"
+    pieces = [json.loads(line) for line in lines[:-1]]
+    assert {piece["model"] for piece in pieces} == {"quill"}
+    assert "".join(piece["choices"][0]["delta"]["content"] for piece in pieces) == f"I am {ONE} and done "
+
+
+def test_a_promotion_needs_no_restart_and_no_request_fails(door: Running) -> None:
+    pid = door.backend._process.pid if door.backend._process else 0
+    seen: list[tuple[int, str]] = []
+    stop = threading.Event()
+
+    def ask_on() -> None:
+        with httpx2.Client(timeout=30, trust_env=False) as client:
+            while not stop.is_set():
+                body = {"model": "quill", "messages": [{"role": "user", "content": "hello"}]}
+                reply = client.post(f"{door.url}/v1/chat/completions", json=body)
+                said = reply.json()["choices"][0]["message"]["content"].split()[0] if reply.status_code == 200 else ""
+                seen.append((reply.status_code, reply.headers.get(ADAPTER_HEADER, "")))
+                assert said == reply.headers[ADAPTER_HEADER]
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask_on) for _ in range(4)]
+        door.registry.adapter = TWO
+        door.until(lambda: door.answers_with(TWO))
+        door.registry.adapter = ONE  # and a rollback
+        door.until(lambda: door.answers_with(ONE))
+        stop.set()
+        for one in asking:
+            one.result()
+    assert {status for status, _ in seen} == {200}
+    assert {adapter for _, adapter in seen} == {ONE, TWO}
+    assert door.backend._process is not None
+    assert door.backend._process.pid == pid
+
+
+def test_a_takedown_ends_a_models_answers_at_once(door: Running) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(door.ask, "slow")
+        streamed = pool.submit(door.ask, "slow", stream=True)
+        time.sleep(0.4)
+        door.registry.gone, door.registry.adapter = {ONE}, TWO
+        reply = door.ask()
+        assert reply.status_code == 503
+        assert "being prepared" in reply.json()["error"]["message"]
+        assert slow.result().status_code == 503, "what was computed meanwhile is held back"
+        assert "taken down" in streamed.result().text
+        assert "done" not in streamed.result().text
+    door.until(lambda: door.answers_with(TWO))
+
+
+def test_where_nothing_may_answer_nothing_does(door: Running) -> None:
+    door.registry.refusal = 'quill answers nothing for now (after_takedown = "refuse")'
+    reply = door.ask()
+    assert (reply.status_code, reply.headers.get(ADAPTER_HEADER)) == (503, None)
+    assert "after_takedown" in reply.json()["error"]["message"]
+    assert door.client.get(f"{door.url}/v1/models").json()["data"][0]["alas"]["answers"] is False
+
+
+def test_the_old_one_goes_on_where_the_new_one_cannot_be_prepared(door: Running) -> None:
+    door.registry.adapter = "broken"
+    door.until(lambda: "broken" in door.registry.prepared)
+    time.sleep(0.5)
+    for _ in range(5):
+        assert door.answers_with(ONE)
+    assert door.registry.prepared.count("broken") == 1, "what has just failed is not tried at each request"
+    door.registry.gone = {ONE}
+    reply = door.ask()
+    assert reply.status_code == 503
+    assert "adapter broken is damaged" in reply.json()["error"]["message"]
+
+
+def test_a_dead_backend_is_started_again(door: Running) -> None:
+    assert door.ask("die").status_code == 503
+    door.until(lambda: door.answers_with(ONE))
+
+
+def test_one_that_dies_again_and_again_is_named(door: Running) -> None:
+    for _ in range(3):
+        door.until(lambda: door.answers_with(ONE))
+        door.ask("die")
+    door.until(lambda: door.answers_with(ONE))
+    door.ask("die")
+    door.until(lambda: "stays down" in door.ask().text)
+    assert "backend.log" in door.ask().text
+
+
+def test_bad_requests_are_refused_in_words_without_paths(door: Running) -> None:
+    url = f"{door.url}/v1/chat/completions"
+    assert door.ask(model="gpt-4").status_code == 404
+    assert door.client.post(url, content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
+    assert door.client.post(url, content=b"x" * (MAX_BYTES + 5), headers={"content-type": "application/json"}).status_code == 413
+    assert door.client.get(url).status_code == 405
+    assert door.client.get(f"{door.url}/v1/load_lora_adapter").status_code == 404
+    assert door.ask("x" * 2000).json()["error"]["message"] == "too long for the student"
+    reply = door.ask("bad")
+    assert reply.status_code == 400
+    assert str(door.registry.folder) not in reply.text
+
+
+def test_the_backend_listens_on_loopback_alone_and_ends_with_the_door(door: Running) -> None:
+    wrapper = psutil.Process(door.backend._process.pid if door.backend._process else 0)
+    family = [wrapper, *wrapper.children(recursive=True)]
+    addresses = {conn.laddr.ip for one in family for conn in one.net_connections() if conn.status == psutil.CONN_LISTEN}
+    assert addresses == {"127.0.0.1"}
+    door.backend.stop()
+    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
