@@ -147,8 +147,8 @@ def amount_of(
 def rows_of_a_fact(qa: pl.DataFrame, cloze_repeat: int) -> float:
     """Return how many rows of a pass teach one of these facts, on average; 0 where nothing is taught."""
     taught = _accepted(qa, ["train"])
-    rows = taught.height + (cloze_repeat - 1) * taught["question"].str.contains(GAP, literal=True).sum()
-    return rows / taught["fact_id"].n_unique() if rows else 0.0
+    gaps = taught.filter(pl.col("question").str.contains(GAP, literal=True)).height
+    return (taught.height + (cloze_repeat - 1) * gaps) / taught["fact_id"].n_unique() if taught.height else 0.0
 
 
 def at_risk(
