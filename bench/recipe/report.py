@@ -82,6 +82,12 @@ def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def share(row: dict[str, Any], split: str) -> float:
+    """Return how many per cent of a split's questions were answered right."""
+    right, n = row["scores"][split]
+    return 100 * right / n
+
+
 def plot(rows: dict[str, dict[str, Any]]) -> None:
     """Draw what every cell learned against what it kept."""
     import matplotlib
@@ -89,13 +95,20 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
+    drawn: set[str] = set()
     for study, cells in STUDIES.items():
-        points = [rows[one.name]["scores"] for one in cells if one.name in rows]
-        if points:
-            learned, kept = ([100 * score[split][0] / score[split][1] for score in points] for split in ("probe", "guard"))
-            axes.scatter(learned, kept, label=study, s=28)
+        own = [one for one in cells if one.name in rows and one.name not in drawn]
+        drawn |= {one.name for one in own}
+        if not own:
+            continue
+        learned, kept = ([share(rows[one.name], split) for one in own] for split in ("probe", "guard"))
+        axes.scatter(learned, kept, label=study, s=28)
+        for one, x, y in zip(own, learned, kept, strict=True):
+            what = told(one, cells[0]) if one != cells[0] else said(one.recipe)
+            axes.annotate(what, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=6)
+    axes.margins(x=0.15)
     axes.set_xlabel("held-out wordings right, %")
     axes.set_ylabel("general questions still right, %")
     axes.grid(alpha=0.3)
