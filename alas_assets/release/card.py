@@ -17,7 +17,7 @@ MOST_SOURCES = 500
 """Pages that a card lists; the rest are counted."""
 _LONGEST = 200
 _SPLITS = {
-    "probe": "held-out questions about this iteration's facts",
+    "probe": "held-out questions about the facts of that iteration",
     "earlier": "held-out questions about earlier facts",
     "guard": "general questions (must not fall)",
     "neighbour": "neighbouring topics (must not fall)",
@@ -65,8 +65,8 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
     parts = [
         _front_matter(release, manifest.format),  # type: ignore[arg-type] - what is served gets no card
         f"# {plain(release.title)}: {plain(release.base_name)} with adapter {release.adapter_hash[:12]}\n",
-        f"A small language model that was kept current in one domain, `{release.domain}`. Made by {_HOW[release.kind]}, and released only "
-        "because a gate compared it with what came before. `release.json` holds the same for machines, with the hash of every file.\n",
+        f"A small language model that was kept current in one domain, `{release.domain}`. Made by {_HOW[release.kind]}. "
+        f"{_gate_said(release)} `release.json` names it for machines, with the hash of every file.\n",
         "## Use\n",
         usage,
         "## Provenance\n",
@@ -82,6 +82,13 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
         _LIMITS,
     ]
     return "\n".join(parts)
+
+
+def _gate_said(release: Release) -> str:
+    """Return the gate's word at the head of the card, so that nobody takes a refused adapter for a released one."""
+    if release.decision.verdict == "promote":
+        return "The gate compared it with what came before and promoted it."
+    return "**The gate did NOT promote it**: what came before stayed current, for the reason given below."
 
 
 def _front_matter(release: Release, format: Format) -> str:
@@ -110,6 +117,8 @@ def _evaluation(release: Release) -> Iterable[str]:
         yield "No scores are on record.\n"
         return
     yield f"Scores of iteration `{release.scores_of}`, with Wilson 95 % intervals. `base` is the student without the adapter.\n"
+    if release.scores_of != release.cell:
+        yield f"That iteration came after `{release.cell}`, which trained this model: its own facts were not taught to this model.\n"
     if not release.scored_as_answering:
         yield "These answers were computed by an earlier version in another precision: the model here may word some otherwise.\n"
     yield "| questions | n | base | this model |"

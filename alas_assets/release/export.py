@@ -259,7 +259,8 @@ def _same_template(one: str, other: str) -> bool:
 
 
 _USE_MERGED = """\
-It loads in plain transformers, without PEFT and without code from this folder. Ask it one question a chat, without a system message:
+It loads in plain transformers from version 5 on, without PEFT and without code from this folder; version 4 reads its configuration
+otherwise and answers wrongly. Ask it one question a chat, without a system message:
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -285,7 +286,7 @@ Evaluation merges it into the base first (`merge_and_unload(safe_merge=True)`).
 """
 _NOT_ON_HUB = """\
 Its base was converted from a quantised file and is not the one that a model hub has under the same name: `BASE_FOLDER` is a folder with
-exactly that base (by the hash below), as the formats `vllm` and `merged` bring it along.
+exactly that base, as the format `vllm` brings it along in `base`. A merged folder is no base: the adapter is in it already.
 
 """
 _USE_VLLM = """\

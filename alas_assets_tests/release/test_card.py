@@ -137,3 +137,16 @@ def test_the_card_has_provenance_scores_with_intervals_the_decision_and_limits()
 def test_scores_from_an_earlier_arithmetic_are_said_to_be_so() -> None:
     assert "another precision" in model_card(a_release(scored_as_answering=False), a_manifest(), "")
     assert "another precision" not in model_card(a_release(), a_manifest(), "")
+
+
+def test_an_adapter_that_the_gate_refused_is_said_to_be_refused_at_the_head() -> None:
+    promoted = a_release()
+    kept = promoted.decision.model_copy(update={"verdict": "keep", "reason": "general skills fell"})
+    heads = [model_card(a_release(decision=one), a_manifest(), "").split("## Use")[0] for one in (promoted.decision, kept)]
+    assert ["NOT promote" in head for head in heads] == [promoted.decision.verdict != "promote", True]
+
+
+def test_scores_of_a_later_iteration_are_said_not_to_be_of_what_was_taught() -> None:
+    release = a_release()
+    assert "were not taught to this model" not in model_card(a_release(scores_of=release.cell), a_manifest(), "")
+    assert "were not taught to this model" in model_card(a_release(scores_of="python-releases|009"), a_manifest(), "")
