@@ -58,7 +58,7 @@ def export_(
     from alas_assets.defs.releasing import chosen_adapter, gather
     from alas_assets.defs.steps import TOLD
     from alas_assets.release.export import export
-    from alas_assets.release.push import checked_repo, push_folder
+    from alas_assets.release.push import checked_repo, push_folder, token_for
 
     if public and not push:
         fail("--public goes with --push", 2)
@@ -66,7 +66,7 @@ def export_(
     alas = alas_of(settings, domain)
     try:
         if push:
-            checked_repo(push)
+            token_for(checked_repo(push))
         chosen = chosen_adapter(alas, domain, adapter)
         target = to or Path(f"{domain}-{chosen[:12]}-{format.value}")
         if target.resolve().is_relative_to(alas.store.root):

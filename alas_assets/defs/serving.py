@@ -262,7 +262,7 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     """
     (reply,) = ask_student(alas, domain_key, question, ["current"])
     current = alas.registry.current(domain_key) or ""
-    cell = trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
+    cell = _trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
     support, why = reply.sources, reply.note
     if not current:  # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
         support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
@@ -294,7 +294,7 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
 
 
-def trained_in(alas: Alas, domain_key: str, adapter: str) -> Cell | None:
+def _trained_in(alas: Alas, domain_key: str, adapter: str) -> Cell | None:
     """Return the judged iteration that trained an adapter; None for the base student."""
     for cell in reversed(scored_cells(alas, domain_key)):
         pointers = [pointer for asset in ("sft_adapter", "dpo_adapter") if (pointer := alas.store.pointer(cell, asset))]

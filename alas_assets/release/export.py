@@ -20,6 +20,7 @@ from alas_assets.release.card import model_card
 from alas_assets.release.gguf import convert, find_converter
 from alas_assets.release.identity import (
     CARD,
+    DTYPES,
     RELEASE,
     Format,
     Manifest,
@@ -98,6 +99,8 @@ def export(
         maker = _Maker(release, student, adapter, worker, llama_cpp)
         precision, usage = maker.make(format, made)
         manifest = manifest_of(release, format, precision)
+        for path in made.rglob("*.safetensors"):
+            path.chmod(0o644)  # safetensors writes for its owner alone, and servers may run as somebody else
         (made / CARD).write_text(model_card(release, manifest, usage), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": file_hashes(made)})
         write_manifest(made, manifest)
@@ -184,7 +187,8 @@ class _Maker:
         # the card of training says what was known before the judges; this export's takes its place, the bytes of all else stay
         base = self.release.base_name if self.release.base_on_hub else "BASE_FOLDER"
         note = "" if self.release.base_on_hub else _NOT_ON_HUB
-        return self._fits(), note + _USE_ADAPTER.format(base=base)
+        precision = self._fits()
+        return precision, note + _USE_ADAPTER.format(base=base, dtype=DTYPES[precision])
 
     def _vllm(self, made: Path) -> tuple[Precision, str]:
         shutil.copytree(self.adapter, made / "adapter")
@@ -194,14 +198,15 @@ class _Maker:
             (made / "base").mkdir()
             for name in content_files(Path(self.student.folder)):
                 shutil.copyfile(Path(self.student.folder) / name, made / "base" / name)
-        return self._fits(), _USE_VLLM.format(command=" \\\n    ".join(vllm_command(self.release, base, made / "adapter")))
+        precision = self._fits()
+        return precision, _USE_VLLM.format(command=" \\\n    ".join(vllm_command(self.release, base, made / "adapter", precision)))
 
     def _fits(self) -> Precision:
         return self.worker.merge(self.student, self.adapter, None).precision
 
     def _ollama(self, made: Path) -> tuple[Precision, str]:
         precision = self.worker.merge(self.student, self.adapter, made).precision
-        (made / "Modelfile").write_text(modelfile(made), encoding="utf-8")
+        (made / "Modelfile").write_text(modelfile(made, self.release.decoding.max_new_tokens), encoding="utf-8")
         name = self.release.model_name
         return precision, f"```\nollama create {name} -f Modelfile\nollama run {name}\n```\n"
 
@@ -227,13 +232,14 @@ def vllm_rank(rank: int) -> int:
     return fitting
 
 
-def vllm_command(release: Release, base: str, adapter: Path) -> list[str]:
+def vllm_command(release: Release, base: str, adapter: Path, precision: Precision) -> list[str]:
     """Return the `vllm serve` line of an export, by words that belong together."""
     revision = [f"--revision {release.base_revision}"] if release.base_on_hub else []
     template = [f"--chat-template ./adapter/{TEMPLATE}"] if (adapter / TEMPLATE).is_file() else []
     return [
         f"vllm serve {base}",
         *revision,
+        f"--dtype {DTYPES[precision]}",
         "--enable-lora",
         f"--lora-modules {release.model_name}=./adapter",
         f"--max-lora-rank {vllm_rank(release.rank)}",
@@ -241,8 +247,8 @@ def vllm_command(release: Release, base: str, adapter: Path) -> list[str]:
     ]
 
 
-def modelfile(merged: Path) -> str:
-    """Return Ollama's Modelfile for a merged folder: its template where it is plain ChatML, its stop tokens, and no sampling."""
+def modelfile(merged: Path, max_new_tokens: int) -> str:
+    """Return Ollama's Modelfile for a merged folder: its template where it is plain ChatML, its stop tokens, and evaluation's decoding."""
     tokens = {int(one["id"]): str(one["content"]) for one in json.loads((merged / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
     ends = json.loads((merged / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     lines = ["FROM ."]
@@ -251,7 +257,7 @@ def modelfile(merged: Path) -> str:
     if plain_chatml:
         lines.append(f'TEMPLATE """{OLLAMA_CHATML}"""')
     lines += [f"PARAMETER stop {json.dumps(tokens[end])}" for end in ends if end in tokens]
-    return "\n".join([*lines, "PARAMETER temperature 0", ""])
+    return "\n".join([*lines, "PARAMETER temperature 0", f"PARAMETER num_predict {max_new_tokens}", ""])
 
 
 def _same_template(one: str, other: str) -> bool:
@@ -275,10 +281,11 @@ print(tokenizer.decode(answer[0, prompt["input_ids"].shape[1]:], skip_special_to
 """
 _USE_ADAPTER = """\
 ```python
+import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "FOLDER_OF_THIS_FILE")
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}", dtype=torch.{dtype}), "FOLDER_OF_THIS_FILE")
 tokenizer = AutoTokenizer.from_pretrained("FOLDER_OF_THIS_FILE")
 ```
 

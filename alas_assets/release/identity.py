@@ -21,6 +21,10 @@ CARD = "README.md"
 Format = Literal["merged", "adapter", "vllm", "ollama", "gguf"]
 
 
+DTYPES: dict[Precision, str] = {"fp32": "float32", "bf16": "bfloat16"}
+"""What torch and vLLM call a precision."""
+
+
 class ReleaseError(RuntimeError):
     """Something cannot be exported, served or pushed; the message says what to do."""
 

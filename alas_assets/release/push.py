@@ -41,6 +41,18 @@ def checked_repo(repo: str) -> str:
     return repo
 
 
+def token_for(repo: str) -> str:
+    """Return the token that a push to a repository takes.
+
+    Raises:
+        ReleaseError: None is set.
+    """
+    token = os.environ.get(TOKEN, "").strip()
+    if not token:
+        raise ReleaseError(f"pushing needs a token that may write to {repo}: set {TOKEN} in the environment")
+    return token
+
+
 def push_folder(folder: Path, repo: str, *, public: bool = False) -> Pushed:
     """Push an export, as one commit, and prove by hash that the hub holds the same bytes.
 
@@ -58,9 +70,7 @@ def push_folder(folder: Path, repo: str, *, public: bool = False) -> Pushed:
     checked_repo(repo)
     if broken := damage(folder, read_manifest(folder)):
         raise ReleaseError(f"{folder} is not what its {RELEASE} says ({'; '.join(broken[:5])}); export it again before it is pushed")
-    token = os.environ.get(TOKEN, "").strip()
-    if not token:
-        raise ReleaseError(f"pushing needs a token that may write to {repo}: set {TOKEN} in the environment")
+    token = token_for(repo)
     import httpx
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled

@@ -24,8 +24,9 @@ from typing import Any
 import httpx2
 
 from alas_assets.release.environment import bare_environment
-from alas_assets.release.identity import ReleaseError
+from alas_assets.release.identity import DTYPES, ReleaseError
 from alas_assets.serving.requests import ChatRequest
+from alas_assets.students.answering import Precision
 
 HOST = "127.0.0.1"
 START_SECONDS = 300.0
@@ -60,7 +61,7 @@ class Prepared:
     folder: Path
     weights: str
     manifest: str
-    precision: str
+    precision: Precision
     device: str
     stops: tuple[int, ...]
     pad: int
@@ -255,7 +256,7 @@ class VllmBackend(Backend):
         super().__init__(log)
         self._base, self._rank, self._program = base, max_rank, program
 
-    def command(self, port: int, prepared: Prepared) -> list[str]:  # noqa: ARG002 - one process serves all adapters
+    def command(self, port: int, prepared: Prepared) -> list[str]:
         """Return the command; see the class."""
         program = list(self._program)
         if not program:
@@ -265,7 +266,7 @@ class VllmBackend(Backend):
                     "--with vllm needs the command `vllm` on the path: pip install vllm, in an environment of its own if need be"
                 )
             program = [found]
-        options = ["--host", HOST, "--port", str(port), "--served-model-name", self._BASE]
+        options = ["--host", HOST, "--port", str(port), "--served-model-name", self._BASE, "--dtype", DTYPES[prepared.precision]]
         return [*program, "serve", self._base, *options, "--enable-lora", "--max-lora-rank", str(self._rank)]
 
     def environment(self) -> Mapping[str, str]:

@@ -197,10 +197,7 @@ class Door:
             self._failed = (wanted.adapter or BASE, f"{type(error).__name__}: {error}", time.monotonic() + _RETRY_SECONDS)
             return
         self._serving = prepared
-        self._say(
-            f"{self.name}: adapter {prepared.adapter or 'none, the base student'} answers (iteration {prepared.iteration}, "
-            f"ready after {time.monotonic() - began:.1f} s)"
-        )
+        self._say(f"{self.name}: {_told_of(prepared)} answers, ready after {time.monotonic() - began:.1f} s")
         if before is not None and await self._is_retired(before):
             with contextlib.suppress(BackendError, httpx2.TransportError):  # nobody asks for it any more; it only holds memory
                 await self._backend.unload(self._client, before)
@@ -369,6 +366,12 @@ class Door:
     async def _health(self, _: Request) -> Response:
         prepared = await self._answering()
         return JSONResponse({"status": "ok", "adapter": prepared.adapter or BASE})
+
+
+def _told_of(prepared: Prepared) -> str:
+    if not prepared.adapter:
+        return "no adapter is current, so the base student, which was taught nothing,"
+    return f"adapter {prepared.adapter} of iteration {prepared.iteration}"
 
 
 async def _body(request: Request) -> bytes:

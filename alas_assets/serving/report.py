@@ -30,18 +30,19 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"       recorded {one.recorded[:150]!r}, {_why(one)}"
     if len(verdict.failed) > _SHOWN:
         yield f"     and {len(verdict.failed) - _SHOWN} more; --format json has all"
-    yield (
-        "proven: what answers is what was evaluated"
-        if verdict.proven
-        else "NOT PROVEN: what answers was not shown to be what was evaluated"
-    )
+    if not verdict.proven:
+        yield "NOT PROVEN: what answers was not shown to be what was evaluated"
+    elif len(asked) < verdict.of:
+        yield f"proven on a sample of {len(asked)} of {verdict.of} answers: what answers is what was evaluated, as far as was asked"
+    else:
+        yield "proven: what answers is what was evaluated"
 
 
 def _counted(split: str, part: list[Compared]) -> str:
     same = sum(one.same_text for one in part)
     ties = sum(bool(one.tie) for one in part)
     other = sum(not one.same_text and not one.tie and not one.error for one in part)
-    grades = sum(not one.same_grade for one in part)
+    grades = sum(not one.same_grade and not one.error for one in part)
     failed = sum(bool(one.error) for one in part)
     return (
         f"{split:10} {same} of {len(part)} the same text, {ties} differ in a numerical tie, {other} differ otherwise, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import httpx2
@@ -102,11 +103,14 @@ class Verdict(Record):
 
 
 def sampled(recorded: Sequence[Recorded], n: int | None, seed: int) -> list[Recorded]:
-    """Return all recorded answers, or `n` of them drawn with a seed, in their order."""
+    """Return all recorded answers, or `n` of them drawn with a seed, in their order; of each split as many, as far as it has them."""
     if n is None or n >= len(recorded):
         return list(recorded)
-    chosen = set(random.Random(seed).sample(range(len(recorded)), n))  # noqa: S311 - a sample, no secret
-    return [one for index, one in enumerate(recorded) if index in chosen]
+    draw, splits = random.Random(seed), dict[str, list[int]]()  # noqa: S311 - a sample, no secret
+    for index in draw.sample(range(len(recorded)), len(recorded)):
+        splits.setdefault(recorded[index].split, []).append(index)
+    in_turn = [index for turn in zip_longest(*(splits[name] for name in sorted(splits))) for index in turn if index is not None]
+    return [recorded[index] for index in sorted(in_turn[:n])]
 
 
 def ask(

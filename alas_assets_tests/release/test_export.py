@@ -102,7 +102,7 @@ def test_the_card_names_pages_scores_and_the_decision(harness: Harness, merged: 
     (row,) = [line for line in card.splitlines() if "/3.html>" in line]
     assert row.startswith("| 2 | not stated | What is new in Quill 3: <http://127.0.0.1:")
     assert "**promote**" in card
-    assert "held-out questions about this iteration" in card
+    assert "held-out questions about the facts of that iteration" in card
     assert "another precision" not in card
 
 
@@ -115,6 +115,9 @@ def test_the_adapters_weights_are_as_evaluated_and_vllm_gets_its_base(harness: H
     card = (vllm / "README.md").read_text(encoding="utf-8")
     assert "vllm serve ./base" in card
     assert "--lora-modules quill=./adapter" in card
+    assert "--dtype float32" in card, "vLLM would take the dtype of the base's file"
+    assert "dtype=torch.float32" in (plain / "README.md").read_text(encoding="utf-8")
+    assert all(path.stat().st_mode & 0o044 == 0o044 for folder in (plain, vllm) for path in folder.rglob("*") if path.is_file())
     assert f"--max-lora-rank {vllm_rank(json.loads((stored / 'adapter_config.json').read_text())['r'])}" in card
 
 
@@ -124,6 +127,7 @@ def test_ollama_gets_the_chatml_template_and_the_stop_tokens(harness: Harness, t
     assert "<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>" in text
     assert 'PARAMETER stop "<|im_end|>"' in text
     assert "PARAMETER temperature 0\n" in text
+    assert f"PARAMETER num_predict {DECODING.max_new_tokens}\n" in text
 
 
 def test_vllm_takes_no_larger_rank_than_it_does() -> None:
@@ -188,7 +192,7 @@ def test_a_served_model_is_merged_once_and_again_where_it_is_damaged(harness: Ha
     assert (again.device, damage(again.folder, again.manifest)) == ("cpu", [])
 
 
-def test_the_interpreter_runs_no_shell() -> None:
+def test_no_module_of_the_package_starts_a_shell() -> None:
     assert "shell=True" not in "".join(path.read_text() for path in Path(sys.modules[export.__module__].__file__ or "").parent.glob("*.py"))
 
 

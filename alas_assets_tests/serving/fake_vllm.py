@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--served-model-name", required=True)
     parser.add_argument("--enable-lora", action="store_true", required=True)
     parser.add_argument("--max-lora-rank", type=int, required=True)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), required=True)
     given = parser.parse_args()
     routes = [
         Route("/health", health),

@@ -142,3 +142,19 @@ def test_a_sample_is_the_same_for_the_same_seed_and_in_order(n: int, of: int, se
     assert drawn == sampled(every, n, seed)
     assert len(drawn) == min(n, of)
     assert [one for one in every if one in drawn] == drawn
+
+
+def test_a_sample_holds_every_split_and_its_proof_says_that_it_is_one() -> None:
+    every = [recorded(number).model_copy(update={"split": "guard" if number < 50 else "probe"}) for number in range(60)]
+    drawn = sampled(every, 8, 17)
+    assert sorted(one.split for one in drawn) == ["guard"] * 4 + ["probe"] * 4
+    with answering(lambda _: says("blot()")) as url:
+        found = verdict(ask(url, "quill", drawn, Decoding())).model_copy(update={"of": len(every)})
+    assert found.proven
+    assert list(verdict_lines(found))[-1].startswith("proven on a sample of 8 of 60 answers")
+
+
+def test_an_answer_that_did_not_come_is_not_counted_as_another_grade() -> None:
+    with answering(lambda _: (404, b"{}")) as url:
+        found = verdict(ask(url, "wrong", RECORDED[:2], Decoding()))
+    assert "0 with another grade, 2 without an answer" in "\n".join(verdict_lines(found))
