@@ -224,8 +224,11 @@ class GuardResult(Record):
     other_correct: int
     drop: float = Field(description="points as a fraction; positive is worse")
     allowed: float
-    facts_lost: int = Field(default=0, description="facts, or questions of their own, that got worse over all wordings")
-    bound: float = Field(default=1.0, description="upper one-sided 95 % bound of the drop, counted by facts; judges a correction")
+    facts_lost: int = Field(default=0, description="facts, or questions of their own, that lost more than half of their wordings")
+    bound: float = Field(
+        default=1.0,
+        description="upper one-sided 95 % bound of the drop, by wordings and, if a fact was lost, by facts; judges a correction",
+    )
     ok: bool
 
 

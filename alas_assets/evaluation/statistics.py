@@ -85,6 +85,25 @@ def _score(wins: int, losses: int, n: int, drop: float) -> float:
     return (losses - wins - n * drop) / math.sqrt(variance) if variance > 0 else 0.0
 
 
+def mean_drop_bound(drops: Sequence[float], alpha: float = 0.05) -> float:
+    """Return how large the mean drop of facts may be at most: Student's upper one-sided bound (G1).
+
+    For facts that are asked in several wordings and lose some of them. It sees only what was seen to differ: where all facts lost
+    alike, nothing for instance, and where there is only one, it is the mean itself. Facts that are lost whole are `drop_bound`'s.
+
+    Args:
+        drops: For each fact, by how much its share of right wordings fell; negative is a gain.
+        alpha: Chance that the true mean lies above the bound.
+    """
+    if len(drops) < 2:
+        return max(drops, default=1.0)
+    from scipy.stats import t
+
+    n, middle = len(drops), sum(drops) / len(drops)
+    spread = math.sqrt(sum((drop - middle) ** 2 for drop in drops) / (n - 1))
+    return min(1.0, middle + float(t.ppf(1 - alpha, n - 1)) * spread / math.sqrt(n))
+
+
 def paired_test(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str], seed: int) -> PairedTest:
     """Compare two systems on the same probes.
 
@@ -126,10 +145,16 @@ def fact_counts(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: 
 
     `mcnemar` of these two is exact although wordings of one fact are not independent.
     """
-    net: dict[str, int] = {}
+    gains = fact_gains(candidate_ok, other_ok, groups)
+    return sum(1 for gain in gains if gain > 0), sum(1 for gain in gains if gain < 0)
+
+
+def fact_gains(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str]) -> list[float]:
+    """Return for each fact by how much the share of its wordings that are answered right is higher, -1 to 1."""
+    wordings: dict[str, list[int]] = {}
     for ours, theirs, group in zip(candidate_ok, other_ok, groups, strict=True):
-        net[group] = net.get(group, 0) + int(ours) - int(theirs)
-    return sum(1 for difference in net.values() if difference > 0), sum(1 for difference in net.values() if difference < 0)
+        wordings.setdefault(group, []).append(int(ours) - int(theirs))
+    return [sum(differences) / len(differences) for differences in wordings.values()]
 
 
 def _bootstrap(differences: list[int], groups: Sequence[str], seed: int) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alas_assets.evaluation.statistics import drop_bound, fact_counts, mcnemar, paired_test, probes_to_decide
+from alas_assets.evaluation.statistics import drop_bound, fact_counts, fact_gains, mcnemar, mean_drop_bound, paired_test, probes_to_decide
 from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, GuardResult, PairedTest
 
 ALPHA = 0.05
@@ -66,9 +66,9 @@ def decide(
     candidate is wrong; a failed answer of what it is compared with counts as right, so that no failure helps a candidate.
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
-    *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set either lost
-    no fact or is shown not to have fallen by more than `rho`, facts being counted, not wordings (`bench/gate/RESULTS.md` has that rule's
-    error: a set of fewer than 25 facts can show no more than that none is lost). Earlier facts that are only taught again
+    *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set is shown not
+    to have fallen by more than `rho`: by a bound over whole facts, unless none lost more than half of its wordings, and by one over
+    the wordings that each fact lost (`bench/gate/RESULTS.md` has that rule's error). Earlier facts that are only taught again
     are not changed facts: they count among the earlier ones. A candidate that fails is undecided: the revision plans its topics
     again, so its facts are taught and tested together with the next change.
 
@@ -262,8 +262,10 @@ def _guards(
 def _guard(name: str, rows: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFrame, rho: float, alpha: float) -> GuardResult:
     ids, groups = rows["probe_id"].to_list(), rows["fact_group"].to_list()
     mine, theirs = _right(ours, ids, failed=False), _right(other, ids, failed=True)
-    better, worse = fact_counts(mine, theirs, groups)
     drop = (sum(theirs) - sum(mine)) / len(ids)
+    drops = [-gain for gain in fact_gains(mine, theirs, groups)]
+    won, lost = sum(1 for one in drops if one < -0.5), sum(1 for one in drops if one > 0.5)
+    by_fact, by_wording = drop_bound(won, lost, len(drops), alpha), mean_drop_bound(drops, alpha)
     return GuardResult(
         name=name,
         n=len(ids),
@@ -271,8 +273,8 @@ def _guard(name: str, rows: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFram
         other_correct=sum(theirs),
         drop=drop,
         allowed=rho,
-        facts_lost=worse,
-        bound=drop_bound(better, worse, len(set(groups)), alpha),
+        facts_lost=lost,
+        bound=max(by_fact, by_wording) if lost else by_wording,
         ok=drop <= rho + _EPSILON,
     )
 
@@ -346,21 +348,20 @@ def _correct(changed: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult
     missed = facts.filter(~pl.col("right")).height
     if missed:
         return "undecided", f"{what}: {missed} are not answered right in all held-out wordings; {again} ({seen})"
-    unproven = [guard for guard in guards if guard.facts_lost and guard.bound > rho + _EPSILON]
+    unproven = [guard for guard in guards if guard.bound > rho + _EPSILON]
     if unproven:
         worst = max(unproven, key=lambda guard: guard.bound)
         return "undecided", (
-            f"{what}: {worst.name} lost {worst.facts_lost} and may have fallen by up to {100 * worst.bound:.1f} points (n = {worst.n}) "
-            f"where {100 * rho:.1f} are allowed; {again} ({seen})"
+            f"{what}: {worst.name} went from {worst.other_correct} to {worst.candidate_correct} of {worst.n} and may have fallen by up to "
+            f"{100 * worst.bound:.1f} points where {100 * rho:.1f} are allowed; {again} ({seen})"
         )
     return "promote", f"{what}: right in all {changed.height} held-out wordings, and {_bounded_words(guards)}"
 
 
 def _bounded_words(guards: list[GuardResult]) -> str:
-    losing = [guard for guard in guards if guard.facts_lost]
-    if not losing:
-        return "no guard set lost anything"
-    worst = max(losing, key=lambda guard: guard.bound)
+    worst = max(guards, key=lambda guard: guard.bound)
+    if worst.bound <= 0:
+        return "no guard set fell"
     return f"no guard set fell by more than {100 * worst.bound:.1f} points at 95 % ({worst.name}, n = {worst.n})"
 
 

@@ -8,8 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.stats import ttest_1samp
 
-from alas_assets.evaluation.statistics import StatisticsError, drop_bound, fact_counts, mcnemar, paired_test, probes_to_decide, wilson
+from alas_assets.evaluation.statistics import (
+    StatisticsError,
+    drop_bound,
+    fact_counts,
+    fact_gains,
+    mcnemar,
+    mean_drop_bound,
+    paired_test,
+    probes_to_decide,
+    wilson,
+)
 
 
 def test_wilson_gives_the_known_intervals() -> None:
@@ -110,6 +121,18 @@ def test_impossible_counts_have_no_bound() -> None:
         with pytest.raises(StatisticsError):
             drop_bound(*counts)
     assert drop_bound(0, 0, 0) == 1.0
+
+
+def test_the_bound_of_a_mean_drop_is_students() -> None:
+    drops = [0.5, 0.0, 0.25, 0.0, -0.25, 0.0]
+    interval = ttest_1samp(drops, 0.0, alternative="less").confidence_interval(0.95)
+    assert mean_drop_bound(drops) == pytest.approx(interval.high)
+    assert mean_drop_bound([0.0] * 10) == 0.0
+    assert (mean_drop_bound([]), mean_drop_bound([0.5])) == (1.0, 0.5)
+
+
+def test_gains_of_facts_are_shares_of_their_wordings() -> None:
+    assert fact_gains([True, True, False, False], [False, True, True, False], ["a", "a", "b", "c"]) == [0.5, -1.0, 0.0]
 
 
 @pytest.mark.parametrize(("wins", "losses", "n"), [(0, 0, 30), (0, 3, 60), (4, 9, 100), (12, 2, 50)])

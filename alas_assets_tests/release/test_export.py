@@ -162,7 +162,7 @@ def test_a_base_student_an_unknown_hash_and_a_retired_adapter_are_refused(quill:
     harness = released(quill, tmp_path)
     adapter = adapter_of(harness)
     assert chosen_adapter(harness.alas, "quill", adapter[:10]) == adapter
-    with pytest.raises(ReleaseError, match=f"there are: {adapter[:12]}"):
+    with pytest.raises(ReleaseError, match=f"there are: .*{adapter[:12]}"):
         chosen_adapter(harness.alas, "quill", "ffff")
     harness.alas.registry.rollback("quill")
     with pytest.raises(ReleaseError, match="no current adapter"):
