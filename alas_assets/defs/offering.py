@@ -97,7 +97,9 @@ def served_model(alas: Alas, domain_key: str, adapter: str) -> ServedModel:
             raise ReleaseError(
                 f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one"
             )
-        manifest = manifest_of(gather(alas, domain_key, adapter), "merged", "fp32").model_copy(update={"format": "served"})
+        exported = manifest_of(gather(alas, domain_key, adapter), "merged", "fp32")
+        # scores and pages grow with later iterations, and would have the same model merged again
+        manifest = exported.model_copy(update={"format": "served", "scores_of": "", "scores": [], "sources": []})
     else:
         folder = None
         manifest = Manifest(

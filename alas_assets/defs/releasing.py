@@ -218,7 +218,7 @@ def _sources(alas: Alas, domain: str, manifests: list[dict[str, Any]]) -> tuple[
     pages = _pages(alas, domain)
     counted = Counter(urls.values())
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-    sources = [Source(url=url, title=pages.get(url, ("", ""))[0], licence=pages.get(url, ("", ""))[1], facts=n) for url, n in ordered]
+    sources = [Source(url=url, facts=n, **pages.get(url, {"title": "", "licence": ""})) for url, n in ordered]
     return sources, len(facts - urls.keys())
 
 
@@ -230,14 +230,14 @@ def _facts(alas: Alas, manifest: dict[str, Any]) -> set[str]:
     return set(rows["fact_id"]) - {""}
 
 
-def _pages(alas: Alas, domain: str) -> dict[str, tuple[str, str]]:
-    """Return title and stated licence of every page that was read, as its newest reading has them."""
-    found: dict[str, tuple[str, str]] = {}
+def _pages(alas: Alas, domain: str) -> dict[str, dict[str, str]]:
+    """Return title, stated licence and day of every page that was read, as its newest reading has them."""
+    found: dict[str, dict[str, str]] = {}
     for cell in scored_cells(alas, domain):
         pointer = alas.store.pointer(cell, "documents")
         if pointer is None:
             continue
         for row in alas.store.read_table(pointer).filter("ok").iter_rows(named=True):
-            for url in {row["final_url"], row["page_id"], row["requested_url"]} - {None}:
-                found[url] = (row["title"] or "", row["licence"] or "")
+            read = {"title": row["title"] or "", "licence": row["licence"] or "", "read": row["retrieved_at"].date().isoformat()}
+            found |= dict.fromkeys({row["final_url"], row["page_id"], row["requested_url"]} - {None}, read)
     return found

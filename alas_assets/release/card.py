@@ -6,6 +6,7 @@ Titles, URLs and licences come from pages: they are shown as text that no Markdo
 from __future__ import annotations
 
 import json
+import re
 import string
 import unicodedata
 from collections.abc import Iterable
@@ -26,17 +27,20 @@ _SPLITS = {
     "exam_paraphrase": "the exam in other words",
 }
 _HOW = {"sft": "supervised fine-tuning on question-answer pairs", "dpo": "DPO on its own wrong answers, after supervised fine-tuning"}
+_READ_BY_MARKDOWN = set(string.punctuation) - set(".,;%'\"?=()-/+")
 _URL_SAFE = "/:?=&%+~-._,;@!$'"
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
-    """Return foreign text as Markdown that shows exactly it: one line, no invisible characters, all punctuation escaped.
+    """Return foreign text as Markdown that shows exactly it: one line, no invisible characters, what Markdown could read escaped.
 
-    CommonMark takes a backslash before any ASCII punctuation for the character itself, in tables too.
+    CommonMark takes a backslash before any ASCII punctuation for the character itself, in tables too. Left as it is what means nothing
+    inside a line; a dot between letters could make a link of a name.
     """
     line = " ".join("".join(" " if one.isspace() or unicodedata.category(one)[0] in "CZ" else one for one in text).split())
     cut = line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
-    return "".join(f"\\{one}" if one in string.punctuation else one for one in cut)
+    escaped = "".join(f"\\{one}" if one in _READ_BY_MARKDOWN else one for one in cut)
+    return re.sub(r"(?<!\d)\.(?=\S)|\.(?=[^\W\d])", r"\\.", escaped)
 
 
 def link(url: str) -> str:
@@ -66,7 +70,7 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
         _front_matter(release, manifest.format),  # type: ignore[arg-type] - what is served gets no card
         f"# {plain(release.title)}: {plain(release.base_name)} with adapter {release.adapter_hash[:12]}\n",
         f"A small language model that was kept current in one domain, `{release.domain}`. Made by {_HOW[release.kind]}. "
-        f"{_gate_said(release)} `release.json` names it for machines, with the hash of every file.\n",
+        f"{_gate_said(release)} {_read_when(release)}`release.json` says the same for machines, with the hash of every file.\n",
         "## Use\n",
         usage,
         "## Provenance\n",
@@ -89,6 +93,17 @@ def _gate_said(release: Release) -> str:
     if release.decision.verdict == "promote":
         return "The gate compared it with what came before and promoted it."
     return "**The gate did NOT promote it**: what came before stayed current, for the reason given below."
+
+
+def _read_when(release: Release) -> str:
+    """Return how old its knowledge is, as a sentence; "" where no page is on record."""
+    days = sorted(source.read for source in release.sources if source.read)
+    if not days:
+        return ""
+    when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
+    licences = sorted({source.licence for source in release.sources if source.licence.strip()})
+    stated = f"state as their licence: {'; '.join(map(plain, licences[:5]))}" if licences else "state no licence"
+    return f"Its {len(release.sources)} pages were read {when}, and {stated}. "
 
 
 def _front_matter(release: Release, format: Format) -> str:
@@ -143,18 +158,18 @@ def _guards(release: Release) -> Iterable[str]:
         )
     for guard in release.decision.guards:
         kept = "held" if guard.ok else "fell"
-        yield f"- Guard {plain(guard.name)} {kept}: {guard.candidate_correct} of {guard.n} right, {guard.other_correct} before"
+        yield f"- Set *{plain(guard.name)}* {kept}: {guard.candidate_correct} of {guard.n} right, {guard.other_correct} before"
     if release.decision.guards:
         yield ""
 
 
 def _sources(release: Release) -> Iterable[str]:
     yield "What the pages themselves state as their licence; nobody checked what it allows.\n"
-    yield "| facts | licence | page |"
-    yield "| ---: | --- | --- |"
+    yield "| facts | licence | read | page |"
+    yield "| ---: | --- | --- | --- |"
     for source in release.sources[:MOST_SOURCES]:
         title = f"{plain(source.title)}: " if source.title.strip() else ""
-        yield f"| {source.facts} | {plain(source.licence) or 'not stated'} | {title}{link(source.url)} |"
+        yield f"| {source.facts} | {plain(source.licence) or 'not stated'} | {source.read} | {title}{link(source.url)} |"
     yield ""
     if len(release.sources) > MOST_SOURCES:
         rest = release.sources[MOST_SOURCES:]

@@ -131,6 +131,9 @@ def manifest_of(release: Release, format: Format, precision: Precision) -> Manif
         },
         precision=precision,
         decoding=release.decoding,
+        scores_of=release.scores_of,
+        scores=release.scores,
+        sources=release.sources,
         files={},
     )
 

@@ -36,6 +36,7 @@ class Source(Record):
     title: str
     licence: str = Field(description="as the page states it; empty where it states none")
     facts: int
+    read: str = Field(default="", description="day of its newest reading, UTC, ISO 8601; empty where it is not on record")
 
 
 class Score(Record):
@@ -51,7 +52,7 @@ class Score(Record):
 
 
 class Release(Record):
-    """Everything that an export says of its model; no time and no path of a machine is in it."""
+    """Everything that an export says of its model; no time but the days of its pages, and no path of a machine is in it."""
 
     domain: str
     title: str
@@ -97,6 +98,9 @@ class Manifest(Record):
     decision: dict[str, str]
     precision: Precision
     decoding: Decoding
+    scores_of: str = Field(default="", description="the iteration whose scores these are")
+    scores: list[Score] = Field(default_factory=list, description="those of the card; what is served has none")
+    sources: list[Source] = Field(default_factory=list, description="all pages that taught it; what is served has none")
     files: dict[str, str] = Field(description="SHA-256 of every other file of the folder, by its path in it")
 
     @property

@@ -15,7 +15,8 @@ from alas_assets.students.chat import neutralise
 MAX_BYTES = 1_000_000
 """Longest body that is read; a prompt that fills a student's window is far shorter."""
 MAX_TOKENS = 4_096
-_ROLES = ("system", "user", "assistant")
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+"""What clients call a role, and what chat templates do."""
 _IGNORED = ("user", "metadata", "store", "service_tier", "stream_options", "parallel_tool_calls", "safety_identifier", "prompt_cache_key")
 """What clients send along and no answer depends on."""
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
@@ -122,9 +123,10 @@ def _messages(given: Any) -> list[dict[str, str]]:
         raise Refused(400, "messages has more than 1000 messages")
     read = []
     for number, one in enumerate(given):
-        if not isinstance(one, dict) or one.get("role") not in _ROLES:
+        role = one.get("role") if isinstance(one, dict) else None
+        if not isinstance(role, str) or role not in _ROLES:
             raise Refused(400, f"message {number}: role must be one of {', '.join(_ROLES)}")
-        read.append({"role": one["role"], "content": neutralise(_clean(_content(one.get("content"), number)).strip())})
+        read.append({"role": _ROLES[role], "content": neutralise(_clean(_content(one.get("content"), number)).strip())})
     if read[-1]["role"] == "assistant":
         raise Refused(400, "the last message must be the user's")
     if not read[-1]["content"]:

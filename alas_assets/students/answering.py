@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 Precision = Literal["auto", "fp32", "bf16"]
 
 _WIDTHS = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)  # prompts are padded to the next of these, then to 1024s
-_ROWS_CPU, _TOKENS_CPU = 32, 2_816  # questions, and padded prompt and answer tokens, in a batch; a lone question pays for a full one
+# questions, and padded prompt and answer tokens, in a batch
+_ROWS_CPU, _TOKENS_CPU = 96, 8_448
+_ROWS_CPU_BF16, _TOKENS_CPU_BF16 = 32, 2_816  # a lone question pays for a full one
 _ROWS_GPU, _TOKENS_GPU = 256, 131_072
 _FP32_BYTES = 2_000_000_000  # students whose files are larger than this answer in bf16, where the machine computes in it
 
@@ -227,15 +229,18 @@ class Answerer:
         return ids
 
     def _batches(self, prompts: dict[int, list[int]], decoding: Decoding) -> Iterator[tuple[int, int, list[int]]]:
-        """Yield (width, rows, indices), short prompts first; a batch has at most `rows` indices."""
-        most_rows, budget = (_ROWS_GPU, _TOKENS_GPU) if self.device == "cuda" else (_ROWS_CPU, _TOKENS_CPU)
+        """Yield (width, rows, indices), short prompts first; a batch of fewer than `rows` indices is to be filled up."""
+        most_rows, budget = (_ROWS_CPU, _TOKENS_CPU) if self.precision == "fp32" else (_ROWS_CPU_BF16, _TOKENS_CPU_BF16)
+        if self.device == "cuda":
+            most_rows, budget = _ROWS_GPU, _TOKENS_GPU
         classes: dict[int, list[int]] = {}
         for index, prompt in sorted(prompts.items(), key=lambda item: len(item[1])):
             classes.setdefault(_width(len(prompt)), []).append(index)
         for width, members in sorted(classes.items()):
             rows = max(1, min(most_rows, budget // (width + decoding.max_new_tokens)))
             for start in range(0, len(members), rows):
-                yield width, rows, members[start : start + rows]
+                together = members[start : start + rows]
+                yield width, len(together) if self.precision == "fp32" else rows, together
 
     def _answer_batch(
         self, batch: list[int], prompts: dict[int, list[int]], width: int, rows: int, decoding: Decoding
@@ -257,9 +262,15 @@ class Answerer:
         import torch
         from transformers import GenerationConfig
 
+        from alas_assets.students.decoding import can_decode, greedy
+
         pad = self._tokenizer.pad_token_id
         if self.precision == "fp32":  # the shape decides nothing, so the smallest will do
-            width, rows = max(map(len, prompts)), len(prompts)
+            if can_decode(self._model):
+                return self._tokenizer.batch_decode(
+                    greedy(self._model, prompts, self._stops, decoding.max_new_tokens), skip_special_tokens=True
+                )
+            width = max(map(len, prompts))
         filled = prompts + [prompts[0]] * (rows - len(prompts))
         ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in filled], device=self.device)
         mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in filled], device=self.device)

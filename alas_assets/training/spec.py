@@ -78,6 +78,9 @@ class Recipe(_Section):
     min_sights: int = Field(default=0, ge=0, description="times a new fact is seen at least, over all wordings and passes; as-written only")
     min_steps: int = Field(default=0, ge=0, description="optimiser steps at least: few facts get more passes; as-written only")
     word_dropout: float = Field(default=0.0, ge=0, lt=1, description="chance of a prompt's word to be left out, in half of the fact rows")
+    embedding_noise: float = Field(
+        default=0.0, ge=0, description="size of uniform noise on the embeddings of fact rows (NEFTune's alpha); with replay_kl only"
+    )
     cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
     replay_kl: float = Field(
         default=0.0,

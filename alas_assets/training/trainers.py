@@ -224,6 +224,7 @@ class SteadySft(_Steady, SFTTrainer):
 
     as_written = False
     replay_kl = 0.0
+    noise_alpha = 0.0
 
     def follow(self, recipe: Recipe) -> None:
         """Take the order of rows and the weight of the drift penalty from the recipe.
@@ -233,6 +234,7 @@ class SteadySft(_Steady, SFTTrainer):
         """
         self.as_written = recipe.order == "as-written"
         self.replay_kl = recipe.replay_kl
+        self.noise_alpha = recipe.embedding_noise
         if self.replay_kl:
             if self.args.world_size > 1 or self.args.gradient_accumulation_steps > 1 or recipe.packing:
                 raise TrainingError("replay_kl needs one process, gradient_accumulation 1 and packing off; change the recipe")
@@ -259,7 +261,7 @@ class SteadySft(_Steady, SFTTrainer):
         if replay is None or not self.replay_kl:
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
-        loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl)
+        loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl, self.noise_alpha)
         return (loss, None) if return_outputs else loss
 
 

@@ -1,6 +1,7 @@
 """Exports of a finished cell of the tiny student: whole or not at all, equal bytes, loadable without us, and nothing is written over."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -90,6 +91,8 @@ def test_every_file_is_in_the_manifest_and_no_path_of_this_machine_in_any(harnes
     assert damage(merged, manifest) == []
     assert {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "README.md"} <= set(manifest.files)
     assert (manifest.adapter_hash, manifest.precision, manifest.decision["verdict"]) == (adapter_of(harness), "fp32", "promote")
+    assert {(score.system, score.split) for score in manifest.scores} >= {("base", "probe"), ("current", "probe")}
+    assert {source.url.rpartition("/")[2] for source in manifest.sources} >= {"3.html"}
     for path in merged.iterdir():
         data = path.read_bytes()
         assert str(harness.settings.home).encode() not in data
@@ -100,7 +103,8 @@ def test_every_file_is_in_the_manifest_and_no_path_of_this_machine_in_any(harnes
 def test_the_card_names_pages_scores_and_the_decision(harness: Harness, merged: Path) -> None:
     card = (merged / "README.md").read_text(encoding="utf-8")
     (row,) = [line for line in card.splitlines() if "/3.html>" in line]
-    assert row.startswith("| 2 | not stated | What is new in Quill 3: <http://127.0.0.1:")
+    assert re.match(r"\| 2 \| not stated \| \d{4}-\d\d-\d\d \| What is new in Quill 3: <http://127\.0\.0\.1:", row)
+    assert re.search(r"Its \d+ pages were read on \d{4}-\d\d-\d\d, and state no licence\.", card)
     assert "**promote**" in card
     assert "held-out questions about the facts of that iteration" in card
     assert "another precision" not in card

@@ -70,6 +70,7 @@ def test_only_the_one_model_is_there() -> None:
     [
         ({"messages": []}, "at least one"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "role must be"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "role must be"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "text parts"),
         ({"messages": [*USER, {"role": "assistant", "content": "x"}]}, "the user's"),
         ({"temperature": True}, "temperature"),

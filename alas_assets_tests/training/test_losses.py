@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from alas_assets.training.losses import IGNORED, facts_and_drift, hidden_after, shared_prefix
+from alas_assets.training.losses import IGNORED, embedding_noise, facts_and_drift, hidden_after, shared_prefix
 
 OPENING = list(range(5, 25))
 
@@ -121,3 +121,27 @@ def test_every_answer_token_is_predicted_from_what_is_left_to_the_rows(opening: 
     assert (rows["attention_mask"][:, : prefix + 1] == 1).all()
     assert (rows["labels"][:, 1 : prefix + 1] == IGNORED).all()  # nothing predicts the first token, shared or not
     assert prefix >= len(opening) - 1
+
+
+def test_noise_reaches_fact_rows_only_and_the_shared_opening_not(student: Any) -> None:
+    rows, core = batch(ROWS), student.get_base_model()
+
+    def loss(replay: torch.Tensor, alpha: float) -> torch.Tensor:
+        torch.manual_seed(1)
+        return facts_and_drift(core, student.disable_adapter(), rows, replay, 2.0, alpha)
+
+    everything, nothing = torch.tensor([True] * 4), torch.tensor([False] * 4)
+    assert torch.equal(loss(everything, 50.0), loss(everything, 0.0))
+    assert not torch.allclose(loss(nothing, 50.0), loss(nothing, 0.0))
+    assert torch.equal(loss(nothing, 50.0), loss(nothing, 50.0))
+
+
+def test_noise_is_as_long_as_in_neftune() -> None:
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
+    noise = embedding_noise(mask, torch.tensor([True, True, False]), 16, 5.0)
+    assert noise.shape == (3, 4, 16)
+    assert not noise[2].any()
+    assert not noise[1, 2:].any()
+    for row, tokens in ((0, 4), (1, 2)):
+        limit = 5.0 / (tokens * 16) ** 0.5
+        assert 0.8 * limit < float(noise[row].abs().max()) <= limit

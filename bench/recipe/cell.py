@@ -19,6 +19,7 @@ import polars as pl
 from facts import Half, asked, drawn, half_of, worded
 from pydantic import BaseModel, ConfigDict, Field
 
+from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.judging import DECODING
 from alas_assets.defs.qa import guards_of, neighbours_of, replay_of
 from alas_assets.defs.resources import Alas
@@ -27,10 +28,12 @@ from alas_assets.evaluation.answers import AnswerStore, ask_all, grade_answers
 from alas_assets.provenance.ids import content_hash, folder_hash
 from alas_assets.provenance.store import Cell
 from alas_assets.records import PROBE_SCHEMA
+from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.students.catalog import StudentRef
 from alas_assets.students.client import ModelWorker
 from alas_assets.synthesis.leaks import usable_replay
-from alas_assets.synthesis.probes import build_probes
+from alas_assets.synthesis.preferences import mine_pairs
+from alas_assets.synthesis.probes import build_probes, mining_questions
 from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact
@@ -91,7 +94,12 @@ class Bench:
             pl.DataFrame({"vector": self.worker.embed(texts, self.domain.student.embedder)}).write_parquet(path)
         return pl.read_parquet(path)["vector"].to_list()
 
-    def ask(self, probes: pl.DataFrame, system: str, adapter: Path | None) -> pl.DataFrame:
+    def passages(self, probes: pl.DataFrame) -> Contexts:
+        """Find what retrieval shows for each question in all that the domain has read."""
+        alas, cell = self.alas, Cell.of(KEY, 0)
+        return find_contexts(probes, chunk_store(alas, KEY), cell_tags(alas, cell), self.embed)
+
+    def ask(self, probes: pl.DataFrame, system: str, adapter: Path | None, contexts: Contexts | None = None) -> pl.DataFrame:
         """Ask the student, what is not on record."""
         return ask_all(
             probes,
@@ -100,6 +108,7 @@ class Bench:
             self.answers,
             base_hash=self.student.base_hash,
             adapter_hash=folder_hash(adapter) if adapter else "",
+            contexts=contexts,
             decoding=DECODING.model_dump(mode="json"),
         )
 
@@ -144,25 +153,39 @@ class Bench:
         replay = self.replay(taught, amount.replays, seed) if amount.replays else []
         return build(replay, replay_share=recipe.replay_share, passes=amount.passes, rehearse_alike=amount.rehearse_alike)
 
-    def right(self, probes: pl.DataFrame, adapter: Path | None) -> dict[str, str]:
+    def graded(self, probes: pl.DataFrame, adapter: Path | None, contexts: Contexts | None = None) -> pl.DataFrame:
+        """Ask the student, with passages beside the question where there are some, and grade by rule (`ANSWER_SCHEMA`)."""
+        raw = self.ask(probes, "sft" if adapter else "rag" if contexts else "base", adapter, contexts)
+        return grade_answers(probes, raw, ExtractiveTeacher(), by_rule=probes["split"].unique().to_list())
+
+    def right(self, probes: pl.DataFrame, adapter: Path | None, contexts: Contexts | None = None) -> dict[str, str]:
         """Ask and grade; return for each split a 1 or 0 for each probe, those of a fact side by side."""
-        raw = self.ask(probes, "sft" if adapter else "base", adapter)
-        graded = grade_answers(probes, raw, ExtractiveTeacher(), by_rule=probes["split"].unique().to_list())
-        graded = graded.sort("split", "fact_id", "probe_id")
+        graded = self.graded(probes, adapter, contexts).sort("split", "fact_id", "probe_id")
         return {
             split: "".join("1" if label == "correct" else "0" for label in own["label"])
             for (split,), own in graded.group_by("split", maintain_order=True)
         }
 
+    def preferences(self, pairs: pl.DataFrame, adapter: Path) -> pl.DataFrame:
+        """Return what the loop mines for DPO where an adapter is wrong on the questions of role `mine` (`PREFERENCE_SCHEMA`)."""
+        return mine_pairs(self.graded(mining_questions(pairs, 0), adapter), pairs)
+
     def train(
-        self, name: str, recipe: Recipe, rows: pl.DataFrame, probes: pl.DataFrame, seed: int, init_adapter: Path | None = None
+        self,
+        name: str,
+        recipe: Recipe,
+        rows: pl.DataFrame,
+        probes: pl.DataFrame,
+        seed: int,
+        init_adapter: Path | None = None,
+        kind: Literal["sft", "dpo"] = "sft",
     ) -> TrainingResult:
         """Train in a child process as the loop does, in the folder `name`; a finished training is taken as it is."""
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         rows.write_parquet(folder / "rows.parquet")
         spec = TrainingSpec(
-            kind="sft",
+            kind=kind,
             cell=f"study|{name}",
             student_folder=self.student.folder,
             student_name=self.student.name,
@@ -181,7 +204,7 @@ class Bench:
         result = read_result(spec.result_path)
         if result is None or not result.ok or result.spec_hash != spec.spec_hash:
             (folder / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
-            command = [sys.executable, "-m", "alas_assets.training.sft", str(folder / "spec.json")]
+            command = [sys.executable, "-m", f"alas_assets.training.{kind}", str(folder / "spec.json")]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             result = read_result(spec.result_path)
         assert result is not None
@@ -208,6 +231,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
         "tokens": result.tokens,
         "train_seconds": round(result.phases.get("train", 0.0)),
         "threads": bench.threads,
+        "precision": result.precision,
         "last_loss": round(sum(loss for _, loss in result.loss_history[-10:]) / max(1, len(result.loss_history[-10:])), 4),
         "right": right,
     }

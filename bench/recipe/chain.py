@@ -73,6 +73,7 @@ def run_step(bench: Bench, chain: dict[str, Any], groups: list[pl.DataFrame], st
         "rows": rows.height,
         "steps": result.steps,
         "threads": bench.threads,
+        "precision": result.precision,
         "seconds": round(time.monotonic() - started),
     }
 

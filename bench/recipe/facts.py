@@ -68,6 +68,12 @@ def drawn(pairs: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
     return pairs.filter(pl.col("fact_id").is_in(facts[:count]))
 
 
+def split_up(pairs: pl.DataFrame, parts: int, seed: int) -> list[pl.DataFrame]:
+    """Return the pairs in so many parts of about equal numbers of facts, drawn by seed; a fact stays whole."""
+    facts = sorted(pairs["fact_id"].unique(), key=lambda fact: short_id("part", str(seed), fact))
+    return [pairs.filter(pl.col("fact_id").is_in(facts[i::parts])) for i in range(parts)]
+
+
 def worded(pairs: pl.DataFrame, wordings: int, gaps: int) -> pl.DataFrame:
     """Return pairs to train on, role `train`: so many wordings of each fact, and so many sentences of its page with a gap.
 

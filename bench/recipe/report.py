@@ -126,8 +126,8 @@ def main() -> None:
 
 
 HEAD = (
-    "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC with avx512_bf16 a cell, "
-    "two cells side by side and at times other work beside, so seconds are upper bounds. "
+    "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC a cell, with avx512_bf16, "
+    "and without where a recipe says fp32; two cells side by side and at times other work beside, so seconds are upper bounds. "
     "Every cell is one training: a difference counts where its paired test says so."
 )
 

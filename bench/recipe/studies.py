@@ -13,6 +13,8 @@ def _each(study: str, *recipes: dict[str, Any], **same: Any) -> list[Setting]:
 
 SMALL_STEPS: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "batch_size": 8}
 
+PLAIN: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "precision": "fp32"}
+
 STUDIES: dict[str, list[Setting]] = {
     "rate": _each(
         "rate",
@@ -36,6 +38,14 @@ STUDIES: dict[str, list[Setting]] = {
         Setting(study="sight", recipe={**SMALL_STEPS, "dropout": 0.1}),
         Setting(study="sight", wordings=3, recipe={**SMALL_STEPS, "passes": 13}),
     ],
+    "noise": _each(
+        "noise",
+        PLAIN,
+        {**PLAIN, "embedding_noise": 5.0},
+        {**PLAIN, "dropout": 0.1},
+        {**PLAIN, "embedding_noise": 20.0},
+        {**PLAIN, "word_dropout": 0.4},
+    ),
     "gaps": [
         Setting(study="gaps", recipe={"passes": 10, "learning_rate": 1.6e-3}),
         Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
@@ -50,6 +60,7 @@ WHAT: dict[str, str] = {
     "batch": "One change each: smaller steps, less replay, whole prompts, all layers.",
     "sight": "In how many guises a fact is seen, at about as many rows. `framed` put half of the prompts into words of everyday talk; "
     "with it 79 of 96 probes were right, without it 78, so it was taken out again (its two rows are in results.jsonl).",
+    "noise": "What is drawn anew each time that a fact is seen, in fp32 on a processor without bf16.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }
