@@ -27,14 +27,22 @@ from alas_assets.teachers.opening import decides
 DECODING = Decoding()
 
 
-def answers_of(step: Step, asked: pl.DataFrame, system: str, *, adapter: str | None, contexts: Contexts | None = None) -> pl.DataFrame:
+def answers_of(
+    step: Step,
+    asked: pl.DataFrame,
+    system: str,
+    *,
+    adapter: str | None,
+    contexts: Contexts | None = None,
+    decoding: Decoding = DECODING,
+) -> pl.DataFrame:
     """Ask a system every question; what was answered before under the same id is not generated again (O4)."""
     student = step.alas.student(step.domain)
 
     def ask(items: Any) -> Any:
         folder = step.store.adapter(adapter) if adapter else None
         step.context.log.info(f"{system} answers {len(items)} questions")
-        return step.alas.worker.answer(student, items, folder, DECODING, on_progress=None)
+        return step.alas.worker.answer(student, items, folder, decoding, on_progress=None)
 
     return ask_all(
         asked,
@@ -44,7 +52,7 @@ def answers_of(step: Step, asked: pl.DataFrame, system: str, *, adapter: str | N
         base_hash=student.base_hash,
         adapter_hash=adapter or "",
         contexts=contexts,
-        decoding=DECODING.model_dump(mode="json"),
+        decoding=decoding.model_dump(mode="json"),
     )
 
 

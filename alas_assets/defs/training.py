@@ -17,6 +17,7 @@ from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import write_atomic
 from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, UNKNOWN, AdapterRef, Seed
+from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.preferences import enough, mine_pairs
 from alas_assets.synthesis.probes import mining_questions
@@ -27,12 +28,13 @@ from alas_assets.teachers.opening import decides
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
 
-def replayed(step: Step, taught: pl.DataFrame, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
-    """Return replay prompts with the base student's own answers; each answer is generated once and kept (T2)."""
+def replayed(step: Step, taught: pl.DataFrame, rows: int, recipe: Recipe, seed: int) -> list[tuple[ReplayPrompt, str]]:
+    """Return replay prompts for so many rows with the base student's own answers; each answer is generated once and kept (T2)."""
     alas, domain = step.alas, step.domain
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     usable = usable_replay(replay_of(alas, domain), guards)
     spare = 8  # some answers come out empty and are left out
+    needed = min(rows, recipe.replay_prompts or rows)
     centre = mean_vector(alas.embed(domain, taught["question"].to_list()))
     chosen = draw_replay(usable, alas.embed(domain, [prompt.prompt for prompt in usable]), centre, needed + spare, seed)
     prompts = {prompt.id: prompt.prompt for prompt in chosen}
@@ -40,7 +42,7 @@ def replayed(step: Step, taught: pl.DataFrame, needed: int, seed: int) -> list[t
         [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()],
         schema=PROBE_SCHEMA,
     )
-    raw = answers_of(step, asked, "base", adapter=None)
+    raw = answers_of(step, asked, "base", adapter=None, decoding=Decoding(max_new_tokens=recipe.replay_tokens))
     said = dict(zip(raw["probe_id"], raw["text"], strict=True))
     return [(prompt, said[prompt.id]) for prompt in chosen]
 
@@ -221,7 +223,7 @@ def sft_adapter(
             batch_size=recipe.batch_size,
             replay_share=recipe.replay_share,
         )
-        replay = replayed(step, facts, amount.replays, domain.seed + step.cell.number)
+        replay = replayed(step, facts, amount.replays, recipe, domain.seed + step.cell.number)
         rows = build(replay, replay_share=recipe.replay_share, passes=amount.passes, rehearse_alike=amount.rehearse_alike)
         return run_training(
             step,

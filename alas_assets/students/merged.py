@@ -44,7 +44,7 @@ def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: 
     model.save_pretrained(folder)
     for path in folder.glob("*.safetensors"):
         path.chmod(0o644)  # safetensors writes for its owner alone, and servers may run as somebody else
-    edit_json(folder / "config.json", {"transformers_version": None, "_name_or_path": None})
+    edit_json(folder / "config.json", {"transformers_version": None, "_name_or_path": None, **_rope_of_version_4(model.config)})
     decoding = {"do_sample": False, "eos_token_id": list(stops), "pad_token_id": tokenizer.pad_token_id}
     # sampling settings of the base would make plain transformers warn at every call, and greedy decoding has no use for them
     dropped = dict.fromkeys(("transformers_version", "_from_model_config", "temperature", "top_p", "top_k", "typical_p", "min_p"))
@@ -54,6 +54,13 @@ def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: 
             shutil.copyfile(student / name, folder / name)
     if not (folder / TEMPLATE).is_file() and not _has_template(folder / "tokenizer_config.json"):
         (folder / TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8")  # evaluation asked with ours
+
+
+def _rope_of_version_4(config: Any) -> dict[str, Any]:
+    """Return the base of rotary positions where transformers 4 and what is built on it look for it; without it they answer wrongly."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    plain = rope.get("rope_type", "default") == "default" and "rope_theta" in rope
+    return {"rope_theta": rope["rope_theta"]} if plain else {}
 
 
 def _has_template(path: Path) -> bool:

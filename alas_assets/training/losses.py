@@ -60,18 +60,37 @@ def _embedded(body: Any, ids: torch.Tensor, noise: torch.Tensor | None) -> dict[
     return {"input_ids": ids} if noise is None else {"inputs_embeds": body.get_input_embeddings()(ids) + noise}
 
 
-def embedding_noise(mask: torch.Tensor, rows: torch.Tensor, width: int, alpha: float) -> torch.Tensor:
-    """Return uniform noise for the embeddings of some rows, as long as in NEFTune (Jain et al. 2023): alpha / sqrt(tokens x width) at most.
+def embedding_noise(mask: torch.Tensor, width: int, alpha: float) -> torch.Tensor:
+    """Return uniform noise for embeddings, of the size that NEFTune has (Jain et al. 2023): alpha / sqrt(tokens x width) at most.
 
     Args:
         mask: 1 where there is a token, rows x tokens.
-        rows: True for the rows that get noise.
         width: Of an embedding.
         alpha: Its size.
     """
     tokens = mask.sum(1).clamp(min=1)
-    size = (alpha / torch.sqrt(tokens * width)) * rows
-    return (torch.rand(*mask.shape, width) * 2 - 1) * (size[:, None] * mask)[..., None]
+    return (torch.rand(*mask.shape, width) * 2 - 1) * ((alpha / torch.sqrt(tokens * width))[:, None] * mask)[..., None]
+
+
+class BaseStates:
+    """What the base model makes of replay rows, each computed once: they come again in later passes, and the base does not change.
+
+    Kept are the last hidden states, tokens x width of a row: for a few hundred rows of fifty tokens some ten megabytes.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, ...], torch.Tensor] = {}
+
+    @torch.no_grad()
+    def of(self, core: PreTrainedModel, as_base: AbstractContextManager[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states of all tokens of these rows one after the other, padding left out, tokens x width."""
+        keys = [tuple(row[present == 1].tolist()) for row, present in zip(ids, mask, strict=True)]
+        missing = [at for at, key in enumerate(keys) if key not in self._kept]
+        if missing:
+            with as_base:
+                hidden = hidden_after(_body(core), ids[missing], mask[missing], 0)
+            self._kept |= {keys[at]: states[mask[at] == 1] for at, states in zip(missing, hidden, strict=True)}
+        return torch.cat([self._kept[key] for key in keys])
 
 
 def facts_and_drift(
@@ -80,13 +99,17 @@ def facts_and_drift(
     batch: dict[str, torch.Tensor],
     replay: torch.Tensor,
     weight: float,
+    base: BaseStates | None = None,
+    *,
     noise_alpha: float = 0.0,
+    prompt_weight: float = 0.0,
 ) -> torch.Tensor:
     """Return cross entropy on the answers of fact rows plus `weight` x KL(base || student) on the tokens of replay rows.
 
     Cross entropy on the base's own greedy answers fixes one token where the base has a distribution; the divergence
     keeps the whole of it, questions included, and so holds skills that no replay prompt asks for (T2). Where the rows
-    open alike, the opening is left out of the mean: there every row says the same.
+    open alike, the opening is left out of the mean: there every row says the same. Facts and replay go through the model apart, each as
+    wide as its own longest row.
 
     Args:
         core: The causal model that carries the adapter.
@@ -94,25 +117,49 @@ def facts_and_drift(
         batch: `input_ids`, `attention_mask`, `labels`, each rows x tokens, padded on the right.
         replay: True for replay rows, one per row.
         weight: Nats per token are multiplied by it.
+        base: What is kept of the base model between batches; None keeps nothing.
         noise_alpha: Size of the noise on the embeddings of fact rows (`embedding_noise`); 0: none.
+        prompt_weight: The cross entropy on the prompts of fact rows is added with this weight.
     """
-    ids, mask, labels = batch["input_ids"], batch["attention_mask"], batch["labels"]
-    body: Any = getattr(core, core.base_model_prefix)
-    head: Any = core.get_output_embeddings()
-    prefix = 0 if core.is_activation_checkpointing else shared_prefix(ids, mask, labels)
-    noise = embedding_noise(mask[:, prefix:], ~replay, core.config.hidden_size, noise_alpha) if noise_alpha else None
-    hidden = hidden_after(body, ids, mask, prefix, noise)[:, :-1]
-    targets = labels[:, prefix + 1 :]
-    present = mask[:, prefix + 1 :] == 1
-    on_facts = (targets != IGNORED) & ~replay[:, None]
-    on_replay = present & replay[:, None]
-    loss = hidden.new_zeros((), dtype=torch.float32)
-    if bool(on_facts.any()):
-        loss = loss + functional.cross_entropy(head(hidden[on_facts]).float(), targets[on_facts])
-    if bool(on_replay.any()):
-        ours = head(hidden[on_replay]).float().log_softmax(-1)
-        with torch.no_grad(), as_base:
-            base = hidden_after(body, ids[replay], mask[replay], prefix)[:, :-1]
-            theirs = head(base[on_replay[replay]]).float().log_softmax(-1)
-        loss = loss + weight * functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")
+    prefix = 0 if core.is_activation_checkpointing else shared_prefix(batch["input_ids"], batch["attention_mask"], batch["labels"])
+    loss = torch.zeros((), dtype=torch.float32, device=batch["input_ids"].device)
+    if not bool(replay.all()):
+        loss = loss + _on_facts(core, _rows(batch, ~replay), prefix, noise_alpha, prompt_weight)
+    if bool(replay.any()):
+        loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates())
     return loss
+
+
+def _rows(batch: dict[str, torch.Tensor], which: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return some rows of a batch, cut to their longest."""
+    width = int(batch["attention_mask"][which].sum(1).max())
+    return {name: batch[name][which][:, :width] for name in ("input_ids", "attention_mask", "labels")}
+
+
+def _body(core: PreTrainedModel) -> Any:
+    return getattr(core, core.base_model_prefix)
+
+
+def _on_facts(core: PreTrainedModel, rows: dict[str, torch.Tensor], prefix: int, noise_alpha: float, prompt_weight: float) -> torch.Tensor:
+    ids, mask, targets = rows["input_ids"], rows["attention_mask"], rows["labels"][:, prefix + 1 :]
+    head: Any = core.get_output_embeddings()
+    noise = embedding_noise(mask[:, prefix:], core.config.hidden_size, noise_alpha) if noise_alpha else None
+    hidden = hidden_after(_body(core), ids, mask, prefix, noise)[:, :-1]
+    answered = targets != IGNORED
+    loss = functional.cross_entropy(head(hidden[answered]).float(), targets[answered])
+    asked = (mask[:, prefix + 1 :] == 1) & ~answered
+    if prompt_weight and bool(asked.any()):
+        loss = loss + prompt_weight * functional.cross_entropy(head(hidden[asked]).float(), ids[:, prefix + 1 :][asked])
+    return loss
+
+
+def _drift(
+    core: PreTrainedModel, as_base: AbstractContextManager[Any], rows: dict[str, torch.Tensor], prefix: int, base: BaseStates
+) -> torch.Tensor:
+    ids, mask = rows["input_ids"], rows["attention_mask"]
+    head: Any = core.get_output_embeddings()
+    predicts = functional.pad(mask[:, prefix + 1 :] == 1, (prefix, 1))  # positions whose next token is the row's own
+    ours = head(hidden_after(_body(core), ids, mask, prefix)[predicts[:, prefix:]]).float().log_softmax(-1)
+    with torch.no_grad():
+        theirs = head(base.of(core, as_base, ids, mask)[predicts[mask == 1]]).float().log_softmax(-1)
+    return functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")

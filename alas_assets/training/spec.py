@@ -81,6 +81,11 @@ class Recipe(_Section):
     embedding_noise: float = Field(
         default=0.0, ge=0, description="size of uniform noise on the embeddings of fact rows (NEFTune's alpha); with replay_kl only"
     )
+    prompt_weight: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of the cross entropy on prompts of fact rows, beside that on answers; with replay_kl only",
+    )
     cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
     replay_kl: float = Field(
         default=0.0,
@@ -88,6 +93,14 @@ class Recipe(_Section):
         description="weight of KL(base || student) over all tokens of replay rows; 0: cross entropy on their answers",
     )
     replay_share: float = Field(default=0.35, ge=0, lt=1, description="share of all rows that are the base student's own answers (T2)")
+    replay_prompts: int | None = Field(
+        default=None, ge=1, description="different replay prompts at most, which then come again in later passes; unset: as many as rows"
+    )
+    replay_tokens: int = Field(
+        default=24,
+        ge=1,
+        description="tokens of the base student's answer in a replay row at most; without replay_kl a cut one would teach to stop",
+    )
     rehearsal_per_fact: int = Field(default=2, ge=0, description="phrasings of each earlier fact that are trained again (T2)")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="of the frozen base weights; auto: bf16 where the processor computes in it, else fp32"

@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/gate/trained.py [TRIALS]
 
-The answers come from `bench/recipe/results.jsonl`: adapters trained with several seeds on the same facts with one recipe (study
-`seeds`) are equal candidates; the same facts learned with half the passes (study `half`) are what a truly better one is compared with.
+The answers come from `bench/recipe/compare.jsonl`: adapters trained with several seeds on the same facts with one recipe (arm `sft`)
+are equal candidates; the same facts learned with half the sights (arm `half`) are what a truly better one is compared with.
 A trial draws two adapters, facts and guards with replacement, and `release.gate.decide` judges them as in an iteration. Prints Markdown.
 """
 
@@ -20,17 +20,18 @@ from judged import probe, promoted
 
 from alas_assets.evaluation.statistics import wilson
 
-RESULTS = Path(__file__).parents[1] / "recipe" / "results.jsonl"
+RESULTS = Path(__file__).parents[1] / "recipe" / "compare.jsonl"
+FACTS = 60
 WORDINGS = 2
 """Held-out wordings of a fact in the studies."""
 
 Row = dict[str, Any]
 
 
-def rows_of(study: str) -> list[Row]:
-    """Return the rows of a study."""
+def rows_of(arm: str) -> list[Row]:
+    """Return the rows of an arm, one a seed."""
     rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["setting"]["study"] == study]
+    return [row for row in rows if row["arm"] == arm and row["facts"] == FACTS]
 
 
 def drawn(previous: Row, candidate: Row, new_facts: int, draw: random.Random) -> bool:
@@ -58,7 +59,7 @@ def rate(pairs: list[tuple[Row, Row]], new_facts: int, trials: int) -> str:
 
 def main() -> None:
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 400
-    equal, half = rows_of("seeds"), rows_of("half")
+    equal, half = rows_of("sft"), rows_of("half")
     accuracy = {
         name: [row["scores"]["probe"][0] / row["scores"]["probe"][1] for row in rows] for name, rows in (("full", equal), ("half", half))
     }

@@ -29,6 +29,7 @@ from alas_assets.provenance.ids import content_hash, folder_hash
 from alas_assets.provenance.store import Cell
 from alas_assets.records import PROBE_SCHEMA
 from alas_assets.retrieval.open_book import Contexts, find_contexts
+from alas_assets.students.answering import Decoding
 from alas_assets.students.catalog import StudentRef
 from alas_assets.students.client import ModelWorker
 from alas_assets.synthesis.leaks import usable_replay
@@ -99,28 +100,38 @@ class Bench:
         alas, cell = self.alas, Cell.of(KEY, 0)
         return find_contexts(probes, chunk_store(alas, KEY), cell_tags(alas, cell), self.embed)
 
-    def ask(self, probes: pl.DataFrame, system: str, adapter: Path | None, contexts: Contexts | None = None) -> pl.DataFrame:
+    def ask(
+        self,
+        probes: pl.DataFrame,
+        system: str,
+        adapter: Path | None,
+        contexts: Contexts | None = None,
+        decoding: Decoding = DECODING,
+    ) -> pl.DataFrame:
         """Ask the student, what is not on record."""
         return ask_all(
             probes,
             system,
-            lambda items: self.worker.answer(self.student, items, adapter, DECODING),
+            lambda items: self.worker.answer(self.student, items, adapter, decoding),
             self.answers,
             base_hash=self.student.base_hash,
             adapter_hash=folder_hash(adapter) if adapter else "",
             contexts=contexts,
-            decoding=DECODING.model_dump(mode="json"),
+            decoding=decoding.model_dump(mode="json"),
         )
 
-    def replay(self, taught: pl.DataFrame, needed: int, seed: int) -> list[tuple[ReplayPrompt, str]]:
+    def replay(self, taught: pl.DataFrame, rows: int, recipe: Recipe, seed: int) -> list[tuple[ReplayPrompt, str]]:
         """Return replay prompts with the base student's answers, drawn as the loop draws them."""
         usable = usable_replay(replay_of(self.alas, self.domain), self.guards)
         centre = mean_vector(self.embed(taught["question"].to_list()))
-        chosen = draw_replay(usable, self.embed([prompt.prompt for prompt in usable]), centre, needed + 8, seed)
+        chosen = draw_replay(
+            usable, self.embed([prompt.prompt for prompt in usable]), centre, min(rows, recipe.replay_prompts or rows) + 8, seed
+        )
         prompts = {prompt.id: prompt.prompt for prompt in chosen}
         blank = dict.fromkeys(PROBE_SCHEMA.names())
         questions = [{**blank, "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()]
-        raw = self.ask(pl.DataFrame(questions, schema=PROBE_SCHEMA), "base", None)
+        decoding = Decoding(max_new_tokens=recipe.replay_tokens)
+        raw = self.ask(pl.DataFrame(questions, schema=PROBE_SCHEMA), "base", None, decoding=decoding)
         said = dict(zip(raw["probe_id"], raw["text"], strict=True))
         return [(prompt, said[prompt.id]) for prompt in chosen]
 
@@ -150,7 +161,7 @@ class Bench:
             batch_size=recipe.batch_size,
             replay_share=recipe.replay_share,
         )
-        replay = self.replay(taught, amount.replays, seed) if amount.replays else []
+        replay = self.replay(taught, amount.replays, recipe, seed) if amount.replays else []
         return build(replay, replay_share=recipe.replay_share, passes=amount.passes, rehearse_alike=amount.rehearse_alike)
 
     def graded(self, probes: pl.DataFrame, adapter: Path | None, contexts: Contexts | None = None) -> pl.DataFrame:

@@ -82,6 +82,7 @@ class Comparison:
             "static": self.static,
             "plain": self.plain,
             "sft": self.sft,
+            "half": self.half,
             "loop": self.loop,
         }
         return arms[arm]() if arm in arms else self.after_dpo(arm)
@@ -120,6 +121,11 @@ class Comparison:
     def sft(self) -> Made:
         """The loop's SFT."""
         return self._sft("sft", self.recipe, self.taught)
+
+    def half(self) -> Made:
+        """The loop's SFT with half as many sights of each fact: truly worse, for the gate's power."""
+        halved = self.recipe.model_copy(update={"min_sights": self.recipe.min_sights // 2, "min_steps": self.recipe.min_steps // 2})
+        return self._sft("half", halved, self.taught)
 
     def after_dpo(self, arm: str) -> Made:
         """The loop's DPO, in one of its forms, after the loop's SFT."""
@@ -178,7 +184,7 @@ class Comparison:
         return {"arm": arm, "seed": self.seed, "scores": scores, **made.notes, "right": right, "all_seconds": seconds}
 
 
-ARMS = ("base", "rag", "sft", *DPO, "plain", "static", "loop")
+ARMS = ("base", "rag", "sft", *DPO, "half", "plain", "static", "loop")
 
 
 def key_of(row: dict[str, Any]) -> tuple[int, str, int]:

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from cell import Setting
-from facts import HELD_OUT
+from shown import difference, rate
 from studies import STUDIES, WHAT
 from study import known
-
-from alas_assets.evaluation.statistics import fact_counts, mcnemar, wilson
 
 TABLES = Path(__file__).with_name("results.md")
 PLOT = Path(__file__).with_name("results.png")
@@ -40,23 +38,13 @@ def said(recipe: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in recipe.items()) or "the recipe of recipes.toml"
 
 
-def rate(score: list[int]) -> str:
-    """Return a share with its interval."""
-    right, n = score
-    low, high = wilson(right, n)
-    return f"{right / n:.1%} [{100 * low:.0f}-{100 * high:.0f}]"
-
-
 def against(row: dict[str, Any], first: dict[str, Any]) -> str:
-    """Return a paired p-value over the facts of the probes; "" where the two were asked other questions."""
+    """Return the paired difference on the probes; "" where the two were asked other questions."""
     ours, theirs = (one["right"]["probe"] for one in (row, first))
     same = ("half", "facts", "seed")
     if row is first or any(row["setting"][name] != first["setting"][name] for name in same) or len(ours) != len(theirs):
         return ""
-    facts = [str(i // HELD_OUT) for i in range(len(ours))]
-    wins, losses = fact_counts([bit == "1" for bit in ours], [bit == "1" for bit in theirs], facts)
-    p = min(1.0, 2 * min(mcnemar(wins, losses), mcnemar(losses, wins)))
-    return f"{wins} better, {losses} worse, p = {p:.2g}"
+    return difference([ours], [theirs])
 
 
 def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
@@ -68,7 +56,7 @@ def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
         "",
         WHAT[study],
         "",
-        "| cell | probes | by fact | guards | neighbours | steps | training, s |",
+        "| cell | probes | against the first, points | guards | neighbours | steps | training, s |",
         "|---|---|---|---|---|---|---|",
     ]
     for setting in cells:
@@ -77,7 +65,7 @@ def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
             lines.append(f"| {told(setting, cells[0])} | not run | | | | | |")
             continue
         scores = row["scores"]
-        shown = [rate(scores["probe"]), against(row, first) if first else "", rate(scores["guard"]), rate(scores["neighbour"])]
+        shown = [rate(*scores["probe"]), against(row, first) if first else "", rate(*scores["guard"]), rate(*scores["neighbour"])]
         lines.append(f"| {told(setting, cells[0])} | {' | '.join(shown)} | {row['steps']} | {row['train_seconds']} |")
     return [*lines, ""]
 

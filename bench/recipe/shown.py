@@ -1,0 +1,44 @@
+"""How the tables of these studies show shares and paired differences (E4). Bits are "1" and "0" a probe, those of a fact side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from facts import HELD_OUT
+
+from alas_assets.evaluation.statistics import fact_counts, mcnemar, paired_test, wilson
+
+
+def rate(right: int, n: int) -> str:
+    """Return a share with its Wilson interval."""
+    low, high = wilson(right, n)
+    return f"{right / n:.1%} [{100 * low:.0f}-{100 * high:.0f}]"
+
+
+def rate_of(bits: str) -> str:
+    """Return the share of ones with its interval."""
+    return rate(bits.count("1"), len(bits))
+
+
+def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Return how much better the first is than the second in points, facts being resampled, and its two-sided p-value over facts.
+
+    Args:
+        ours: The bits of each seed or step.
+        theirs: Those of the same questions.
+    """
+    facts = [f"{part} {i // HELD_OUT}" for part, bits in enumerate(ours) for i in range(len(bits))]
+    return _told(*([bit == "1" for bits in side for bit in bits] for side in (ours, theirs)), facts)
+
+
+def over_seeds(ours: Sequence[str], theirs: Sequence[str]) -> str:
+    """Return the same where every part asks the same questions: a fact of all seeds is one."""
+    facts = [str(i // HELD_OUT) for bits in ours for i in range(len(bits))]
+    return _told(*([bit == "1" for bits in side for bit in bits] for side in (ours, theirs)), facts)
+
+
+def _told(ours: list[bool], theirs: list[bool], facts: list[str]) -> str:
+    test, (better, worse) = paired_test(ours, theirs, facts, 0), fact_counts(ours, theirs, facts)
+    p = min(1.0, 2 * min(mcnemar(better, worse), mcnemar(worse, better)))
+    gain = f"{100 * test.gain:+.1f} [{100 * test.ci_low:+.1f}, {100 * test.ci_high:+.1f}]"
+    return f"{gain}, {better} facts better, {worse} worse, p = {p:.2g}"
