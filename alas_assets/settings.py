@@ -36,6 +36,7 @@ class Settings:
         llama_cpp: The folder of a llama.cpp checkout, whose converter makes GGUF files (`ALAS_LLAMA_CPP`); None: none.
         watch_seconds: How often watched sources are looked at, at most (`ALAS_WATCH_SECONDS`).
         webhook: Where failures, staleness and refused candidates are posted (`ALAS_WEBHOOK_URL`); a secret, empty for nowhere.
+        training_processes: Processes that train together, one a GPU (`ALAS_TRAINING_PROCESSES`).
         lance: Folder of the passages, or a URI such as "s3://bucket/passages" (`ALAS_LANCE`); empty: in the store.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     ui_port: int = DEFAULT_UI_PORT
     serve_port: int = DEFAULT_SERVE_PORT
     llama_cpp: Path | None = None
+    training_processes: int = 1
 
     @property
     def site(self) -> Path:
@@ -107,5 +109,6 @@ def load_settings(home: Path | str | None = None) -> Settings:
         lance=_place("ALAS_LANCE"),
         ui_port=_number("ALAS_UI_PORT", DEFAULT_UI_PORT, "a port", 1024, 65535),
         serve_port=_number("ALAS_SERVE_PORT", DEFAULT_SERVE_PORT, "a port", 1024, 65535),
+        training_processes=_number("ALAS_TRAINING_PROCESSES", 1, "a number of processes", 1, 64),
         llama_cpp=Path(raw).expanduser().resolve() if (raw := os.environ.get("ALAS_LLAMA_CPP", "")) else None,
     )

@@ -24,6 +24,7 @@ from alas_assets.students.catalog import StudentRef, known_student
 from alas_assets.students.client import ModelWorker
 from alas_assets.teachers.opening import decides_a_verdict, open_teacher
 from alas_assets.teachers.protocol import Teacher
+from alas_assets.training.launch import training_command
 
 if TYPE_CHECKING:
     from alas_assets.teachers.llm import Trouble
@@ -125,18 +126,8 @@ class Trainer(dg.ConfigurableResource):
         spec_file.parent.mkdir(parents=True, exist_ok=True)
         spec_file.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
         log = spec_file.with_suffix(".log")
-        command = [
-            sys.executable,
-            "-m",
-            "alas_assets.training.launch",
-            "--log",
-            str(log),
-            "--",
-            sys.executable,
-            "-m",
-            module,
-            str(spec_file),
-        ]
+        wrapper = [sys.executable, "-m", "alas_assets.training.launch", "--log", str(log), "--"]
+        command = [*wrapper, *training_command(module, spec_file, spec.processes)]
         client = dg.PipesSubprocessClient(termination_timeout_seconds=30)
         try:
             finished = client.run(context=context.op_execution_context, command=command, env={"HF_HUB_DISABLE_TELEMETRY": "1"})

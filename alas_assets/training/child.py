@@ -61,6 +61,7 @@ class Session:
         self.spec = spec
         self.main = os.environ.get("RANK", "0") == "0"
         """Only the first of several processes reports and writes."""
+        self.processes = int(os.environ.get("WORLD_SIZE", "1"))
         self.phases: dict[str, float] = {}
         self.stop_asked = False
         self.facts: dict[str, Any] = {}
@@ -94,9 +95,21 @@ class Session:
         """Tell whether to save and end: a signal came, or the parent died (a kill -9 forwards no signal)."""
         return self.stop_asked or os.getppid() != self._parent
 
+    def share(self, rows: int) -> int:
+        """Return how many rows of a batch each process takes.
+
+        Raises:
+            TrainingError: They cannot be shared equally.
+        """
+        if rows % self.processes:
+            raise TrainingError(
+                f"a batch of {rows} rows cannot be shared by {self.processes} processes; set ALAS_TRAINING_PROCESSES or batch_size"
+            )
+        return rows // self.processes
+
     def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
-        """Stop after the current step, or at once where no step is under way or somebody insists."""
-        if not self._training or self.stop_asked:
+        """Stop after the current step, or at once where no step is under way, somebody insists, or others wait for this process."""
+        if not self._training or self.stop_asked or self.processes > 1:
             raise KeyboardInterrupt
         self.stop_asked = True
 
@@ -151,10 +164,10 @@ def run_child(kind: Literal["sft", "dpo"], train: Callable[[Session], None], arg
         try:
             if session.main:
                 stack.enter_context(_alone(spec))
-                if (done := _already_done(spec)) is not None:
-                    session.tell(f"{kind} of {spec.cell}: this very training is already done")
-                    session.close(done)
-                    return 0
+            if (done := _already_done(spec)) is not None:
+                session.tell(f"{kind} of {spec.cell}: this very training is already done")
+                session.close(done)
+                return 0
             train(session)
             if session.main:
                 session.facts["adapter_hash"] = folder_hash(Path(spec.output_dir))

@@ -22,6 +22,7 @@ def train(session: Session) -> None:
     spec, recipe = session.spec, session.spec.recipe.dpo
     if spec.init_adapter is None:
         raise TrainingError("init_adapter is not set; DPO goes on from the SFT candidate")
+    batch_size = session.share(recipe.batch_size)
     pairs = read_rows(spec)
     check_base(spec)
     check_init_adapter(spec)
@@ -44,22 +45,23 @@ def train(session: Session) -> None:
         pairs = pairs.filter(fitting)
         if pairs.is_empty():
             raise TrainingError(f"all {len(left_out)} pairs are longer than max_length {recipe.max_length}; raise it in the recipe")
-        dataset = Dataset.from_list(examples)
+        arguments = DPOConfig(
+            **trainers.common_arguments(session, precision, device),
+            num_train_epochs=recipe.epochs,
+            learning_rate=recipe.learning_rate,
+            per_device_train_batch_size=batch_size,
+            per_device_eval_batch_size=2 * recipe.batch_size,
+            max_length=recipe.max_length,
+            beta=spec.beta,
+            loss_type=list(recipe.loss_type),
+            loss_weights=list(recipe.loss_weights),
+            precompute_ref_log_probs=True,
+            precompute_ref_batch_size=2 * recipe.batch_size,
+        )
+        dataset = trainers.shared_dataset(examples, session, arguments) if session.processes > 1 else Dataset.from_list(examples)
         trainer = trainers.SteadyDpo(
             model=trainers.load_adapter(trainers.load_student(spec, precision), spec),
-            args=DPOConfig(
-                **trainers.common_arguments(session, precision, device),
-                num_train_epochs=recipe.epochs,
-                learning_rate=recipe.learning_rate,
-                per_device_train_batch_size=recipe.batch_size,
-                per_device_eval_batch_size=2 * recipe.batch_size,
-                max_length=recipe.max_length,
-                beta=spec.beta,
-                loss_type=list(recipe.loss_type),
-                loss_weights=list(recipe.loss_weights),
-                precompute_ref_log_probs=True,
-                precompute_ref_batch_size=2 * recipe.batch_size,
-            ),
+            args=arguments,
             train_dataset=dataset,
             eval_dataset=dataset,  # the pairs themselves: measured once, after training
             processing_class=tokenizer,
@@ -98,6 +100,7 @@ def train(session: Session) -> None:
                 losses=session.facts["loss_history"],
                 measured=measured,
             )
+            trainers.drop_shared_dataset(session)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m alas_assets.training.launch [--log FILE] [--grace SECONDS] -- COMMAND...
 
-Dagster signals its direct child only and kills nothing, and launchers such as accelerate do not pass signals on. So the
+Dagster signals its direct child only and kills nothing, and launchers of several processes do not pass signals on. So the
 direct child is this: it asks the whole family to stop, waits, kills what is left, and stops too when its parent is gone.
 """
 
@@ -136,6 +136,12 @@ def _group() -> list[psutil.Process]:
             if process.pid != own and os.getpgid(process.pid) == own and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def training_command(module: str, spec_file: Path, processes: int) -> list[str]:
+    """Return the command of a training: one process, or several that torch's own launcher starts and joins."""
+    together = ["-m", "torch.distributed.run", "--standalone", "--max-restarts=0", f"--nproc-per-node={processes}"]
+    return [sys.executable, *(together if processes > 1 else []), "-m", module, str(spec_file)]
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,7 @@ def train(session: Session) -> None:
     """Train one adapter on question-answer rows, loss on the answers only."""
     # rows and files: everything that can be wrong is found before the slow imports
     spec, recipe = session.spec, session.spec.recipe
+    batch_size = session.share(recipe.batch_size)
     rows = read_rows(spec)
     check_base(spec)
     check_init_adapter(spec)
@@ -58,8 +59,8 @@ def train(session: Session) -> None:
                 **trainers.common_arguments(session, precision, device),
                 num_train_epochs=recipe.epochs,
                 learning_rate=recipe.learning_rate,
-                per_device_train_batch_size=recipe.batch_size,
-                per_device_eval_batch_size=recipe.batch_size,
+                per_device_train_batch_size=batch_size,
+                per_device_eval_batch_size=batch_size,
                 gradient_accumulation_steps=recipe.gradient_accumulation,
                 max_length=recipe.max_length,
                 packing=recipe.packing,

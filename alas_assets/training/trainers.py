@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from torch.utils.data import Sampler, SequentialSampler
 from transformers import AutoModelForCausalLM, PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _TELL_SECONDS = 5.0
+_SHARED = "pairs"
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
@@ -144,6 +146,8 @@ def common_arguments(session: Session, precision: str, device: str) -> dict[str,
         "max_grad_norm": recipe.max_grad_norm,
         "gradient_checkpointing": recipe.gradient_checkpointing,
         "use_cpu": device == "cpu",
+        "ddp_backend": "gloo" if device == "cpu" and session.processes > 1 else None,
+        "ddp_find_unused_parameters": False if session.processes > 1 else None,
         # autocast on top of bf16 weights: the adapter's fp32 master weights are multiplied in bf16 too (1.15 times as fast)
         "bf16": precision == "bf16",
         "seed": spec.seed,
@@ -159,6 +163,21 @@ def common_arguments(session: Session, precision: str, device: str) -> dict[str,
         "dataloader_pin_memory": device == "cuda",
         "include_num_input_tokens_seen": "non_padding",
     }
+
+
+def shared_dataset(examples: list[dict[str, Any]], session: Session, arguments: TrainingArguments) -> Dataset:
+    """Return a dataset on disk: TRL computes the reference's log-probabilities once and all processes read its cache beside the rows."""
+    folder = session.spec.work_dir / _SHARED
+    with arguments.main_process_first(local=False):
+        if session.main:
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+            Dataset.from_list(examples).save_to_disk(folder)
+    return Dataset.load_from_disk(folder)
+
+
+def drop_shared_dataset(session: Session) -> None:
+    """Remove what `shared_dataset` wrote: it holds the pairs, and nothing names it."""
+    shutil.rmtree(session.spec.work_dir / _SHARED, ignore_errors=True)
 
 
 class LengthGrouped(Sampler[int]):
@@ -239,7 +258,10 @@ class SteadySft(_Steady, SFTTrainer):
         self.noise_alpha, self.prompt_weight = recipe.embedding_noise, recipe.prompt_weight
         if self.replay_kl:
             if self.args.world_size > 1 or self.args.gradient_accumulation_steps > 1 or recipe.packing:
-                raise TrainingError("replay_kl needs one process, gradient_accumulation 1 and packing off; change the recipe")
+                raise TrainingError(
+                    "replay_kl needs one process, gradient_accumulation 1 and packing off; change the recipe, or set "
+                    "ALAS_TRAINING_PROCESSES to 1"
+                )
             self.data_collator = _MarkReplay(self.data_collator)
             self._signature_columns = None
 

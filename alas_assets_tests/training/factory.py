@@ -10,6 +10,7 @@ import polars as pl
 
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import PREFERENCE_SCHEMA, TRAIN_ROW_SCHEMA
+from alas_assets.training.launch import training_command
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -78,7 +79,7 @@ def child_command(spec: TrainingSpec, *, wrapped: bool = False) -> list[str]:
     """Write the specification beside its output and return the command that trains it."""
     path = Path(spec.output_dir).parent / "spec.json"
     path.write_text(spec.model_dump_json(), encoding="utf-8")
-    direct = [sys.executable, "-m", f"alas_assets.training.{spec.kind}", str(path)]
+    direct = training_command(f"alas_assets.training.{spec.kind}", path, spec.processes)
     return [sys.executable, "-m", "alas_assets.training.launch", "--", *direct] if wrapped else direct
 
 

@@ -27,18 +27,17 @@ def difference(ours: Sequence[str], theirs: Sequence[str]) -> str:
         ours: The bits of each seed or step.
         theirs: Those of the same questions.
     """
-    facts = [f"{part} {i // HELD_OUT}" for part, bits in enumerate(ours) for i in range(len(bits))]
-    return _told(*([bit == "1" for bits in side for bit in bits] for side in (ours, theirs)), facts)
+    return _told(ours, theirs, [f"{part} {i // HELD_OUT}" for part, bits in enumerate(ours) for i in range(len(bits))])
 
 
 def over_seeds(ours: Sequence[str], theirs: Sequence[str]) -> str:
     """Return the same where every part asks the same questions: a fact of all seeds is one."""
-    facts = [str(i // HELD_OUT) for bits in ours for i in range(len(bits))]
-    return _told(*([bit == "1" for bits in side for bit in bits] for side in (ours, theirs)), facts)
+    return _told(ours, theirs, [str(i // HELD_OUT) for bits in ours for i in range(len(bits))])
 
 
-def _told(ours: list[bool], theirs: list[bool], facts: list[str]) -> str:
-    test, (better, worse) = paired_test(ours, theirs, facts, 0), fact_counts(ours, theirs, facts)
+def _told(ours: Sequence[str], theirs: Sequence[str], facts: list[str]) -> str:
+    mine, others = ([bit == "1" for bits in side for bit in bits] for side in (ours, theirs))
+    test, (better, worse) = paired_test(mine, others, facts, 0), fact_counts(mine, others, facts)
     p = min(1.0, 2 * min(mcnemar(better, worse), mcnemar(worse, better)))
     gain = f"{100 * test.gain:+.1f} [{100 * test.ci_low:+.1f}, {100 * test.ci_high:+.1f}]"
     return f"{gain}, {better} facts better, {worse} worse, p = {p:.2g}"

@@ -1,0 +1,73 @@
+"""Several processes train as one does: the same batches, shared out (T1, T4). On a CPU they talk over gloo."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from alas_assets.training.spec import TrainingSpec, read_result
+from alas_assets_tests.training.factory import make_spec, pairs, run_child, start_child, tiny_recipe, train_rows
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def weights(spec: TrainingSpec) -> Any:
+    return load_file(Path(spec.output_dir) / "adapter_model.safetensors")
+
+
+def test_two_processes_learn_what_one_learns(tiny_student: Path, tmp_path: Path) -> None:
+    specs = [make_spec("sft", tmp_path / str(n), tiny_student, train_rows(24), processes=n) for n in (1, 2)]
+    for spec in specs:
+        done = run_child(spec, wrapped=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (read_result(spec.result_path) for spec in specs)
+    assert one is not None
+    assert two is not None
+    assert (two.ok, two.steps, two.tokens, two.rows) == (True, one.steps, one.tokens, one.rows)
+    losses = [[loss for _, loss in result.loss_history] for result in (one, two)]
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-3)  # the same rows; each process takes the mean over its own
+    assert losses[1] == pytest.approx(losses[0], rel=2e-2)
+    assert losses[1][-1] < losses[1][0]
+    assert weights(specs[0]).keys() == weights(specs[1]).keys()
+
+
+def test_dpo_in_two_processes_goes_on_from_the_candidate(tiny_student: Path, tmp_path: Path) -> None:
+    sft = make_spec("sft", tmp_path / "sft", tiny_student, train_rows(24))
+    assert run_child(sft).returncode == 0
+    dpo = make_spec("dpo", tmp_path / "dpo", tiny_student, pairs(12), init_adapter=sft.output_dir, processes=2)
+    done = run_child(dpo, wrapped=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = read_result(dpo.result_path)
+    assert result is not None
+    assert result.steps == 6
+    assert not (dpo.work_dir / "pairs").exists(), "no pair stays behind"
+    assert result.measured["logps_chosen_after"] > result.measured["logps_chosen_before"]
+    assert any((weights(dpo)[name] != values).any() for name, values in weights(sft).items())
+
+
+def test_a_batch_that_cannot_be_shared_is_one_clear_line(tiny_student: Path, tmp_path: Path) -> None:
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(24), recipe=tiny_recipe(batch_size=3), processes=2)
+    done = run_child(spec, wrapped=True)
+    assert done.returncode not in (0, 3)
+    assert "a batch of 3 rows cannot be shared by 2 processes; set ALAS_TRAINING_PROCESSES or batch_size" in done.stderr
+
+
+def test_stopping_ends_all_of_them_and_the_next_run_goes_on_from_the_checkpoint(tiny_student: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe(epochs=40, save_steps=2)
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(24), recipe=recipe, processes=2)
+    child = start_child(spec, wrapped=True)
+    deadline = time.monotonic() + 120
+    while not list(spec.work_dir.glob("checkpoint-*/trainer_state.json")):
+        assert time.monotonic() < deadline
+        assert child.poll() is None, child.stdout.read() if child.stdout else ""
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 3
+    again = run_child(spec, wrapped=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    result = read_result(spec.result_path)
+    assert result is not None
+    assert result.resumed_from >= 2
