@@ -85,23 +85,34 @@ def _score(wins: int, losses: int, n: int, drop: float) -> float:
     return (losses - wins - n * drop) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def mean_drop_bound(drops: Sequence[float], alpha: float = 0.05) -> float:
-    """Return how large the mean drop of facts may be at most: Student's upper one-sided bound (G1).
+def mean_drop_bound(drops: Sequence[float], asked: int, alpha: float = 0.05) -> float:
+    """Return how large the mean drop of facts may be at most: an upper one-sided bound for facts that lost some of their wordings (G1).
 
-    For facts that are asked in several wordings and lose some of them. It sees only what was seen to differ: where all facts lost
-    alike, nothing for instance, and where there is only one, it is the mean itself. Facts that are lost whole are `drop_bound`'s.
+    The spread is the larger one of what was seen between facts (Student's) and of what wordings that are lost one by one have at the drop
+    that is to be ruled out: what was seen alone is too small where hardly anything was lost. Where no fact lost anything, the
+    bound is the mean itself, and facts that are lost whole are `drop_bound`'s.
 
     Args:
         drops: For each fact, by how much its share of right wordings fell; negative is a gain.
+        asked: Wordings of all facts together.
         alpha: Chance that the true mean lies above the bound.
     """
-    if len(drops) < 2:
-        return max(drops, default=1.0)
+    if not drops:
+        return 1.0
+    n, mean = len(drops), sum(drops) / len(drops)
+    if max(drops) <= 0:
+        return mean
     from scipy.stats import t
 
-    n, middle = len(drops), sum(drops) / len(drops)
-    spread = math.sqrt(sum((drop - middle) ** 2 for drop in drops) / (n - 1))
-    return min(1.0, middle + float(t.ppf(1 - alpha, n - 1)) * spread / math.sqrt(n))
+    variance = sum((drop - mean) ** 2 for drop in drops) / (n - 1) if n > 1 else 1.0
+    seen = float(t.ppf(1 - alpha, max(1, n - 1))) * math.sqrt(variance / n)
+    limit = NormalDist().inv_cdf(1 - alpha)
+    low, high = max(mean, 0.0), 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        ruled_out = mean + max(seen, limit * math.sqrt(middle * (1 - middle) / asked)) <= middle
+        low, high = (low, middle) if ruled_out else (middle, high)
+    return high
 
 
 def paired_test(candidate_ok: Sequence[bool], other_ok: Sequence[bool], groups: Sequence[str], seed: int) -> PairedTest:

@@ -265,7 +265,7 @@ def _guard(name: str, rows: pl.DataFrame, ours: pl.DataFrame, other: pl.DataFram
     drop = (sum(theirs) - sum(mine)) / len(ids)
     drops = [-gain for gain in fact_gains(mine, theirs, groups)]
     won, lost = sum(1 for one in drops if one < -0.5), sum(1 for one in drops if one > 0.5)
-    by_fact, by_wording = drop_bound(won, lost, len(drops), alpha), mean_drop_bound(drops, alpha)
+    by_fact, by_wording = drop_bound(won, lost, len(drops), alpha), mean_drop_bound(drops, len(ids), alpha)
     return GuardResult(
         name=name,
         n=len(ids),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from scipy.stats import ttest_1samp
+from scipy.stats import binomtest, ttest_1samp
 
 from alas_assets.evaluation.statistics import (
     StatisticsError,
@@ -123,12 +124,29 @@ def test_impossible_counts_have_no_bound() -> None:
     assert drop_bound(0, 0, 0) == 1.0
 
 
-def test_the_bound_of_a_mean_drop_is_students() -> None:
-    drops = [0.5, 0.0, 0.25, 0.0, -0.25, 0.0]
+def test_the_bound_of_a_mean_drop_is_students_where_facts_differ_much() -> None:
+    drops = [1.0, 0.0, 0.5, 0.0, -1.0, 0.0]
     interval = ttest_1samp(drops, 0.0, alternative="less").confidence_interval(0.95)
-    assert mean_drop_bound(drops) == pytest.approx(interval.high)
-    assert mean_drop_bound([0.0] * 10) == 0.0
-    assert (mean_drop_bound([]), mean_drop_bound([0.5])) == (1.0, 0.5)
+    assert mean_drop_bound(drops, 36) == pytest.approx(interval.high, abs=1e-9)
+
+
+def test_the_bound_of_a_mean_drop_is_wilsons_where_wordings_are_lost_one_by_one() -> None:
+    drops = [1 / 6] * 2 + [0.0] * 8
+    high = binomtest(2, 60).proportion_ci(confidence_level=0.90, method="wilson").high  # two-sided 90 % is one-sided 95 %
+    assert mean_drop_bound(drops, 60) == pytest.approx(high, abs=1e-6)
+
+
+def test_a_set_that_lost_nothing_has_no_bound_above_its_mean() -> None:
+    assert mean_drop_bound([0.0] * 10, 60) == 0.0
+    assert mean_drop_bound([0.0, -0.5], 4) == -0.25
+    assert (mean_drop_bound([], 0), mean_drop_bound([0.5], 2)) == (1.0, 1.0)
+
+
+def test_a_true_drop_is_ruled_out_in_at_most_one_trial_of_twenty() -> None:
+    """Ten facts of six wordings, a tenth of them lost one by one."""
+    chance, trials = random.Random(5), 1000
+    drops = [[sum(chance.random() < 0.1 for _ in range(6)) / 6 for _ in range(10)] for _ in range(trials)]
+    assert sum(mean_drop_bound(one, 60) < 0.1 for one in drops) <= 0.05 * trials + 3 * (0.05 * 0.95 * trials) ** 0.5
 
 
 def test_gains_of_facts_are_shares_of_their_wordings() -> None:
