@@ -15,7 +15,7 @@ from alas_assets.provenance.trace import trace_answer
 from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 
 def accuracy(harness: Harness, system: str, split: str) -> float:

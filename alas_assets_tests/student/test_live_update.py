@@ -16,9 +16,9 @@ import pytest
 from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
 from alas_assets_tests.harness import Harness, Site, daemon
 
-pytestmark = pytest.mark.timeout(900)  # the first test may have to train the shared store too
+pytestmark = pytest.mark.timeout(2400)  # the first test may have to train the shared store too
 
-LEARN_SECONDS = 700
+LEARN_SECONDS = 1500
 
 
 EDITS = {
