@@ -227,7 +227,7 @@ class GuardResult(Record):
     facts_lost: int = Field(default=0, description="facts, or questions of their own, that lost more than half of their wordings")
     bound: float = Field(
         default=1.0,
-        description="upper one-sided 95 % bound of the drop, by wordings and, if a fact was lost, by facts; judges a correction",
+        description="one-sided 95 % bound of the drop, by wordings and, if a fact was lost, by facts; the mean if nothing was lost",
     )
     ok: bool
 

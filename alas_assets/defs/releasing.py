@@ -102,7 +102,7 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
     decision, decision_hash = _decision(alas, cell)
     scores_of, scores, as_now = _scores(alas, domain_key, adapter, cell, system)
     parents = _parents(alas, manifest)
-    sources, unknown = _sources(alas, domain_key, [manifest, *(_manifest(alas.store.adapters / one) for one in parents)])
+    sources, unknown = _sources(alas, cell, [manifest, *(_manifest(alas.store.adapters / one) for one in parents)])
     local = is_folder(domain.student.model)
     return Release(
         domain=domain_key,
@@ -210,12 +210,12 @@ def _parents(alas: Alas, manifest: dict[str, Any]) -> list[str]:
     return found
 
 
-def _sources(alas: Alas, domain: str, manifests: list[dict[str, Any]]) -> tuple[list[Source], int]:
+def _sources(alas: Alas, cell: Cell, manifests: list[dict[str, Any]]) -> tuple[list[Source], int]:
     """Return the pages behind the rows of an adapter and of those it was trained from, and how many facts have none on record."""
     facts = {fact for one in manifests for fact in _facts(alas, one)}
-    pairs = pl.concat([table.select("fact_id", "url") for table in taught_tables(alas, domain)])
+    pairs = pl.concat([table.select("fact_id", "url") for table in taught_tables(alas, cell.domain)])
     urls = {fact: url for fact, url in pairs.unique("fact_id", keep="last", maintain_order=True).iter_rows() if fact in facts and url}
-    pages = _pages(alas, domain)
+    pages = _pages(alas, cell)
     counted = Counter(urls.values())
     ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     sources = [Source(url=url, facts=n, **pages.get(url, {"title": "", "licence": ""})) for url, n in ordered]
@@ -230,12 +230,12 @@ def _facts(alas: Alas, manifest: dict[str, Any]) -> set[str]:
     return set(rows["fact_id"]) - {""}
 
 
-def _pages(alas: Alas, domain: str) -> dict[str, dict[str, str]]:
-    """Return title, stated licence and day of every page that was read, as its newest reading has them."""
+def _pages(alas: Alas, last: Cell) -> dict[str, dict[str, str]]:
+    """Return title, stated licence and day of every page that was read up to an iteration, as its newest reading until then has them."""
     found: dict[str, dict[str, str]] = {}
-    for cell in scored_cells(alas, domain):
+    for cell in scored_cells(alas, last.domain):
         pointer = alas.store.pointer(cell, "documents")
-        if pointer is None:
+        if pointer is None or cell.number > last.number:
             continue
         for row in alas.store.read_table(pointer).filter("ok").iter_rows(named=True):
             read = {"title": row["title"] or "", "licence": row["licence"] or "", "read": row["retrieved_at"].date().isoformat()}

@@ -90,7 +90,7 @@ def run_training(
         recipe=recipe,
         beta=domain.thresholds.beta,
         seed=domain.seed,
-        processes=alas.settings.training_processes,
+        processes=1 if kind == "sft" and recipe.replay_kl else alas.settings.training_processes,
         extra={
             "input_key": key,
             "domain": domain.key,

@@ -101,9 +101,8 @@ def _read_when(release: Release) -> str:
     if not days:
         return ""
     when = f"on {days[0]}" if days[0] == days[-1] else f"between {days[0]} and {days[-1]}"
-    licences = sorted({source.licence for source in release.sources if source.licence.strip()})
-    stated = f"state as their licence: {'; '.join(map(plain, licences[:5]))}" if licences else "state no licence"
-    return f"Its {len(release.sources)} pages were read {when}, and {stated}. "
+    licensed = sum(1 for source in release.sources if source.licence.strip())
+    return f"Of its source pages {len(days)} were read {when}; {licensed} of {len(release.sources)} state a licence, listed below. "
 
 
 def _front_matter(release: Release, format: Format) -> str:

@@ -66,9 +66,9 @@ def decide(
     candidate is wrong; a failed answer of what it is compared with counts as right, so that no failure helps a candidate.
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
-    *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set is shown not
-    to have fallen by more than `rho`: by a bound over whole facts, unless none lost more than half of its wordings, and by one over
-    the wordings that each fact lost (`bench/gate/RESULTS.md` has that rule's error). Earlier facts that are only taught again
+    *correction* if it answers every one of them right in all its held-out wordings, three at least, and every guard set either lost
+    nothing or is bounded not to have fallen by more than `rho`: over whole facts, unless none lost more than half of its wordings, and
+    over the wordings that each fact lost (`bench/gate/RESULTS.md` has that rule's error). Earlier facts that are only taught again
     are not changed facts: they count among the earlier ones. A candidate that fails is undecided: the revision plans its topics
     again, so its facts are taught and tested together with the next change.
 

@@ -284,7 +284,7 @@ class Answerer:
     # -- what is loaded -----------------------------------------------------------------------------------------
     def _load_base(self) -> Any:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GenerationConfig
 
         model: Any = AutoModelForCausalLM.from_pretrained(
             self.folder,
@@ -292,6 +292,10 @@ class Answerer:
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
+        )
+        own = model.generation_config  # penalties that a base's authors set for sampling would make answers depend on who computes them
+        model.generation_config = GenerationConfig(
+            bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
         )
         # the last position is a strided slice; with frozen weights torch would copy the whole vocabulary for each row (2 GB)
         model.get_output_embeddings().register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(), *inputs[1:]))

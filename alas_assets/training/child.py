@@ -109,7 +109,11 @@ class Session:
 
     def on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         """Stop after the current step, or at once where no step is under way, somebody insists, or others wait for this process."""
-        if not self._training or self.stop_asked or self.processes > 1:
+        if self.processes > 1:  # their launcher asks once more, and what is under way then is the end
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            raise KeyboardInterrupt
+        if not self._training or self.stop_asked:
             raise KeyboardInterrupt
         self.stop_asked = True
 

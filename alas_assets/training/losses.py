@@ -69,7 +69,7 @@ def embedding_noise(mask: torch.Tensor, width: int, alpha: float) -> torch.Tenso
         alpha: Its size.
     """
     tokens = mask.sum(1).clamp(min=1)
-    return (torch.rand(*mask.shape, width) * 2 - 1) * ((alpha / torch.sqrt(tokens * width))[:, None] * mask)[..., None]
+    return (torch.rand(*mask.shape, width, device=mask.device) * 2 - 1) * ((alpha / torch.sqrt(tokens * width))[:, None] * mask)[..., None]
 
 
 class BaseStates:
@@ -82,13 +82,12 @@ class BaseStates:
         self._kept: dict[tuple[int, ...], torch.Tensor] = {}
 
     @torch.no_grad()
-    def of(self, core: PreTrainedModel, as_base: AbstractContextManager[Any], ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Return the hidden states of all tokens of these rows one after the other, padding left out, tokens x width."""
+    def of(self, core: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return the hidden states of all tokens of these rows one after the other, padding left out; `core` answers as the base now."""
         keys = [tuple(row[present == 1].tolist()) for row, present in zip(ids, mask, strict=True)]
         missing = [at for at, key in enumerate(keys) if key not in self._kept]
         if missing:
-            with as_base:
-                hidden = hidden_after(_body(core), ids[missing], mask[missing], 0)
+            hidden = hidden_after(_body(core), ids[missing], mask[missing], 0)
             self._kept |= {keys[at]: states[mask[at] == 1] for at, states in zip(missing, hidden, strict=True)}
         return torch.cat([self._kept[key] for key in keys])
 
@@ -160,6 +159,6 @@ def _drift(
     head: Any = core.get_output_embeddings()
     predicts = functional.pad(mask[:, prefix + 1 :] == 1, (prefix, 1))  # positions whose next token is the row's own
     ours = head(hidden_after(_body(core), ids, mask, prefix)[predicts[:, prefix:]]).float().log_softmax(-1)
-    with torch.no_grad():
-        theirs = head(base.of(core, as_base, ids, mask)[predicts[mask == 1]]).float().log_softmax(-1)
+    with torch.no_grad(), as_base:  # the head too: it may carry the adapter
+        theirs = head(base.of(core, ids, mask)[predicts[mask == 1]]).float().log_softmax(-1)
     return functional.kl_div(ours, theirs, log_target=True, reduction="batchmean")

@@ -151,7 +151,7 @@ class TrainingSpec(_Section):
         default=0, ge=0, description="CPU threads; 0: all cores this process may use. Another number may change the last bits"
     )
     processes: int = Field(
-        default=1, ge=1, description="that train together, one a GPU, and share each batch; another number may change the last bits"
+        default=1, ge=1, description="that train together, one a GPU, and share each batch; each takes the mean over its own rows"
     )
     extra: dict[str, JsonValue] = Field(default_factory=dict, description="for the manifest: settings, prompt hashes")
 

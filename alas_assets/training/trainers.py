@@ -212,7 +212,8 @@ class _Steady(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
         rows: Any = train_dataset if train_dataset is not None else self.train_dataset
         lengths = [_row_length(dict(row)) for row in rows]
-        return LengthGrouped(lengths, self.args.train_batch_size * self.args.gradient_accumulation_steps, self.args.seed)
+        rows_of_a_step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return LengthGrouped(lengths, rows_of_a_step, self.args.seed)
 
     @override
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:

@@ -104,7 +104,7 @@ def test_the_card_names_pages_scores_and_the_decision(harness: Harness, merged: 
     card = (merged / "README.md").read_text(encoding="utf-8")
     (row,) = [line for line in card.splitlines() if "/3.html>" in line]
     assert re.match(r"\| 2 \| not stated \| \d{4}-\d\d-\d\d \| What is new in Quill 3: <http://127\.0\.0\.1:", row)
-    assert re.search(r"Its \d+ pages were read on \d{4}-\d\d-\d\d, and state no licence\.", card)
+    assert re.search(r"Of its source pages \d+ were read on \d{4}-\d\d-\d\d; 0 of \d+ state a licence", card)
     assert "**promote**" in card
     assert "held-out questions about the facts of that iteration" in card
     assert "another precision" not in card
