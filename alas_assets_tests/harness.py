@@ -170,6 +170,18 @@ tau = 0.9
 """
 
 
+EDITS = {
+    "dip()": "plunge()",
+    "crease()": "pleat()",
+    "SheetError": "TornError",
+    "stamp()": "emboss()",
+    "GCC 12.3": "GCC 13.2",
+    "shelf()": "cabinet()",
+    "hurry": "calm",
+}
+"""Seven facts of that site, and what an edit makes of them."""
+
+
 def requests(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
     """Return the runs that a tick asked for."""
     return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []

@@ -34,9 +34,8 @@ def replayed(step: Step, taught: pl.DataFrame, rows: int, recipe: Recipe, seed: 
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     usable = usable_replay(replay_of(alas, domain), guards)
     spare = 8  # some answers come out empty and are left out
-    needed = min(rows, recipe.replay_prompts or rows)
     centre = mean_vector(alas.embed(domain, taught["question"].to_list()))
-    chosen = draw_replay(usable, alas.embed(domain, [prompt.prompt for prompt in usable]), centre, needed + spare, seed)
+    chosen = draw_replay(usable, alas.embed(domain, [prompt.prompt for prompt in usable]), centre, rows + spare, seed)
     prompts = {prompt.id: prompt.prompt for prompt in chosen}
     asked = pl.DataFrame(
         [{**dict.fromkeys(PROBE_SCHEMA.names()), "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()],

@@ -262,14 +262,8 @@ class Answerer:
         import torch
         from transformers import GenerationConfig
 
-        from alas_assets.students.decoding import can_decode, greedy
-
         pad = self._tokenizer.pad_token_id
         if self.precision == "fp32":  # the shape decides nothing, so the smallest will do
-            if can_decode(self._model):
-                return self._tokenizer.batch_decode(
-                    greedy(self._model, prompts, self._stops, decoding.max_new_tokens), skip_special_tokens=True
-                )
             width = max(map(len, prompts))
         filled = prompts + [prompts[0]] * (rows - len(prompts))
         ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in filled], device=self.device)

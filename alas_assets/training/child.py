@@ -17,12 +17,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
 from filelock import FileLock, Timeout
 
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.provenance.store import write_atomic
 from alas_assets.training.adapter import MANIFEST, ModelFilesError, SavingError
 from alas_assets.training.checkpoints import drop_checkpoints
+from alas_assets.training.launch import WRAPPER
 from alas_assets.training.rows import RowsError
 from alas_assets.training.spec import SpecError, TrainingResult, TrainingSpec, read_result, read_spec
 
@@ -68,7 +70,7 @@ class Session:
         """Fields of the result that `train` fills in."""
         self._pipes = pipes
         self._training = False
-        self._parent = os.getppid()
+        self._parent, self._wrapper = os.getppid(), int(os.environ.get(WRAPPER, "0"))
         self._begun = time.monotonic()
 
     def tell(self, line: str) -> None:
@@ -92,8 +94,8 @@ class Session:
             self.phases[name] = self.phases.get(name, 0.0) + time.monotonic() - start
 
     def should_stop(self) -> bool:
-        """Tell whether to save and end: a signal came, or the parent died (a kill -9 forwards no signal)."""
-        return self.stop_asked or os.getppid() != self._parent
+        """Tell whether to save and end: a signal came, or who started this died (a kill -9 forwards no signal)."""
+        return self.stop_asked or os.getppid() != self._parent or bool(self._wrapper and not psutil.pid_exists(self._wrapper))
 
     def share(self, rows: int) -> int:
         """Return how many rows of a batch each process takes.

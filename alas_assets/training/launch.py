@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -25,6 +26,9 @@ GRACE = 20.0
 """Seconds a trainer gets to save; under the 30 s after which Dagster gives up waiting."""
 
 STOPPED = 3
+WRAPPER = "ALAS_TRAINING_WRAPPER"
+"""Tells a trainer which process it must not outlive; between the two there may be a launcher of several."""
+
 _POLL = 0.5
 _ORPHAN_GRACE = 2.0
 
@@ -49,21 +53,25 @@ def run(command: list[str], log: Path | None, grace: float) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _raise_stop)
     parent = os.getppid()
+    family: set[psutil.Process] = set()
     try:
-        return _run_to_end(command, log, parent)
+        return _run_to_end(command, log, parent, family)
     except _Stop:
         _ignore_signals()
         _stop_family(grace)
         return STOPPED
     finally:
         _ignore_signals()
-        _end_group()
+        _end(_group())
+        _end(family)
 
 
-def _run_to_end(command: list[str], log: Path | None, parent: int) -> int:
+def _run_to_end(command: list[str], log: Path | None, parent: int, family: set[psutil.Process]) -> int:
+    """Wait for a command; `family` gets whoever was seen to descend from it, as the workers of a launcher have groups of their own."""
     with open(log or os.devnull, "ab") as record:
         pipe = subprocess.PIPE if log else None
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT if log else None)
+        own = os.environ | {WRAPPER: str(os.getpid())}
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT if log else None, env=own)
         copier = threading.Thread(target=_copy, args=(child.stdout, record), daemon=True)
         copier.start()
         while True:
@@ -71,9 +79,11 @@ def _run_to_end(command: list[str], log: Path | None, parent: int) -> int:
                 code = child.wait(timeout=_POLL)
                 break
             except subprocess.TimeoutExpired:
+                family |= set(_descendants())
                 if os.getppid() != parent:
                     raise _Stop from None
-        _end_group()  # grandchildren would keep the pipe open
+        _end(_group())  # grandchildren would keep the pipe open
+        _end(family)
         copier.join(timeout=_ORPHAN_GRACE)
         return code if code >= 0 else 128 - code
 
@@ -114,13 +124,12 @@ def _descendants() -> list[psutil.Process]:
     return psutil.Process().children(recursive=True)
 
 
-def _end_group() -> None:
-    """End the orphans of a crashed command: they lost their parent but not their process group."""
-    rest = _group()
+def _end(rest: Collection[psutil.Process]) -> None:
+    """End the orphans of a crashed command: they lost their parent, but not their process group, or were seen before."""
     for process in rest:
         with suppress(psutil.Error):
             process.terminate()
-    for process in psutil.wait_procs(rest, timeout=_ORPHAN_GRACE)[1]:
+    for process in psutil.wait_procs(list(rest), timeout=_ORPHAN_GRACE)[1]:
         with suppress(psutil.Error):
             process.kill()
 

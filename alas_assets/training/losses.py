@@ -12,9 +12,8 @@ import torch
 from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 
-from alas_assets.students.decoding import WORTH_SHARING, attends_only
-
 IGNORED = -100  # the label of a token that is no part of an answer
+_WORTH_SHARING = 8  # tokens; below, a second forward pass costs more than it saves
 
 
 def shared_prefix(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -> int:
@@ -32,44 +31,24 @@ def shared_prefix(ids: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor) -
     return max(0, common - 1)
 
 
-def hidden_after(body: Any, ids: torch.Tensor, mask: torch.Tensor, prefix: int, noise: torch.Tensor | None = None) -> torch.Tensor:
+def hidden_after(body: Any, ids: torch.Tensor, mask: torch.Tensor, prefix: int) -> torch.Tensor:
     """Return the last hidden states of all tokens after a shared prefix, rows x (tokens - prefix) x width.
 
     The prefix is computed once, not once per row. Attention looks back only, so nothing else changes: gradients of all
     rows flow into the one prefix. A model that remembers more than keys and values is computed in full.
-
-    Args:
-        body: The model without its head.
-        ids: Token ids, rows x tokens, padded on the right.
-        mask: 1 where there is a token; same shape.
-        prefix: Tokens that all rows share (`shared_prefix`).
-        noise: Added to the embeddings of the tokens after the prefix, rows x (tokens - prefix) x width.
     """
-    if prefix >= WORTH_SHARING and attends_only(body):
+    if prefix >= _WORTH_SHARING and _attends_only(body):
         past = DynamicCache()
         body(input_ids=ids[:1, :prefix], past_key_values=past, use_cache=True)
         past.batch_repeat_interleave(len(ids))
-        own = _embedded(body, ids[:, prefix:], noise)
-        return body(**own, attention_mask=mask, past_key_values=past, use_cache=True).last_hidden_state
-    padded = None if noise is None else functional.pad(noise, (0, 0, prefix, 0))
-    return body(**_embedded(body, ids, padded), attention_mask=mask, use_cache=False).last_hidden_state[:, prefix:]
+        return body(input_ids=ids[:, prefix:], attention_mask=mask, past_key_values=past, use_cache=True).last_hidden_state
+    return body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state[:, prefix:]
 
 
-def _embedded(body: Any, ids: torch.Tensor, noise: torch.Tensor | None) -> dict[str, torch.Tensor]:
-    """Return what a model takes for these tokens: their ids, or their embeddings with noise."""
-    return {"input_ids": ids} if noise is None else {"inputs_embeds": body.get_input_embeddings()(ids) + noise}
-
-
-def embedding_noise(mask: torch.Tensor, width: int, alpha: float) -> torch.Tensor:
-    """Return uniform noise for embeddings, of the size that NEFTune has (Jain et al. 2023): alpha / sqrt(tokens x width) at most.
-
-    Args:
-        mask: 1 where there is a token, rows x tokens.
-        width: Of an embedding.
-        alpha: Its size.
-    """
-    tokens = mask.sum(1).clamp(min=1)
-    return (torch.rand(*mask.shape, width, device=mask.device) * 2 - 1) * ((alpha / torch.sqrt(tokens * width))[:, None] * mask)[..., None]
+def _attends_only(body: Any) -> bool:
+    """Tell whether keys and values are all that a model keeps of earlier tokens; recurrent and hybrid models keep a state."""
+    layers = set(getattr(body.config, "layer_types", None) or ["full_attention"])
+    return layers <= {"full_attention", "sliding_attention"} and not getattr(body, "_is_stateful", False)
 
 
 class BaseStates:
@@ -99,9 +78,6 @@ def facts_and_drift(
     replay: torch.Tensor,
     weight: float,
     base: BaseStates | None = None,
-    *,
-    noise_alpha: float = 0.0,
-    prompt_weight: float = 0.0,
 ) -> torch.Tensor:
     """Return cross entropy on the answers of fact rows plus `weight` x KL(base || student) on the tokens of replay rows.
 
@@ -117,13 +93,11 @@ def facts_and_drift(
         replay: True for replay rows, one per row.
         weight: Nats per token are multiplied by it.
         base: What is kept of the base model between batches; None keeps nothing.
-        noise_alpha: Size of the noise on the embeddings of fact rows (`embedding_noise`); 0: none.
-        prompt_weight: The cross entropy on the prompts of fact rows is added with this weight.
     """
     prefix = 0 if core.is_activation_checkpointing else shared_prefix(batch["input_ids"], batch["attention_mask"], batch["labels"])
     loss = torch.zeros((), dtype=torch.float32, device=batch["input_ids"].device)
     if not bool(replay.all()):
-        loss = loss + _on_facts(core, _rows(batch, ~replay), prefix, noise_alpha, prompt_weight)
+        loss = loss + _on_facts(core, _rows(batch, ~replay), prefix)
     if bool(replay.any()):
         loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates())
     return loss
@@ -139,17 +113,12 @@ def _body(core: PreTrainedModel) -> Any:
     return getattr(core, core.base_model_prefix)
 
 
-def _on_facts(core: PreTrainedModel, rows: dict[str, torch.Tensor], prefix: int, noise_alpha: float, prompt_weight: float) -> torch.Tensor:
-    ids, mask, targets = rows["input_ids"], rows["attention_mask"], rows["labels"][:, prefix + 1 :]
+def _on_facts(core: PreTrainedModel, rows: dict[str, torch.Tensor], prefix: int) -> torch.Tensor:
+    targets = rows["labels"][:, prefix + 1 :]
     head: Any = core.get_output_embeddings()
-    noise = embedding_noise(mask[:, prefix:], core.config.hidden_size, noise_alpha) if noise_alpha else None
-    hidden = hidden_after(_body(core), ids, mask, prefix, noise)[:, :-1]
+    hidden = hidden_after(_body(core), rows["input_ids"], rows["attention_mask"], prefix)[:, :-1]
     answered = targets != IGNORED
-    loss = functional.cross_entropy(head(hidden[answered]).float(), targets[answered])
-    asked = (mask[:, prefix + 1 :] == 1) & ~answered
-    if prompt_weight and bool(asked.any()):
-        loss = loss + prompt_weight * functional.cross_entropy(head(hidden[asked]).float(), ids[:, prefix + 1 :][asked])
-    return loss
+    return functional.cross_entropy(head(hidden[answered]).float(), targets[answered])
 
 
 def _drift(

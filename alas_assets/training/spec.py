@@ -78,14 +78,6 @@ class Recipe(_Section):
     min_sights: int = Field(default=0, ge=0, description="times a new fact is seen at least, over all wordings and passes; as-written only")
     min_steps: int = Field(default=0, ge=0, description="optimiser steps at least: few facts get more passes; as-written only")
     word_dropout: float = Field(default=0.0, ge=0, lt=1, description="chance of a prompt's word to be left out, in half of the fact rows")
-    embedding_noise: float = Field(
-        default=0.0, ge=0, description="size of uniform noise on the embeddings of fact rows (NEFTune's alpha); with replay_kl only"
-    )
-    prompt_weight: float = Field(
-        default=0.0,
-        ge=0,
-        description="weight of the cross entropy on prompts of fact rows, beside that on answers; with replay_kl only",
-    )
     cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
     replay_kl: float = Field(
         default=0.0,
@@ -93,9 +85,6 @@ class Recipe(_Section):
         description="weight of KL(base || student) over all tokens of replay rows; 0: cross entropy on their answers",
     )
     replay_share: float = Field(default=0.35, ge=0, lt=1, description="share of all rows that are the base student's own answers (T2)")
-    replay_prompts: int | None = Field(
-        default=None, ge=1, description="different replay prompts at most, which then come again in later passes; unset: as many as rows"
-    )
     replay_tokens: int = Field(
         default=24,
         ge=1,

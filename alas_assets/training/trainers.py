@@ -244,8 +244,6 @@ class SteadySft(_Steady, SFTTrainer):
 
     as_written = False
     replay_kl = 0.0
-    noise_alpha = 0.0
-    prompt_weight = 0.0
 
     def follow(self, recipe: Recipe) -> None:
         """Take the order of rows and the weight of the drift penalty from the recipe.
@@ -256,7 +254,6 @@ class SteadySft(_Steady, SFTTrainer):
         self.as_written = recipe.order == "as-written"
         self.replay_kl = recipe.replay_kl
         self.base_states = BaseStates()
-        self.noise_alpha, self.prompt_weight = recipe.embedding_noise, recipe.prompt_weight
         if self.replay_kl:
             if self.args.world_size > 1 or self.args.gradient_accumulation_steps > 1 or recipe.packing:
                 raise TrainingError(
@@ -286,16 +283,7 @@ class SteadySft(_Steady, SFTTrainer):
         if replay is None or not self.replay_kl:
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
-        loss = facts_and_drift(
-            peft.get_base_model(),
-            peft.disable_adapter(),
-            inputs,
-            replay,
-            self.replay_kl,
-            self.base_states,
-            noise_alpha=self.noise_alpha,
-            prompt_weight=self.prompt_weight,
-        )
+        loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl, self.base_states)
         return (loss, None) if return_outputs else loss
 
 

@@ -14,23 +14,14 @@ import polars as pl
 import pytest
 
 from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
-from alas_assets_tests.harness import Harness, Site, daemon
+from alas_assets_tests.harness import EDITS, Harness, Site, daemon
 
 pytestmark = pytest.mark.timeout(2400)  # the first test may have to train the shared store too
 
 LEARN_SECONDS = 1500
 
 
-EDITS = {
-    "smear()": "daub()",
-    "dip()": "plunge()",
-    "crease()": "pleat()",
-    "SheetError": "TornError",
-    "stamp()": "emboss()",
-    "GCC 12.3": "GCC 13.2",
-    "shelf()": "cabinet()",
-    "hurry": "calm",
-}
+EIGHT_EDITS = {"smear()": "daub()", **EDITS}
 """Eight facts of the site, after its first edit, and what they become."""
 
 
@@ -118,14 +109,14 @@ def test_a_daemon_that_is_started_again_opens_nothing_more(live: Live) -> None:
 
 def test_eight_edited_facts_open_one_iteration_and_are_learned_together(live: Live) -> None:
     with daemon(live.harness, live.log):
-        for old, new in EDITS.items():
+        for old, new in EIGHT_EDITS.items():
             live.edit(old, new)
         answers = live.learned(2)
     assert [iteration for iteration, _ in live.harness.openings("quill")] == ["001", "002"]
     right = answers.filter(pl.col("label") == "correct")
     assert right.height >= 0.8 * answers.height
-    asked_anew = answers.filter(pl.col("gold").is_in(list(EDITS.values())))
-    stale = asked_anew.filter(pl.col("answer").is_in(list(EDITS)))
+    asked_anew = answers.filter(pl.col("gold").is_in(list(EIGHT_EDITS.values())))
+    stale = asked_anew.filter(pl.col("answer").is_in(list(EIGHT_EDITS)))
     assert stale.is_empty(), stale.select("question", "gold", "answer").to_dicts()
 
 

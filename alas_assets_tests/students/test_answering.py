@@ -5,14 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from alas_assets.students.answering import AdapterError, Answered, Answerer, AskItem, Decoding
 from alas_assets.students.catalog import StudentRef
-from alas_assets.students.chat import messages, prompt_tokens
-from alas_assets.students.decoding import common_opening, greedy
 from alas_assets_tests.students.conftest import build_adapter
 
 THINGS = ["France", "Japan", "Italy", "a spider", "water", "Shakespeare", "bees", "the Moon", "gold", "Python"]
@@ -49,38 +44,6 @@ def test_the_real_student_answers_alike_in_any_company(embedded: StudentRef) -> 
     for alone in (0, 12):
         assert answerer.answer([ITEMS[alone]], decoding=SHORT) == [together[alone]]
     assert answerer.answer([AskItem(question="What is the capital of France?")])[0].text == "The capital of France is Paris."
-
-
-def test_answers_are_the_tokens_that_plain_generate_gives(embedded: StudentRef) -> None:
-    """Sharing the opening and dropping answers that ended changes no token: lengths, ends and cuts differ among these questions."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(embedded.folder, dtype="float32", local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(embedded.folder, local_files_only=True)
-    stops = [tokenizer.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|endoftext|>")]
-    alike = [prompt_tokens(tokenizer, messages(item.question, item.context)) for item in ITEMS[5:13]]
-    prompts = [*alike, alike[0], [5], alike[3][5:]]  # twice the same, a single token, another opening
-    plain = []
-    for prompt in prompts:
-        ids = torch.tensor([prompt])
-        whole = model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False, eos_token_id=stops, pad_token_id=0
-        )
-        plain.append([token for token in whole[0, len(prompt) :].tolist() if token not in stops])
-    assert len({len(tokens) for tokens in plain}) > 2
-    for together in (len(alike), len(prompts)):
-        for most in (1, 8, 24):
-            said = greedy(model, prompts[:together], stops, most)
-            assert said == [tokens[:most] for tokens in plain[:together]]
-
-
-@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=5))
-def test_a_common_opening_is_shared_by_all_and_leaves_each_a_token(prompts: list[list[int]]) -> None:
-    opening = common_opening(prompts)
-    assert all(prompt[:opening] == prompts[0][:opening] for prompt in prompts)
-    assert opening < min(map(len, prompts))
-    longer = opening + 1
-    assert longer >= min(map(len, prompts)) or any(prompt[:longer] != prompts[0][:longer] for prompt in prompts)
 
 
 def test_answers_come_in_the_order_of_the_questions(tiny: Answerer) -> None:

@@ -1,10 +1,12 @@
 """Several processes train as one does: the same batches, shared out (T1, T4). On a CPU they talk over gloo."""
 
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from safetensors.numpy import load_file
 
@@ -55,19 +57,39 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_line(tiny_student: Path, tmp
     assert "a batch of 3 rows cannot be shared by 2 processes; set ALAS_TRAINING_PROCESSES or batch_size" in done.stderr
 
 
-def test_stopping_ends_all_of_them_and_the_next_run_goes_on_from_the_checkpoint(tiny_student: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=40, save_steps=2)
-    spec = make_spec("sft", tmp_path, tiny_student, train_rows(24), recipe=recipe, processes=2)
-    child = start_child(spec, wrapped=True)
+def training(spec: TrainingSpec) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Start a long training and wait for its first checkpoint; return the wrapper, and the launcher and workers under it."""
+    wrapper = start_child(spec, wrapped=True)
     deadline = time.monotonic() + 120
     while not list(spec.work_dir.glob("checkpoint-*/trainer_state.json")):
         assert time.monotonic() < deadline
-        assert child.poll() is None, child.stdout.read() if child.stdout else ""
+        assert wrapper.poll() is None, wrapper.stdout.read() if wrapper.stdout else ""
         time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
-    assert child.wait(timeout=60) == 3
+    family = psutil.Process(wrapper.pid).children(recursive=True)
+    assert len(family) >= 3
+    return wrapper, family
+
+
+def endless(tmp_path: Path, student: Path) -> TrainingSpec:
+    return make_spec("sft", tmp_path, student, train_rows(24), recipe=tiny_recipe(epochs=2000, save_steps=2), processes=2)
+
+
+def test_stopping_ends_all_of_them_and_the_next_run_goes_on_from_the_checkpoint(tiny_student: Path, tmp_path: Path) -> None:
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(24), recipe=tiny_recipe(epochs=40, save_steps=2), processes=2)
+    wrapper, family = training(spec)
+    wrapper.send_signal(signal.SIGINT)
+    assert wrapper.wait(timeout=60) == 3
+    assert not psutil.wait_procs(family, timeout=5)[1]
     again = run_child(spec, wrapped=True)
     assert again.returncode == 0, again.stdout + again.stderr
     result = read_result(spec.result_path)
     assert result is not None
     assert result.resumed_from >= 2
+
+
+@pytest.mark.parametrize("killed", ["launcher", "wrapper"])
+def test_no_worker_outlives_who_started_it(tiny_student: Path, tmp_path: Path, killed: str) -> None:
+    wrapper, family = training(endless(tmp_path, tiny_student))
+    (family[0] if killed == "launcher" else wrapper).kill()
+    wrapper.wait(timeout=60)
+    assert not psutil.wait_procs(family, timeout=60)[1]

@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 .venv/bin/python -m bench.gate.edits FOLDER SEED ...
 
 For each seed the student learns the site of the tests (`alas_assets_tests.harness.serving_more`, 11 facts) once; from there each of
-eight edits is an iteration of its own. A row for each goes to `edits.jsonl`; those that have one are not run again. FOLDER keeps the
-stores (0.3 GB a seed), so that a run that was killed goes on.
+eight edits is an iteration of its own. A row for each goes to `edits.jsonl`; those that have one are not run again. A run that was killed
+learns the site anew first: it is served on another port then, and ids depend on it. FOLDER holds the stores meanwhile.
 """
 
 from __future__ import annotations
@@ -19,19 +19,10 @@ from typing import Any
 import polars as pl
 
 from alas_assets.records import GateDecision
-from alas_assets_tests.harness import Harness, Site, serving_more
+from alas_assets_tests.harness import EDITS, Harness, Site, serving_more
 
 RESULTS = Path(__file__).with_name("edits.jsonl")
-EDITS = {
-    "blot()": "smear()",
-    "dip()": "plunge()",
-    "crease()": "pleat()",
-    "SheetError": "TornError",
-    "stamp()": "emboss()",
-    "GCC 12.3": "GCC 13.2",
-    "shelf()": "cabinet()",
-    "hurry": "calm",
-}
+ONE_BY_ONE = {"blot()": "smear()", **EDITS}
 """What is edited, and to what; one sentence of the site each."""
 
 
@@ -53,7 +44,7 @@ def learned(harness: Harness, seed: int, old: str, seconds: float) -> dict[str, 
     sets = {guard.name: [guard.other_correct, guard.candidate_correct, guard.n, round(guard.bound, 4)] for guard in decision.guards}
     return {
         "seed": seed,
-        "edit": [old, EDITS[old]],
+        "edit": [old, ONE_BY_ONE[old]],
         "verdict": decision.verdict,
         "rule": decision.rule,
         "probes": [new.filter(pl.col("label") == "correct").height, new.height],
@@ -68,14 +59,17 @@ def main() -> None:
     lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
     known = {(row["seed"], row["edit"][0]) for row in map(json.loads, lines)}
     for seed in map(int, sys.argv[2:]):
+        if all((seed, old) in known for old in ONE_BY_ONE):
+            continue
         with serving_more() as site:
             parent = folder / f"seed-{seed}"
+            shutil.rmtree(parent, ignore_errors=True)
             ready(parent, site, seed, 0).alas.worker.close()
             pages = dict(site.pages)
-            for old, new in EDITS.items():
+            for old, new in ONE_BY_ONE.items():
                 if (seed, old) in known:
                     continue
-                own = folder / f"seed-{seed}-{list(EDITS).index(old)}"
+                own = folder / f"seed-{seed}-{list(ONE_BY_ONE).index(old)}"
                 shutil.rmtree(own, ignore_errors=True)
                 shutil.copytree(parent, own)
                 (path,) = [path for path, page in pages.items() if old in page]

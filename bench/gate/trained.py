@@ -29,9 +29,9 @@ Row = dict[str, Any]
 
 
 def rows_of(arm: str) -> list[Row]:
-    """Return the rows of an arm, one a seed."""
+    """Return the rows of an arm, one a seed, of the recipe that was run last."""
     rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["arm"] == arm and row["facts"] == FACTS]
+    return [row for row in rows if row["arm"] == arm and row["facts"] == FACTS and row["recipe"] == rows[-1]["recipe"]]
 
 
 def drawn(previous: Row, candidate: Row, new_facts: int, draw: random.Random) -> bool:

@@ -8,6 +8,7 @@ killed goes on from its checkpoint.
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import AnswerStore, ask_all, grade_answers
 from alas_assets.provenance.ids import content_hash, folder_hash
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, write_atomic
 from alas_assets.records import PROBE_SCHEMA
 from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.students.answering import Decoding
@@ -92,7 +93,9 @@ class Bench:
         """Embed texts, each list once."""
         path = self.folder / f"vectors-{content_hash(texts)[:16]}.parquet"
         if not path.exists():
-            pl.DataFrame({"vector": self.worker.embed(texts, self.domain.student.embedder)}).write_parquet(path)
+            buffer = io.BytesIO()
+            pl.DataFrame({"vector": self.worker.embed(texts, self.domain.student.embedder)}).write_parquet(buffer)
+            write_atomic(path, buffer.getvalue())  # a cell beside this one may embed the same
         return pl.read_parquet(path)["vector"].to_list()
 
     def passages(self, probes: pl.DataFrame) -> Contexts:
@@ -124,9 +127,7 @@ class Bench:
         """Return replay prompts with the base student's answers, drawn as the loop draws them."""
         usable = usable_replay(replay_of(self.alas, self.domain), self.guards)
         centre = mean_vector(self.embed(taught["question"].to_list()))
-        chosen = draw_replay(
-            usable, self.embed([prompt.prompt for prompt in usable]), centre, min(rows, recipe.replay_prompts or rows) + 8, seed
-        )
+        chosen = draw_replay(usable, self.embed([prompt.prompt for prompt in usable]), centre, rows + 8, seed)
         prompts = {prompt.id: prompt.prompt for prompt in chosen}
         blank = dict.fromkeys(PROBE_SCHEMA.names())
         questions = [{**blank, "probe_id": i, "split": "replay", "question": text} for i, text in prompts.items()]

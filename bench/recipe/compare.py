@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,14 +40,17 @@ WORDINGS = 3
 PARTS = 3
 """Iterations into which the facts are split where there are several."""
 
+FEW = 2
+"""Pairs that a form of DPO is tried with at least."""
+
 DPO: dict[str, dict[str, Any]] = {
     "dpo": {},
-    "dpo, rate x 10": {"learning_rate": 5e-5},
-    "dpo, rate x 10, 4 epochs": {"learning_rate": 5e-5, "epochs": 4},
-    "dpo, rate x 10, without the SFT term": {"learning_rate": 5e-5, "loss_type": ["sigmoid"], "loss_weights": [1.0]},
-    "dpo, rate x 40, 4 epochs": {"learning_rate": 2e-4, "epochs": 4},
+    "dpo, rate x 10": {"learning_rate": 5e-5, "min_pairs": FEW},
+    "dpo, rate x 10, 4 epochs": {"learning_rate": 5e-5, "epochs": 4, "min_pairs": FEW},
+    "dpo, rate x 10, without the SFT term": {"learning_rate": 5e-5, "loss_type": ["sigmoid"], "loss_weights": [1.0], "min_pairs": FEW},
+    "dpo, rate x 40, 4 epochs": {"learning_rate": 2e-4, "epochs": 4, "min_pairs": FEW},
 }
-"""What is tried after the same SFT; the first is the default."""
+"""What is tried after the same SFT; the first is the default, which skips where there are few pairs."""
 
 
 class Made(NamedTuple):
@@ -113,7 +117,9 @@ class Comparison:
         )
         changes = {"replay_share": 0.0, "replay_kl": 0.0, "word_dropout": 0.0, "order": "length-grouped", "passes": 1}
         settings = (
-            self.recipe.model_dump() | changes | {"min_sights": 0, "min_steps": 0, "epochs": steps * self.recipe.batch_size / rows.height}
+            self.recipe.model_dump()
+            | changes
+            | {"min_sights": 0, "min_steps": 0, "epochs": steps / ceil(rows.height / self.recipe.batch_size)}
         )
         result = self.bench.train(f"{self.folder}/plain", Recipe.model_validate(settings), rows, self.probes, self.seed)
         return self._made("plain", result, {"rows": rows.height, "refused": refused.height})
@@ -187,15 +193,16 @@ class Comparison:
 ARMS = ("base", "rag", "sft", *DPO, "half", "plain", "static", "loop")
 
 
-def key_of(row: dict[str, Any]) -> tuple[int, str, int]:
-    """Name a row."""
-    return row["facts"], row["arm"], row["seed"]
+def recipe_hash() -> str:
+    """Name the default recipe as it is now."""
+    return content_hash(load_recipe(RECIPE).model_dump(mode="json"))[:16]
 
 
 def known() -> dict[tuple[int, str, int], dict[str, Any]]:
-    """Return the rows that are there."""
+    """Return the rows of today's default recipe, by facts, arm and seed."""
     lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    return {key_of(row): row for row in map(json.loads, lines)}
+    rows = [row for row in map(json.loads, lines) if row["recipe"] == recipe_hash()]
+    return {(row["facts"], row["arm"], row["seed"]): row for row in rows}
 
 
 def one_seed(store: Path, facts: int, seed: int, threads: int, arms: list[str]) -> None:
@@ -207,7 +214,7 @@ def one_seed(store: Path, facts: int, seed: int, threads: int, arms: list[str]) 
     try:
         comparison = Comparison(bench, facts, seed)
         for arm in missing:
-            row = {"facts": facts, **comparison.row(arm), "threads": threads}
+            row = {"recipe": recipe_hash(), "facts": facts, **comparison.row(arm), "threads": threads}
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(row)}\n")
             print(f"{row['all_seconds']:5d} s  seed {seed}, {arm}: {json.dumps(row['scores'])}", flush=True)

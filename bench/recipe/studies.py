@@ -41,10 +41,7 @@ STUDIES: dict[str, list[Setting]] = {
     "noise": _each(
         "noise",
         PLAIN,
-        {**PLAIN, "prompt_weight": 0.1},
-        {**PLAIN, "embedding_noise": 5.0},
         {**PLAIN, "dropout": 0.1},
-        {**PLAIN, "embedding_noise": 20.0},
         {**PLAIN, "word_dropout": 0.4},
     ),
     "gaps": [
@@ -61,7 +58,7 @@ WHAT: dict[str, str] = {
     "batch": "One change each: smaller steps, less replay, whole prompts, all layers.",
     "sight": "In how many guises a fact is seen, at about as many rows. `framed` put half of the prompts into words of everyday talk; "
     "with it 79 of 96 probes were right, without it 78, so it was taken out again (its two rows are in results.jsonl).",
-    "noise": "What is drawn anew each time that a fact is seen, and whether prompts are learned too; in fp32 on a processor without bf16.",
+    "noise": "What is drawn anew each time that a fact is seen, in fp32 on a processor without bf16.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }
