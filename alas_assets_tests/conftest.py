@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-if "PYTEST_XDIST_WORKER" in os.environ:  # a thread that waits leaves its core to the other process's model
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # two models with two threads each on two cores wait for each other at every matrix product
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A property holds or does not; how long an example takes depends on what else the machine does.
 settings.register_profile("alas", deadline=None)

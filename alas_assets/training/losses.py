@@ -78,6 +78,7 @@ def facts_and_drift(
     replay: torch.Tensor,
     weight: float,
     base: BaseStates | None = None,
+    every: int = 1,
 ) -> torch.Tensor:
     """Return cross entropy on the answers of fact rows plus `weight` x KL(base || student) on the tokens of replay rows.
 
@@ -93,13 +94,14 @@ def facts_and_drift(
         replay: True for replay rows, one per row.
         weight: Nats per token are multiplied by it.
         base: What is kept of the base model between batches; None keeps nothing.
+        every: Only every so manieth token of a replay row is scored over the vocabulary, beginning with another one in the next row.
     """
     prefix = 0 if core.is_activation_checkpointing else shared_prefix(batch["input_ids"], batch["attention_mask"], batch["labels"])
     loss = torch.zeros((), dtype=torch.float32, device=batch["input_ids"].device)
     if not bool(replay.all()):
         loss = loss + _on_facts(core, _rows(batch, ~replay), prefix)
     if bool(replay.any()):
-        loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates())
+        loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates(), every)
     return loss
 
 
@@ -122,11 +124,14 @@ def _on_facts(core: PreTrainedModel, rows: dict[str, torch.Tensor], prefix: int)
 
 
 def _drift(
-    core: PreTrainedModel, as_base: AbstractContextManager[Any], rows: dict[str, torch.Tensor], prefix: int, base: BaseStates
+    core: PreTrainedModel, as_base: AbstractContextManager[Any], rows: dict[str, torch.Tensor], prefix: int, base: BaseStates, every: int
 ) -> torch.Tensor:
     ids, mask = rows["input_ids"], rows["attention_mask"]
     head: Any = core.get_output_embeddings()
     predicts = functional.pad(mask[:, prefix + 1 :] == 1, (prefix, 1))  # positions whose next token is the row's own
+    row, at = (torch.arange(size, device=ids.device) for size in ids.shape)
+    some = predicts & ((row[:, None] + at - prefix) % every == 0)
+    predicts = some if bool(some.any()) else predicts  # short rows may have no such token
     ours = head(hidden_after(_body(core), ids, mask, prefix)[predicts[:, prefix:]]).float().log_softmax(-1)
     with torch.no_grad(), as_base:  # the head too: it may carry the adapter
         theirs = head(base.of(core, ids, mask)[predicts[mask == 1]]).float().log_softmax(-1)

@@ -244,6 +244,7 @@ class SteadySft(_Steady, SFTTrainer):
 
     as_written = False
     replay_kl = 0.0
+    replay_kl_every = 1
 
     def follow(self, recipe: Recipe) -> None:
         """Take the order of rows and the weight of the drift penalty from the recipe.
@@ -252,7 +253,7 @@ class SteadySft(_Steady, SFTTrainer):
             TrainingError: The penalty is asked for with several processes or gradient accumulation, which it does not support.
         """
         self.as_written = recipe.order == "as-written"
-        self.replay_kl = recipe.replay_kl
+        self.replay_kl, self.replay_kl_every = recipe.replay_kl, recipe.replay_kl_every
         self.base_states = BaseStates()
         if self.replay_kl:
             if self.args.world_size > 1 or self.args.gradient_accumulation_steps > 1 or recipe.packing:
@@ -283,7 +284,9 @@ class SteadySft(_Steady, SFTTrainer):
         if replay is None or not self.replay_kl:
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
-        loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl, self.base_states)
+        loss = facts_and_drift(
+            peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl, self.base_states, self.replay_kl_every
+        )
         return (loss, None) if return_outputs else loss
 
 

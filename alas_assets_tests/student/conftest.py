@@ -17,7 +17,7 @@ def learned_site() -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def learned(tmp_path_factory: pytest.TempPathFactory, learned_site: Site) -> Harness:
     """One iteration of `quill` over four pages with SmolLM2-135M-Instruct: the one training of the real student on that site."""
-    harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m")
+    harness = Harness(tmp_path_factory.mktemp("learned"), "SmolLM2-135M-Instruct", "smollm2-135m-quick")
     harness.domain("quill", learned_site.port, max_topics="18", guard_file='"general.jsonl"')
     outcome = harness.run("quill")
     assert outcome.success, outcome.failures

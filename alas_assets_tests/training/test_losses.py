@@ -40,15 +40,18 @@ def student(tiny_student: Path) -> Any:
     return peft
 
 
-def plainly(peft: Any, rows: dict[str, torch.Tensor], replay: torch.Tensor, weight: float, opening: int) -> torch.Tensor:
+def plainly(peft: Any, rows: dict[str, torch.Tensor], replay: torch.Tensor, weight: float, opening: int, every: int = 1) -> torch.Tensor:
     """The same loss written down without any saving."""
     logits = peft(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits.log_softmax(-1)
     with torch.no_grad(), peft.disable_adapter():
         base = peft(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits.log_softmax(-1)
     answers, drift = [], []
+    replays = replay.nonzero().flatten().tolist()
     for row in range(len(replay)):
         for at in range(rows["input_ids"].shape[1] - 1):
             if replay[row] and at >= opening - 1 and rows["attention_mask"][row, at + 1]:
+                if (replays.index(row) + at - (opening - 1)) % every:
+                    continue
                 drift.append((base[row, at].exp() * (base[row, at] - logits[row, at])).sum())
             elif not replay[row] and rows["labels"][row, at + 1] != IGNORED:
                 answers.append(-logits[row, at, rows["input_ids"][row, at + 1]])
@@ -61,15 +64,23 @@ def gradients(peft: Any, loss: torch.Tensor) -> list[torch.Tensor]:
     return [weight.grad.clone() for _, weight in peft.named_parameters() if weight.requires_grad]
 
 
-def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any) -> None:
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any, every: int) -> None:
     rows = batch(ROWS)
-    ours = facts_and_drift(student.get_base_model(), student.disable_adapter(), rows, REPLAY, 3.0)
-    plain = plainly(student, rows, REPLAY, 3.0, len(OPENING))
+    ours = facts_and_drift(student.get_base_model(), student.disable_adapter(), rows, REPLAY, 3.0, every=every)
+    plain = plainly(student, rows, REPLAY, 3.0, len(OPENING), every)
     assert torch.allclose(ours, plain, rtol=1e-5)
     ours_grads, plain_grads = gradients(student, ours), gradients(student, plain)
     assert all(grad.any() for grad in ours_grads)
     for one, other in zip(ours_grads, plain_grads, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_rows_too_short_for_the_next_token_to_score_are_scored_whole(student: Any) -> None:
+    short = batch([([*OPENING, 40], 1), ([*OPENING, 50], 1)])
+    both, every = torch.tensor([True, True]), len(OPENING)
+    loss = facts_and_drift(student.get_base_model(), student.disable_adapter(), short, both, 1.0, every=every)
+    assert torch.isfinite(loss)
 
 
 @pytest.mark.parametrize("replay", [torch.tensor([True] * 4), torch.tensor([False] * 4)])

@@ -16,12 +16,12 @@ from typing import Any
 import polars as pl
 
 from alas_assets.defs.judging import DECODING
+from alas_assets.defs.qa import guards_of, neighbours_of, replay_of
 from alas_assets.defs.resources import Alas
 from alas_assets.evaluation.answers import RAW_SCHEMA, grade_answers
 from alas_assets.provenance.store import Cell
 from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.leaks import usable_replay
-from alas_assets.synthesis.questions import read_guards, read_replay
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe, read_result
@@ -31,8 +31,8 @@ DOMAIN = "python-releases"
 
 def rows_of(alas: Alas, recipe: Recipe, pairs: pl.DataFrame, earlier: list[pl.DataFrame], iteration: int) -> pl.DataFrame:
     """Build the rows as `sft_adapter` does, with this recipe."""
-    domain, data = alas.domain(DOMAIN), alas.settings.data
-    guards = [q for name in (domain.guard_file, domain.neighbour_file) for q in read_guards(data / "guards" / name)]
+    domain = alas.domain(DOMAIN)
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     options: dict[str, Any] = {
         "rehearsal_per_fact": recipe.rehearsal_per_fact,
         "seed": domain.seed,
@@ -49,7 +49,7 @@ def rows_of(alas: Alas, recipe: Recipe, pairs: pl.DataFrame, earlier: list[pl.Da
         batch_size=recipe.batch_size,
         replay_share=recipe.replay_share,
     )
-    usable = usable_replay(read_replay(data / "replay" / domain.replay_file), guards)
+    usable = usable_replay(replay_of(alas, domain), guards)
     questions = pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))["question"].to_list()
     centre = mean_vector(alas.embed(domain, questions))
     drawn = draw_replay(usable, alas.embed(domain, [p.prompt for p in usable]), centre, amount.replays + 8, domain.seed + iteration)
