@@ -139,7 +139,7 @@ def demo(home: Home = None) -> None:
 @app.command()
 def run(
     domain: DomainKey,
-    iterations: Annotated[int, typer.Option(min=1, help="Go round at most so many times.")] = 1,
+    iterations: Annotated[int, typer.Option(min=1, help="How many iterations at most, the newest one included.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and write pairs only; nothing is trained.")] = False,
     home: Home = None,
 ) -> None:
@@ -171,8 +171,12 @@ def run(
             if opening.cell is None:
                 out.print(plain(opening.reason))
                 break
-            if turn + 1 < iterations:
-                cell, cause = opening.cell, opening.reason
+            if turn + 1 == iterations:
+                out.print(
+                    plain(f"iteration {opening.cell.iteration} is next: {opening.reason}; alas run {domain} --iterations 2 goes on with it")
+                )
+                break
+            cell, cause = opening.cell, opening.reason
         _score(instance, settings, domain)
     _print_scoreboard(alas, domain)
 

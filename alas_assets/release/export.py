@@ -104,7 +104,7 @@ def export(
         (made / CARD).write_text(model_card(release, manifest, usage), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": file_hashes(made)})
         write_manifest(made, manifest)
-        new = not target.exists()
+        new = _free(target)
         if not new and folder_hash(target) != folder_hash(made):
             raise ReleaseError(
                 f"{target} is there already and not this export, byte by byte (changed files, or made by other versions); "
@@ -140,7 +140,7 @@ def manifest_of(release: Release, format: Format, precision: Precision) -> Manif
 
 def _check_target(release: Release, format: Format, target: Path) -> None:
     """Refuse early what would be refused after minutes of work."""
-    if not target.exists():
+    if _free(target):
         return
     remedy = "name another folder with --to, or remove it"
     if not target.is_dir() or not (target / RELEASE).is_file():
@@ -152,6 +152,14 @@ def _check_target(release: Release, format: Format, target: Path) -> None:
         )
 
 
+def _free(target: Path) -> bool:
+    """Tell whether a folder may take this name: nothing has it, or an empty folder that can be replaced."""
+    if not target.exists():
+        return not target.is_symlink()
+    replaceable = target.is_dir() and not target.is_symlink() and not target.is_mount() and target.resolve() != Path.cwd()
+    return replaceable and not any(target.iterdir())
+
+
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
     """Yield an empty folder beside the target that takes its name when the block ends well, unless something has it by then."""
@@ -161,7 +169,9 @@ def _appearing(target: Path) -> Iterator[Path]:
     try:
         made.chmod(0o755)
         yield made
-        if not target.exists():
+        if _free(target):
+            if target.exists():
+                shutil.copymode(target, made)
             os.rename(made, target)  # over a folder with files that came meanwhile this fails, and replaces nothing
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from alas_assets.release.identity import ReleaseError
 from alas_assets.serving.backend import IDLE_SECONDS, Backend, BackendError, Prepared
 from alas_assets.serving.requests import MAX_BYTES, ChatRequest, Refused, read_request
+from alas_assets.serving.stops import Stops
 from alas_assets.students.answering import Decoding
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ LOOK_SECONDS = 2.0
 _RETRY_SECONDS = 30.0
 _RESTARTS, _RESTART_WINDOW = 3, 300.0
 _AT_ONCE = 64
+_PATHS = "there are POST /v1/chat/completions, GET /v1/models and GET /health"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class Door:
                             await task
                 await self._client.aclose()
 
-        return Starlette(routes=routes, lifespan=living, exception_handlers={Refused: _refuse, 404: _no_such_path, 405: _no_such_path})
+        return Starlette(routes=routes, lifespan=living, exception_handlers={Refused: _refuse, 404: _no_such_path, 405: _no_such_method})
 
     # -- what answers -------------------------------------------------------------------------------------------
     async def _answering(self) -> Prepared:
@@ -260,6 +262,8 @@ class Door:
             reply = await self._client.post(f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
             body = self._checked(reply.status_code, reply.content, prepared)
             await self._still_allowed(prepared)
+            for choice in body["choices"]:
+                _cut(choice, "message", Stops(asked.more.get("stop", ())))
             return JSONResponse({**body, "model": self.name}, headers=headers)
         except httpx2.TransportError as error:
             raise self._lost(error) from error
@@ -276,13 +280,23 @@ class Door:
             await context.__aexit__(None, None, None)
             raise
 
+        stops: dict[int, Stops] = {}
+
         async def pieces() -> AsyncIterator[str]:
             self._open += 1
             try:
                 async for line in reply.aiter_lines():
                     if line.startswith("data:") and line[5:].strip() != "[DONE]":
                         await self._still_allowed(prepared)
-                        yield f"data: {json.dumps(self._piece(line[5:], prepared))}\n\n"
+                        piece = self._piece(line[5:], prepared)
+                        for choice in piece["choices"]:
+                            number = choice.get("index", 0)
+                            _cut(choice, "delta", stops.setdefault(number, Stops(asked.more.get("stop", ()))))
+                        yield f"data: {json.dumps(piece)}\n\n"
+                for number, own in stops.items():  # of a backend that ends without a finish_reason
+                    if rest := own.rest():
+                        last = {"index": number, "delta": {"content": rest}, "finish_reason": None}
+                        yield f"data: {json.dumps({'object': 'chat.completion.chunk', 'model': self.name, 'choices': [last]})}\n\n"
                 yield "data: [DONE]\n\n"
             except Refused as refused:
                 yield f"data: {json.dumps(_error(refused))}\n\n"
@@ -314,7 +328,8 @@ class Door:
             body: Any = json.loads(raw)
         except ValueError:
             body = None
-        if status == 200 and isinstance(body, dict) and body.get("choices"):
+        choices = body.get("choices") if isinstance(body, dict) else None
+        if status == 200 and isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices):
             return body
         words = json.dumps(body)[:500] if body is not None else f"{len(raw)} bytes that are no JSON"
         words = words.replace(str(prepared.folder), self.name)  # where things lie is nobody's business
@@ -327,7 +342,8 @@ class Door:
             piece: Any = json.loads(raw)
         except ValueError:
             piece = None
-        if not isinstance(piece, dict) or "error" in piece or "choices" not in piece:
+        choices = piece.get("choices") if isinstance(piece, dict) and "error" not in piece else None
+        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
             words = str(piece.get("error") if isinstance(piece, dict) else raw)[:500].replace(str(prepared.folder), self.name)
             raise Refused(502, f"{self._backend.name} broke off: {words}", "server_error")
         return {**piece, "model": self.name}
@@ -391,6 +407,22 @@ async def _body(request: Request) -> bytes:
     return bytes(read)
 
 
+def _cut(choice: dict[str, Any], part: str, stops: Stops) -> None:
+    """Leave a stop string, and what comes after it, out of a choice of a backend's reply."""
+    is_last = part == "message" or bool(choice.get("finish_reason"))
+    said = choice.get(part)
+    if not isinstance(said, dict):
+        said = choice[part] = {}
+    content = said.get("content")
+    given = stops.take(content) if isinstance(content, str) else ""
+    if is_last:
+        given += stops.rest()
+    if given or isinstance(content, str):
+        said["content"] = given
+    if stops.met and is_last:
+        choice["finish_reason"] = "stop"
+
+
 def _error(refused: Refused) -> dict[str, Any]:
     return {"error": {"message": refused.words, "type": refused.kind, "code": refused.status, "param": None}}
 
@@ -401,7 +433,11 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return JSONResponse(_error(error), status_code=error.status, headers=headers)
 
 
-async def _no_such_path(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    words = "there are POST /v1/chat/completions, GET /v1/models and GET /health here"
-    return await _refuse(request, Refused(status, words, "not_found_error"))
+async def _no_such_path(request: Request, _: Exception) -> Response:
+    return await _refuse(request, Refused(404, f"{_PATHS} here", "not_found_error"))
+
+
+async def _no_such_method(request: Request, error: Exception) -> Response:
+    reply = await _refuse(request, Refused(405, f"{request.method} is not understood here; {_PATHS}"))
+    reply.headers.update(getattr(error, "headers", None) or {})  # names the methods that are
+    return reply

@@ -5,6 +5,7 @@ Tensors in, a scalar out; the order of rows, the optimiser and the process are `
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 
 IGNORED = -100  # the label of a token that is no part of an answer
+_BLOCK = 32  # rows that the base model computes together
 _WORTH_SHARING = 8  # tokens; below, a second forward pass costs more than it saves
 
 
@@ -54,21 +56,35 @@ def _attends_only(body: Any) -> bool:
 class BaseStates:
     """What the base model makes of replay rows, each computed once: they come again in later passes, and the base does not change.
 
-    Kept are the last hidden states, tokens x width of a row: for a few hundred rows of fifty tokens some ten megabytes.
+    Rows are computed in blocks that the training as a whole fixes, not in the batch that happens to ask first: the last bits depend on what
+    is computed together, and a training that was killed asks in another order when it goes on. Kept are the last hidden states, tokens x
+    width of a row: for a few hundred rows of fifty tokens some ten megabytes.
+
+    Args:
+        rows: Token ids of every replay row of the training, in any order; a row that is not among them is computed alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Iterable[Sequence[int]] = ()) -> None:
         self._kept: dict[tuple[int, ...], torch.Tensor] = {}
+        keys = sorted({tuple(row) for row in rows}, key=lambda row: (len(row), row))
+        blocks = [keys[start : start + _BLOCK] for start in range(0, len(keys), _BLOCK)]
+        self._block_of = {key: block for block in blocks for key in block}
 
     @torch.no_grad()
     def of(self, core: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the hidden states of all tokens of these rows one after the other, padding left out; `core` answers as the base now."""
         keys = [tuple(row[present == 1].tolist()) for row, present in zip(ids, mask, strict=True)]
-        missing = [at for at, key in enumerate(keys) if key not in self._kept]
-        if missing:
-            hidden = hidden_after(_body(core), ids[missing], mask[missing], 0)
-            self._kept |= {keys[at]: states[mask[at] == 1] for at, states in zip(missing, hidden, strict=True)}
+        for key in keys:
+            if key not in self._kept:
+                self._compute(core, self._block_of.get(key, [key]), ids.device)
         return torch.cat([self._kept[key] for key in keys])
+
+    def _compute(self, core: PreTrainedModel, block: list[tuple[int, ...]], device: torch.device) -> None:
+        width = max(map(len, block))
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in block], device=device)
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in block], device=device)
+        hidden = hidden_after(_body(core), ids, mask, 0)
+        self._kept |= {row: states[: len(row)] for row, states in zip(block, hidden, strict=True)}
 
 
 def facts_and_drift(
@@ -79,6 +95,7 @@ def facts_and_drift(
     weight: float,
     base: BaseStates | None = None,
     every: int = 1,
+    step: int = 0,
 ) -> torch.Tensor:
     """Return cross entropy on the answers of fact rows plus `weight` x KL(base || student) on the tokens of replay rows.
 
@@ -94,14 +111,15 @@ def facts_and_drift(
         replay: True for replay rows, one per row.
         weight: Nats per token are multiplied by it.
         base: What is kept of the base model between batches; None keeps nothing.
-        every: Only every so manieth token of a replay row is scored over the vocabulary, beginning with another one in the next row.
+        every: Only every n-th token of a replay row is scored over the vocabulary.
+        step: Optimiser steps so far; it and the row's place say with which token that begins, so that in time all have their turn.
     """
     prefix = 0 if core.is_activation_checkpointing else shared_prefix(batch["input_ids"], batch["attention_mask"], batch["labels"])
     loss = torch.zeros((), dtype=torch.float32, device=batch["input_ids"].device)
     if not bool(replay.all()):
         loss = loss + _on_facts(core, _rows(batch, ~replay), prefix)
     if bool(replay.any()):
-        loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates(), every)
+        loss = loss + weight * _drift(core, as_base, _rows(batch, replay), prefix, base or BaseStates(), every, step)
     return loss
 
 
@@ -124,13 +142,19 @@ def _on_facts(core: PreTrainedModel, rows: dict[str, torch.Tensor], prefix: int)
 
 
 def _drift(
-    core: PreTrainedModel, as_base: AbstractContextManager[Any], rows: dict[str, torch.Tensor], prefix: int, base: BaseStates, every: int
+    core: PreTrainedModel,
+    as_base: AbstractContextManager[Any],
+    rows: dict[str, torch.Tensor],
+    prefix: int,
+    base: BaseStates,
+    every: int,
+    step: int,
 ) -> torch.Tensor:
     ids, mask = rows["input_ids"], rows["attention_mask"]
     head: Any = core.get_output_embeddings()
     predicts = functional.pad(mask[:, prefix + 1 :] == 1, (prefix, 1))  # positions whose next token is the row's own
     row, at = (torch.arange(size, device=ids.device) for size in ids.shape)
-    some = predicts & ((row[:, None] + at - prefix) % every == 0)
+    some = predicts & ((row[:, None] + at - prefix + step) % every == 0)
     predicts = some if bool(some.any()) else predicts  # short rows may have no such token
     ours = head(hidden_after(_body(core), ids, mask, prefix)[predicts[:, prefix:]]).float().log_softmax(-1)
     with torch.no_grad(), as_base:  # the head too: it may carry the adapter

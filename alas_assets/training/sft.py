@@ -41,15 +41,15 @@ def train(session: Session) -> None:
         threads = trainers.prepare_torch(spec.threads)
         device, precision = trainers.choose_precision(recipe)
         tokenizer = load_tokenizer(Path(spec.student_folder))
-        examples = [training_example(row["prompt"], row["completion"]) for row in rows.iter_rows(named=True)]
-        fitting = [trainers.fits(tokenizer, example, recipe.max_length) for example in examples]
-        left_out = [row_id for row_id, fit in zip(rows["row_id"], fitting, strict=True) if not fit]
-        examples = [example for example, fit in zip(examples, fitting, strict=True) if fit]
-        rows = rows.filter(fitting)
-        kinds = [{"replay": kind == "replay"} for kind in rows["kind"]] if recipe.replay_kl else [{}] * rows.height
+        rows, left_out = trainers.fitting(tokenizer, rows, recipe.max_length)
+        dev, dev_left_out = trainers.fitting(tokenizer, dev, recipe.max_length)
+        left_out += dev_left_out
         if rows.is_empty():
             raise TrainingError(f"all {len(left_out)} rows are longer than max_length {recipe.max_length}; raise it in the recipe")
-        dev_examples = [training_example(row["prompt"], row["completion"]) for row in dev.iter_rows(named=True)]
+        examples, dev_examples = (
+            [training_example(row["prompt"], row["completion"]) for row in table.iter_rows(named=True)] for table in (rows, dev)
+        )
+        kinds = [{"replay": kind == "replay"} for kind in rows["kind"]] if recipe.replay_kl else [{}] * rows.height
         model = trainers.load_student(spec, precision)
         warm = trainers.load_adapter(model, spec) if spec.init_adapter else None
         stopping = bool(recipe.early_stopping_patience)

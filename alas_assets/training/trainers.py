@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import torch
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
@@ -25,6 +26,7 @@ from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 from typing_extensions import override
 
+from alas_assets.students.chat import training_example
 from alas_assets.training.adapter import WEIGHTS, ModelFilesError, saving
 from alas_assets.training.checkpoints import drop_invalid_checkpoints, newest_valid_checkpoint, step_of
 from alas_assets.training.child import Interrupted, Session, TrainingError
@@ -129,6 +131,15 @@ def fits(tokenizer: PreTrainedTokenizerBase, example: dict[str, list[dict[str, s
     answers = [example[key] for key in ("completion", "chosen", "rejected") if key in example]
     lengths = [len(_tokens(tokenizer, example["prompt"] + answer)) for answer in answers]
     return max(lengths) <= max_length
+
+
+def fitting(tokenizer: PreTrainedTokenizerBase, rows: pl.DataFrame, max_length: int) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows whose prompt and answer fit, and the ids of the others."""
+    fit = [
+        fits(tokenizer, training_example(row["prompt"], row["completion"]), max_length)
+        for row in rows.select("prompt", "completion").iter_rows(named=True)
+    ]
+    return rows.filter(fit), [row_id for row_id, ok in zip(rows["row_id"], fit, strict=True) if not ok]
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, chat: list[dict[str, str]]) -> Sequence[int]:
@@ -254,13 +265,14 @@ class SteadySft(_Steady, SFTTrainer):
         """
         self.as_written = recipe.order == "as-written"
         self.replay_kl, self.replay_kl_every = recipe.replay_kl, recipe.replay_kl_every
-        self.base_states = BaseStates()
         if self.replay_kl:
             if self.args.world_size > 1 or self.args.gradient_accumulation_steps > 1 or recipe.packing:
                 raise TrainingError(
                     "replay_kl needs one process, gradient_accumulation 1 and packing off; change the recipe, or set "
                     "ALAS_TRAINING_PROCESSES to 1"
                 )
+            rows: Any = self.train_dataset
+            self.base_states = BaseStates(row["input_ids"] for row in rows if row["replay"])
             self.data_collator = _MarkReplay(self.data_collator)
             self._signature_columns = None
 
@@ -285,7 +297,14 @@ class SteadySft(_Steady, SFTTrainer):
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
         loss = facts_and_drift(
-            peft.get_base_model(), peft.disable_adapter(), inputs, replay, self.replay_kl, self.base_states, self.replay_kl_every
+            peft.get_base_model(),
+            peft.disable_adapter(),
+            inputs,
+            replay,
+            self.replay_kl,
+            self.base_states,
+            self.replay_kl_every,
+            self.state.global_step,
         )
         return (loss, None) if return_outputs else loss
 

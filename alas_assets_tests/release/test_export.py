@@ -62,12 +62,23 @@ def test_plain_transformers_load_it_and_give_the_recorded_answers(harness: Harne
 
 
 def test_equal_exports_are_equal_bytes_and_an_export_that_is_there_stays(harness: Harness, merged: Path, tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir(mode=0o700)  # an empty folder may be named, and stays as private as it was
     again = exported(harness, "merged", tmp_path / "again")
     assert folder_hash(again.folder) == folder_hash(merged)
+    assert again.folder.stat().st_mode & 0o777 == 0o700
     before = {path: path.stat().st_mtime_ns for path in again.folder.iterdir()}
     assert exported(harness, "merged", again.folder).new is False
     assert {path: path.stat().st_mtime_ns for path in again.folder.iterdir()} == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "nothing half-made is left"
+
+
+def test_an_empty_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReleaseError, match="is no export; name another folder"):
+        exported(harness, "adapter", Path("."))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_export_or_another_or_changed_is_never_written_over(harness: Harness, tmp_path: Path) -> None:

@@ -54,13 +54,21 @@ async def chat(request: Request) -> Response:
     if not asked["stream"]:
         await asyncio.sleep(1.0 if question == "slow" else 0)
         message = {"role": "assistant", "content": f"{model} {asked['temperature']} {asked['max_tokens']} {question}"}
-        return JSONResponse({"id": "1", "object": "chat.completion", "model": model, "choices": [{"index": 0, "message": message}]})
+        choice = {"index": 0, "message": message, "finish_reason": "length"}
+        return JSONResponse({"id": "1", "object": "chat.completion", "model": model, "choices": [choice]})
+
+    def piece(delta: dict[str, str], finish_reason: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return f"data: {json.dumps({'id': '1', 'model': model, 'choices': [choice]})}\n\n"
 
     async def pieces():
+        yield piece({"role": "assistant"})
         for word in ("I", "am", model, "and", "done"):
-            piece = {"id": "1", "model": model, "choices": [{"index": 0, "delta": {"content": f"{word} "}}]}
-            yield f"data: {json.dumps(piece)}\n\n"
+            yield piece({"content": f"{word} "})
             await asyncio.sleep(0.4 if question == "slow" else 0)
+        if question != "breaks off":
+            yield piece({}, "length")
+            yield f"data: {json.dumps({'id': '1', 'model': model, 'choices': [], 'usage': {'total_tokens': 9}})}\n\n"
         yield "data: [DONE]\n\n"
 
     return StreamingResponse(pieces(), media_type="text/event-stream")

@@ -102,14 +102,30 @@ def test_it_answers_under_the_domains_name_and_says_which_adapter_did(door: Runn
     assert door.client.get(f"{door.url}/health").json()["adapter"] == ONE
 
 
-def test_a_stream_comes_piece_by_piece_under_the_same_name(door: Running) -> None:
-    body = {"model": "quill", "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+def streamed(door: Running, question: str = "hello", **more: Any) -> tuple[str, str | None]:
+    """Ask for a stream; return the whole text and why it ended."""
+    body = {"model": "quill", "stream": True, "messages": [{"role": "user", "content": question}], **more}
     with door.client.stream("POST", f"{door.url}/v1/chat/completions", json=body) as reply:
         lines = [line[5:].strip() for line in reply.iter_lines() if line.startswith("data:")]
     assert lines[-1] == "[DONE]"
     pieces = [json.loads(line) for line in lines[:-1]]
+    assert len(pieces) > 3
     assert {piece["model"] for piece in pieces} == {"quill"}
-    assert "".join(piece["choices"][0]["delta"]["content"] for piece in pieces) == f"I am {ONE} and done "
+    choices = [choice for piece in pieces for choice in piece["choices"]]
+    ends = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    return "".join(choice["delta"].get("content", "") for choice in choices), ends[0] if ends else None
+
+
+def test_a_stream_comes_piece_by_piece_under_the_same_name(door: Running) -> None:
+    assert streamed(door) == (f"I am {ONE} and done ", "length")
+
+
+def test_a_stop_string_is_left_out_of_the_answer_whole_or_in_a_stream(door: Running) -> None:
+    (choice,) = door.ask("hi there", stop=["hi", "nowhere"]).json()["choices"]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (f"{ONE} 0.0 24 ", "stop")
+    assert streamed(door, stop=f"{ONE} and") == ("I am ", "stop")
+    assert streamed(door, stop="done now") == (f"I am {ONE} and done ", "length"), "what might have begun a stop string is not lost"
+    assert streamed(door, "breaks off", stop="done now") == (f"I am {ONE} and done ", None)
 
 
 def test_a_promotion_needs_no_restart_and_no_request_fails(door: Running) -> None:
@@ -197,7 +213,8 @@ def test_bad_requests_are_refused_in_words_without_paths(door: Running) -> None:
     assert door.ask(model="gpt-4").status_code == 404
     assert door.client.post(url, content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
     assert door.client.post(url, content=b"x" * (MAX_BYTES + 5), headers={"content-type": "application/json"}).status_code == 413
-    assert door.client.get(url).status_code == 405
+    wrong = door.client.get(url)
+    assert (wrong.status_code, wrong.json()["error"]["type"], wrong.headers["allow"]) == (405, "invalid_request_error", "POST")
     assert door.client.get(f"{door.url}/v1/load_lora_adapter").status_code == 404
     assert door.ask("x" * 2000).json()["error"]["message"] == "too long for the student"
     reply = door.ask("bad")

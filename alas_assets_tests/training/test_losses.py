@@ -40,7 +40,9 @@ def student(tiny_student: Path) -> Any:
     return peft
 
 
-def plainly(peft: Any, rows: dict[str, torch.Tensor], replay: torch.Tensor, weight: float, opening: int, every: int = 1) -> torch.Tensor:
+def plainly(
+    peft: Any, rows: dict[str, torch.Tensor], replay: torch.Tensor, weight: float, opening: int, every: int = 1, step: int = 0
+) -> torch.Tensor:
     """The same loss written down without any saving."""
     logits = peft(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"]).logits.log_softmax(-1)
     with torch.no_grad(), peft.disable_adapter():
@@ -50,7 +52,7 @@ def plainly(peft: Any, rows: dict[str, torch.Tensor], replay: torch.Tensor, weig
     for row in range(len(replay)):
         for at in range(rows["input_ids"].shape[1] - 1):
             if replay[row] and at >= opening - 1 and rows["attention_mask"][row, at + 1]:
-                if (replays.index(row) + at - (opening - 1)) % every:
+                if (replays.index(row) + at - (opening - 1) + step) % every:
                     continue
                 drift.append((base[row, at].exp() * (base[row, at] - logits[row, at])).sum())
             elif not replay[row] and rows["labels"][row, at + 1] != IGNORED:
@@ -64,11 +66,11 @@ def gradients(peft: Any, loss: torch.Tensor) -> list[torch.Tensor]:
     return [weight.grad.clone() for _, weight in peft.named_parameters() if weight.requires_grad]
 
 
-@pytest.mark.parametrize("every", [1, 2, 3])
-def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any, every: int) -> None:
+@pytest.mark.parametrize(("every", "step"), [(1, 0), (1, 5), (2, 0), (2, 1), (3, 2)])
+def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any, every: int, step: int) -> None:
     rows = batch(ROWS)
-    ours = facts_and_drift(student.get_base_model(), student.disable_adapter(), rows, REPLAY, 3.0, every=every)
-    plain = plainly(student, rows, REPLAY, 3.0, len(OPENING), every)
+    ours = facts_and_drift(student.get_base_model(), student.disable_adapter(), rows, REPLAY, 3.0, every=every, step=step)
+    plain = plainly(student, rows, REPLAY, 3.0, len(OPENING), every, step)
     assert torch.allclose(ours, plain, rtol=1e-5)
     ours_grads, plain_grads = gradients(student, ours), gradients(student, plain)
     assert all(grad.any() for grad in ours_grads)
@@ -78,9 +80,12 @@ def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any, every: 
 
 def test_rows_too_short_for_the_next_token_to_score_are_scored_whole(student: Any) -> None:
     short = batch([([*OPENING, 40], 1), ([*OPENING, 50], 1)])
-    both, every = torch.tensor([True, True]), len(OPENING)
-    loss = facts_and_drift(student.get_base_model(), student.disable_adapter(), short, both, 1.0, every=every)
-    assert torch.isfinite(loss)
+    both = torch.tensor([True, True])
+    some, whole = (
+        facts_and_drift(student.get_base_model(), student.disable_adapter(), short, both, 1.0, every=every, step=5) for every in (20, 1)
+    )
+    assert float(whole.detach()) > 0
+    assert torch.equal(some, whole)
 
 
 @pytest.mark.parametrize("replay", [torch.tensor([True] * 4), torch.tensor([False] * 4)])
@@ -134,21 +139,30 @@ def test_every_answer_token_is_predicted_from_what_is_left_to_the_rows(opening: 
     assert prefix >= len(opening) - 1
 
 
-def test_the_base_computes_a_replay_row_once_however_often_it_comes(student: Any) -> None:
-    rows, core, base = batch(ROWS), student.get_base_model(), BaseStates()
-    calls: list[int] = []
-    core.model.register_forward_hook(lambda *_: calls.append(1))
+def test_the_base_computes_every_replay_row_once_however_often_it_comes(student: Any) -> None:
+    rows, core, base = batch(ROWS), student.get_base_model(), BaseStates(tokens for tokens, _ in ROWS)
+    computed: list[int] = []
+    core.model.register_forward_hook(lambda *_: computed.append(1))
 
     def drift(which: list[int], kept: BaseStates | None) -> torch.Tensor:
         some = {name: values[which] for name, values in rows.items()}
         return facts_and_drift(core, student.disable_adapter(), some, torch.tensor([True] * len(which)), 1.0, kept)
 
     first = drift([0, 2], base)
-    alone = len(calls)
+    with_base = len(computed)
     again = drift([0, 2], base)
-    assert len(calls) - alone == alone - 1, "the base is not asked again"
-    other = drift([3, 2, 0], base)
+    assert len(computed) - with_base == with_base - 1, "all rows were computed together, and the base is not asked again"
     assert torch.equal(first, again)
-    assert torch.allclose(other, drift([3, 2, 0], None), rtol=1e-5)
+    assert torch.allclose(drift([3, 2, 0], base), drift([3, 2, 0], None), rtol=1e-5)
     gradient = gradients(student, drift([0, 2], base))
     assert all(torch.allclose(one, two, atol=1e-6) for one, two in zip(gradient, gradients(student, drift([0, 2], None)), strict=True))
+
+
+def test_what_the_base_makes_of_a_row_does_not_depend_on_the_batch_that_asks_first(student: Any) -> None:
+    rows, core = batch(ROWS), student.get_base_model()
+    early, late = BaseStates(tokens for tokens, _ in ROWS), BaseStates(tokens for tokens, _ in reversed(ROWS))
+    with student.disable_adapter():
+        early.of(core, rows["input_ids"][:2], rows["attention_mask"][:2])
+        late.of(core, rows["input_ids"][1:], rows["attention_mask"][1:])
+        both = [states.of(core, rows["input_ids"], rows["attention_mask"]) for states in (early, late)]
+    assert torch.equal(*both)

@@ -174,6 +174,20 @@ def test_early_stopping_on_dev_rows_ends_before_the_epochs_do_and_only_the_chose
     assert all(".layers.1." in name for name in names)
 
 
+def test_a_dev_row_that_does_not_fit_is_named_and_not_measured_half(tiny_student: Path, tmp_path: Path) -> None:
+    long = pl.col("prompt") + " and so on" * 400
+    dev = pl.concat([train_rows(4), train_rows(1).with_columns(long, row_id=pl.lit("long-dev"))])
+    dev.write_parquet(tmp_path / "dev.parquet")
+    recipe, dev_file = tiny_recipe(epochs=1, save_steps=1), str(tmp_path / "dev.parquet")
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(8), recipe=recipe, dev_file=dev_file)
+    done = run_child(spec)
+    assert done.returncode == 0, done.stderr
+    manifest = manifest_of(spec)
+    assert "long-dev" in manifest["left_out"]
+    assert "long-dev" not in manifest["dev_row_ids"]
+    assert result_of(spec).measured["dev_loss_last"] > 0
+
+
 def damage_base(spec: TrainingSpec, tmp_path: Path) -> TrainingSpec:
     import shutil
 

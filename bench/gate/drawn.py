@@ -38,6 +38,7 @@ CASES = [
     Case("half knows it (each wording right with 50 %)", knows_change=0.5),
     Case("learned it, truly lost 10 % of earlier facts", loses_earlier=RHO),
     Case("learned it, truly lost 10 % of the earlier wordings, one by one", loses_wordings=RHO),
+    Case("learned it, truly lost 5 % of earlier facts, and 5 % of the others' wordings", loses_earlier=RHO / 2, loses_wordings=RHO / 2),
     Case("learned it, truly lost 10 % of the guards", loses_guards=RHO),
     Case("learned it, lost 3 % of the earlier wordings, one by one", loses_wordings=0.03, should=True),
     Case("learned it, truly lost 3 % of the guards, won 1 %", loses_guards=0.03, wins_guards=0.01, should=True),

@@ -18,20 +18,24 @@ from typing import Any
 
 import polars as pl
 
+from alas_assets.provenance.ids import content_hash
 from alas_assets.records import GateDecision
+from alas_assets.training.spec import load_recipe
 from alas_assets_tests.harness import EDITS, Harness, Site, serving_more
 
 RESULTS = Path(__file__).with_name("edits.jsonl")
+RECIPE = "smollm2-135m"
 ONE_BY_ONE = {"blot()": "smear()", **EDITS}
 """What is edited, and to what; one sentence of the site each."""
 
 
 def ready(folder: Path, site: Site, seed: int, iteration: int) -> Harness:
     """Return the store in a folder after an iteration of `quill` has ended."""
-    harness = Harness(folder, "SmolLM2-135M-Instruct", "smollm2-135m")
+    harness = Harness(folder, "SmolLM2-135M-Instruct", RECIPE)
     harness.domain("quill", site.port, max_topics="18", guard_file='"general.jsonl"', seed=str(seed), tau="0.3")
     outcome = harness.run("quill", iteration)
-    assert outcome.success, outcome.failures
+    if not outcome.success:
+        raise RuntimeError(str(outcome.failures))
     return harness
 
 
@@ -57,7 +61,9 @@ def learned(harness: Harness, seed: int, old: str, seconds: float) -> dict[str, 
 def main() -> None:
     folder = Path(sys.argv[1])
     lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    known = {(row["seed"], row["edit"][0]) for row in map(json.loads, lines)}
+    recipe = content_hash(load_recipe(RECIPE).model_dump(mode="json"))[:16]
+    known = {(row["seed"], row["edit"][0]) for row in map(json.loads, lines) if row["recipe"] == recipe}
+    well = True
     for seed in map(int, sys.argv[2:]):
         if all((seed, old) in known for old in ONE_BY_ONE):
             continue
@@ -75,14 +81,20 @@ def main() -> None:
                 (path,) = [path for path, page in pages.items() if old in page]
                 site.pages.update({**pages, path: pages[path].replace(old, new)})
                 started = time.monotonic()
-                harness = ready(own, site, seed, 1)
-                row = learned(harness, seed, old, time.monotonic() - started)
+                try:
+                    harness = ready(own, site, seed, 1)
+                except RuntimeError as error:
+                    print(f"FAILED  seed {seed}, {old} -> {new}: {error}", flush=True)
+                    well = False
+                    continue
+                row = {"recipe": recipe, **learned(harness, seed, old, time.monotonic() - started)}
                 harness.alas.worker.close()
                 with RESULTS.open("a", encoding="utf-8") as file:
                     file.write(f"{json.dumps(row)}\n")
                 told = f"{row['verdict']}, {row['probes']}, {row['sets']}"
                 print(f"{row['seconds']:5d} s  seed {seed}, {old} -> {new}: {told}", flush=True)
                 shutil.rmtree(own)
+    sys.exit(not well)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Bench:
         self.answers = AnswerStore(self.folder / "answers.sqlite")
         pointer = self.alas.store.pointer(Cell.of(KEY, 0), "qa_pairs")
         if pointer is None:
-            sys.exit(f"{store}: has no pairs of {KEY}; fill it with bench/recipe/prepare.py")
+            sys.exit(f"{store}: has no pairs of {KEY}; fill it as bench/recipe/README.md says")
         self.pairs = self.alas.store.read_table(pointer)
 
     def embed(self, texts: list[str]) -> list[list[float]]:
@@ -217,7 +217,8 @@ class Bench:
         if result is None or not result.ok or result.spec_hash != spec.spec_hash:
             (folder / "spec.json").write_text(spec.model_dump_json(), encoding="utf-8")
             command = [sys.executable, "-m", f"alas_assets.training.{kind}", str(folder / "spec.json")]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            with (folder / "child.log").open("wb") as log:
+                subprocess.run(command, check=True, stdout=log)
             result = read_result(spec.result_path)
         assert result is not None
         return result

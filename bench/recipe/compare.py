@@ -28,6 +28,7 @@ from facts import asked, drawn, half_of, split_up, worded
 from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.provenance.ids import content_hash, short_id
 from alas_assets.records import TRAIN_ROW_SCHEMA
+from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.preferences import enough
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.training.spec import DpoRecipe, Recipe, TrainingResult, load_recipe
@@ -76,7 +77,9 @@ class Comparison:
         self.taught = worded(self.pairs, WORDINGS, 0)
         guards, neighbours = guards_of(bench.alas, bench.domain), neighbours_of(bench.alas, bench.domain)
         self.probes = build_probes(pl.concat([self.taught, asked(self.pairs)]), guards, neighbours, [], 0)
-        self.folder = f"compare-{content_hash([facts, DRAW, self.recipe.model_dump(mode='json')])[:12]}-{seed}"
+        self.asked = content_hash(self.probes.sort("probe_id")["probe_id"].to_list())[:16]
+        """Names the questions: a store that was filled anew, at another port, has others, whose answers stand in another order."""
+        self.folder = f"compare-{content_hash([self.asked, self.recipe.model_dump(mode='json')])[:12]}-{seed}"
 
     def made(self, arm: str) -> Made:
         """Make an arm's adapter."""
@@ -103,9 +106,15 @@ class Comparison:
     def plain(self) -> Made:
         """Standard SFT: one wording, rejected pairs too, nothing else in the rows; as many steps as the loop takes."""
         steps = self.sft().notes["steps"]
-        once = worded(self.pairs, 1, 0)
-        refused = self.bench.pairs.filter(~pl.col("accepted") & (pl.col("answer") != "")).unique("fact_id", maintain_order=True)
-        share = refused.height / (refused.height + self.bench.pairs.filter("accepted")["fact_id"].n_unique())
+        once, kept = worded(self.pairs, 1, 0), self.bench.pairs.filter("accepted")
+        refused = self.bench.pairs.filter(  # whole facts; single wordings that were refused of an accepted fact are right, or leak
+            ~pl.col("accepted")
+            & (pl.col("answer") != "")
+            & (pl.col("question") != "")
+            & ~pl.col("fact_id").is_in(kept["fact_id"].unique().to_list())
+            & ~pl.col("fact_group").is_in(self.pairs["fact_group"].unique().to_list())
+        ).unique("fact_id", maintain_order=True)
+        share = refused.height / (refused.height + kept["fact_id"].n_unique())
         ordered = refused.sort(pl.col("qa_id").map_elements(lambda one: short_id("plain", one), return_dtype=pl.String))
         refused = ordered.head(round(once.height * share / (1 - share)))
         rows = pl.DataFrame(
@@ -115,6 +124,8 @@ class Comparison:
             ],
             schema=TRAIN_ROW_SCHEMA,
         )
+        leaking = sorted({leak.row_id for leak in find_leaks(self.probes, rows)})
+        rows = rows.filter(~pl.col("row_id").is_in(leaking))
         changes = {"replay_share": 0.0, "replay_kl": 0.0, "word_dropout": 0.0, "order": "length-grouped", "passes": 1}
         settings = (
             self.recipe.model_dump()
@@ -122,7 +133,7 @@ class Comparison:
             | {"min_sights": 0, "min_steps": 0, "epochs": steps / ceil(rows.height / self.recipe.batch_size)}
         )
         result = self.bench.train(f"{self.folder}/plain", Recipe.model_validate(settings), rows, self.probes, self.seed)
-        return self._made("plain", result, {"rows": rows.height, "refused": refused.height})
+        return self._made("plain", result, {"rows": rows.height, "refused": refused.height, "leaking": len(leaking)})
 
     def sft(self) -> Made:
         """The loop's SFT."""
@@ -141,7 +152,7 @@ class Comparison:
         return self._dpo(arm, adapter, held, DPO[arm])
 
     def loop(self) -> Made:
-        """The whole loop in several iterations: SFT with rehearsal and DPO on a part of the facts each, from the adapter before."""
+        """The loop in several iterations on a part of the facts each; DPO's adapter goes on unless it scores below SFT's."""
         before: Path | None = None
         parts = split_up(self.pairs, PARTS, DRAW)
         steps, mined = 0, []
@@ -154,7 +165,10 @@ class Comparison:
             held = part.filter(~pl.col("qa_id").is_in(taught["qa_id"].to_list()))
             before = self.bench.folder / name / "adapter"
             after = self._dpo(f"loop-{i}-dpo", before, held, {})
-            before = after.adapter
+            if after.adapter is not None and after.adapter != before:
+                new = build_probes(pl.concat([taught, asked(part)]), [], [], [], i)
+                sft, dpo = (self.bench.right(new, adapter)["probe"].count("1") for adapter in (before, after.adapter))
+                before = after.adapter if dpo >= sft else before
             mined.append(after.notes["mined"])
         return Made(before, {"steps": steps, "mined": mined})
 
@@ -187,7 +201,8 @@ class Comparison:
         right = self.bench.right(self.probes, made.adapter, contexts)
         scores = {split: [bits.count("1"), len(bits)] for split, bits in right.items()}
         seconds = round(time.monotonic() - started)
-        return {"arm": arm, "seed": self.seed, "scores": scores, **made.notes, "right": right, "all_seconds": seconds}
+        about = {"arm": arm, "seed": self.seed, "asked": self.asked}
+        return {**about, "scores": scores, **made.notes, "right": right, "all_seconds": seconds}
 
 
 ARMS = ("base", "rag", "sft", *DPO, "half", "plain", "static", "loop")
@@ -198,28 +213,42 @@ def recipe_hash() -> str:
     return content_hash(load_recipe(RECIPE).model_dump(mode="json"))[:16]
 
 
-def known() -> dict[tuple[int, str, int], dict[str, Any]]:
-    """Return the rows of today's default recipe, by facts, arm and seed."""
+def known(facts: int) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the rows of today's default recipe with so many facts, by arm and seed.
+
+    Raises:
+        SystemExit: They are answers to different questions, so they cannot be compared.
+    """
     lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
-    rows = [row for row in map(json.loads, lines) if row["recipe"] == recipe_hash()]
-    return {(row["facts"], row["arm"], row["seed"]): row for row in rows}
+    rows = [row for row in map(json.loads, lines) if (row["recipe"], row["facts"]) == (recipe_hash(), facts)]
+    if len({row["asked"] for row in rows}) > 1:
+        sys.exit(f"{RESULTS}: the rows of {facts} facts are of several stores; remove those of one")
+    return {(row["arm"], row["seed"]): row for row in rows}
 
 
-def one_seed(store: Path, facts: int, seed: int, threads: int, arms: list[str]) -> None:
-    """Run a seed's arms that are missing, and append their rows."""
-    missing = [arm for arm in arms if (facts, arm, seed) not in known()]
-    if not missing:
-        return
-    bench = Bench(store, threads)
+def one_seed(store: Path, facts: int, seed: int, threads: int, arms: list[str]) -> bool:
+    """Run a seed's arms that are missing, and append their rows; return whether all went well. An arm that fails fails alone."""
+    bench, well = Bench(store, threads), True
     try:
         comparison = Comparison(bench, facts, seed)
-        for arm in missing:
-            row = {"recipe": recipe_hash(), "facts": facts, **comparison.row(arm), "threads": threads}
+        there = known(facts)
+        if other := next((row for row in there.values() if row["asked"] != comparison.asked), None):
+            sys.exit(f"{store}: asks other questions than the rows of {RESULTS} (seed {other['seed']}, {other['arm']}); fill it as it was")
+        for arm in arms:
+            if (arm, seed) in there:
+                continue
+            try:
+                row = {"recipe": recipe_hash(), "facts": facts, **comparison.row(arm), "threads": threads}
+            except (subprocess.CalledProcessError, RuntimeError) as error:
+                print(f"FAILED  seed {seed}, {arm}: {error}", flush=True)
+                well = False
+                continue
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(row)}\n")
             print(f"{row['all_seconds']:5d} s  seed {seed}, {arm}: {json.dumps(row['scores'])}", flush=True)
     finally:
         bench.worker.close()
+    return well
 
 
 def main() -> None:
@@ -232,8 +261,7 @@ def main() -> None:
     parser.add_argument("--side-by-side", type=int, default=1, help="seeds at the same time, each in a process of its own")
     given = parser.parse_args()
     if len(given.seeds) == 1:
-        one_seed(given.store.resolve(), given.facts, given.seeds[0], given.threads, given.arms)
-        return
+        sys.exit(not one_seed(given.store.resolve(), given.facts, given.seeds[0], given.threads, given.arms))
     same = [str(given.store), "--facts", str(given.facts), "--threads", str(given.threads), "--arms", *given.arms]
     failed = threading.Event()
 

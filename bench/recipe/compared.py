@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/recipe/compared.py [--facts 60]
 
-Seeds ask the same questions, so an interval is Wilson's over the questions of one seed, at the mean of all. A difference is paired, over
-facts, all seeds together: its interval resamples facts.
+Seeds ask the same questions. Wordings of a fact rise and fall together, so the interval of a share of probes resamples facts, all seeds of
+a fact together, and so does that of a difference, which is paired. For guards and neighbours it is Wilson's over the questions of one seed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from compare import ARMS, DPO, PARTS, known
+from facts import HELD_OUT
 from shown import over_seeds
 
-from alas_assets.evaluation.statistics import wilson
+from alas_assets.evaluation.statistics import paired_test, wilson
 
 TABLES = Path(__file__).with_name("compare.md")
 PLOT = Path(__file__).with_name("compare.png")
@@ -28,23 +29,27 @@ WHAT = {
     "plain": "standard SFT: one wording, refused pairs too, nothing else; as many steps",
     "half": "the loop's SFT at half the sights",
     "sft": "the loop's SFT alone, one iteration",
-    "dpo": "the loop, one iteration",
-    "loop": f"the loop, {PARTS} iterations of a part of the facts each",
+    "dpo": "the loop's SFT, then its DPO whatever that does",
+    "loop": f"the loop, {PARTS} iterations of a part of the facts each, without the gate",
 }
 
 
 def by_arm(facts: int) -> dict[str, list[Row]]:
     """Return the rows of each arm, by seed."""
     rows: dict[str, list[Row]] = {}
-    for (size, arm, _), row in sorted(known().items()):
-        if size == facts:
-            rows.setdefault(arm, []).append(row)
+    for (arm, _), row in sorted(known(facts).items()):
+        rows.setdefault(arm, []).append(row)
     return rows
 
 
 def mean(rows: list[Row], split: str) -> tuple[float, float, float]:
-    """Return the share of right answers over all seeds with the interval of one seed's questions."""
+    """Return the share of right answers over all seeds with its interval; see the module for which."""
     n = rows[0]["scores"][split][1]
+    if split == "probe":
+        bits = [bit == "1" for row in rows for bit in row["right"][split]]
+        facts = [str(at // HELD_OUT) for row in rows for at in range(len(row["right"][split]))]
+        told = paired_test(bits, [False] * len(bits), facts, 0)
+        return told.gain, told.ci_low, told.ci_high
     share = sum(row["scores"][split][0] for row in rows) / (n * len(rows))
     return share, *wilson(round(share * n), n)
 
@@ -109,11 +114,11 @@ def plot(rows: dict[str, list[Row]]) -> None:
     for split, label, offset in (("probe", "held-out wordings of the facts", 0.12), ("guard", "general questions", -0.12)):
         told = [mean(rows[arm], split) for arm in arms]
         shares = [100 * share for share, _, _ in told]
-        spread = [[100 * (share - low) for share, low, _ in told], [100 * (high - share) for share, _, high in told]]
+        spread = [[max(0.0, 100 * (share - low)) for share, low, _ in told], [max(0.0, 100 * (high - share)) for share, _, high in told]]
         axes.errorbar(shares, [len(arms) - 1 - i + offset for i in range(len(arms))], xerr=spread, fmt="o", label=label, capsize=3)
     axes.set_yticks(range(len(arms)), [f"{arm}\n{WHAT[arm].split(':')[0].split(',')[0]}" for arm in reversed(arms)], fontsize=7)
     axes.set_xlim(-2, 102)
-    axes.set_xlabel("right, % (95 % intervals of one seed's questions, mean of all seeds)")
+    axes.set_xlabel("right, % (95 % intervals, mean of all seeds)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(PLOT, metadata={"Software": None})

@@ -1,7 +1,7 @@
 """Which facts a cell of a study teaches, and in which wordings (T6).
 
-Facts come from `qa_pairs` of a store that `prepare.py` filled; pages are split into two halves by `halves.json`: recipes are chosen on
-one, figures are reported from the other. Facts that say the same (one fact_group) stand in the half of their first page.
+Facts come from `qa_pairs` of a store that `bench/model_teacher.py` filled; pages are split into two halves by `halves.json`: recipes are
+chosen on one, figures are reported from the other. Facts that say the same (one fact_group) stand in the half of their first page.
 """
 
 from __future__ import annotations

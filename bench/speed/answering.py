@@ -30,7 +30,7 @@ def one_by_one(answerer: Any, questions: list[str], decoding: Decoding) -> list[
     model, tokenizer, stops = answerer._model, answerer._tokenizer, answerer._stops
     said = []
     for question in questions:
-        ids = torch.tensor([prompt_tokens(tokenizer, messages(question))])
+        ids = torch.tensor([prompt_tokens(tokenizer, messages(question))], device=answerer.device)
         with torch.inference_mode():
             out = model.generate(
                 input_ids=ids,
@@ -59,6 +59,7 @@ def main() -> None:
     answerer, decoding = Answerer(student.folder), Decoding()
     adapter = alas.store.adapter(current)
     answerer.answer([AskItem(question=questions[0])], adapter, decoding)  # loads and merges
+    one_by_one(answerer, questions[:1], decoding)
     batched, single, same = [], [], 0
     for _ in range(given.rounds):
         started = time.monotonic()

@@ -50,6 +50,7 @@ trainer = InOrder(
         use_cpu=not torch.cuda.is_available(),
         bf16=bf16,
         save_strategy="no",
+        logging_steps=1,  # as our child: each step's loss is read
         report_to="none",
         disable_tqdm=True,
         seed=17,
