@@ -1,9 +1,10 @@
 """How much faster a batch of questions is answered than the same questions one by one, in turns on one machine (E5).
 
-    .venv/bin/python bench/speed/answering.py STORE [--rounds 5] [--questions 64]
+    .venv/bin/python bench/speed/answering.py STORE [--domain KEY] [--rounds 5] [--questions 64]
 
-STORE is a finished demo's; its probes and guards are asked, of the current adapter. One by one is what a plain script does: `generate` on
-one unpadded prompt. Prints Markdown: medians, and the ratio with the range of the rounds' own ratios.
+STORE is a finished demo's, or one with a finished iteration of KEY; its probes and guards are asked, of the current adapter. One by one
+is what a plain script does: `generate` on one unpadded prompt. Prints Markdown: medians, and the ratio with the range of the rounds' own
+ratios.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from alas_assets.defs.resources import Alas
 from alas_assets.provenance.store import Cell
 from alas_assets.students.answering import Answerer, AskItem, Decoding
 from alas_assets.students.chat import messages, prompt_tokens
-
-DOMAIN = "python-releases"
 
 
 def one_by_one(answerer: Any, questions: list[str], decoding: Decoding) -> list[str]:
@@ -47,14 +46,15 @@ def one_by_one(answerer: Any, questions: list[str], decoding: Decoding) -> list[
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
+    parser.add_argument("--domain", default="python-releases")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--questions", type=int, default=64)
     given = parser.parse_args()
     alas = Alas(home=str(given.store.resolve()))
-    student, current = alas.student(alas.domain(DOMAIN)), alas.registry.current(DOMAIN)
-    pointer = alas.store.pointer(Cell.of(DOMAIN, 0), "probes")
+    student, current = alas.student(alas.domain(given.domain)), alas.registry.current(given.domain)
+    pointer = alas.store.pointer(Cell.of(given.domain, 0), "probes")
     if pointer is None or current is None:
-        sys.exit(f"{given.store}: holds no probes or no current adapter of {DOMAIN}; run `make demo` first")
+        sys.exit(f"{given.store}: holds no probes or no current adapter of {given.domain}; run `make demo` first")
     questions = alas.store.read_table(pointer, "probes").sort("probe_id").head(given.questions)["question"].to_list()
     answerer, decoding = Answerer(student.folder), Decoding()
     adapter = alas.store.adapter(current)

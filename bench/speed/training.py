@@ -1,9 +1,10 @@
 """What the training child costs over a bare TRL script on the same rows, in turns on one machine (T1, T4).
 
-    .venv/bin/python bench/speed/training.py STORE [--rounds 5] [--threads 2]
+    .venv/bin/python bench/speed/training.py STORE [--domain KEY] [--rounds 5] [--threads 2]
 
-STORE is a finished demo's. The rows are the beginning of those of its first training, without the drift penalty, which the bare script does
-not have (its price is the third row). Prints Markdown: medians, and the ratio with the range of the rounds' own ratios.
+STORE is a finished demo's, or one with a finished iteration of KEY. The rows are the beginning of those of its first training, without
+the drift penalty, which the bare script does not have (its price is the third row). Prints Markdown: medians, and the ratio with the range
+of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from alas_assets.students.catalog import StudentRef
 from alas_assets.synthesis.training_rows import rows_hash
 from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe, read_result
 
-DOMAIN = "python-releases"
 RECIPE = "smollm2-135m"
 BARE = Path(__file__).with_name("bare.py")
 Seconds = tuple[float, float]
@@ -79,15 +79,16 @@ def bare(student: StudentRef, rows: pl.DataFrame, recipe: Recipe, folder: Path, 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("store", type=Path)
+    parser.add_argument("--domain", default="python-releases")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", type=int, default=480, help="rows of a training")
     given = parser.parse_args()
     alas = Alas(home=str(given.store.resolve()))
-    student = alas.student(alas.domain(DOMAIN))
-    pointer = alas.store.pointer(Cell.of(DOMAIN, 0), "sft_adapter")
+    student = alas.student(alas.domain(given.domain))
+    pointer = alas.store.pointer(Cell.of(given.domain, 0), "sft_adapter")
     if pointer is None:
-        sys.exit(f"{given.store}: holds no adapter of {DOMAIN}; run `make demo` first")
+        sys.exit(f"{given.store}: holds no adapter of {given.domain}; run `make demo` first")
     rows = alas.store.read_training_rows("sft", alas.store.read_record(AdapterRef, pointer).rows_hash).head(given.rows)
     full = load_recipe(RECIPE)
     plain = full.model_copy(update={"replay_kl": 0.0})
