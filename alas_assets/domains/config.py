@@ -125,7 +125,7 @@ class Sources(_Section):
         description="pages whose change opens an iteration, also such that are not there yet; empty: seed_urls. Feeds are watched too",
     )
     allow_hosts: tuple[str, ...] = Field(default=(), description="if set, only these hosts are fetched")
-    deny_hosts: tuple[str, ...] = ()
+    deny_hosts: tuple[str, ...] = Field(default=(), description="these hosts are never fetched")
     primary_hosts: tuple[str, ...] = Field(
         default=(),
         description="hosts of primary documentation, subdomains included: their pages come first and their word is enough (R1, R7); pages "
@@ -205,7 +205,7 @@ class Student(_Section):
     """The model that learns (T, R3)."""
 
     model: str = Field(default="SmolLM2-135M-Instruct", description="the embedded student, a Hugging Face name, or a folder")
-    revision: str = "main"
+    revision: str = Field(default="main", description="branch, tag or commit of a model on a hub")
     recipe: str = Field(default="smollm2-135m", description="a name in alas_assets/training/recipes.toml")
     accumulate: Literal["warm-start", "fresh"] = Field(default="warm-start", description="T2: how a later iteration builds on earlier ones")
     embedder: str = Field(default="all-MiniLM-L6-v2", description="sentence-transformers name or folder")
@@ -243,7 +243,7 @@ class TeacherSettings(_Section):
     answers: Literal["auto", "schema", "json", "xml", "lines"] = Field(
         default="auto", description="the form of answers; auto: schema where the server enforces one, else xml"
     )
-    temperature: float = Field(default=0.0, ge=0, le=2)
+    temperature: float = Field(default=0.0, ge=0, le=2, description="of the teacher's calls; 0 asks for the likeliest words")
     max_tokens: int = Field(default=4096, ge=64, description="tokens that one answer may have")
     page_chars: int = Field(default=12_000, ge=500, description="characters of a page that one request shows at most")
     concurrency: int = Field(default=50, ge=1, le=1000, description="calls at a time (S11)")
@@ -312,9 +312,9 @@ class TeacherSettings(_Section):
 class Budget(_Section):
     """What one iteration may spend (O5)."""
 
-    min_topics: int = Field(default=10, ge=1)
+    min_topics: int = Field(default=10, ge=1, description="topics that an iteration should have; with fewer a check warns")
     max_topics: int = Field(default=12, ge=1, description="new topics at most; whole pages are taken until the next would exceed it")
-    pairs_per_topic: int = Field(default=10, ge=1)
+    pairs_per_topic: int = Field(default=10, ge=1, description="facts of a topic at most")
     tokens: int = Field(default=0, ge=0, description="teacher tokens, sent and received, that one iteration may cost; 0: no cap")
     money: float = Field(default=0.0, ge=0, description="what one iteration's teacher calls may cost; 0: no cap")
     currency: str = Field(default="USD", min_length=1, max_length=8, description="of prices and money")
@@ -366,11 +366,11 @@ class Thresholds(_Section):
 class Mix(_Section):
     """The shares of categories that the plan asks for, as fractions that sum to 1 (S6); all 0: whatever the pages give."""
 
-    factual: float = Field(default=0.0, ge=0, le=1)
-    conceptual: float = Field(default=0.0, ge=0, le=1)
-    application: float = Field(default=0.0, ge=0, le=1)
-    analysis: float = Field(default=0.0, ge=0, le=1)
-    synthesis: float = Field(default=0.0, ge=0, le=1)
+    factual: float = Field(default=0.0, ge=0, le=1, description="what is so: a name, a number, a default")
+    conceptual: float = Field(default=0.0, ge=0, le=1, description="what something is or means")
+    application: float = Field(default=0.0, ge=0, le=1, description="what to use for a purpose")
+    analysis: float = Field(default=0.0, ge=0, le=1, description="why something is so, or what follows from it")
+    synthesis: float = Field(default=0.0, ge=0, le=1, description="what several statements say together")
 
     @model_validator(mode="after")
     def _whole(self) -> Mix:
@@ -408,9 +408,9 @@ class Domain(_Section):
     """One domain, as its file states it."""
 
     key: str = Field(description="the file's stem")
-    title: str
-    description: str = Field(min_length=20)
-    seed_topics: tuple[str, ...] = ()
+    title: str = Field(description="its name for people")
+    description: str = Field(min_length=20, description="what it is about, in a sentence; the plan is made for it")
+    seed_topics: tuple[str, ...] = Field(default=(), description="topics that the plan is to hold, beside those of the pages")
     note: str = Field(default="", description="what a user should know before running it")
     context: str = Field(default="", description='words that place a question, such as "In Python 3.15"; empty: taken from the page title')
     sources: Sources
