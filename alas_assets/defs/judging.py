@@ -187,7 +187,7 @@ def baseline_scores(
     step = Step(context, alas)
 
     def make(_: str) -> Made[pl.DataFrame]:
-        # open-book prompts cost ten times the others; facts of earlier iterations were asked so when they were new
+        # open-book prompts are many times as long, and earlier facts, which grow in number, were asked so when they were new
         open_asked = probes.filter(pl.col("split") != "earlier")
         raw = [
             answers_of(step, probes, "base", adapter=None),

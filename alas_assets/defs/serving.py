@@ -28,6 +28,7 @@ from alas_assets.provenance.takedown.order import orders, read_marks
 from alas_assets.provenance.trace import ASKED, Trace, find_answer, learned_by, trace_row
 from alas_assets.records import PROBE_SCHEMA, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
+from alas_assets.synthesis.wording import mentions
 from alas_assets.teachers.protocol import GradeRequest
 
 NEAREST_FACTS = 3
@@ -157,7 +158,10 @@ def _support(
 def _taught_support(
     alas: Alas, domain_key: str, pairs: pl.DataFrame, question: str, current: str | None, said: str
 ) -> tuple[list[Support], str]:
-    """Return the trained pairs of like meaning that give the answer, else the nearest: the current adapter's own first."""
+    """Return the trained pairs of like meaning that give the answer, else the nearest: the current adapter's own first.
+
+    A fact whose answer the question names already is told and not asked for: it comes last, and repeating it gives nothing.
+    """
     vectors = np.asarray(alas.embed(alas.domain(domain_key), [question, *pairs["question"].to_list()]))
     near = (
         pairs.with_columns(pl.Series("score", vectors[1:] @ vectors[0]))
@@ -165,12 +169,14 @@ def _taught_support(
         .filter(pl.col("score") >= SAME_SUBJECT)
     )
     best = near.unique("fact_id", maintain_order=True).head(NEAREST_FACTS * 2).to_dicts()
+    told = {row["fact_id"] for row in best if mentions(question, row["answer"])}
+    best.sort(key=lambda row: row["fact_id"] in told)
     taught = [row for row in best if any(by.adapter_hash == current for by in learned_by(alas.store, domain_key, row["fact_id"]))]
     before = [row for row in best if row not in taught and learned_by(alas.store, domain_key, row["fact_id"])]
     kept = (taught + before)[:NEAREST_FACTS]
     if not kept:
         return [], "nothing that was taught is about this; the answer is the model's own"
-    giving = [row for row in kept if _gives(row, said)]
+    giving = [row for row in kept if row["fact_id"] not in told and _gives(row, said)]
     if not giving:
         return _rows(pl.DataFrame(kept, schema=near.schema)), "no taught fact gives this answer; these are the nearest that were taught"
     return _rows(pl.DataFrame(giving, schema=near.schema)), ""
@@ -290,7 +296,7 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     }
     trace = trace_row(alas.store, cell, row)
     found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
-    note = f"asked in free words; {'; '.join(part for part in (found, why) if part)}"
+    note = f"asked in free words, and not stored; {'; '.join(part for part in (found, why) if part)}"
     return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
 
 

@@ -280,7 +280,7 @@ class Door:
             await context.__aexit__(None, None, None)
             raise
 
-        stops: dict[int, Stops] = {}
+        stops = Stops(asked.more.get("stop", ()))  # one, as there is one choice: `requests` takes no other n
 
         async def pieces() -> AsyncIterator[str]:
             self._open += 1
@@ -290,13 +290,11 @@ class Door:
                         await self._still_allowed(prepared)
                         piece = self._piece(line[5:], prepared)
                         for choice in piece["choices"]:
-                            number = choice.get("index", 0)
-                            _cut(choice, "delta", stops.setdefault(number, Stops(asked.more.get("stop", ()))))
+                            _cut(choice, "delta", stops)
                         yield f"data: {json.dumps(piece)}\n\n"
-                for number, own in stops.items():  # of a backend that ends without a finish_reason
-                    if rest := own.rest():
-                        last = {"index": number, "delta": {"content": rest}, "finish_reason": None}
-                        yield f"data: {json.dumps({'object': 'chat.completion.chunk', 'model': self.name, 'choices': [last]})}\n\n"
+                if rest := stops.rest():  # of a backend that ends without a finish_reason
+                    last = {"index": 0, "delta": {"content": rest}, "finish_reason": None}
+                    yield f"data: {json.dumps({'object': 'chat.completion.chunk', 'model': self.name, 'choices': [last]})}\n\n"
                 yield "data: [DONE]\n\n"
             except Refused as refused:
                 yield f"data: {json.dumps(_error(refused))}\n\n"
@@ -411,14 +409,12 @@ def _cut(choice: dict[str, Any], part: str, stops: Stops) -> None:
     """Leave a stop string, and what comes after it, out of a choice of a backend's reply."""
     is_last = part == "message" or bool(choice.get("finish_reason"))
     said = choice.get(part)
-    if not isinstance(said, dict):
-        said = choice[part] = {}
-    content = said.get("content")
+    content = said.get("content") if isinstance(said, dict) else None
     given = stops.take(content) if isinstance(content, str) else ""
     if is_last:
         given += stops.rest()
     if given or isinstance(content, str):
-        said["content"] = given
+        choice[part] = {**(said or {}), "content": given}
     if stops.met and is_last:
         choice["finish_reason"] = "stop"
 

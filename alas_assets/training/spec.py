@@ -84,9 +84,7 @@ class Recipe(_Section):
         ge=0,
         description="weight of KL(base || student) over all tokens of replay rows; 0: cross entropy on their answers",
     )
-    replay_kl_every: int = Field(
-        default=1, ge=1, description="that divergence is taken at every n-th token; scoring a token costs half as much as reading it"
-    )
+    replay_kl_every: int = Field(default=1, ge=1, description="that divergence is taken at every n-th token, other ones each step")
     replay_share: float = Field(default=0.35, ge=0, lt=1, description="share of all rows that are the base student's own answers (T2)")
     replay_tokens: int = Field(
         default=24,

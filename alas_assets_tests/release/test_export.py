@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from contextlib import chdir
 from pathlib import Path
 
 import polars as pl
@@ -72,11 +73,8 @@ def test_equal_exports_are_equal_bytes_and_an_export_that_is_there_stays(harness
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "nothing half-made is left"
 
 
-def test_an_empty_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(
-    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ReleaseError, match="is no export; name another folder"):
+def test_an_empty_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(harness: Harness, tmp_path: Path) -> None:
+    with chdir(tmp_path), pytest.raises(ReleaseError, match="is no export; name another folder"):
         exported(harness, "adapter", Path("."))
     assert not list(tmp_path.iterdir())
 
