@@ -12,9 +12,9 @@ from html import escape
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color-scheme:light dark}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere}mark{padding:.1em}"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8886;"
-    "overflow-wrap:anywhere}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem;overflow-wrap:anywhere}"
-    ".id,th{white-space:nowrap}"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8886}"
+    "td a{overflow-wrap:anywhere}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem;overflow-wrap:anywhere}"
+    ".wide{overflow-x:auto}td{min-width:7rem}.id,th{white-space:nowrap}"
     ".verdict{border-left:.4rem solid #c33;padding:.4rem 1rem;margin:1rem 0}.right{border-color:#393}"
     ".page{max-height:24rem;overflow:auto;border:1px solid #8886;padding:0 1rem}.quiet{opacity:.75;font-size:.9em}"
 )
@@ -37,6 +37,7 @@ def link(text: str, href: str) -> str:
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
-    """Return a table; headings are any text, cells are HTML."""
+    """Return a table that scrolls where it is wider than the page; headings are any text, cells are HTML."""
     head = "".join(f"<th>{escape(name)}</th>" for name in headings)
-    return f"<table><tr>{head}</tr>{''.join('<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>' for row in rows)}</table>"
+    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{head}</tr>{lines}</table></div>'

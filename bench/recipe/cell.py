@@ -53,7 +53,7 @@ class Setting(BaseModel):
 
     study: str
     half: Half = "choose"
-    facts: int = 48
+    facts: int | None = Field(default=48, description="drawn by seed among those with all wordings; None: every accepted fact of the half")
     seed: int = 17
     training_seed: int | None = Field(default=None, description="where it is not the seed of the draw of facts")
     wordings: int = Field(default=4, ge=1, le=4, description="recorded questions of a fact that are trained on")
@@ -227,7 +227,9 @@ class Bench:
 def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     """Run a cell and return its row."""
     recipe = Recipe.model_validate({**load_recipe(setting.base, BASE).model_dump(), **setting.recipe})
-    pairs = drawn(half_of(bench.pairs, setting.half), setting.facts, setting.seed)
+    pairs = half_of(bench.pairs, setting.half)
+    if setting.facts is not None:
+        pairs = drawn(pairs, setting.facts, setting.seed)
     taught = worded(pairs, setting.wordings, setting.gaps)
     domain = bench.domain
     guards, neighbours = guards_of(bench.alas, domain), neighbours_of(bench.alas, domain)
@@ -236,6 +238,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     rows = bench.rows(recipe, taught, [], seed)
     result = bench.train(setting.name, recipe, rows, probes, seed)
     right = bench.right(probes, bench.folder / setting.name / "adapter")
+    before = bench.right(probes.filter(pl.col("split") == "probe"), None)["probe"]
     return {
         "setting": setting.model_dump(mode="json"),
         "scores": {split: [bits.count("1"), len(bits)] for split, bits in right.items()},
@@ -246,6 +249,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
         "threads": bench.threads,
         "precision": result.precision,
         "last_loss": round(sum(loss for _, loss in result.loss_history[-10:]) / max(1, len(result.loss_history[-10:])), 4),
+        "base_probes_right": before.count("1"),
         "right": right,
     }
 

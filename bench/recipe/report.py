@@ -25,7 +25,7 @@ WORTH_A_PLOT = 8
 def told(setting: Setting, first: Setting) -> str:
     """Say what a cell does otherwise than the first of its study."""
     if setting == first:
-        return f"{setting.facts} facts, {setting.wordings} wordings, {said(setting.recipe)}"
+        return f"{setting.facts or 'all'} facts, {setting.wordings} wordings, {said(setting.recipe)}"
     same = first.model_dump(exclude={"recipe", "study"})
     parts = [f"{name} {value}" for name, value in setting.model_dump(exclude={"recipe", "study"}).items() if same[name] != value]
     names = sorted(set(setting.recipe) | set(first.recipe))

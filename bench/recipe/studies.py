@@ -15,6 +15,8 @@ SMALL_STEPS: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "batch_siz
 
 PLAIN: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "precision": "fp32"}
 
+QUICK: dict[str, Any] = {"passes": 8, "batch_size": 8, "replay_share": 0.25, "replay_kl_every": 3, "precision": "fp32", "save_steps": 80}
+
 STUDIES: dict[str, list[Setting]] = {
     "rate": _each(
         "rate",
@@ -44,6 +46,7 @@ STUDIES: dict[str, list[Setting]] = {
         {**PLAIN, "dropout": 0.1},
         {**PLAIN, "word_dropout": 0.4},
     ),
+    "all": [Setting(study="all", half="report", facts=None, recipe=QUICK)],
     "gaps": [
         Setting(study="gaps", recipe={"passes": 10, "learning_rate": 1.6e-3}),
         Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
@@ -59,6 +62,7 @@ WHAT: dict[str, str] = {
     "sight": "In how many guises a fact is seen, at about as many rows. `framed` put half of the prompts into words of everyday talk; "
     "with it 79 of 96 probes were right, without it 78, so it was taken out again (its two rows are in results.jsonl).",
     "noise": "What is drawn anew each time that a fact is seen, in fp32 on a processor without bf16.",
+    "all": "Every accepted fact of the half that no recipe was chosen on, with the recipe `smollm2-135m-quick`.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }

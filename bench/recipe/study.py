@@ -47,7 +47,9 @@ def run(store: Path, setting: Setting, threads: int) -> bool:
     started = time.monotonic()
     command = [sys.executable, str(CELL), str(store), setting.model_dump_json(), str(threads)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = f"{setting.study}: {setting.facts} facts, {json.dumps(setting.recipe)}, wordings {setting.wordings}, gaps {setting.gaps}"
+    told = (
+        f"{setting.study}: {setting.facts or 'all'} facts, {json.dumps(setting.recipe)}, wordings {setting.wordings}, gaps {setting.gaps}"
+    )
     if done.returncode:
         print(f"FAILED  {told}\n{done.stderr[-2000:]}", flush=True)
         return False
