@@ -22,6 +22,8 @@ from alas_assets.settings import Settings
 
 PID_TAG = "alas/pid"
 DRY_RUN = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes")
+_INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
+"""How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 OnEvent = Callable[[str, str], None]
@@ -153,6 +155,8 @@ def _run(
 
 def _failure_words(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
+    if data.error and data.error.cls_name in _INTERRUPTED:
+        return f"{event.step_key}: interrupted; what is done is kept, and the same command goes on"
     told = data.user_failure_data.description if data.user_failure_data else None
     return f"{event.step_key}: {told or (data.error.message.strip() if data.error else 'failed')}"
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _TELL_SECONDS = 5.0
+_TELLING_STEPS = 5
+"""Steps from which on their pace says when a training ends."""
 _SHARED = "pairs"
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
@@ -331,13 +333,14 @@ class _Watch(TrainerCallback):
     def __init__(self, session: Session, manifest: Path) -> None:
         self.session, self.manifest = session, manifest
         self.told = self.started = time.monotonic()
-        self.tokens_before = 0
+        self.tokens_before = self.steps_before = 0
 
     @override
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.session.main and not self.manifest.is_file():
             raise TrainingError(f"{self.manifest} is not there; the probes must be fixed before the first step")
         self.started, self.tokens_before = time.monotonic(), int(state.num_input_tokens_seen)
+        self.steps_before = state.global_step
 
     @override
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -357,7 +360,22 @@ class _Watch(TrainerCallback):
         if state.global_step in (1, state.max_steps) or now - self.told >= _TELL_SECONDS:
             self.told = now
             rate = (int(state.num_input_tokens_seen) - self.tokens_before) / max(now - self.started, 1e-9)
-            self.session.tell(f"step {state.global_step}/{state.max_steps}: loss {loss:.4f}, {rate:.0f} tokens/s")
+            left = time_left(state.global_step - self.steps_before, state.max_steps - state.global_step, now - self.started)
+            self.session.tell(f"step {state.global_step}/{state.max_steps}: loss {loss:.4f}, {rate:.0f} tokens/s{left}")
+
+
+def time_left(done: int, to_do: int, seconds: float) -> str:
+    """Return how long a training still takes, for the end of a line; "" while too little is done to say, and where nothing is left.
+
+    Args:
+        done: Optimiser steps that this process has taken.
+        to_do: Steps that are left.
+        seconds: What the steps done took. The first one fills caches that the others use.
+    """
+    if done < _TELLING_STEPS or not to_do:
+        return ""
+    left = to_do * seconds / done
+    return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
 
 
 def run_training(trainer: SteadySft | SteadyDpo, session: Session, manifest: Path) -> None:

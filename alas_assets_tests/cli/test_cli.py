@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -320,6 +322,21 @@ def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations
     assert "no page or feed" not in alas(tmp_path, "watch", "on", "python-releases").stdout
     assert "watched: cves" in alas(tmp_path, "watch", "off", "python-releases").stdout
     assert "the sensors are off" in alas(tmp_path, "watch", "off", "cves").stdout
+
+
+def test_a_run_that_is_interrupted_says_that_the_same_command_goes_on(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        harness.domain("quill", silent.getsockname()[1])
+        command = [sys.executable, "-m", "alas_assets.cli", "run", "quill", "--home", str(harness.settings.home)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            assert any("curriculum_seed" in line for line in run.stdout)
+            silent.accept()  # the first page is being fetched
+            run.send_signal(signal.SIGINT)
+            said = run.communicate(timeout=60)[1]
+    assert run.returncode == 1
+    assert "curriculum: interrupted; what is done is kept, and the same command goes on" in " ".join(said.split())
 
 
 def test_status_says_that_the_newest_iteration_failed_and_why_in_one_line(tmp_path: Path) -> None:

@@ -48,3 +48,18 @@ def test_an_epoch_is_shuffled_by_seed_and_number_alone() -> None:
     assert sorted(list(other)) == list(range(100))
     spread = [max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in (first[k : k + 8] for k in range(8, 96, 8))]
     assert sum(spread) / len(spread) < 20  # of 36: rows of like length share a batch
+
+
+@pytest.mark.parametrize(
+    ("done", "to_do", "seconds", "said"),
+    [
+        (1, 100, 60.0, ""),  # the first step also fills the caches
+        (10, 0, 60.0, ""),
+        (10, 20, 40.0, ", about 80 s left"),
+        (10, 100, 60.0, ", about 10 min left"),
+    ],
+)
+def test_a_training_says_how_long_it_still_takes_once_its_pace_is_known(done: int, to_do: int, seconds: float, said: str) -> None:
+    from alas_assets.training.trainers import time_left
+
+    assert time_left(done, to_do, seconds) == said
