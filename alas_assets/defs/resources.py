@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError  # dagster does not export it
 
 from alas_assets.domains.catalog import load_domain
 from alas_assets.domains.config import Domain
@@ -131,7 +132,7 @@ class Trainer(dg.ConfigurableResource):
         client = dg.PipesSubprocessClient(termination_timeout_seconds=30)
         try:
             finished = client.run(context=context.op_execution_context, command=command, env={"HF_HUB_DISABLE_TELEMETRY": "1"})
-        except dg.DagsterPipesExecutionError as error:
+        except DagsterPipesExecutionError as error:
             tail = log.read_text(encoding="utf-8", errors="replace")[-1500:] if log.exists() else str(error)
             raise dg.Failure(
                 description=f"{spec.kind} training of {spec.cell} failed; its checkpoints in {spec.checkpoint_dir} are kept and the "

@@ -155,10 +155,14 @@ def _run(
 
 def _failure_words(event: dg.DagsterEvent) -> str:
     data = event.step_failure_data
-    if data.error and data.error.cls_name in _INTERRUPTED:
+    errors, error = [], data.error
+    while error:
+        errors.append(error)
+        error = error.cause
+    if any(error.cls_name in _INTERRUPTED for error in errors):
         return f"{event.step_key}: interrupted; what is done is kept, and the same command goes on"
     told = data.user_failure_data.description if data.user_failure_data else None
-    return f"{event.step_key}: {told or (data.error.message.strip() if data.error else 'failed')}"
+    return f"{event.step_key}: {told or (errors[-1].message.strip() if errors else 'failed')}"
 
 
 def run_cell(

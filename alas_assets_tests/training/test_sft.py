@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load_file
 
+from alas_assets.defs.resources import Trainer
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.training.spec import TrainingResult, TrainingSpec, read_result
 from alas_assets_tests.training.factory import child_command, environment, make_spec, run_child, tiny_recipe, train_rows
@@ -251,3 +252,20 @@ def test_wrong_usage_is_exit_code_two(sft_run: tuple[TrainingSpec, str]) -> None
     assert wrong_kind.returncode == 2
     assert "kind: is 'sft'" in wrong_kind.stderr
     assert subprocess.run(command[:-1], capture_output=True, env=environment(), check=False).returncode == 2
+
+
+def test_a_training_that_fails_under_dagster_ends_with_the_childs_last_words(tiny_student: Path, tmp_path: Path) -> None:
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(8))
+    Path(spec.rows_file).unlink()
+
+    @dg.asset
+    def adapter(context: dg.AssetExecutionContext, trainer: Trainer) -> None:
+        trainer.train(context, "alas_assets.training.sft", spec, tmp_path / "spec.json")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([adapter], resources={"trainer": Trainer()}, instance=instance, raise_on_error=False)
+    (failure,) = [event.step_failure_data for event in done.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None
+    told = str(failure.user_failure_data.description)
+    assert "the next run continues from them" in told
+    assert f"{spec.rows_file}: the training rows cannot be read" in " ".join(told.split())
