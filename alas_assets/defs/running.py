@@ -162,7 +162,8 @@ def _failure_words(event: dg.DagsterEvent) -> str:
     if any(error.cls_name in _INTERRUPTED for error in errors):
         return f"{event.step_key}: interrupted; what is done is kept, and the same command goes on"
     told = data.user_failure_data.description if data.user_failure_data else None
-    return f"{event.step_key}: {told or (errors[-1].message.strip() if errors else 'failed')}"
+    own = [error for error in errors if error.cls_name != "DagsterExecutionStepExecutionError"]  # it only says which step it was
+    return f"{event.step_key}: {told or (own[0].message.strip() if own else 'failed')}"
 
 
 def run_cell(
