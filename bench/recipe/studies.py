@@ -62,7 +62,8 @@ WHAT: dict[str, str] = {
     "sight": "In how many guises a fact is seen, at about as many rows. `framed` put half of the prompts into words of everyday talk; "
     "with it 79 of 96 probes were right, without it 78, so it was taken out again (its two rows are in results.jsonl).",
     "noise": "What is drawn anew each time that a fact is seen, in fp32 on a processor without bf16.",
-    "all": "Every accepted fact of the half that no recipe was chosen on, with the recipe `smollm2-135m-quick`.",
+    "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
+    "fact with four wordings.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }
