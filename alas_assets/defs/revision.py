@@ -27,7 +27,7 @@ from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
 
-@loop_asset("2", kinds={"json"})
+@loop_asset("3", kinds={"json"})
 def revised_curriculum(
     context: dg.AssetExecutionContext,
     alas: Alas,
@@ -51,6 +51,7 @@ def revised_curriculum(
                 seed=curriculum_seed,
                 curriculum=curriculum,
                 answers=answers,
+                promoted=promotion.verdict == "promote",
                 qa=qa_pairs,
                 teacher=step.teacher,
                 tau=domain.thresholds.tau,

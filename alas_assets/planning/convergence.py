@@ -21,6 +21,7 @@ def revise(
     seed: Seed,
     curriculum: Curriculum,
     answers: pl.DataFrame,
+    promoted: bool,
     qa: pl.DataFrame,
     teacher: Teacher,
     tau: float,
@@ -37,6 +38,8 @@ def revise(
         seed: Where this iteration started.
         curriculum: What it studied.
         answers: The current model's graded answers (`ANSWER_SCHEMA`); `probe` and `earlier` count.
+        promoted: Whether this iteration's candidate became current. Where it did not, a topic is weak too if the current model is under
+            `tau` on its new probes alone, or one unlearned fact would hide among learned ones and not be taught again (G1).
         qa: This iteration's pairs (`QA_SCHEMA`).
         teacher: Proposes remediation and advanced topics.
         tau: Accuracy under which a topic is weak.
@@ -50,8 +53,10 @@ def revise(
     accuracy = correct / counted.height if counted.height else (previous or 0.0)
     scores = topic_scores(counted, curriculum)
     known = _known_topics(curriculum, seed, counted, qa)
-    weak = [known[score.topic_id] for score in scores if score.accuracy < tau and score.topic_id in known]
-    strong = [known[score.topic_id] for score in scores if score.accuracy >= tau and score.topic_id in known]
+    unlearned = set() if promoted else _under(tau, topic_scores(counted.filter(pl.col("split") == "probe"), curriculum))
+    weak_ids = _under(tau, scores) | unlearned
+    weak = [known[score.topic_id] for score in scores if score.topic_id in weak_ids and score.topic_id in known]
+    strong = [known[score.topic_id] for score in scores if score.topic_id not in weak_ids and score.topic_id in known]
     proposals = teacher.revise(weak, strong, scores)
     remediation = _remediation(weak, proposals)
     leftover = [topic for topic in curriculum.deferred if topic.topic_id not in {t.topic_id for t in remediation}]
@@ -101,6 +106,10 @@ def topic_scores(answers: pl.DataFrame, curriculum: Curriculum) -> list[TopicSco
         )
         for row in rows
     ]
+
+
+def _under(tau: float, scores: Iterable[TopicScore]) -> set[str]:
+    return {score.topic_id for score in scores if score.accuracy < tau}
 
 
 def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, qa: pl.DataFrame) -> dict[str, Topic]:

@@ -64,6 +64,7 @@ def revised(
             "seed": seed,
             "curriculum": Curriculum(domain="d", iteration=iteration, topics=list(plan), deferred=list(deferred)),
             "answers": graded,
+            "promoted": True,
             "qa": pairs({"fact_id": fact, "topic_id": "id-a"} for fact in facts),
             "teacher": teacher or Adviser(),
             "tau": 0.9,
@@ -91,6 +92,16 @@ def test_a_topic_under_tau_is_taught_again_and_the_loop_goes_on() -> None:
     assert [(t.topic_id, t.origin, t.parent) for t in result.remediation] == [("id-b", "remediation", "id-b")]
     assert result.mastered == ["a"]
     assert "1 topics are under tau = 0.9" in result.reason
+
+
+def test_an_unlearned_fact_among_learned_ones_is_taught_again_where_its_candidate_was_not_promoted() -> None:
+    known = [probe(i, "earlier", topic_id="id-a", topic="a", fact_id=f"a-{i}") for i in range(10)]
+    rows = [*known, probe(20, "probe", topic_id="id-a", topic="a", fact_id="changed")]
+    graded = answers(probes(*rows), "previous", [True] * 10 + [False])
+    assert revised(graded, plan=[A], tau=0.3, promoted=True).remediation == []
+    kept = revised(graded, plan=[A], tau=0.3, promoted=False)
+    assert [topic.topic_id for topic in kept.remediation] == ["id-a"]
+    assert kept.mastered == []
 
 
 def test_a_weak_topic_of_an_earlier_iteration_is_taught_again_too() -> None:

@@ -36,12 +36,10 @@ class Live:
         (path,) = [path for path, page in self.site.pages.items() if old in page]
         self.site.pages[path] = self.site.pages[path].replace(old, new)
 
-    def learned(self, iteration: int) -> pl.DataFrame:
-        """Wait for an iteration to end, and return what the model that is current then says to the probes of new facts."""
+    def answers(self, iteration: int) -> pl.DataFrame:
+        """Wait for an iteration to end, and return what its candidate says to the probes of new facts."""
         self.harness.wait_for("quill", iteration, "revised_curriculum", LEARN_SECONDS, self.log)
         decision = self.decision(iteration)
-        assert decision.verdict == "promote", decision.reason
-        assert self.harness.alas.registry.current("quill") == decision.candidate
         system = "dpo_judge_scores" if decision.candidate_system == "dpo" else "judge_scores"
         scores = self.harness.store.read_table(self.harness.pointers("quill", iteration)[system], system)
         return scores.filter(pl.col("split") == "probe")
@@ -63,6 +61,11 @@ class Live:
         return [bool(tick.run_ids) for tick in reversed(ticks)]
 
 
+def mostly_right(answers: pl.DataFrame) -> bool:
+    """Tell whether at least four of five answers are right."""
+    return answers.filter(pl.col("label") == "correct").height >= 0.8 * answers.height
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_site: Site) -> Iterator[Live]:
     """`quill` as the real student has learned it, watched; its loop goes on for an outside cause only."""
@@ -82,20 +85,30 @@ def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_sit
         os.environ.update(environment)
 
 
-def test_an_edited_fact_opens_one_iteration_is_learned_and_replaces_the_old_one(live: Live) -> None:
+def test_an_edited_fact_opens_one_iteration_is_learned_and_replaces_the_old_one_or_is_queued_again(live: Live) -> None:
+    before = live.harness.alas.registry.current("quill")
     with daemon(live.harness, live.log):
         edited = time.time()
         live.edit("blot()", "smear()")
-        answers = live.learned(1)
+        answers = live.answers(1)
     ((iteration, cause),) = live.harness.openings("quill")
     assert iteration == "001"
     assert cause.startswith("1 watched pages changed: ")
     assert "/3.html" in cause
     assert True in live.looks_since(edited)[:2]
-    assert live.decision(1).rule == "correction"
     assert {"smear()"} <= set(answers["gold"]) <= {"smear()", "quill.ink"}  # which module gained it may be known already (P4)
-    assert set(answers["label"]) == {"correct"}
+    assert mostly_right(answers), answers.select("question", "gold", "answer").to_dicts()
     assert not answers["answer"].str.contains("blot").any()
+    decision = live.decision(1)
+    assert decision.rule == "correction"
+    now = live.harness.alas.registry.current("quill")
+    if decision.verdict == "promote":
+        assert set(answers["label"]) == {"correct"}
+        assert now == decision.candidate
+    else:  # one wording missed is enough; whether a small student misses one differs between processors (G1)
+        assert (decision.verdict, now) == ("undecided", before), decision.reason
+        assert "it is taught and tested again with the next change" in decision.reason
+        assert set(answers["topic_id"]) <= {topic.parent for topic in live.revised(1).remediation}
 
 
 def test_a_daemon_that_is_started_again_opens_nothing_more(live: Live) -> None:
@@ -111,10 +124,12 @@ def test_eight_edited_facts_open_one_iteration_and_are_learned_together(live: Li
     with daemon(live.harness, live.log):
         for old, new in EIGHT_EDITS.items():
             live.edit(old, new)
-        answers = live.learned(2)
+        answers = live.answers(2)
+    decision = live.decision(2)
+    assert decision.verdict == "promote", decision.reason
+    assert live.harness.alas.registry.current("quill") == decision.candidate
     assert [iteration for iteration, _ in live.harness.openings("quill")] == ["001", "002"]
-    right = answers.filter(pl.col("label") == "correct")
-    assert right.height >= 0.8 * answers.height
+    assert mostly_right(answers)
     asked_anew = answers.filter(pl.col("gold").is_in(list(EIGHT_EDITS.values())))
     stale = asked_anew.filter(pl.col("answer").is_in(list(EIGHT_EDITS)))
     assert stale.is_empty(), stale.select("question", "gold", "answer").to_dicts()
