@@ -1,6 +1,6 @@
 """Run two domains side by side on folders of served pages, and check that nothing of one is found in the other (O8).
 
-    .venv/bin/python bench/corpora.py STORE [--dry-run] KEY=FOLDER KEY=FOLDER
+    .venv/bin/python bench/corpora.py STORE [--dry-run] [--topics 12] KEY=FOLDER ...
 
 Each folder is served on a loopback port of its own and studied from its index.html, one iteration each, both at the same time in
 one store. Prints Markdown. Takes as long as the slower domain; a dry run trains nothing.
@@ -8,6 +8,7 @@ one store. Prints Markdown. Takes as long as the slower domain; a dry run trains
 
 from __future__ import annotations
 
+import argparse
 import functools
 import http.server
 import os
@@ -32,7 +33,7 @@ private_hosts = ["127.0.0.1:{port}"]
 delay_seconds = 0.0
 [budget]
 min_topics = 6
-max_topics = 12
+max_topics = {topics}
 """
 
 
@@ -47,19 +48,23 @@ def serve(folder: Path) -> int:
 
 
 def main() -> int:
-    store, *rest = sys.argv[1:]
-    extra = [one for one in rest if one.startswith("--")]
-    folders = dict(one.split("=", 1) for one in rest if "=" in one)
-    home = Path(store).resolve()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("store", type=Path)
+    parser.add_argument("folders", nargs="+", metavar="KEY=FOLDER")
+    parser.add_argument("--topics", type=int, default=12)
+    parser.add_argument("--dry-run", action="store_true")
+    given = parser.parse_args()
+    folders = dict(one.split("=", 1) for one in given.folders)
+    home = given.store.resolve()
     (home / "domains").mkdir(parents=True, exist_ok=True)
     ports = {key: serve(Path(folder)) for key, folder in folders.items()}
     for key, port in ports.items():
-        (home / "domains" / f"{key}.toml").write_text(DOMAIN.format(key=key, port=port), encoding="utf-8")
+        (home / "domains" / f"{key}.toml").write_text(DOMAIN.format(key=key, port=port, topics=given.topics), encoding="utf-8")
     environment = {**os.environ, "ALAS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
     started = time.monotonic()
     runs = {}
     for key in ports:
-        command = [sys.executable, "-m", "alas_assets.cli", "run", key, *extra]
+        command = [sys.executable, "-m", "alas_assets.cli", "run", key, *(["--dry-run"] if given.dry_run else [])]
         runs[key] = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         time.sleep(3)  # the first makes Dagster's instance
     said = {key: run.communicate()[0] for key, run in runs.items()}

@@ -43,6 +43,7 @@ from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.training.spec import Recipe, TrainingResult, TrainingSpec, load_recipe, read_result
 
 KEY = "python-3-15"
+CVES = "cve-records"
 BASE = Path(__file__).with_name("base.toml")
 
 
@@ -52,6 +53,7 @@ class Setting(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     study: str
+    domain: Literal["cve-records"] | None = Field(default=None, description="whose facts; None: those of the Python pages")
     half: Half = "choose"
     facts: int | None = Field(default=48, description="drawn by seed among those with all wordings; None: every accepted fact of the half")
     seed: int = 17
@@ -74,20 +76,25 @@ class Bench:
     Args:
         store: The store's folder.
         threads: CPU threads of training and answering.
+        key: The domain whose pages, replay and neighbouring questions these are.
     """
 
-    def __init__(self, store: Path, threads: int) -> None:
+    def __init__(self, store: Path, threads: int, key: str = KEY) -> None:
         self.alas, self.threads = Alas(home=str(store)), threads
         self.folder = store.parent / f"{store.name}-study"
-        self.domain: Domain = self.alas.domain(KEY)
+        self.domain: Domain = self.alas.domain(key)
         self.student: StudentRef = self.alas.student(self.domain)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.worker = ModelWorker(self.alas.store.models, self.folder / "worker.log", threads=threads)
         self.answers = AnswerStore(self.folder / "answers.sqlite")
-        pointer = self.alas.store.pointer(Cell.of(KEY, 0), "qa_pairs")
+        self.pairs = self.pairs_of(key)
+
+    def pairs_of(self, key: str) -> pl.DataFrame:
+        """Return the pairs that the store has of a domain (`QA_SCHEMA`)."""
+        pointer = self.alas.store.pointer(Cell.of(key, 0), "qa_pairs")
         if pointer is None:
-            sys.exit(f"{store}: has no pairs of {KEY}; fill it as bench/recipe/README.md says")
-        self.pairs = self.alas.store.read_table(pointer)
+            sys.exit(f"{self.alas.home}: has no pairs of {key}; fill it as bench/recipe/README.md says")
+        return self.alas.store.read_table(pointer)
 
     def embed(self, texts: list[str]) -> list[list[float]]:
         """Embed texts, each list once."""
@@ -100,8 +107,8 @@ class Bench:
 
     def passages(self, probes: pl.DataFrame) -> Contexts:
         """Find what retrieval shows for each question in all that the domain has read."""
-        alas, cell = self.alas, Cell.of(KEY, 0)
-        return find_contexts(probes, chunk_store(alas, KEY), cell_tags(alas, cell), self.embed)
+        alas, cell = self.alas, Cell.of(self.domain.key, 0)
+        return find_contexts(probes, chunk_store(alas, cell.domain), cell_tags(alas, cell), self.embed)
 
     def ask(
         self,
@@ -256,8 +263,9 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
 
 if __name__ == "__main__":
     threads = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    ready = Bench(Path(sys.argv[1]).resolve(), threads)
+    asked_for = Setting.model_validate_json(sys.argv[2])
+    ready = Bench(Path(sys.argv[1]).resolve(), threads, asked_for.domain or KEY)
     try:
-        print(json.dumps(run(ready, Setting.model_validate_json(sys.argv[2]))))
+        print(json.dumps(run(ready, asked_for)))
     finally:
         ready.worker.close()

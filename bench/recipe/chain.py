@@ -1,10 +1,10 @@
 """Forgetting: a student is taught a handful of new facts, again and again, and asked everything it was ever taught (T2, G2).
 
-    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1]
+    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn]
 
 Each step trains as an iteration of the loop does: from the adapter before it, with rehearsal and replay of the recipe, and nothing is
 promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that have one are not run again. Facts come from the
-`report` half of the pages, on which no recipe was chosen.
+`report` half of the Python pages, on which no recipe was chosen; `--in-turn` takes those of every other step from the CVE records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from cell import Bench
+from cell import CVES, Bench
 from facts import asked, drawn, half_of, worded
 
 from alas_assets.defs.qa import guards_of, neighbours_of
@@ -90,9 +90,12 @@ def main() -> None:
     parser.add_argument("--facts", type=int, default=20, help="new facts of each step")
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--in-turn", action="store_true", help="two domains in turn")
     given = parser.parse_args()
     bench = Bench(given.store.resolve(), given.threads)
     groups = groups_of(half_of(bench.pairs, "report"), given.facts, given.seed, given.steps)
+    if given.in_turn:
+        groups[1::2] = groups_of(half_of(bench.pairs_of(CVES), "both"), given.facts, given.seed, given.steps // 2)
     chain = chain_of(groups, given.facts, given.seed)
     try:
         for step in range(given.steps):

@@ -16,7 +16,7 @@ import polars as pl
 
 from alas_assets.provenance.ids import short_id
 
-Half = Literal["choose", "report"]
+Half = Literal["choose", "report", "both"]
 HALVES = Path(__file__).with_name("halves.json")
 HELD_OUT = 2
 """Wordings of a fact that are only asked."""
@@ -37,11 +37,13 @@ def page_of(url: str) -> str:
 
 
 def half_of(pairs: pl.DataFrame, half: Half) -> pl.DataFrame:
-    """Return the accepted pairs of the facts of one half.
+    """Return the accepted pairs of the facts of one half, or of both, whatever their pages.
 
     Raises:
         ValueError: A page stands in neither half.
     """
+    if half == "both":
+        return pairs.filter("accepted")
     halves: dict[str, list[str]] = json.loads(HALVES.read_text(encoding="utf-8"))
     where = {page: name for name, pages in halves.items() for page in pages}
     accepted = pairs.filter("accepted").with_columns(pl.col("url").map_elements(page_of, return_dtype=pl.String).alias("page"))

@@ -56,16 +56,22 @@ def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
         "",
         WHAT[study],
         "",
-        "| cell | probes | against the first, points | guards | neighbours | steps | training, s |",
-        "|---|---|---|---|---|---|---|",
+        "| cell | probes before | probes after | against the first, points | guards | neighbours | steps | training, s |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for setting in cells:
         row = rows.get(setting.name)
         if row is None:
-            lines.append(f"| {told(setting, cells[0])} | not run | | | | | |")
+            lines.append(f"| {told(setting, cells[0])} | not run | | | | | | |")
             continue
-        scores = row["scores"]
-        shown = [rate(*scores["probe"]), against(row, first) if first else "", rate(*scores["guard"]), rate(*scores["neighbour"])]
+        scores, before = row["scores"], row.get("base_probes_right")
+        shown = [
+            "" if before is None else rate(before, scores["probe"][1]),
+            rate(*scores["probe"]),
+            against(row, first) if first else "",
+            rate(*scores["guard"]),
+            rate(*scores["neighbour"]) if "neighbour" in scores else "",
+        ]
         lines.append(f"| {told(setting, cells[0])} | {' | '.join(shown)} | {row['steps']} | {row['train_seconds']} |")
     return [*lines, ""]
 
