@@ -19,6 +19,7 @@ import httpcore2
 import httpx2
 from protego import Protego
 
+from alas_assets.blocking import run_blocking
 from alas_assets.domains.config import MAX_CONNECTIONS, Sources
 from alas_assets.domains.hosts import covers
 from alas_assets.provenance.ids import sha256_hex
@@ -133,7 +134,7 @@ class Fetcher:
     ) -> list[Fetched]:
         """Fetch each distinct URL once, in parallel over hosts; results are in the order of first mention.
 
-        A page that fails is a result with its reason, never an exception. Call it from code without a running event loop.
+        A page that fails is a result with its reason, never an exception.
 
         Args:
             urls: What to fetch.
@@ -145,7 +146,7 @@ class Fetcher:
             OSError: The store cannot be written (disk full, no permission).
             StoreError: The cache of validators cannot be written.
         """
-        return asyncio.run(self.fetch_all(list(urls), deadline, wanted, arrived))
+        return run_blocking(self.fetch_all(list(urls), deadline, wanted, arrived))
 
     async def fetch_all(
         self, urls: Sequence[str], deadline: float | None = None, wanted: Wanted | None = None, arrived: Arrived | None = None

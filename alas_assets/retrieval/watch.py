@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from alas_assets.blocking import run_blocking
 from alas_assets.domains.config import Domain
 from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.ids import page_id, sha256_hex
@@ -56,7 +57,7 @@ def look(domain: Domain, store: ArtifactStore, deadline: float | None) -> list[L
         deadline: Seconds after which what has not come is given up; None for no more than each one's own.
     """
     started = time.monotonic()
-    pages, feeds = asyncio.run(_fetch(domain, Fetcher(domain.sources, store), deadline))
+    pages, feeds = run_blocking(_fetch(domain, Fetcher(domain.sources, store), deadline))
     looks = [_look_at_feed(feed, store) for feed in feeds]
     with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
         for page in pages:

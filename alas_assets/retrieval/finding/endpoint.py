@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpcore2
 import httpx2
 
+from alas_assets.blocking import run_blocking
 from alas_assets.retrieval.address import AddressRefusedError, GuardedBackend, GuardedTransport
 from alas_assets.retrieval.fetch import USER_AGENT
 from alas_assets.retrieval.finding.search import Access, SearchError
@@ -47,7 +48,7 @@ class Endpoint:
         Raises:
             SearchError: It took too long, failed, or was answered with a fault.
         """
-        return asyncio.run(self._within(talk))
+        return run_blocking(self._within(talk))
 
     async def get_json(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
         """Send a GET request and return the JSON that is answered.

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from alas_assets.blocking import run_blocking
 from alas_assets.domains.config import Budget, TeacherSettings
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelCall, ModelReply
 from alas_assets.teachers.endpoint.capabilities import Abilities
@@ -24,8 +24,6 @@ from alas_assets.teachers.endpoint.replay import Replay
 from alas_assets.teachers.endpoint.session import Session, StoppedError, open_session
 from alas_assets.teachers.endpoint.state import Progress, State, Tuning
 from alas_assets.teachers.endpoint.wire import DEFAULT_URL, Question, call_key, endpoint_url
-
-T = TypeVar("T")
 
 _REPLAYED_AT_ONCE = 400
 
@@ -120,7 +118,7 @@ class Endpoint:
         known = self._state.known_abilities(model)
         if known is None:
             with self._batches:
-                known = _run(self._probed(model))
+                known = run_blocking(self._probed(model))
         return known
 
     def ask(self, calls: Sequence[ModelCall], on_reply: Callable[[int, ModelReply], None] | None = None) -> list[ModelReply]:
@@ -140,7 +138,7 @@ class Endpoint:
             batch = _Batch(self._state, calls, on_reply)
             batch.replay()
             if batch.missing:
-                _run(batch.send())
+                run_blocking(batch.send())
             return batch.replies()
 
     async def _probed(self, model: str) -> Abilities:
@@ -231,30 +229,3 @@ class _Batch:
 def _parts(keys: list[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(keys), size):
         yield keys[start : start + size]
-
-
-def _run(work: Awaitable[T]) -> T:
-    """Run a coroutine from code that is not asynchronous, also where a loop runs already (a notebook)."""
-
-    async def main() -> T:
-        return await work
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(main())
-    done: list[T] = []
-    failed: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            done.append(asyncio.run(main()))
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked
-            failed.append(error)
-
-    thread = threading.Thread(target=run, name="teacher endpoint")
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return done[0]
