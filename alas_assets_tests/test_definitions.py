@@ -68,7 +68,6 @@ ALLOWED = (
     "alas_assets/definitions.py",
     "alas_assets/partitions.py",
     "alas_assets/automation.py",
-    "alas_assets/cli.py",
 )
 
 

@@ -31,15 +31,15 @@ def train(session: Session) -> None:
         from datasets import Dataset
         from trl.trainer.dpo_config import DPOConfig
 
-        from alas_assets.training import trainers
+        from alas_assets.training import loading, running, trainers
 
     with session.phase("load"):
-        trainers.quiet()
-        threads = trainers.prepare_torch(spec.threads)
-        device, precision = trainers.choose_precision(spec.recipe)
+        running.quiet()
+        threads = loading.prepare_torch(spec.threads)
+        device, precision = loading.choose_precision(spec.recipe)
         tokenizer = load_tokenizer(Path(spec.student_folder))
         examples = [preference_example(row["question"], row["chosen"], row["rejected"]) for row in pairs.iter_rows(named=True)]
-        fitting = [trainers.fits(tokenizer, example, recipe.max_length) for example in examples]
+        fitting = [loading.fits(tokenizer, example, recipe.max_length) for example in examples]
         left_out = [pair_id for pair_id, fit in zip(pairs["pair_id"], fitting, strict=True) if not fit]
         examples = [example for example, fit in zip(examples, fitting, strict=True) if fit]
         pairs = pairs.filter(fitting)
@@ -60,7 +60,7 @@ def train(session: Session) -> None:
         )
         dataset = trainers.shared_dataset(examples, session, arguments) if session.processes > 1 else Dataset.from_list(examples)
         trainer = trainers.SteadyDpo(
-            model=trainers.load_adapter(trainers.load_student(spec, precision), spec),
+            model=loading.load_adapter(loading.load_student(spec, precision), spec),
             args=arguments,
             train_dataset=dataset,
             eval_dataset=dataset,  # the pairs themselves: measured once, after training
@@ -75,7 +75,7 @@ def train(session: Session) -> None:
         session.tell(f"dpo of {spec.cell}: {pairs.height} pairs, {len(left_out)} too long, {precision} on {device}, manifest written")
 
     with session.phase("train"):
-        trainers.run_training(trainer, session, spec.work_dir / MANIFEST)
+        running.run_training(trainer, session, spec.work_dir / MANIFEST)
         trainer.evaluate()
         after = trainer.state.log_history[-1]
         measured = before | {

@@ -1,6 +1,6 @@
 """Supervised fine-tuning in a process of its own: `python -m alas_assets.training.sft SPEC.json` (T1-T5).
 
-A straight line: rows, student, trainer, train, save. What surrounds it is `child`, what DPO shares is `trainers`.
+A straight line: rows, student, trainer, train, save. What surrounds it is `child`, what DPO shares is `loading`, `trainers` and `running`.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def train(session: Session) -> None:
         from transformers import EarlyStoppingCallback
         from trl.trainer.sft_config import SFTConfig
 
-        from alas_assets.training import trainers
+        from alas_assets.training import loading, running, trainers
 
     with session.phase("load"):
-        trainers.quiet()
-        threads = trainers.prepare_torch(spec.threads)
-        device, precision = trainers.choose_precision(recipe)
+        running.quiet()
+        threads = loading.prepare_torch(spec.threads)
+        device, precision = loading.choose_precision(recipe)
         tokenizer = load_tokenizer(Path(spec.student_folder))
-        rows, left_out = trainers.fitting(tokenizer, rows, recipe.max_length)
-        dev, dev_left_out = trainers.fitting(tokenizer, dev, recipe.max_length)
+        rows, left_out = loading.fitting(tokenizer, rows, recipe.max_length)
+        dev, dev_left_out = loading.fitting(tokenizer, dev, recipe.max_length)
         left_out += dev_left_out
         if rows.is_empty():
             raise TrainingError(f"all {len(left_out)} rows are longer than max_length {recipe.max_length}; raise it in the recipe")
@@ -50,8 +50,8 @@ def train(session: Session) -> None:
             [training_example(row["prompt"], row["completion"]) for row in table.iter_rows(named=True)] for table in (rows, dev)
         )
         kinds = [{"replay": kind == "replay"} for kind in rows["kind"]] if recipe.replay_kl else [{}] * rows.height
-        model = trainers.load_student(spec, precision)
-        warm = trainers.load_adapter(model, spec) if spec.init_adapter else None
+        model = loading.load_student(spec, precision)
+        warm = loading.load_adapter(model, spec) if spec.init_adapter else None
         stopping = bool(recipe.early_stopping_patience)
         trainer = trainers.SteadySft(
             model=warm or model,
@@ -74,7 +74,7 @@ def train(session: Session) -> None:
             train_dataset=Dataset.from_list([example | kind for example, kind in zip(examples, kinds, strict=True)]),
             eval_dataset=Dataset.from_list(dev_examples) if dev_examples else None,
             processing_class=tokenizer,
-            peft_config=None if warm else trainers.lora_config(recipe, model),
+            peft_config=None if warm else loading.lora_config(recipe, model),
             callbacks=[EarlyStoppingCallback(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
         )
         trainer.follow(recipe)
@@ -87,7 +87,7 @@ def train(session: Session) -> None:
         )
 
     with session.phase("train"):
-        trainers.run_training(trainer, session, spec.work_dir / MANIFEST)
+        running.run_training(trainer, session, spec.work_dir / MANIFEST)
 
     with session.phase("save"):
         if session.main:

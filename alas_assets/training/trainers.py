@@ -1,151 +1,30 @@
-"""The parts SFT and DPO share once torch is there: student, data order, checkpoints, live loss, resume (T1-T4).
+"""TRL's trainers as SFT and DPO here need them: their arguments, a repeatable order of rows, small checkpoints, the drift penalty (T1, T3).
 
-Imported by `sft` and `dpo` only, inside the child process. The two mains are straight lines over these functions.
+Imports torch, so only the child process imports this. What they start from is `loading`, how they are run `running`.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
-import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import polars as pl
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import AutoModelForCausalLM, PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_callback import PrinterCallback
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_pt_utils import get_length_grouped_indices
-from trl.trainer import utils as trl_utils
 from trl.trainer.dpo_trainer import DPOTrainer
 from trl.trainer.sft_trainer import SFTTrainer
 from typing_extensions import override
 
-from alas_assets.students.chat import training_example
-from alas_assets.training.adapter import WEIGHTS, ModelFilesError, saving
-from alas_assets.training.checkpoints import drop_invalid_checkpoints, newest_valid_checkpoint, step_of
-from alas_assets.training.child import Interrupted, Session, TrainingError
+from alas_assets.training.adapter import WEIGHTS, saving
+from alas_assets.training.child import Session, TrainingError
 from alas_assets.training.losses import BaseStates, facts_and_drift
-from alas_assets.training.spec import Recipe, TrainingSpec
+from alas_assets.training.spec import Recipe
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-_TELL_SECONDS = 5.0
-_TELLING_STEPS = 5
-"""Steps from which on their pace says when a training ends."""
 _SHARED = "pairs"
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
-
-
-def prepare_torch(threads: int) -> int:
-    """Fix threads and algorithms, so that equal specifications give equal bytes on one machine; return the threads used."""
-    if threads:
-        torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - a debugging aid that costs time
-    # TRL scores every position on CPUs and only the labelled ones on GPUs; the loss is the same, a third of the time is not
-    setattr(trl_utils, "_use_triton", lambda _device: True)  # noqa: B010
-    return torch.get_num_threads()
-
-
-def choose_precision(recipe: Recipe) -> tuple[str, str]:
-    """Return (device type, precision of the base weights): bf16 only where the hardware computes in it (facts 5.5)."""
-    if torch.cuda.is_available():
-        device, able = "cuda", torch.cuda.is_bf16_supported()
-    else:
-        device, able = "cpu", bool(_BF16_FLAGS & _cpu_flags())
-    return device, ("bf16" if able else "fp32") if recipe.precision == "auto" else recipe.precision
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()  # not Linux: fp32 is right everywhere
-    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
-
-
-def load_student(spec: TrainingSpec, precision: str) -> PreTrainedModel:
-    """Load the frozen base model.
-
-    Raises:
-        ModelFilesError: Its files do not make a model.
-    """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    try:
-        return AutoModelForCausalLM.from_pretrained(
-            spec.student_folder,
-            dtype=dtype,
-            # on CPUs, at the length of a question and its answer, plain attention is a seventh faster than SDPA
-            attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelFilesError(
-            f"base model {spec.student_name} in {spec.student_folder} cannot be loaded ({reason}); prepare the student again"
-        ) from error
-
-
-def load_adapter(model: PreTrainedModel, spec: TrainingSpec) -> PeftModel:
-    """Put the adapter that training goes on from onto the base, trainable; its weights stay fp32 on a bf16 base.
-
-    Raises:
-        ModelFilesError: It does not fit the base.
-    """
-    try:
-        return PeftModel.from_pretrained(model, str(spec.init_adapter), is_trainable=True)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise ModelFilesError(
-            f"adapter {spec.init_adapter} does not load onto {spec.student_name} ({reason}); train it again on this base"
-        ) from error
-
-
-def lora_config(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
-    """Return the shape of a fresh adapter."""
-    layers: list[int] | None = None
-    if isinstance(recipe.layers, int):
-        count = int(model.config.num_hidden_layers)
-        layers = list(range(max(0, count - recipe.layers), count))
-    elif recipe.layers is not None:
-        layers = list(recipe.layers)
-    return LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=list(recipe.target_modules),
-        layers_to_transform=layers,
-        task_type="CAUSAL_LM",
-    )
-
-
-def fits(tokenizer: PreTrainedTokenizerBase, example: dict[str, list[dict[str, str]]], max_length: int) -> bool:
-    """Tell whether a prompt with its longest answer fits; TRL would cut or drop a longer one without a word."""
-    answers = [example[key] for key in ("completion", "chosen", "rejected") if key in example]
-    lengths = [len(_tokens(tokenizer, example["prompt"] + answer)) for answer in answers]
-    return max(lengths) <= max_length
-
-
-def fitting(tokenizer: PreTrainedTokenizerBase, rows: pl.DataFrame, max_length: int) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows whose prompt and answer fit, and the ids of the others."""
-    fit = [
-        fits(tokenizer, training_example(row["prompt"], row["completion"]), max_length)
-        for row in rows.select("prompt", "completion").iter_rows(named=True)
-    ]
-    return rows.filter(fit), [row_id for row_id, ok in zip(rows["row_id"], fit, strict=True) if not ok]
-
-
-def _tokens(tokenizer: PreTrainedTokenizerBase, chat: list[dict[str, str]]) -> Sequence[int]:
-    return tokenizer.apply_chat_template(chat, tokenize=True, return_dict=False)  # pyright: ignore[reportReturnType]
 
 
 def common_arguments(session: Session, precision: str, device: str) -> dict[str, Any]:
@@ -327,102 +206,8 @@ class SteadyDpo(_Steady, DPOTrainer):
     """TRL's DPOTrainer, resumable to the bit."""
 
 
-class _Watch(TrainerCallback):
-    """Streams the loss, ends on request, and refuses to take a step before the manifest is there."""
-
-    def __init__(self, session: Session, manifest: Path) -> None:
-        self.session, self.manifest = session, manifest
-        self.told = self.started = time.monotonic()
-        self.tokens_before = self.steps_before = 0
-
-    @override
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.session.main and not self.manifest.is_file():
-            raise TrainingError(f"{self.manifest} is not there; the probes must be fixed before the first step")
-        self.started, self.tokens_before = time.monotonic(), int(state.num_input_tokens_seen)
-        self.steps_before = state.global_step
-
-    @override
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.session.should_stop():
-            control.should_save = control.should_training_stop = True
-
-    @override
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, float] | None = None, **kwargs: Any
-    ) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss is {loss} at step {state.global_step}; lower the recipe's learning_rate")
-        now = time.monotonic()
-        if state.global_step in (1, state.max_steps) or now - self.told >= _TELL_SECONDS:
-            self.told = now
-            rate = (int(state.num_input_tokens_seen) - self.tokens_before) / max(now - self.started, 1e-9)
-            left = time_left(state.global_step - self.steps_before, state.max_steps - state.global_step, now - self.started)
-            self.session.tell(f"step {state.global_step}/{state.max_steps}: loss {loss:.4f}, {rate:.0f} tokens/s{left}")
-
-
-def time_left(done: int, to_do: int, seconds: float) -> str:
-    """Return how long a training still takes, for the end of a line; "" while too little is done to say, and where nothing is left.
-
-    Args:
-        done: Optimiser steps that this process has taken.
-        to_do: Steps that are left.
-        seconds: What the steps done took. The first one fills caches that the others use.
-    """
-    if done < _TELLING_STEPS or not to_do:
-        return ""
-    left = to_do * seconds / done
-    return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
-
-
-def run_training(trainer: SteadySft | SteadyDpo, session: Session, manifest: Path) -> None:
-    """Train, from the newest valid checkpoint of this specification where there is one, and fill the session's facts.
-
-    Raises:
-        Interrupted: Somebody asked to stop; a checkpoint of the last step is saved.
-        SavingError: A checkpoint could not be written; earlier ones are kept.
-        TrainingError: The loss is not a number.
-    """
-    folder = session.spec.work_dir
-    if session.main:
-        for line in drop_invalid_checkpoints(folder):
-            session.tell(f"dropped {line}")
-    checkpoint = newest_valid_checkpoint(folder)
-    watch = _Watch(session, manifest)
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(watch)
-    if checkpoint is not None:
-        session.tell(f"resuming from step {step_of(checkpoint)}")
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if session.should_stop():
-        raise Interrupted
-    state, seconds = trainer.state, time.monotonic() - watch.started
-    tokens = int(state.num_input_tokens_seen)
-    session.facts |= {
-        "steps": state.global_step,
-        "resumed_from": step_of(checkpoint) if checkpoint else 0,
-        "tokens": tokens,
-        "tokens_per_second": round((tokens - watch.tokens_before) / max(seconds, 1e-9), 1),
-        "loss_history": [(int(entry["step"]), float(entry["loss"])) for entry in state.log_history if "loss" in entry],
-    }
-
-
 def save_weights(model: Any, folder: Path) -> None:
     """Write the trained adapter's weights and configuration into a folder."""
     model.save_pretrained(str(folder), selected_adapters=["default"], save_embedding_layers=False, safe_serialization=True)
     if not (folder / WEIGHTS).is_file():
         raise OSError(f"{WEIGHTS} was not written")
-
-
-def quiet() -> None:
-    """Silence progress bars, which would fill the step's log, and a warning that nobody here can act on."""
-    from datasets.utils.logging import disable_progress_bar
-    from transformers.utils import logging
-
-    disable_progress_bar()
-    logging.disable_progress_bar()
-    # TRL 1.16 still passes the old name on; nothing of ours can change that
-    warnings.filterwarnings("ignore", message=".*gradient_checkpointing` is deprecated.*", category=FutureWarning)

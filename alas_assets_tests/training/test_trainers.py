@@ -12,7 +12,7 @@ def test_scoring_only_the_answers_gives_the_loss_and_gradients_of_scoring_everyt
     from transformers import AutoModelForCausalLM
     from trl.trainer import utils as trl_utils
 
-    from alas_assets.training.trainers import prepare_torch
+    from alas_assets.training.loading import prepare_torch
 
     original = trl_utils._use_triton
     ids = torch.arange(3, 63).reshape(2, 30)
@@ -60,6 +60,6 @@ def test_an_epoch_is_shuffled_by_seed_and_number_alone() -> None:
     ],
 )
 def test_a_training_says_how_long_it_still_takes_once_its_pace_is_known(done: int, to_do: int, seconds: float, said: str) -> None:
-    from alas_assets.training.trainers import time_left
+    from alas_assets.training.running import time_left
 
     assert time_left(done, to_do, seconds) == said

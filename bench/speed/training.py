@@ -64,7 +64,7 @@ def ours(student: StudentRef, rows: pl.DataFrame, recipe: Recipe, folder: Path, 
 
 def bare(student: StudentRef, rows: pl.DataFrame, recipe: Recipe, folder: Path, threads: int) -> Seconds:
     """Train with the bare script."""
-    from alas_assets.training.trainers import choose_precision
+    from alas_assets.training.loading import choose_precision
 
     rows.write_parquet(folder / "rows.parquet")
     settings = recipe.model_dump(mode="json") | {"precision": choose_precision(recipe)[1]}
