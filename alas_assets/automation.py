@@ -1,4 +1,4 @@
-"""The project's one automation condition, argued clause by clause (dagster.md section 3)."""
+"""The project's one automation condition, argued clause by clause."""
 
 import dagster as dg
 
@@ -17,7 +17,7 @@ def on_new_content() -> dg.AutomationCondition:
     - `code_version_changed()` is left out on purpose: it selects every cell ever made, and a version bump would
       retrain all history. Re-run the newest cells by hand instead.
 
-    Trade: an update that arrives between a finished run and the next tick is not seen (row A of dagster.md);
+    Trade: an update that arrives between a finished run and the next tick is not seen;
     the check `cell_up_to_date` names such a cell.
     """
     moved = AC.any_deps_updated().replace("newly_updated", AC.data_version_changed()).since(AC.newly_requested() | AC.initial_evaluation())

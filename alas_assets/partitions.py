@@ -1,4 +1,4 @@
-"""The loop's partitions: domain x iteration, both dynamic, one definition for all assets (dagster.md section 1).
+"""The loop's partitions: domain x iteration, both dynamic, one definition for all assets.
 
 A dimension's keys are added by `alas open`, by a sensor or by hand in the UI; `Cell` refuses those that cannot be one.
 """

@@ -83,7 +83,7 @@ class Tombstone(Record):
 
 
 class Inherited(Record):
-    """What an iteration takes over from earlier ones, by id and content hash (architecture, seed)."""
+    """What an iteration takes over from earlier ones, by id and content hash."""
 
     current_adapter: str | None = Field(default=None, description="adapter hash that was current at opening")
     qa_hashes: list[str] = Field(default_factory=list, description="qa_pairs artifacts of earlier iterations, oldest first")
@@ -96,7 +96,7 @@ class Inherited(Record):
 
 
 class Seed(Record):
-    """The feedback port: where an iteration starts (architecture, `curriculum_seed`)."""
+    """The feedback port: where an iteration starts (`curriculum_seed`)."""
 
     domain: str
     iteration: int

@@ -76,7 +76,7 @@ def _own_environment() -> Iterator[None]:
 
 
 SECURITY = "security"
-"""What a security case is reported under, so that its kind reaches the process that prints the summary (facts 10)."""
+"""What a security case is reported under, so that its kind reaches the process that prints the summary."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""`alas new`, `rollback`, `gc` and `ui`: a domain's file, its current adapter, the store's space, and Dagster's UI (G4, U1, U2).
+"""`alas new`, `guards`, `rollback`, `gc` and `ui`: a domain's files, its current adapter, the store's space, and Dagster's UI (G4, U1, U2).
 
 Nothing here runs a cell; that is `loop`.
 """
@@ -9,18 +9,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, fail, out, settings_at, site_served
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
 from alas_assets.settings import PROJECT_ROOT
 
-if TYPE_CHECKING:
-    pass
-
-
 app = typer.Typer()
+
+FEW_GUARDS = 150
+"""Guard questions below which their interval is wider than what the gate lets them fall."""
 
 
 @app.command()
@@ -50,6 +49,43 @@ def new(
     if sources.private_hosts:
         out.print(f"private_hosts lets {', '.join(sources.private_hosts)} be read, which is not on the public internet")
     out.print(f"next: alas run {domain} --dry-run")
+
+
+@app.command()
+def guards(
+    domain: DomainKey,
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written anew; the domain file then names it as `guard_file`.")],
+    candidates: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="QUESTIONS.jsonl", help="Lines of id, question, answer, aliases (default: what ships)."),
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Write the guard questions that this domain's own student answers before any training, for a student of your own."""
+    from alas_assets.defs.guarding import answered_guards
+    from alas_assets.provenance.store import write_atomic
+    from alas_assets.students.catalog import StudentError
+    from alas_assets.students.client import WorkerError
+    from alas_assets.synthesis.questions import QuestionFileError, read_guards
+
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
+    if file.exists():
+        fail(f"{file} is there already; name another", code=2)
+    try:
+        asked = read_guards(candidates or settings.data / "guards" / "general.jsonl")
+        with err.status(f"{alas.domain(domain).student.model} answers {len(asked)} questions") as status:
+            kept = answered_guards(alas, domain, asked, lambda done, all_: status.update(f"{done} of {all_} questions answered"))
+        if not kept:
+            fail(f"it answers none of {len(asked)} right, so nothing would show what training damages; ask easier ones (--from)")
+        write_atomic(file, "".join(f"{question.model_dump_json()}\n" for question in kept).encode())
+    except (QuestionFileError, StudentError, WorkerError, OSError) as error:
+        fail(str(error))
+    out.print(f"{len(kept)} of {len(asked)} are answered right and kept in {plain(str(file))}")
+    if file.resolve().parent != (settings.data / "guards").resolve():
+        out.print(plain(f"guard_file names files of {settings.data / 'guards'}: move it there"))
+    if len(kept) < FEW_GUARDS:
+        out.print(f"fewer than {FEW_GUARDS}: a fall of some points would look like chance, so add questions (--from)")
 
 
 @app.command()

@@ -5,6 +5,6 @@ import warnings
 import dagster as dg
 
 # Partitioned asset checks and the domain-level partition mapping are preview and beta in Dagster 1.13; we use them on
-# purpose (dagster.md sections 1 and 8), and saying so at every load helps nobody.
+# purpose, and saying so at every load helps nobody.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

@@ -1,4 +1,4 @@
-"""`currency/<domain>`: a heartbeat asset for every registered domain, carrying its freshness policy (O3, dagster.md 5).
+"""`currency/<domain>`: a heartbeat asset for every registered domain, carrying its freshness policy (O3).
 
 What opens an iteration of a stale domain is `defs.upkeep`, what shows it as failing `defs.currency`.
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import polars as pl
 
@@ -17,8 +18,9 @@ from alas_assets.records import Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
+from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
-from alas_assets.training.spec import load_recipe
+from alas_assets.training.spec import Recipe, load_recipe
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,9 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         max_topics=domain.budget.max_topics,
     )
     pages = [page for page in outlines if page.url in {url for topic in plan.topics for url in topic.urls}]
-    recipe, pairs = load_recipe(domain.student.recipe), len(plan.topics) * domain.budget.pairs_per_topic
-    rows = pairs * domain.thresholds.phrasings
+    facts = len(plan.topics) * domain.budget.pairs_per_topic
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    known = pl.concat([table.filter("accepted")["fact_id"] for table in earlier]).n_unique() if earlier else 0
     lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
     figures = {
         "iteration": f"{seed.iteration:03d}",
@@ -84,11 +87,35 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "pages changed": len(plan.changed_pages),
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
-        "facts, at most": pairs,
-        "training rows, at most": f"{rows}, {recipe.replay_share:.0%} more of replay, {recipe.passes * recipe.epochs:g} times over",
+        "facts, at most": facts,
+        "training, with so many": training_words(load_recipe(domain.student.recipe), facts, domain.thresholds.phrasings, known),
     }
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
+
+
+def training_words(recipe: Recipe, facts: int, phrasings: int, known: int) -> str:
+    """Say how much a recipe trains on so many new facts.
+
+    Args:
+        recipe: The student's.
+        facts: New ones.
+        phrasings: Wordings of each that are trained on; those with a gap stand in more rows, which is not counted.
+        known: Earlier facts, which are rehearsed.
+    """
+    rows = facts * phrasings + known * recipe.rehearsal_per_fact
+    amount = amount_of(
+        lambda _: rows,
+        rows_per_fact=phrasings if facts else 0,
+        passes=recipe.passes,
+        min_sights=recipe.min_sights,
+        min_steps=recipe.min_steps,
+        batch_size=recipe.batch_size,
+        replay_share=recipe.replay_share,
+    )
+    total, step = rows * amount.passes + amount.replays, recipe.batch_size * recipe.gradient_accumulation
+    again = f", {recipe.epochs:g} times over" if recipe.epochs != 1 else ""
+    return f"about {total:,} rows, {amount.replays:,} of them replay{again}: {ceil(total * recipe.epochs / step):,} steps of {step} rows"
 
 
 def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:

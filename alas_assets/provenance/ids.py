@@ -1,4 +1,4 @@
-"""Ids and content hashes that make the audit a join instead of a guess (spec A1, architecture "Ids").
+"""Ids and content hashes that make the audit a join instead of a guess (A1).
 
 Pure functions only. Where things lie on disk is `provenance.store`; who calls whom is `provenance.trace`.
 """
@@ -111,7 +111,7 @@ def folder_hash(folder: Path, names: Iterable[str] | None = None) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Turn any name a page, teacher or person supplied into one safe file name: slug plus hash (architecture).
+    """Turn any name a page, teacher or person supplied into one safe file name: slug plus hash.
 
     A name that is already a plain short slug stays as it is, so that paths stay readable.
     """

@@ -43,7 +43,7 @@ class CellBusyError(RuntimeError):
 
 @dataclass(frozen=True)
 class Cell:
-    """One domain and iteration; refuses names that cannot be a path (facts 10)."""
+    """One domain and iteration; refuses names that cannot be a path."""
 
     domain: str
     iteration: str

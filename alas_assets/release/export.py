@@ -37,7 +37,7 @@ from alas_assets.students.client import ModelWorker
 from alas_assets.students.merged import TEMPLATE
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it (facts 9)."""
+"""What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it."""
 
 OLLAMA_CHATML = """\
 {{- range .Messages }}<|im_start|>{{ .Role }}

@@ -1,4 +1,4 @@
-"""The address guard: which addresses may be connected to, decided on the address that is then used (R5, facts 1.4).
+"""The address guard: which addresses may be connected to, decided on the address that is then used (R5).
 
 Only the guard lives here. What is requested, how often and how much of it is `retrieval.fetch`.
 """

@@ -1,4 +1,4 @@
-"""Fetching pages over HTTP: polite, bounded, guarded, and every attempt is a row with its reason (R3-R6, facts 1.3-1.5).
+"""Fetching pages over HTTP: polite, bounded, guarded, and every attempt is a row with its reason (R3-R6).
 
 What a page says is `retrieval.extract`; which addresses may be reached is `retrieval.address`.
 """

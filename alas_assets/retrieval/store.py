@@ -1,6 +1,6 @@
 """The chunk store: a domain's passages in LanceDB, and for every cell exactly those it read, pinned by a version tag (R3, R4, O8).
 
-Vectors are made by whoever calls. The facts about LanceDB that shape this file are in facts.md, section 2.
+Vectors are made by whoever calls.
 """
 
 from __future__ import annotations

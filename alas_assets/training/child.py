@@ -35,7 +35,7 @@ INTERRUPTED = 3
 """Exit code of a child that was asked to stop: its checkpoint is saved and the next run continues from it."""
 
 _ENVIRONMENT = {
-    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL reports every trainer otherwise (facts 5.3)
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL reports every trainer otherwise
     "HF_HUB_OFFLINE": "1",  # the student lies in a local folder; nothing here may reach out
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",

@@ -1,4 +1,4 @@
-"""The wrapper between Dagster and a training: no process outlives it (T4, `dagster.md` section 10).
+"""The wrapper between Dagster and a training: no process outlives it (T4).
 
     python -m alas_assets.training.launch [--log FILE] [--grace SECONDS] -- COMMAND...
 

@@ -37,7 +37,7 @@ def prepare_torch(threads: int) -> int:
 
 
 def choose_precision(recipe: Recipe) -> tuple[str, str]:
-    """Return (device type, precision of the base weights): bf16 only where the hardware computes in it (facts 5.5)."""
+    """Return (device type, precision of the base weights): bf16 only where the hardware computes in it."""
     if torch.cuda.is_available():
         device, able = "cuda", torch.cuda.is_bf16_supported()
     else:

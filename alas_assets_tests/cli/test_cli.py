@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,8 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.defs.judging import DECODING
 from alas_assets.provenance.verdict import says
 from alas_assets.records import SCOREBOARD_SCHEMA
+from alas_assets.students.answering import AskItem
+from alas_assets.synthesis.questions import read_guards
 from alas_assets_tests.harness import Harness, Site
 
 
@@ -45,6 +49,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "estimate",
         "ask",
         "new",
+        "guards",
         "rollback",
         "gc",
         "watch",
@@ -273,6 +278,24 @@ def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
     assert quill.run("quill").success
     assert quill.redone() == set()
     assert quill.pointers("quill") == before
+
+
+def test_guards_keeps_the_questions_that_the_domains_own_student_answers_and_writes_over_nothing(quill: Harness, tmp_path: Path) -> None:
+    (said,) = quill.alas.worker.answer(quill.alas.student(quill.alas.domain("quill")), [AskItem(question="What is said?")], None, DECODING)
+    word = re.findall(r"\w+", said.text)[0]
+    asked = tmp_path / "asked.jsonl"
+    lines = [{"id": "a", "question": "What is said?", "answer": word}, {"id": "b", "question": "What is not?", "answer": "never said so"}]
+    asked.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    kept, home = tmp_path / "kept.jsonl", quill.settings.home
+    done = alas(home, "guards", "quill", str(kept), "--from", str(asked))
+    assert "1 of 2 are answered right" in done.stdout
+    assert "fewer than 150" in done.stdout
+    assert [question.id for question in read_guards(kept)] == ["a"]
+    assert "is there already" in alas(home, "guards", "quill", str(kept), "--from", str(asked), code=2).stderr
+    asked.write_text(json.dumps(lines[1]), encoding="utf-8")
+    none = alas(home, "guards", "quill", str(tmp_path / "none.jsonl"), "--from", str(asked), code=1)
+    assert "it answers none of 1 right" in none.stderr
+    assert not (tmp_path / "none.jsonl").exists()
 
 
 def test_new_writes_a_domain_that_status_then_shows(tmp_path: Path) -> None:

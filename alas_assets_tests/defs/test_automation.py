@@ -1,4 +1,4 @@
-"""`on_new_content()` driven by real ticks: new content runs once, equal content never, nothing fires twice (dagster.md 3).
+"""`on_new_content()` driven by real ticks: new content runs once, equal content never, nothing fires twice.
 
 Two domains throughout: several of Dagster's surprises show only then.
 """
@@ -102,7 +102,7 @@ def test_new_content_of_one_domain_does_not_touch_the_other(ticks: Ticks) -> Non
 
 
 def test_content_that_arrives_while_a_run_is_in_flight_is_requested_afterwards(ticks: Ticks) -> None:
-    """Row C of dagster.md: requested, tick, run done, new content, tick. `eager()` loses it."""
+    """Requested, tick, run done, new content, tick. `eager()` loses it."""
     ticks.tick()
     ticks.publish(BLUE, "v1")
     ticks.tick()

@@ -6,11 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from alas_assets.cli import app
-from alas_assets.defs.outlook import coming_seed, estimate_iteration, facts_by_page, unread_lines
+from alas_assets.defs.outlook import coming_seed, estimate_iteration, facts_by_page, training_words, unread_lines
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.records import Curriculum
 from alas_assets.retrieval.study import survey
+from alas_assets.training.spec import load_recipe
 from alas_assets_tests.harness import Harness, Site
 
 
@@ -31,6 +32,15 @@ def test_the_first_iteration_is_estimated_from_the_domain_file(harness: Harness,
     feed = f"http://127.0.0.1:{quill_site.port}/feed.xml"
     assert [line for line in outlook.failures if line.startswith(f"sources.feeds: {feed}: {feed} answered 404")] == outlook.failures[:1]
     assert len(outlook.failures) == 1
+
+
+def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_recipe_asks_for() -> None:
+    recipe = load_recipe("smollm2-135m")
+    first = training_words(recipe, 25, 6, 0)
+    assert first == "about 2,000 rows, 800 of them replay: 125 steps of 16 rows"  # 25 facts in 6 wordings, 8 passes: 46 sights at least
+    assert training_words(recipe, 1, 6, 0).endswith(": 100 steps of 16 rows")  # however few
+    assert training_words(recipe, 25, 6, 25) == "about 3,336 rows, 1,336 of them replay: 209 steps of 16 rows"
+    assert training_words(load_recipe("tiny-test"), 4, 2, 0).endswith(", 2 times over: 5 steps of 4 rows")
 
 
 def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:

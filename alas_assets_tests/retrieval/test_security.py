@@ -1,4 +1,4 @@
-"""The counted security cases (R5, facts 10): addresses, bombs, slow servers, files, charsets and robots.txt that mean harm."""
+"""The counted security cases (R5): addresses, bombs, slow servers, files, charsets and robots.txt that mean harm."""
 
 from __future__ import annotations
 

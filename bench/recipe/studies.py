@@ -17,7 +17,7 @@ PLAIN: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "precision": "fp
 
 QUICK: dict[str, Any] = {"passes": 8, "batch_size": 8, "replay_share": 0.25, "replay_kl_every": 3, "precision": "fp32", "save_steps": 80}
 
-CVE_FACTS = 160
+CVE_FACTS = 120
 
 STUDIES: dict[str, list[Setting]] = {
     "rate": _each(

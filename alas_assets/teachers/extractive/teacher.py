@@ -1,6 +1,6 @@
 """The teacher that needs no model: it turns sentences that carry a fact into questions by rule, on any English page.
 
-It is honest about what it is (architecture, "Profiles"): right and few rather than many and doubtful. The rules are
+It is honest about what it is: right and few rather than many and doubtful. The rules are
 in `rules`, the wordings in `forms`, the refusals in `checks`, the syllabus in `syllabus`.
 """
 

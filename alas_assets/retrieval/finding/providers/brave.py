@@ -1,4 +1,4 @@
-"""Brave Search: plain `GET /res/v1/web/search`, since the only client package is from 2024 (R2, facts 1.6).
+"""Brave Search: plain `GET /res/v1/web/search`, since the only client package is from 2024 (R2).
 
 Tested against a local server that speaks this format; the live API is not exercised.
 """

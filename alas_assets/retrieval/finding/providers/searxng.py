@@ -1,4 +1,4 @@
-"""SearXNG, self-hosted and keyless: `GET /search?format=json` (R2, facts 1.6). Tested against a local server that speaks this format."""
+"""SearXNG, self-hosted and keyless: `GET /search?format=json` (R2). Tested against a local server that speaks this format."""
 
 from __future__ import annotations
 
