@@ -1,10 +1,11 @@
 """Forgetting: a student is taught a handful of new facts, again and again, and asked everything it was ever taught (T2, G2).
 
-    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn]
+    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn] [--rehearsal N]
 
 Each step trains as an iteration of the loop does: from the adapter before it, with rehearsal and replay of the recipe, and nothing is
 promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that have one are not run again. Facts come from the
 `report` half of the Python pages, on which no recipe was chosen; `--in-turn` takes those of every other step from the CVE records.
+`--rehearsal` changes how many rows of each earlier fact stand in a pass: with the recipe's four a step costs more with every fact known.
 """
 
 from __future__ import annotations
@@ -22,18 +23,17 @@ from facts import asked, drawn, half_of, worded
 from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.provenance.ids import content_hash
 from alas_assets.synthesis.probes import build_probes
-from alas_assets.training.spec import load_recipe
+from alas_assets.training.spec import Recipe, load_recipe
 
 RESULTS = Path(__file__).with_name("forgetting.jsonl")
-RECIPE = "smollm2-135m"
+RECIPE = "smollm2-135m-quick"
 WORDINGS = 4
 
 
-def chain_of(groups: list[pl.DataFrame], facts: int, seed: int) -> dict[str, Any]:
+def chain_of(recipe: Recipe, groups: list[pl.DataFrame], facts: int, seed: int) -> dict[str, Any]:
     """Return what names a chain: everything that decides its adapters; a store that was filled anew, at another port, has other facts."""
     taught = content_hash([sorted(group["qa_id"].to_list()) for group in groups])[:16]
-    recipe = load_recipe(RECIPE).model_dump(mode="json")
-    return {"facts": facts, "steps": len(groups), "seed": seed, "taught": taught, "recipe": recipe}
+    return {"facts": facts, "steps": len(groups), "seed": seed, "taught": taught, "recipe": recipe.model_dump(mode="json")}
 
 
 def known(chain: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -52,9 +52,9 @@ def groups_of(pairs: pl.DataFrame, size: int, seed: int, steps: int) -> list[pl.
     return groups
 
 
-def run_step(bench: Bench, chain: dict[str, Any], groups: list[pl.DataFrame], step: int) -> dict[str, Any]:
+def run_step(bench: Bench, recipe: Recipe, chain: dict[str, Any], groups: list[pl.DataFrame], step: int) -> dict[str, Any]:
     """Train one step and ask everything that was taught so far, the guards and the neighbours."""
-    recipe, name = load_recipe(RECIPE), f"chain-{content_hash(chain)[:12]}"
+    name = f"chain-{content_hash(chain)[:12]}"
     guards, neighbours = guards_of(bench.alas, bench.domain), neighbours_of(bench.alas, bench.domain)
     taught = [worded(group, WORDINGS, 0) for group in groups[: step + 1]]
     started = time.monotonic()
@@ -91,17 +91,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--in-turn", action="store_true", help="two domains in turn")
+    parser.add_argument("--rehearsal", type=int, default=load_recipe(RECIPE).rehearsal_per_fact, help="rows of an earlier fact in a pass")
     given = parser.parse_args()
     bench = Bench(given.store.resolve(), given.threads)
     groups = groups_of(half_of(bench.pairs, "report"), given.facts, given.seed, given.steps)
     if given.in_turn:
         groups[1::2] = groups_of(half_of(bench.pairs_of(CVES), "both"), given.facts, given.seed, given.steps // 2)
-    chain = chain_of(groups, given.facts, given.seed)
+    recipe = load_recipe(RECIPE).model_copy(update={"rehearsal_per_fact": given.rehearsal})
+    chain = chain_of(recipe, groups, given.facts, given.seed)
     try:
         for step in range(given.steps):
             if step in known(chain):
                 continue
-            row = run_step(bench, chain, groups, step)
+            row = run_step(bench, recipe, chain, groups, step)
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(row)}\n")
             told = {name: f"{bits.count('1')}/{len(bits)}" for name, bits in row["right"].items()}

@@ -35,7 +35,8 @@ def told(rows: list[Row]) -> list[str]:
     """Return a chain in Markdown."""
     last, setting = rows[-1], rows[-1]["chain"]
     lines = [
-        f"## {len(rows)} steps of {setting['facts']} facts, seed {setting['seed']}",
+        f"## {len(rows)} steps of {setting['facts']} facts, {setting['recipe']['rehearsal_per_fact']} rows of each earlier fact in a pass, "
+        f"seed {setting['seed']}",
         "",
         "| facts of step | when learned | after the last step | change, points |",
         "|---|---|---|---|",
