@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from facts import Half, asked, drawn, half_of, worded
+from facts import Half, asked, drawn, half_of, one_trained, worded
 from pydantic import BaseModel, ConfigDict, Field
 
 from alas_assets.defs.documents import cell_tags, chunk_store
@@ -246,6 +246,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     result = bench.train(setting.name, recipe, rows, probes, seed)
     right = bench.right(probes, bench.folder / setting.name / "adapter")
     before = bench.right(probes.filter(pl.col("split") == "probe"), None)["probe"]
+    seen = bench.right(build_probes(one_trained(taught), [], [], [], 0), bench.folder / setting.name / "adapter")["probe"]
     return {
         "setting": setting.model_dump(mode="json"),
         "scores": {split: [bits.count("1"), len(bits)] for split, bits in right.items()},
@@ -257,6 +258,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
         "precision": result.precision,
         "last_loss": round(sum(loss for _, loss in result.loss_history[-10:]) / max(1, len(result.loss_history[-10:])), 4),
         "base_probes_right": before.count("1"),
+        "trained_wordings": [seen.count("1"), len(seen)],
         "right": right,
     }
 

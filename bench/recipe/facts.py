@@ -102,6 +102,11 @@ def worded(pairs: pl.DataFrame, wordings: int, gaps: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=pairs.schema)
 
 
+def one_trained(taught: pl.DataFrame) -> pl.DataFrame:
+    """Return a trained wording of each fact as a question to ask: what it fails on was not even learned by heart."""
+    return taught.group_by("fact_id", maintain_order=True).head(1).with_columns(role=pl.lit("probe")).select(taught.columns)
+
+
 def asked(pairs: pl.DataFrame) -> pl.DataFrame:
     """Return the held-out pairs, `HELD_OUT` of each fact."""
     return (

@@ -56,16 +56,17 @@ def table(study: str, rows: dict[str, dict[str, Any]]) -> list[str]:
         "",
         WHAT[study],
         "",
-        "| cell | probes before | probes after | against the first, points | guards | neighbours | steps | training, s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| cell | trained wordings | probes before | probes after | against the first, points | guards | neighbours | steps | seconds |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for setting in cells:
         row = rows.get(setting.name)
         if row is None:
-            lines.append(f"| {told(setting, cells[0])} | not run | | | | | | |")
+            lines.append(f"| {told(setting, cells[0])} | not run | | | | | | | |")
             continue
         scores, before = row["scores"], row.get("base_probes_right")
         shown = [
+            rate(*row["trained_wordings"]) if "trained_wordings" in row else "",
             "" if before is None else rate(before, scores["probe"][1]),
             rate(*scores["probe"]),
             against(row, first) if first else "",
@@ -121,8 +122,9 @@ def main() -> None:
 
 HEAD = (
     "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC a cell, with avx512_bf16, "
-    "and without where a recipe says fp32; two cells side by side and at times other work beside, so seconds are upper bounds. "
-    "Every cell is one training: a difference counts where its paired test says so."
+    "and without where a recipe says fp32; two cells side by side and at times other work beside, so seconds of training are upper "
+    "bounds; of a cell that was resumed they are the last process's. Every cell is one training: a difference counts where its paired "
+    "test says so. Probes are held-out wordings, two of each fact; under trained wordings one of each fact is asked as it was taught."
 )
 
 if __name__ == "__main__":
