@@ -62,8 +62,11 @@ def _run(work: Awaitable[T]) -> T:
         return await work
 
     try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        if interrupts:
-            raise interrupts[0] from None
+        result = asyncio.run(main())
+    except BaseException as error:
+        if interrupts:  # whatever the work made of being cancelled
+            raise interrupts[0] from error
         raise
+    if interrupts:
+        raise interrupts[0]
+    return result

@@ -44,6 +44,21 @@ def test_an_interrupt_raised_in_a_callback_of_the_loop_ends_the_work() -> None:
         run_blocking(wait_while(interrupt))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("instead", ["a result", "an error"])
+def test_an_interrupt_outranks_what_the_work_makes_of_being_cancelled(instead: str) -> None:
+    async def work() -> str:
+        try:
+            await wait_while(interrupt)
+        except asyncio.CancelledError:
+            if instead == "an error":
+                raise ValueError(instead) from None
+        return instead
+
+    with pytest.raises(Interrupt, match="stop"):
+        run_blocking(work())
+
+
 def test_an_interrupt_raised_in_a_task_ends_the_work() -> None:
     async def task() -> None:
         await asyncio.sleep(0)

@@ -10,6 +10,7 @@ from alas_assets.defs.judging import DECODING
 from alas_assets.defs.resources import Alas
 from alas_assets.evaluation.answers import ask_all, grade_answers
 from alas_assets.records import QA_SCHEMA
+from alas_assets.students.client import WorkerError
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.teachers.extractive import ExtractiveTeacher
@@ -28,7 +29,7 @@ def answered_guards(
 
     Raises:
         StudentError: The student cannot be prepared.
-        WorkerError: The student's process failed.
+        WorkerError: The student's process failed, or it failed on single questions, which is no wrong answer.
     """
     student = alas.student(alas.domain(domain_key))
     probes = build_probes(QA_SCHEMA.to_frame(), questions, [], [], 0)
@@ -41,6 +42,11 @@ def answered_guards(
         adapter_hash="",
         decoding=DECODING.model_dump(mode="json"),
     )
-    right = grade_answers(probes, said, ExtractiveTeacher(), by_rule=("guard",)).filter(pl.col("label") == "correct")
-    kept = set(probes.join(right, on="probe_id", how="semi")["question"])
+    graded = grade_answers(probes, said, ExtractiveTeacher(), by_rule=("guard",))
+    failed = graded.filter(pl.col("label") == "failed")
+    if failed.height:
+        raise WorkerError(
+            f"{failed.height} of {graded.height} questions were not answered ({failed['explanation'][0]}); give the command again"
+        )
+    kept = set(graded.filter(pl.col("label") == "correct")["question"])
     return [question for question in questions if question.question in kept]

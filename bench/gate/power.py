@@ -2,9 +2,9 @@
 
     .venv/bin/python bench/gate/power.py [TRIALS]
 
-Answers are drawn, not asked. What is current knows half of the new facts, which is the hardest case: each of two equal candidates knows
-other ones. The wordings of a fact are right and wrong together, but for a fifth that are drawn for themselves. Writes `power.md` and
-`power.png`.
+Answers are drawn, not asked. What is current knows half of the new facts, and a candidate knows others: if both knew the same or nothing,
+nothing could be promoted by chance. The wordings of a fact are right and wrong together, but for a fifth that are drawn for themselves.
+Writes `power.md` and `power.png`.
 """
 
 from __future__ import annotations
