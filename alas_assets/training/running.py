@@ -41,8 +41,11 @@ class _Watch(TrainerCallback):
 
     @override
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self.session.should_stop():
-            control.should_save = control.should_training_stop = True
+        if not self.session.should_stop():
+            return
+        if self.session.processes > 1:  # another may have looked a moment earlier, and now waits for this one in the next step
+            raise Interrupted
+        control.should_save = control.should_training_stop = True
 
     @override
     def on_log(

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,19 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from alas_assets.serving.backend import free_port
+from alas_assets.training.launch import WRAPPER, training_command
 from alas_assets.training.spec import TrainingSpec, read_result
-from alas_assets_tests.training.factory import make_spec, pairs, run_child, start_child, tiny_recipe, train_rows
+from alas_assets_tests.training.factory import (
+    child_command,
+    environment,
+    make_spec,
+    pairs,
+    run_child,
+    start_child,
+    tiny_recipe,
+    train_rows,
+)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -57,14 +69,18 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_line(tiny_student: Path, tmp
     assert "a batch of 3 rows cannot be shared by 2 processes; set ALAS_TRAINING_PROCESSES or batch_size" in done.stderr
 
 
-def training(spec: TrainingSpec) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-    """Start a long training and wait for its first checkpoint; return the wrapper, and the launcher and workers under it."""
-    wrapper = start_child(spec, wrapped=True)
+def wait_for_a_checkpoint(spec: TrainingSpec, child: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
     while not list(spec.work_dir.glob("checkpoint-*/trainer_state.json")):
         assert time.monotonic() < deadline
-        assert wrapper.poll() is None, wrapper.stdout.read() if wrapper.stdout else ""
+        assert child.poll() is None, child.stdout.read() if child.stdout else ""
         time.sleep(0.1)
+
+
+def training(spec: TrainingSpec) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Start a long training and wait for its first checkpoint; return the wrapper, and the launcher and workers under it."""
+    wrapper = start_child(spec, wrapped=True)
+    wait_for_a_checkpoint(spec, wrapper)
     family = psutil.Process(wrapper.pid).children(recursive=True)
     assert len(family) >= 3
     return wrapper, family
@@ -93,3 +109,33 @@ def test_no_worker_outlives_who_started_it(tiny_student: Path, tmp_path: Path, k
     (family[0] if killed == "launcher" else wrapper).kill()
     wrapper.wait(timeout=60)
     assert not psutil.wait_procs(family, timeout=60)[1]
+
+
+def start_worker(spec: TrainingSpec, rank: int, port: int, wrapper: int) -> subprocess.Popen[str]:
+    """Start one of two workers without the launcher, each with a wrapper of its own."""
+    child_command(spec)  # writes the specification
+    together = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return subprocess.Popen(
+        training_command("alas_assets.training.sft", Path(spec.output_dir).parent / "spec.json", processes=1),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment() | together | {WRAPPER: str(wrapper)},
+    )
+
+
+def test_a_worker_that_alone_sees_the_wrapper_gone_takes_the_other_with_it(tiny_student: Path, tmp_path: Path) -> None:
+    """Workers look one after the other, so a wrapper can die between two looks."""
+    spec = endless(tmp_path, tiny_student)
+    wrappers = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) for _ in range(2)]
+    port = free_port()
+    workers = [start_worker(spec, rank, port, wrapper.pid) for rank, wrapper in enumerate(wrappers)]
+    try:
+        wait_for_a_checkpoint(spec, workers[0])
+        wrappers[0].kill()
+        wrappers[0].wait()
+        assert [worker.wait(timeout=60) != 0 for worker in workers] == [True, True]
+    finally:
+        for process in (*workers, *wrappers):
+            process.kill()
+            process.wait()
