@@ -19,9 +19,22 @@ from alas_assets.release.gate import decide
 
 
 def promoted_here(alas: Alas, cell: Cell, seed: Seed) -> bool:
-    """Tell whether what is current was promoted by this very cell, over what its seed found: no change by somebody else."""
+    """Tell whether this very cell may take back what is current: it promoted it, over what its seed found, and is still the newest."""
     newest = alas.registry.newest(cell.domain)
-    return newest is not None and newest.iteration == cell.number and newest.previous == seed.inherited.current_adapter
+    own = newest is not None and newest.iteration == cell.number and newest.previous == seed.inherited.current_adapter
+    return own and is_newest(alas, cell)
+
+
+def still_applied(alas: Alas, cell: Cell, seed: Seed, decision: GateDecision) -> bool:
+    """Tell whether the registry is as a decision left it, or changed by a person, a takedown or a later iteration since (G4).
+
+    It is not where this cell was made again meanwhile and decided otherwise; the decision, if it holds again, is then to be applied again.
+    """
+    if not is_newest(alas, cell):
+        return True
+    if promoted_here(alas, cell, seed):
+        return decision.verdict == "promote" and alas.registry.current(cell.domain) == decision.candidate
+    return decision.verdict != "promote" or not alas.registry.taken_back_by_the_gate(cell.domain)
 
 
 def is_newest(alas: Alas, cell: Cell) -> bool:
@@ -104,7 +117,9 @@ def promotion(
         return shown
 
     settings = {"gamma": domain.thresholds.gamma, "rho": domain.thresholds.rho, "seed": domain.seed}
-    return step.run(GateDecision, make, describe, settings=settings)
+    return step.run(
+        GateDecision, make, describe, settings=settings, still_good=lambda decided: still_applied(alas, cell, curriculum_seed, decided)
+    )
 
 
 @dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate was promoted; if not, why (G1, G3).")

@@ -11,6 +11,7 @@ from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.freshness import heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
+from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.domains.config import Domain
@@ -27,7 +28,7 @@ from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
 
-@loop_asset("3", kinds={"json"})
+@loop_asset("4", kinds={"json"})
 def revised_curriculum(
     context: dg.AssetExecutionContext,
     alas: Alas,
@@ -53,6 +54,7 @@ def revised_curriculum(
                 answers=answers,
                 promoted=promotion.verdict == "promote",
                 qa=qa_pairs,
+                earlier_qa=earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"),
                 teacher=step.teacher,
                 tau=domain.thresholds.tau,
                 delta=domain.thresholds.delta,

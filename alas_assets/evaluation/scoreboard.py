@@ -83,14 +83,14 @@ def error_types(answers: pl.DataFrame) -> pl.DataFrame:
 def current_answers(decision: GateDecision, baseline: pl.DataFrame, sft_answers: pl.DataFrame, dpo_answers: pl.DataFrame) -> pl.DataFrame:
     """Return the answers of the model that is current after the gate (E5).
 
-    That is the promoted candidate; else the adapter that the iteration started from; else the base student. Where the
+    That is the candidate if it is current; else the adapter that the iteration started from; else the base student. Where the
     gate refused because something else became current meanwhile, this is still what the iteration started from: the
     other model was not asked these questions.
 
     Raises:
         ScoreError: The decision promotes an adapter that none of the answers are from.
     """
-    if decision.verdict != "promote":
+    if decision.candidate is None or decision.current_after != decision.candidate:
         previous = baseline.filter(pl.col("system") == "previous")
         return previous if previous.height and decision.current_before else baseline.filter(pl.col("system") == "base")
     system = decision.candidate_system or "sft"

@@ -23,6 +23,7 @@ def revise(
     answers: pl.DataFrame,
     promoted: bool,
     qa: pl.DataFrame,
+    earlier_qa: Sequence[pl.DataFrame] = (),
     teacher: Teacher,
     tau: float,
     delta: float,
@@ -41,6 +42,7 @@ def revise(
         promoted: Whether this iteration's candidate became current. Where it did not, a topic is weak too if the current model is under
             `tau` on its new probes alone, or one unlearned fact would hide among learned ones and not be taught again (G1).
         qa: This iteration's pairs (`QA_SCHEMA`).
+        earlier_qa: Those of earlier iterations, oldest first: which facts are not new, and the pages of a topic that was forgotten since.
         teacher: Proposes remediation and advanced topics.
         tau: Accuracy under which a topic is weak.
         delta: Gain that keeps the loop going.
@@ -52,7 +54,7 @@ def revise(
     previous = history[-1] if history else None
     accuracy = correct / counted.height if counted.height else (previous or 0.0)
     scores = topic_scores(counted, curriculum)
-    known = _known_topics(curriculum, seed, counted, qa)
+    known = _known_topics(curriculum, seed, counted, pl.concat([*earlier_qa, qa]))
     unlearned = set() if promoted else _under(tau, topic_scores(counted.filter(pl.col("split") == "probe"), curriculum))
     weak_ids = _under(tau, scores) | unlearned
     weak = [known[score.topic_id] for score in scores if score.topic_id in weak_ids and score.topic_id in known]
@@ -63,7 +65,7 @@ def revise(
     advanced = _advanced(proposals, [*known.values(), *leftover], seed)
     weak_names = {plain_name(topic.name) for topic in weak}
     mastered = [name for name in seed.inherited.mastered if plain_name(name) not in weak_names] + [topic.name for topic in strong]
-    novel = _novel_facts(qa, answers)
+    novel = len(_taught(qa) - {fact for pairs in earlier_qa for fact in _taught(pairs)})
     next_topics = [*leftover, *advanced]
     go_on, reason = _decide(
         n=counted.height,
@@ -112,10 +114,12 @@ def _under(tau: float, scores: Iterable[TopicScore]) -> set[str]:
     return {score.topic_id for score in scores if score.accuracy < tau}
 
 
-def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, qa: pl.DataFrame) -> dict[str, Topic]:
-    """Return every topic that was asked about, by id; those of earlier iterations as far as this one knows them."""
+def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, Topic]:
+    """Return every topic that was asked about, by id; one that this iteration did not plan has the pages that its pairs are from."""
     known = {topic.topic_id: topic for topic in (*seed.next_topics, *seed.weak_topics, *curriculum.topics)}
-    pages = dict(qa.group_by("topic_id").agg(pl.col("url").unique().sort()).iter_rows())
+    pages = dict(
+        pairs.filter(pl.col("accepted") & (pl.col("url") != "")).group_by("topic_id").agg(pl.col("url").unique().sort()).iter_rows()
+    )
     for row in answers.select("topic_id", "topic").unique().sort("topic_id", "topic").iter_rows(named=True):
         if row["topic_id"] and row["topic_id"] not in known:
             known[row["topic_id"]] = Topic(
@@ -150,11 +154,8 @@ def _advanced(proposals: Iterable[Topic], taken: Iterable[Topic], seed: Seed) ->
     return fresh
 
 
-def _novel_facts(qa: pl.DataFrame, answers: pl.DataFrame) -> int:
-    """Count the facts that were taught now and asked about in no earlier iteration."""
-    known = set(answers.filter(pl.col("split") == "earlier")["fact_id"])
-    taught = qa.filter(pl.col("accepted") & (pl.col("role") == "train"))
-    return len(set(taught["fact_id"]) - known)
+def _taught(qa: pl.DataFrame) -> set[str]:
+    return set(qa.filter(pl.col("accepted") & (pl.col("role") == "train"))["fact_id"])
 
 
 def _decide(

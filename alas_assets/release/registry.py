@@ -37,6 +37,7 @@ class Entry(Record):
     decision_hash: str
     """Content hash of the gate's decision; for a takedown its id."""
     run_id: str
+    """The run that decided; "" where a person rolled back, or took that back."""
     at: str
     retired: list[str] = Field(default_factory=list)
     """Adapters that a takedown took out for good: none of them is ever current again (A3)."""
@@ -67,6 +68,11 @@ class Registry:
         stack = _in_force(self.history(domain))
         return stack[-1] if stack else None
 
+    def taken_back_by_the_gate(self, domain: str) -> bool:
+        """Tell whether the last change is a rollback that no person asked for: an iteration, made again, decided otherwise."""
+        entries = self.history(domain)
+        return bool(entries) and entries[-1].action == "rollback" and entries[-1].run_id != ""
+
     def history(self, domain: str) -> list[Entry]:
         """Return every change, oldest first.
 
@@ -86,9 +92,10 @@ class Registry:
     def promote(
         self, domain: str, adapter_hash: str, *, iteration: int, decision_hash: str, run_id: str, at: str, previous: str | None
     ) -> Entry:
-        """Make an adapter current and return the entry; a decision that was applied before changes nothing again.
+        """Make an adapter current and return the entry; a decision that is in force already changes nothing.
 
-        So a step that is run again neither promotes twice nor undoes a rollback that came after it.
+        So a step that is run again neither promotes twice nor undoes a person's rollback that came after it. A decision that the gate
+        itself replaced or took back meanwhile is applied again: its iteration has gone back to the candidate that it is about.
 
         Args:
             domain: The domain's key.
@@ -109,10 +116,10 @@ class Registry:
                     f"{domain}: adapter {adapter_hash[:12]} was retired by takedown {takedown.decision_hash} on {takedown.at} and cannot "
                     f"be promoted; see takedown-{takedown.decision_hash} among the store's reports, then `alas run {domain}`"
                 )
-            for entry in entries:
-                if entry.action == "promote" and entry.decision_hash == decision_hash:
-                    return entry
             stack = _in_force(entries)
+            by_hand = {entry.decision_hash for entry in _undone(entries) if not entry.run_id}
+            if decision_hash in by_hand | {entry.decision_hash for entry in stack}:
+                return next(entry for entry in entries if entry.action == "promote" and entry.decision_hash == decision_hash)
             own = bool(stack) and stack[-1].iteration == iteration and stack[-1].previous == previous
             now = entries[-1].adapter_hash if entries else None
             if now != previous and not own:

@@ -36,7 +36,8 @@ def mine_pairs(graded: pl.DataFrame, qa: pl.DataFrame) -> pl.DataFrame:
     words that both share. That holds for sentences: from six words on, a pair that shares four fifths of its words
     goes. It does not hold for the short answers we train, where the one word that differs is the fact (3.14 for 3.15,
     one PEP for another): these are kept whenever an identifier, number or version differs, and dropped where only
-    spelling does ("collection" for "collector"), which is as likely right in other words.
+    spelling does ("collection" for "collector"), which is as likely right in other words. A short answer that shares no word with question
+    or reference is another fact's name, the very confusion to correct; only a sentence of that kind is off topic.
 
     No category is filled up by copying. In one with more pairs than its share, further pairs of a fact that has one go.
     """
@@ -96,7 +97,7 @@ def _why_not(answer: dict[str, Any], source: dict[str, Any] | None, chosen: str,
         return "declines to answer"  # to punish it would teach the student to guess
     if _degenerate(said):
         return "degenerate repetition"
-    if answer["error_type"] == "off topic" or _echoes(said, source["question"]):
+    if (answer["error_type"] == "off topic" and len(words(said)) >= _LONG_WORDS) or _echoes(said, source["question"]):
         return "off topic"
     if _too_alike(chosen, said, source["answer_kind"]):
         return "differs by a few words only"

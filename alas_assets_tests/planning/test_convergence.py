@@ -160,10 +160,22 @@ def test_repeating_weak_topics_without_gain_or_new_fact_stops() -> None:
     assert revised(scored(b=(5, 10)), plan=[B], history=[0.5]).decision == "continue"
 
 
-def test_facts_of_earlier_iterations_are_not_novel() -> None:
-    result = revised(scored(old=(4, 4)), plan=[A], facts=["old-0", "old-1", "fresh"])
+def test_facts_of_earlier_iterations_are_not_novel_whether_they_are_taught_again_or_only_asked() -> None:
+    earlier = [pairs([{"fact_id": "old-0"}]), pairs([{"fact_id": "old-1"}])]
+    result = revised(scored(a=(4, 4)), plan=[A], facts=["old-0", "old-1", "fresh"], earlier_qa=earlier)
     assert result.novel_facts == 1
-    assert "no new fact" in revised(scored(old=(4, 4)), plan=[A], facts=["old-0"]).reason
+    assert "no new fact" in revised(scored(a=(4, 4)), plan=[A], facts=["old-0"], earlier_qa=earlier).reason
+
+
+def test_teaching_the_same_facts_again_for_nothing_ends_the_loop() -> None:
+    again = {"plan": [B], "history": [0.5], "facts": ["b-0"], "earlier_qa": [pairs([{"fact_id": "b-0"}])]}
+    assert revised(scored(b=(5, 10)), **again).decision == "stop"
+
+
+def test_a_topic_forgotten_since_is_taught_again_from_the_pages_that_taught_it() -> None:
+    earlier = [pairs([{"fact_id": "old-0", "topic_id": "id-old", "url": "http://h/old"}])]
+    (again,) = revised(scored(old=(1, 10), a=(4, 4)), plan=[A], earlier_qa=earlier).remediation
+    assert (again.topic_id, again.urls) == ("id-old", ["http://h/old"])
 
 
 def test_an_iteration_without_probes_says_so_and_keeps_the_accuracy() -> None:

@@ -68,6 +68,22 @@ def test_the_same_decision_is_applied_once_and_does_not_undo_a_rollback(tmp_path
     assert len(registry.history("d")) == 2
 
 
+def test_a_decision_that_holds_again_is_applied_again_after_the_gate_decided_otherwise(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", None)
+    promote(registry, "A", None)
+    assert registry.current("d") == "A"
+    registry.rollback("d", run_id="the gate's")
+    assert registry.taken_back_by_the_gate("d")
+    promote(registry, "A", None)
+    assert registry.current("d") == "A"
+    registry.rollback("d")
+    assert not registry.taken_back_by_the_gate("d")
+    promote(registry, "A", None)
+    assert registry.current("d") is None
+
+
 def test_an_iteration_made_again_replaces_its_own_promotion_and_rolls_back_behind_it(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     promote(registry, "A", None)

@@ -40,6 +40,11 @@ def test_a_wrong_identifier_or_number_is_a_useful_pair(answer: str, said: str, k
     assert pairs.select("chosen", "rejected", "accepted", "reason").rows() == [(answer, said, True, "")]
 
 
+def test_a_name_of_another_fact_that_shares_no_word_with_the_question_is_a_useful_pair() -> None:
+    pairs = pairs_for("suggest_on_error", "max_args", "identifier", "incorrect", "off topic")
+    assert pairs.select("accepted", "reason").rows() == [(True, "")]
+
+
 @pytest.mark.parametrize(
     ("answer", "said", "label", "error_type", "reason"),
     [
@@ -52,7 +57,7 @@ def test_a_wrong_identifier_or_number_is_a_useful_pair(answer: str, said: str, k
         ("3.15", "I don't know that.", "incorrect", "omission", "declines to answer"),
         ("3.15", "the the the the the", "incorrect", "other", "degenerate repetition"),
         ("3.15", "a b a b a b a b a b", "incorrect", "other", "degenerate repetition"),
-        ("3.15", "bananas are yellow", "incorrect", "off topic", "off topic"),
+        ("3.15", "bananas are yellow and grow in bunches", "incorrect", "off topic", "off topic"),
         ("3.15", "the newest thing on the shelf in question", "incorrect", "other", "off topic"),
         ("garbage collector", "garbage collection", "incorrect", "other", "differs by a few words only"),
         (

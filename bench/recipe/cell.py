@@ -249,6 +249,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     seen = bench.right(build_probes(one_trained(taught), [], [], [], 0), bench.folder / setting.name / "adapter")["probe"]
     return {
         "setting": setting.model_dump(mode="json"),
+        "asked": content_hash(probes.sort("probe_id")["probe_id"].to_list())[:16],
         "scores": {split: [bits.count("1"), len(bits)] for split, bits in right.items()},
         "rows": rows.height,
         "steps": result.steps,

@@ -1,4 +1,4 @@
-"""Asks the free-wording questions of the adapter that study `all` trained, once the recipe is fixed (T6, E8).
+"""Asks the free-wording questions of the adapter that the first cell of study `all` trained, once the recipe is fixed (T6, E8).
 
     .venv/bin/python bench/recipe/free.py STORE
 
@@ -56,9 +56,9 @@ def table(rows: list[dict[str, Any]], nearest: float) -> list[str]:
         "# Free wordings",
         "",
         "Written by `free.py` from `free.jsonl`: questions that somebody wrote from the pages of the `report` half without having seen",
-        "a pair, asked once, of the adapter that study `all` of `results.md` trained. *Taught*: a pair of the same page with the same",
-        "answer that speaks of the same thing was trained on (`evaluation.exam.covered_by`). Graded by rule. Wilson 95 % intervals. The",
-        f"median question shares {nearest:.0%} of its words with the training row nearest to it.",
+        "a pair, asked once, of the adapter that the first cell of study `all` in `results.md` trained. *Taught*: a pair of the same page",
+        "with the same answer that speaks of the same thing was trained on (`evaluation.exam.covered_by`). Graded by rule. Wilson 95 %",
+        f"intervals. The median question shares {nearest:.0%} of its words with the training row nearest to it.",
         "",
         "| system | all questions | n | whose fact was taught | n |",
         "|---|---|---|---|---|",
