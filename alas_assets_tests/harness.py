@@ -51,9 +51,14 @@ PAGE = """<!DOCTYPE html><html lang="en"><head><title>{title}</title></head><bod
 
 
 class Site:
-    """Pages by path, served over loopback; pages can be changed, and every request is counted."""
+    """Pages by path, served over loopback; pages can be changed, and every request is counted.
 
-    def __init__(self) -> None:
+    Args:
+        port: Where, unless somebody is there already. Ids of facts depend on their page's address, and what is drawn in training on the
+            ids: on one port and one processor a student learns the same in every run.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self.pages: dict[str, str] = {}
         self.requests: Counter[str] = Counter()
         site = self
@@ -72,7 +77,10 @@ class Site:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        try:
+            self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        except OSError:
+            self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -87,9 +95,9 @@ class Site:
 
 
 @contextmanager
-def serving() -> Iterator[Site]:
+def serving(port: int = 0) -> Iterator[Site]:
     """Serve a site of two releases, two pages with two sections each, written for rule-made questions."""
-    site = Site()
+    site = Site(port)
     site.page(
         "/",
         "Quill release notes",
@@ -119,9 +127,9 @@ def serving() -> Iterator[Site]:
 
 
 @contextmanager
-def serving_more() -> Iterator[Site]:
+def serving_more(port: int = 0) -> Iterator[Site]:
     """Serve the site with two older releases beside: enough facts that what is kept can be told from what is lost."""
-    with serving() as site:
+    with serving(port) as site:
         site.page(
             "/1.html",
             "What is new in Quill 1",

@@ -11,7 +11,8 @@ CHATML = (
 def build_tiny_student(folder: Path, seed: int = 0) -> Path:
     """Write a two-layer Llama and a byte-level tokenizer into `folder`; equal seeds give equal files.
 
-    Its answers have a word in them on every processor, whatever a training of a minute makes of it: judges are not asked about others.
+    Its answers are printable ASCII with a word in it on every processor, whatever a training of a minute makes of it: judges are not asked
+    about others, and a character cut in its middle is streamed by nobody.
     """
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -42,9 +43,10 @@ def build_tiny_student(folder: Path, seed: int = 0) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     model = LlamaForCausalLM(config)
-    wordless = [token for text, token in vocabulary.items() if text in specials or not raw.decode([token]).strip()]
-    with torch.no_grad():  # their score is always 0, and of hundreds of others one is above that
-        model.lm_head.weight[wordless] = 0
+    plain = {token for text, token in vocabulary.items() if text not in specials and "!" <= raw.decode([token]) <= "~"}
+    unsaid = [token for token in vocabulary.values() if token not in plain]
+    with torch.no_grad():  # their score is always 0, and of nearly a hundred others one is above that
+        model.lm_head.weight[unsaid] = 0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

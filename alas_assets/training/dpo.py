@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from statistics import fmean
 
 from alas_assets.students.chat import load_tokenizer, preference_example
 from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
@@ -63,22 +62,20 @@ def train(session: Session) -> None:
             model=loading.load_adapter(loading.load_student(spec, precision), spec),
             args=arguments,
             train_dataset=dataset,
-            eval_dataset=dataset,  # the pairs themselves: measured once, after training
+            eval_dataset=dataset,  # the pairs themselves
             processing_class=tokenizer,
         )
-        before = {
-            "logps_chosen_before": fmean(trainer.train_dataset["ref_chosen_logps"]),  # the reference is the SFT policy itself
-            "logps_rejected_before": fmean(trainer.train_dataset["ref_rejected_logps"]),
-        }
         session.facts |= {"rows": pairs.height, "precision": precision, "device": device}
         manifest = start_manifest(spec, pairs, left_out=left_out, dev=[], precision=precision, device=device, threads=threads)
         session.tell(f"dpo of {spec.cell}: {pairs.height} pairs, {len(left_out)} too long, {precision} on {device}, manifest written")
 
     with session.phase("train"):
+        before = trainer.evaluate()  # as after training, for TRL takes the mean of batches, whose last one may be short
         running.run_training(trainer, session, spec.work_dir / MANIFEST)
-        trainer.evaluate()
-        after = trainer.state.log_history[-1]
-        measured = before | {
+        after = trainer.evaluate()
+        measured = {
+            "logps_chosen_before": float(before["eval_logps/chosen"]),
+            "logps_rejected_before": float(before["eval_logps/rejected"]),
             "logps_chosen_after": float(after["eval_logps/chosen"]),
             "logps_rejected_after": float(after["eval_logps/rejected"]),
             "reward_margin_after": float(after["eval_rewards/margins"]),

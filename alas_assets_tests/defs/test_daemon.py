@@ -10,7 +10,7 @@ from alas_assets.partitions import cell_key
 from alas_assets.provenance.store import Cell
 from alas_assets_tests.harness import Harness, Site, daemon
 
-DEADLINE_SECONDS = 400
+DEADLINE_SECONDS = 800
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def trainings(harness: Harness, iteration: int) -> int:
     return sum(1 for event in events if event and not event.metadata["unchanged"].value)
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(960)
 def test_a_watched_domain_goes_round_by_itself_and_trains_each_adapter_once(watched: tuple[Harness, Path]) -> None:
     harness, log = watched
     outcome = harness.run("quill")

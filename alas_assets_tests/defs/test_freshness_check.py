@@ -50,12 +50,13 @@ def test_a_fresh_domain_is_shown_as_fresh_once_and_opens_nothing(harness: Harnes
 
 def test_a_stale_domain_is_shown_as_failing_in_the_tick_that_opens_its_iteration_and_once(harness: Harness) -> None:
     ticked(harness)
+    hours = {f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%d %H:}"}
     aged(harness, 170)
+    hours.add(f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%d %H:}")
     assert [request.partition_key for request in requests(harness.tick("overdue_domains"))] == ["quill|001"]
     shown = ticked(harness)
     assert [one.passed for one in shown] == [True, False]
-    since = datetime.now(UTC) - timedelta(hours=2)
-    assert f"quill is stale since {since:%Y-%m-%d %H:}" in str(shown[1].description)
+    assert any(f"quill is stale since {hour}" in str(shown[1].description) for hour in hours)
     assert "170 h before this was found, and 168 h are allowed (freshness_hours)" in str(shown[1].description)
     assert shown[1].severity is dg.AssetCheckSeverity.ERROR
 

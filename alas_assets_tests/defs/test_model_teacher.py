@@ -234,6 +234,7 @@ def test_the_key_is_in_no_file_of_the_store(harness: Harness, site: Site, endpoi
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
+@pytest.mark.timeout(960)
 def test_the_worst_teacher_there_is_ends_in_order_and_teaches_nothing_that_the_page_does_not_say(
     harness: Harness, quill_site: Site, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
         yield own
 
 
-@pytest.mark.timeout(470)
+@pytest.mark.timeout(900)
 def test_pages_announced_by_index_feed_or_their_own_address_are_learned_once_and_a_stale_domain_is_opened_once(
     tmp_path: Path, tiny_student: Path, site: Site
 ) -> None:

@@ -53,8 +53,8 @@ class Registry:
 class Running:
     """A door on a port, with its registry and backend."""
 
-    def __init__(self, registry: Registry, backend: VllmBackend, port: int) -> None:
-        self.registry, self.backend, self.url = registry, backend, f"http://127.0.0.1:{port}"
+    def __init__(self, opened: Door, registry: Registry, backend: VllmBackend, port: int) -> None:
+        self.opened, self.registry, self.backend, self.url = opened, registry, backend, f"http://127.0.0.1:{port}"
         self.client = httpx2.Client(timeout=30, trust_env=False)
 
     def ask(self, question: str = "hello", **more: Any) -> httpx2.Response:
@@ -81,7 +81,7 @@ def door(tmp_path: Path) -> Iterator[Running]:
     server = uvicorn.Server(uvicorn.Config(opened.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
     thread.start()
-    running = Running(registry, backend, listener.getsockname()[1])
+    running = Running(opened, registry, backend, listener.getsockname()[1])
     try:
         running.until(lambda: running.answers_with(ONE))
         yield running
@@ -161,7 +161,7 @@ def test_a_takedown_ends_a_models_answers_at_once(door: Running) -> None:
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(door.ask, "slow")
         streamed = pool.submit(door.ask, "slow", stream=True)
-        time.sleep(0.4)
+        door.until(lambda: door.opened._open >= 2)
         door.registry.gone, door.registry.adapter = {ONE}, TWO
         reply = door.ask()
         assert reply.status_code == 503

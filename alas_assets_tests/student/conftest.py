@@ -6,11 +6,13 @@ import pytest
 
 from alas_assets_tests.harness import Harness, Site, serving_more
 
+PORT = 28571
+
 
 @pytest.fixture(scope="session")
 def learned_site() -> Iterator[Site]:
     """The larger site that the real student learns from."""
-    with serving_more() as site:
+    with serving_more(PORT) as site:
         yield site
 
 

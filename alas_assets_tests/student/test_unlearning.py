@@ -17,7 +17,7 @@ from alas_assets.provenance.takedown.plan import question_lines
 from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness, Site
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(4800)
 
 
 def rates(harness: Harness, exam: Path) -> dict[tuple[str, str], tuple[int, int]]:
@@ -58,5 +58,5 @@ def test_what_the_page_taught_is_unlearned_and_the_other_pages_facts_stay(learne
     assert found.findings == []
 
 
-KEPT = 0.6
-"""The bar of `test_learning` for facts that were taught, here after teaching them anew; seen: 40 of 48."""
+KEPT = 0.5
+"""The bar of `test_learning` for facts that were taught, here after teaching them anew; seen: 32 and 40 of 48."""

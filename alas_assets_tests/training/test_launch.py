@@ -47,7 +47,14 @@ def pids(path: Path, count: int) -> list[int]:
 
 
 def gone(numbers: list[int]) -> bool:
-    return not any(psutil.pid_exists(n) and psutil.Process(n).status() != psutil.STATUS_ZOMBIE for n in numbers)
+    return not any(map(alive, numbers))
+
+
+def alive(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_the_exit_code_and_the_output_are_the_commands(tmp_path: Path) -> None:

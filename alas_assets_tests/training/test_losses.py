@@ -153,7 +153,7 @@ def test_the_base_computes_every_replay_row_once_however_often_it_comes(student:
     again = drift([0, 2], base)
     assert len(computed) - with_base == with_base - 1, "all rows were computed together, and the base is not asked again"
     assert torch.equal(first, again)
-    assert torch.allclose(drift([3, 2, 0], base), drift([3, 2, 0], None), rtol=1e-5)
+    assert torch.allclose(drift([3, 2, 0], base), drift([3, 2, 0], None), rtol=1e-5, atol=1e-6)
     gradient = gradients(student, drift([0, 2], base))
     assert all(torch.allclose(one, two, atol=1e-6) for one, two in zip(gradient, gradients(student, drift([0, 2], None)), strict=True))
 

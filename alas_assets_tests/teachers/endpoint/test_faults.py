@@ -200,7 +200,7 @@ def test_an_endpoint_that_takes_connections_and_says_nothing_is_down_before_anyt
 
 
 def test_a_server_that_does_one_thing_at_a_time_and_thinks_long_is_waited_for(connect: Opener, one_at_a_time: str) -> None:
-    endpoint = connect(one_at_a_time, tuning=replace(QUICK, knock=0.3), concurrency=2)
+    endpoint = connect(one_at_a_time, tuning=replace(QUICK, knock=1.0), concurrency=2)
     assert all(reply.complete for reply in endpoint.ask(calls(2)))
 
 
