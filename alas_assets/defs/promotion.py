@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import BaseModel
 
 from alas_assets.defs import show
 from alas_assets.defs.qa import standing_facts
@@ -95,6 +96,9 @@ def promotion(
             alas.registry.rollback(cell.domain, run_id=context.run_id)
         return Made(decision)
 
+    def applied(decision: BaseModel) -> bool:
+        return isinstance(decision, GateDecision) and still_applied(alas, cell, curriculum_seed, decision)
+
     def describe(decision: GateDecision) -> dict[str, Any]:
         shown: dict[str, Any] = {
             "verdict": decision.verdict,
@@ -117,9 +121,7 @@ def promotion(
         return shown
 
     settings = {"gamma": domain.thresholds.gamma, "rho": domain.thresholds.rho, "seed": domain.seed}
-    return step.run(
-        GateDecision, make, describe, settings=settings, still_good=lambda decided: still_applied(alas, cell, curriculum_seed, decided)
-    )
+    return step.run(GateDecision, make, describe, settings=settings, still_good=applied)
 
 
 @dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate was promoted; if not, why (G1, G3).")
