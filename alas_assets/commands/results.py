@@ -14,6 +14,9 @@ from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out
 from alas_assets.commands.printing import print_failures, print_scoreboard
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from alas_assets.defs.resources import Alas
     from alas_assets.provenance.store import Cell
 
 
@@ -41,16 +44,10 @@ def status(home: Home = None) -> None:
     """Show every domain: how far it is, what is current, what comes next."""
     from rich.table import Table
 
-    from alas_assets.defs.failures import failed_because
-    from alas_assets.defs.freshness import last_heartbeat
-    from alas_assets.defs.lineage import closed_because, last_opened
-    from alas_assets.defs.retraining import not_retrained
-    from alas_assets.defs.revision import rolled_back
     from alas_assets.defs.running import open_instance
-    from alas_assets.domains.catalog import domain_files, load_domain
-    from alas_assets.domains.config import DomainError
+    from alas_assets.defs.steps import TOLD
+    from alas_assets.domains.catalog import domain_files
     from alas_assets.provenance.watching import watched_domains
-    from alas_assets.records import RevisedCurriculum
 
     settings = settings_at(home)
     alas = alas_of(settings)
@@ -62,37 +59,12 @@ def status(home: Home = None) -> None:
     notes: list[str] = []
     for key in domain_files(settings):
         try:
-            load_domain(settings, key)
-        except DomainError as error:
+            cells, own = _status_of(alas, instance, key, watched=key in watched)
+        except TOLD as error:  # the others are shown all the same
             broken.append(str(error))
             continue
-        newest = last_opened(alas, key)
-        pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
-        revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
-        closed = closed_because(alas, newest) if newest else None
-        failed = failed_because(instance, newest) if instance and newest and not revised and not closed else None
-        beat = last_heartbeat(instance, key) if instance else None
-        other = rolled_back(alas, key)  # then the accuracy is another model's
-        table.add_row(
-            key,
-            newest.iteration if newest else "-",
-            (alas.registry.current(key) or "base student")[:12],
-            f"{100 * revised.accuracy:.1f} %" if revised and not other else "-",
-            revised.decision if revised else _unrevised(closed, failed, newest),
-            f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
-            "yes" if key in watched else "no",
-        )
-        if revised:
-            notes.append(f"{key}: {revised.reason}")
-        if newest and closed:
-            notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
-        if newest and failed:
-            notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
-        if other:
-            notes.append(other)
-        notes += [
-            f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)
-        ]
+        table.add_row(*cells)
+        notes += own
     out.print(table)
     for line in notes:
         out.print(plain(line))
@@ -102,6 +74,47 @@ def status(home: Home = None) -> None:
         err.print(f"[red]broken[/] {plain(line)}")
     if broken:
         raise typer.Exit(1)
+
+
+def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, watched: bool) -> tuple[list[str], list[str]]:
+    """Return a domain's row of the table, and what is to be said below it.
+
+    Raises:
+        TOLD: The domain file, or one of the store's files of the domain, cannot be used.
+    """
+    from alas_assets.defs.failures import failed_because
+    from alas_assets.defs.freshness import last_heartbeat
+    from alas_assets.defs.lineage import closed_because, last_opened
+    from alas_assets.defs.retraining import not_retrained
+    from alas_assets.defs.revision import rolled_back
+    from alas_assets.records import RevisedCurriculum
+
+    alas.domain(key)
+    newest = last_opened(alas, key)
+    pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
+    revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
+    closed = closed_because(alas, newest) if newest else None
+    failed = failed_because(instance, newest) if instance and newest and not revised and not closed else None
+    beat = last_heartbeat(instance, key) if instance else None
+    other = rolled_back(alas, key)  # then the accuracy is another model's
+    cells = [
+        key,
+        newest.iteration if newest else "-",
+        (alas.registry.current(key) or "base student")[:12],
+        f"{100 * revised.accuracy:.1f} %" if revised and not other else "-",
+        revised.decision if revised else _unrevised(closed, failed, newest),
+        f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
+        "yes" if watched else "no",
+    ]
+    notes = [f"{key}: {revised.reason}"] if revised else []
+    if newest and closed:
+        notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
+    if newest and failed:
+        notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
+    if other:
+        notes.append(other)
+    notes += [f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)]
+    return cells, notes
 
 
 def _unrevised(closed: str | None, failed: str | None, newest: "Cell | None") -> str:

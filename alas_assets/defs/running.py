@@ -14,13 +14,13 @@ import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.steps import PID_TAG
 from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.provenance.store import Cell
 from alas_assets.settings import Settings
 
-PID_TAG = "alas/pid"
 DRY_RUN = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes")
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
 """How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
@@ -67,12 +67,20 @@ def offer_first_cells(instance: dg.DagsterInstance, settings: Settings) -> None:
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed `alas` processes as failed; otherwise they would count as in progress for ever."""
+    """Mark runs of killed processes as failed, and give back their places in Dagster's pools.
+
+    Otherwise they would count as in progress for ever, and the next run would wait for a place that only the daemon gives back.
+    """
     live = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(live):
         pid = run.tags.get(PID_TAG, "")
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             instance.report_run_failed(run, message=f"process {pid} that ran this is gone (killed?); finished steps are kept")
+    pools = instance.event_log_storage
+    for run_id in pools.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            pools.free_concurrency_slots_for_run(run_id)
 
 
 class _Follower(threading.Thread):

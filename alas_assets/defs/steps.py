@@ -4,6 +4,7 @@ An asset says what it depends on beyond its inputs (`settings`), how to make its
 is here, once.
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", pl.DataFrame, BaseModel)
 Describe = Callable[[Any], Mapping[str, Any]]
+
+PID_TAG = "alas/pid"
+"""The process that a run is in, so that one whose process was killed can be told from one that is under way."""
 
 FRAME_KEYS = ("cell", "input_key", "unchanged", "seconds", "artifact")
 
@@ -132,6 +136,8 @@ class Step:
     def __init__(self, context: dg.AssetExecutionContext, alas: Alas) -> None:
         self.context = context
         self.alas = alas
+        if PID_TAG not in context.run.tags:  # the UI's and the sensors' runs; all steps of a run are in one process
+            context.instance.add_run_tags(context.run_id, {PID_TAG: str(os.getpid())})
         with clear_failures():
             self.cell: Cell = cell_of(context.partition_key)
             self.domain: Domain = alas.domain(self.cell.domain)

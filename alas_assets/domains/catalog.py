@@ -15,6 +15,9 @@ from alas_assets.training.spec import RecipeError, load_recipe
 SITE_PLACEHOLDER = "http://sample-site.invalid"
 """What a domain file writes for the sample site; the configured loopback port takes its place when it is read."""
 
+QUESTION_FILES = {"guard_file": "guards", "neighbour_file": "guards", "replay_file": "replay", "exam_file": "exams"}
+"""The keys that name files, and their folders of `data`."""
+
 
 def domain_files(settings: Settings) -> dict[str, Path]:
     """Return the file of each domain key; the user's folder outranks the tracked one."""
@@ -43,6 +46,10 @@ def load_domain(settings: Settings, key: str) -> Domain:
         load_recipe(domain.student.recipe)
     except RecipeError as error:
         raise DomainError(f"{path}: student.recipe: {error}") from error
+    for key_of, folder in QUESTION_FILES.items():
+        name = getattr(domain, key_of)
+        if name and not (settings.data / folder / name).is_file():
+            raise DomainError(f"{path}: {key_of}: {settings.data / folder / name} is not there; put the file there or name another")
     return _on_site(domain, settings)
 
 

@@ -84,6 +84,15 @@ def test_status_shows_every_domain_and_where_things_lie(quill: Harness) -> None:
     assert str(quill.settings.home) in text
 
 
+def test_status_shows_the_other_domains_where_one_has_a_damaged_registry(tmp_path: Path) -> None:
+    (tmp_path / "registry").mkdir()
+    (tmp_path / "registry" / "cves.json").write_text("{", encoding="utf-8")
+    shown = alas(tmp_path, "status", code=1)
+    assert "python-releases" in shown.stdout
+    assert "cves.json: cannot be read; restore it from a copy" in " ".join(shown.stderr.split())
+    assert "Traceback" not in shown.stderr
+
+
 def test_scoreboard_json_is_what_a_script_can_rely_on(quill: Harness) -> None:
     rows = json.loads(alas(quill.settings.home, "scoreboard", "quill", "--format", "json").stdout)
     assert {frozenset(row) for row in rows} == {frozenset(SCOREBOARD_SCHEMA.names())}

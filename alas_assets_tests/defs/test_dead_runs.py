@@ -1,0 +1,50 @@
+"""A run whose process was killed: it is closed, and what it held is free, when the store is opened next (O4)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from alas_assets.defs.running import open_instance
+from alas_assets.defs.steps import PID_TAG
+from alas_assets_tests.harness import Harness
+
+KILLED_IN_A_POOL = """
+import os, signal, sys
+from pathlib import Path
+import dagster as dg
+from alas_assets.defs.running import open_instance
+from alas_assets.defs.steps import PID_TAG
+from alas_assets.settings import load_settings
+
+@dg.asset(pool="gpu")
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+instance = open_instance(load_settings(Path(sys.argv[1])))
+job = dg.Definitions(assets=[killed], jobs=[dg.define_asset_job("only")]).resolve_job_def("only")
+job.execute_in_process(instance=instance, tags={PID_TAG: str(os.getpid())})
+"""
+
+
+def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "none")
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_A_POOL, str(harness.settings.home)], capture_output=True, text=True, check=False
+    )
+    assert child.returncode == -9, child.stderr
+    assert harness.instance.event_log_storage.get_concurrency_run_ids()
+    opened = open_instance(harness.settings)
+    (run,) = opened.get_runs()
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert not opened.event_log_storage.get_concurrency_run_ids()
+
+
+def test_a_run_that_nobody_tagged_says_which_process_it_is_in(quill: Harness) -> None:
+    result = quill.repository.get_job("iteration").execute_in_process(
+        instance=quill.instance, partition_key="quill|000", asset_selection=[dg.AssetKey("curriculum")]
+    )
+    run = quill.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[PID_TAG].isdigit()
