@@ -17,8 +17,8 @@ def on_new_content() -> dg.AutomationCondition:
     - `code_version_changed()` is left out on purpose: it selects every cell ever made, and a version bump would
       retrain all history. Re-run the newest cells by hand instead.
 
-    Trade: an update that arrives between a finished run and the next tick is not seen;
-    the check `cell_up_to_date` names such a cell.
+    Trade: an update that arrives between a finished run and the next tick is not seen; the cell's next run, by hand or by
+    `alas run`, takes it up.
     """
     moved = AC.any_deps_updated().replace("newly_updated", AC.data_version_changed()).since(AC.newly_requested() | AC.initial_evaluation())
     nothing_in_the_way = ~AC.in_progress() & ~AC.any_deps_in_progress() & ~AC.any_deps_missing() & AC.all_deps_blocking_checks_passed()

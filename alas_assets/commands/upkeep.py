@@ -95,14 +95,18 @@ def rollback(
     home: Home = None,
 ) -> None:
     """Make the adapter before the current one current again, one step a call."""
+    from alas_assets.defs.running import open_instance
+    from alas_assets.defs.upkeep import show_rollback
     from alas_assets.release.registry import RegistryError
 
-    alas = alas_of(settings_at(home), domain)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
     try:
         before = alas.registry.current(domain)
         now = alas.registry.undo_rollback(domain) if undo else alas.registry.rollback(domain)
     except RegistryError as error:
         fail(str(error))
+    show_rollback(open_instance(settings), domain, before, now)
     out.print(f"current was {before or 'the base student'}")
     out.print(f"current is  {now or 'the base student'}")
     if not undo:

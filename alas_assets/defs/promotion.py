@@ -124,11 +124,11 @@ def promotion(
     return step.run(GateDecision, make, describe, settings=settings, still_good=applied)
 
 
-@dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate was promoted; if not, why (G1, G3).")
+@dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate, if there is one, was promoted; if not, why (G1, G3).")
 def candidate_promoted(context: dg.AssetCheckExecutionContext, promotion: GateDecision) -> dg.AssetCheckResult:
     """Turn the gate's reason into a check that a reader understands."""
     return dg.AssetCheckResult(
-        passed=promotion.verdict == "promote",
+        passed=promotion.verdict == "promote" or promotion.candidate is None,  # an iteration that found nothing new trains none
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{promotion.verdict}: {promotion.reason}",
     )

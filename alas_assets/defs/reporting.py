@@ -20,7 +20,11 @@ from alas_assets.provenance.watching import watched_domains
 from alas_assets.records import GateDecision
 
 
-@dg.run_failure_sensor(name="failed_runs", default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.run_failure_sensor(
+    name="failed_runs",
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Tells that a run failed, at which steps and why: in its own log, and at ALAS_WEBHOOK_URL where that is set.",
+)
 def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReason:
     """Tell that a run failed, at which steps and why."""
     run = context.dagster_run
@@ -36,7 +40,11 @@ def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReaso
     return dg.SkipReason(f"told: {text[:200]}{f'; {problem}' if problem else ''}")
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Tells once of every watched domain that became stale, candidate that was not promoted, and iteration that was closed.",
+)
 def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SkipReason:
     """Tell once of every watched domain that has become stale, candidate that was not promoted, and iteration that was closed."""
     told: dict[str, list[str]] = json.loads(context.cursor) if context.cursor else {}

@@ -26,10 +26,16 @@ automation = dg.AutomationConditionSensorDefinition(
     emit_backfills=False,
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
+    description="Runs the assets of an opened iteration, and again those whose inputs have new content. `alas watch` switches it.",
 )
 
 
-@dg.sensor(job=start_iteration, minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    job=start_iteration,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Opens the next iteration of every watched domain whose newest revision says continue, exactly once.",
+)
 def next_iteration(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Open the next iteration of every watched domain whose newest revision says continue, exactly once."""
     watched = watched_domains(alas.settings.home)

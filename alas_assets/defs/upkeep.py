@@ -33,7 +33,12 @@ OVERDUE = "overdue"
 """The first word of the cause of an iteration that was opened because knowledge was stale."""
 
 
-@dg.sensor(job=start_iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    job=start_iteration,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Opens an iteration of every watched domain that is older than its freshness_hours; again only after a while.",
+)
 def overdue_domains(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Open an iteration of every watched domain whose freshness policy failed; once, and again only after a while if it stays stale.
 
@@ -69,6 +74,22 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
     return automatic_opening(alas, instance, domain, outside_cause=cause)
 
 
+def show_rollback(instance: dg.DagsterInstance, domain: str, before: str | None, now: str | None) -> None:
+    """Show in the UI, among the scoreboard's events, that a person changed what is current (G4).
+
+    Args:
+        instance: Dagster's.
+        domain: The domain's key.
+        before: The adapter that was current; None for the base student.
+        now: The one that is.
+    """
+    shown = {"current_before": before or "base student", "current_after": now or "base student"}
+    seen = dg.AssetObservation(
+        "scoreboard", partition=domain, description="what is current was changed by hand (`alas rollback`)", metadata=shown
+    )
+    instance.report_runless_asset_event(seen)
+
+
 def _tries_since(alas: Alas, domain: str, beat: datetime | None) -> list[Cell]:
     """Return the iterations that staleness opened since the last heartbeat and that ended, none of which made the domain current."""
     store = alas.store
@@ -89,7 +110,12 @@ def _made_at(alas: Alas, cell: Cell, asset: str) -> datetime:
     return datetime.fromisoformat(pointer.made_at)
 
 
-@dg.sensor(job=iteration, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    job=iteration,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Tries a watched domain's failed iteration again, later each time; after the last try it is closed.",
+)
 def failed_iterations(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Try a watched domain's failed iteration again, later each time; after the last try close it for the next cause."""
     requests: list[dg.RunRequest] = []
@@ -135,7 +161,12 @@ def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.Ru
     return dg.RunRequest(run_key=failures[0].dagster_run.run_id, partition_key=cell_key(newest), tags={CAUSE_TAG: cause}), cause
 
 
-@dg.schedule(job=start_iteration, cron_schedule="0 3 * * *", default_status=dg.DefaultScheduleStatus.STOPPED)
+@dg.schedule(
+    job=start_iteration,
+    cron_schedule="0 3 * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Opens an iteration of every watched domain each night, for those who prefer a clock to sensors.",
+)
 def nightly(context: dg.ScheduleEvaluationContext, alas: Alas) -> list[dg.RunRequest] | dg.SkipReason:
     """Open an iteration of every watched domain each night, for those who prefer a clock to sensors (O1)."""
     day = context.scheduled_execution_time

@@ -21,7 +21,12 @@ LOOK_SECONDS = 8.0
 """For the sources of one domain, and after which no further domain is begun: a tick stays under 20 s whatever the sites do."""
 
 
-@dg.sensor(job=start_iteration, minimum_interval_seconds=load_settings().watch_seconds, default_status=dg.DefaultSensorStatus.STOPPED)
+@dg.sensor(
+    job=start_iteration,
+    minimum_interval_seconds=load_settings().watch_seconds,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Looks at the watched pages and feeds of watched domains; a change opens the next iteration. `alas watch` switches it.",
+)
 def release_pages(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
     """Look at the watched pages of every watched domain; a change opens the next iteration once the newest is finished."""
     started = time.monotonic()

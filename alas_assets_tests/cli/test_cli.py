@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from dagster import AssetKey
 
 from alas_assets.defs.judging import DECODING
 from alas_assets.provenance.verdict import says
@@ -279,6 +280,10 @@ def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_curr
     assert "current is  the base student" in alas(quill.settings.home, "rollback", "quill").stdout
     assert "current is  aaaa" in alas(quill.settings.home, "rollback", "quill", "--undo").stdout
     alas(quill.settings.home, "rollback", "quill")
+    found = quill.instance.fetch_observations(AssetKey("scoreboard"), limit=3).records
+    shown = [record.asset_observation for record in found if record.asset_observation]
+    assert [one.partition for one in shown] == ["quill"] * 3
+    assert [one.metadata["current_after"].value for one in shown] == ["base student", "a" * 64, "base student"]
 
 
 def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
