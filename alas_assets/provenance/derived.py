@@ -5,15 +5,18 @@ Reading only, a join over ids in the stored tables; the other direction is `prov
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Literal
+from urllib.parse import urlsplit
 
 import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import page_id
-from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
@@ -115,6 +118,11 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     by: Literal["page", "host"] = "page" if "://" in source else "host"
     readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
     if not readings:
+        if kept := _fetched_only(store, source, by):
+            raise TraceError(
+                f"nothing was studied, and so nothing taught, of {source!r}; {kept} of its pages were fetched to plan with, and their text "
+                f"is kept. `deny_hosts` of a domain file keeps a host out. {_what_was_read(store, cells)}"
+            )
         raise TraceError(f"nothing was read from {source!r}; {_what_was_read(store, cells)}")
     pages = sorted({reading.page_id for reading in readings if reading.page_id})
     pairs = _pairs(store, cells)
@@ -159,6 +167,20 @@ def _readings(store: ArtifactStore, cell: Cell, source: str, by: Literal["page",
                 text_sha256=row["text_sha256"] or "",
                 passages=row["chunks"] or 0,
             )
+
+
+def _fetched_only(store: ArtifactStore, source: str, by: Literal["page", "host"]) -> int:
+    """Return how many pages of a source the cache of fetched addresses holds."""
+    path = store.root / "http_cache.sqlite"
+    if not path.is_file():
+        return 0
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            urls = [url for (url,) in connection.execute("SELECT url FROM http WHERE body_sha256 IS NOT NULL")]
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
+    wanted = page_id(source) if by == "page" else source.lower()
+    return sum((page_id(url) if by == "page" else urlsplit(url).netloc.lower()) == wanted for url in urls)
 
 
 def _what_was_read(store: ArtifactStore, cells: list[Cell]) -> str:

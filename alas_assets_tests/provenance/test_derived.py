@@ -95,6 +95,11 @@ def test_a_source_that_was_never_read_is_refused_and_one_that_was_is_named(quill
         derived_from(quill.store, unknown)
 
 
+def test_a_page_that_was_only_fetched_to_plan_with_is_said_to_be_kept(quill: Harness, quill_site: Site) -> None:
+    with pytest.raises(TraceError, match=r"nothing was studied.*1 of its pages were fetched to plan with, and their text is kept"):
+        derived_from(quill.store, f"http://127.0.0.1:{quill_site.port}/4.html")
+
+
 def test_rows_that_are_gone_are_an_error_and_no_adapter_is_left_out(quill: Harness, page: str) -> None:
     ref = quill.store.read_record(AdapterRef, quill.pointers("quill")["sft_adapter"], "sft_adapter")
     path = quill.store.training_rows_path("sft", ref.rows_hash)
