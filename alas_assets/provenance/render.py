@@ -57,6 +57,8 @@ def trace_text(trace: Trace) -> str:
     if said := trace.said:
         right = f", right is {said.should_be}" if said.should_be else ""
         lines.append(f"person   {said.by} at {said.at}: {said.label}{right}{f'; {said.comment}' if said.comment else ''}")
+    if trace.context_chunks:
+        lines.append(f"shown    {len(trace.context_chunks)} passages beside the question: {', '.join(trace.context_chunks)}")
     for adapter in trace.learned_by:
         lines.append(
             f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.rows} rows "
@@ -64,7 +66,7 @@ def trace_text(trace: Trace) -> str:
             f"{f'; retired by takedown {adapter.retired}' if adapter.retired else ''}"
         )
     lines += [
-        f"run      {run.run_id[:8]}  made {run.step} at {run.made_at}, version {run.data_version[:12]}"
+        f"run      {run.run_id[:8]}  made {run.step} of {run.cell} at {run.made_at}, version {run.data_version[:12]}"
         f"{f' (deleted by takedown {run.run_deleted})' if run.run_deleted else ''}"
         for run in trace.runs
     ]

@@ -69,6 +69,8 @@ def _said(trace: Trace, verdict: Verdict) -> str:
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
         ("Answer id", escape(trace.answer_id)),
     ]
+    if trace.context_chunks:
+        items.append(("Passages shown beside it", escape(", ".join(trace.context_chunks))))
     if said := trace.said:
         right = f", right is {said.should_be}" if said.should_be else ""
         items.append(("A person", escape(f"{said.by} at {said.at}: {said.label}{right}. {said.comment}")))
@@ -159,13 +161,14 @@ def _runs(trace: Trace) -> str:
     rows = [
         [
             escape(run.step),
+            escape(run.cell),
             _run(run.run_id, run.run_deleted),
             escape(run.made_at),
             f"<code>{escape(run.data_version[:16])}</code>",
         ]
         for run in trace.runs
     ]
-    return f"<h2>Made by</h2>{table(['asset', 'run', 'when', 'data version'], rows)}"
+    return f"<h2>Made by</h2>{table(['asset', 'iteration', 'run', 'when', 'data version'], rows)}"
 
 
 def wrong_html(domain: str, iteration: str, wrong: pl.DataFrame) -> str:

@@ -27,7 +27,10 @@ ABOUT_FACTS = ("probe", "earlier", "mine", ASKED)
 """Splits whose answers are about a fact that a page states."""
 EXAM = ("exam", "exam_paraphrase")
 """Splits of questions that come from outside: the fact, if one was taught, is found by page and words (E8)."""
-STEPS = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes", "sft_adapter", "judge_scores", "dpo_adapter", "promotion")
+READ = ("curriculum_seed", "curriculum", "documents", "qa_pairs")
+"""The steps that lead from a page to a pair."""
+JUDGED_IN = {"sft": "judge_scores", "dpo": "dpo_judge_scores"}
+"""Where the answers of trained candidates stand; those of other systems are in `baseline_scores`."""
 
 
 class TraceError(LookupError):
@@ -97,9 +100,10 @@ class LearnedBy(Record):
 
 
 class RunTrace(Record):
-    """The run that made one step of the cell."""
+    """The run that made one step between page and answer."""
 
     step: str
+    cell: str
     run_id: str
     made_at: str
     data_version: str
@@ -308,15 +312,34 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
     return found
 
 
-def _runs(store: ArtifactStore, cell: Cell) -> list[RunTrace]:
-    pointers: list[Pointer] = [pointer for step in STEPS if (pointer := store.pointer(cell, step))]
+def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[str, Any] | None) -> list[RunTrace]:
+    """Return the runs that read the page and wrote the pair, in their iteration, and those that asked and judged, in the answer's."""
+    written_in = _written_in(store, cell, pair["qa_id"]) if pair else cell
+    judged = "exam_scores" if answer["split"] in EXAM else JUDGED_IN.get(answer["system"], "baseline_scores")
+    steps = [(written_in, step) for step in READ]
+    steps += [(cell, step) for step in ("probes", "sft_adapter", "preference_pairs", "dpo_adapter", judged, "promotion")]
+    pointers: list[tuple[Cell, Pointer]] = [(where, pointer) for where, step in steps if (pointer := store.pointer(where, step))]
     taken_down = orders(store.root)
     return [
         RunTrace(
-            step=p.asset, run_id=p.run_id, made_at=p.made_at, data_version=p.hash, run_deleted=deleted_run(taken_down, cell, p.made_at)
+            step=p.asset,
+            cell=str(where),
+            run_id=p.run_id,
+            made_at=p.made_at,
+            data_version=p.hash,
+            run_deleted=deleted_run(taken_down, where, p.made_at),
         )
-        for p in pointers
+        for where, p in pointers
     ]
+
+
+def _written_in(store: ArtifactStore, cell: Cell, qa_id: str) -> Cell:
+    """Return the newest iteration, up to this one, in which a pair was accepted; this one where none was."""
+    for where in reversed(cells_until(store, cell)):
+        table = _table(store, where, "qa_pairs")
+        if table is not None and not table.filter((pl.col("qa_id") == qa_id) & pl.col("accepted")).is_empty():
+            return where
+    return cell
 
 
 def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
@@ -371,7 +394,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         rule_label=answer["rule_label"],
         verdicts=answer["verdicts"],
         adapter_hash=answer["adapter_hash"],
-        is_current=answer["adapter_hash"] == (Registry(store.root / "registry").current(cell.domain) or ""),
+        is_current=answer["system"] != "rag" and answer["adapter_hash"] == (Registry(store.root / "registry").current(cell.domain) or ""),
         context_chunks=answer["context_chunks"] or [],
         probe_id=answer["probe_id"],
         fact_id=fact,
@@ -382,6 +405,6 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         disputes=_disputes(store, cell.domain, rows) if rows else [],
         said=said.get(item_key(answer["question"], answer["gold"], answer["answer"])),
         learned_by=learned_by(store, cell.domain, about) if rows else [],
-        runs=_runs(store, cell),
+        runs=_runs(store, cell, answer, rows[0] if rows else None),
         note=note,
     )

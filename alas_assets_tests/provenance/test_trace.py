@@ -1,7 +1,9 @@
 """From a judged answer to its source, on a cell that was really made (A1)."""
 
 import json
+import shutil
 import urllib.request
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -9,7 +11,8 @@ from starlette.testclient import TestClient
 
 from alas_assets.provenance.ids import fold
 from alas_assets.provenance.render import trace_text
-from alas_assets.provenance.trace import TraceError, trace_answer
+from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.trace import TraceError, trace_answer, trace_row
 from alas_assets.viewer.app import create_viewer_app
 from alas_assets_tests.harness import Harness, Site
 
@@ -42,6 +45,22 @@ def test_the_trace_names_the_adapter_that_learned_the_fact_and_the_run_that_trai
 def test_a_retrieved_answer_names_the_passages_it_was_shown(quill: Harness) -> None:
     trace = trace_answer(quill.store, str(an_answer(quill, "baseline_scores", "probe", "rag")["answer_id"]))
     assert trace.context_chunks
+    assert f"{len(trace.context_chunks)} passages beside the question: {trace.context_chunks[0]}" in trace_text(trace)
+    assert {"baseline_scores"} == {run.step for run in trace.runs if run.step.endswith("_scores")}
+    assert not trace.is_current, "the base student is current, and nobody shows it passages"
+
+
+def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quill: Harness, tmp_path: Path) -> None:
+    shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("lance", "locks"))
+    store, answer = ArtifactStore(tmp_path / "store"), an_answer(quill, "judge_scores", "probe")
+    later = Cell.of("quill", 1)
+    for name in ("documents", "qa_pairs", "judge_scores"):
+        table = quill.store.read_table(quill.pointers("quill")[name], name)
+        kept = table if name == "judge_scores" else table.clear()
+        store.put(later, name, kept, input_key=f"later {name}", inputs={}, run_id="later")
+    runs = {run.step: (run.cell, run.run_id) for run in trace_row(store, later, answer).runs}
+    assert {runs[name][0] for name in ("documents", "qa_pairs")} == {"quill|000"}
+    assert runs["judge_scores"] == ("quill|001", "later")
 
 
 def test_a_guard_answer_says_that_no_page_was_read_for_it(quill: Harness) -> None:
