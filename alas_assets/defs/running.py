@@ -114,6 +114,9 @@ class _Follower(threading.Thread):
         if event.event_type_value == "STEP_START":
             self.started[step] = entry.timestamp
             self.on_event("start", step)
+        elif event.event_type_value == "ENGINE_EVENT" and (event.message or "").startswith("Step blocked by limit for pool"):
+            pool = (event.message or "").rpartition(" ")[2]
+            self.on_event("log", f"{step}: waits for its turn; another run holds the pool {pool} (Deployment, Concurrency in the UI)")
         elif event.event_type_value == "STEP_FAILURE":
             self.on_event("failed", _failure_words(event))
         elif event.event_type_value == "ASSET_MATERIALIZATION" and event.asset_key and event.asset_key.path[0] != "currency":

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -39,6 +41,23 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
     (run,) = opened.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert not opened.event_log_storage.get_concurrency_run_ids()
+
+
+def test_a_run_that_waits_for_another_in_a_pool_says_so_and_goes_on_once_it_is_free(quill: Harness) -> None:
+    pools = quill.instance.event_log_storage
+    assert pools.claim_concurrency_slot("lancedb", "another run", "documents").is_claimed
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(quill.run, "quill")
+            deadline = time.monotonic() + 120
+            while not any("documents: waits for its turn; another run holds the pool lancedb" in line for _, line in quill.events):
+                assert time.monotonic() < deadline, quill.events
+                assert not running.done(), quill.events
+                time.sleep(0.2)
+            pools.free_concurrency_slots_for_run("another run")
+            assert running.result(timeout=120).success
+    finally:
+        pools.free_concurrency_slots_for_run("another run")
 
 
 def test_a_run_that_nobody_tagged_says_which_process_it_is_in(quill: Harness) -> None:
