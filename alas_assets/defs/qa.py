@@ -53,7 +53,10 @@ def replay_of(alas: Alas, domain: Domain) -> list[ReplayPrompt]:
 
 
 def _file_version(alas: Alas, name: str) -> str:
-    return file_hash(alas.settings.data / "guards" / name) if name else ""
+    path = alas.settings.data / "guards" / name
+    if name and not path.is_file():
+        raise dg.Failure(f"{path} is not there; `alas guards` makes it, or let guard_file name another", allow_retries=False)
+    return file_hash(path) if name else ""
 
 
 def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:

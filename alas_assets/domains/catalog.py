@@ -15,8 +15,8 @@ from alas_assets.training.spec import RecipeError, load_recipe
 SITE_PLACEHOLDER = "http://sample-site.invalid"
 """What a domain file writes for the sample site; the configured loopback port takes its place when it is read."""
 
-QUESTION_FILES = {"guard_file": "guards", "neighbour_file": "guards", "replay_file": "replay", "exam_file": "exams"}
-"""The keys that name files, and their folders of `data`."""
+QUESTION_FILES = {"neighbour_file": "guards", "replay_file": "replay", "exam_file": "exams"}
+"""The keys that name files which must be there, and their folders of `data`; a guard file may still be made, by `alas guards`."""
 
 
 def domain_files(settings: Settings) -> dict[str, Path]:

@@ -120,8 +120,9 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     if not readings:
         if kept := _fetched_only(store, source, by):
             raise TraceError(
-                f"nothing was studied, and so nothing taught, of {source!r}; {kept} of its pages were fetched to plan with, and their text "
-                f"is kept. `deny_hosts` of a domain file keeps a host out. {_what_was_read(store, cells)}"
+                f"{source!r} was fetched to plan with ({kept} addresses) and never studied, so nothing was taught from it; what was "
+                "fetched is kept, and no takedown removes it. `deny_hosts` of a domain file keeps a host out. "
+                f"{_what_was_read(store, cells)}"
             )
         raise TraceError(f"nothing was read from {source!r}; {_what_was_read(store, cells)}")
     pages = sorted({reading.page_id for reading in readings if reading.page_id})
