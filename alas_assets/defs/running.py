@@ -1,6 +1,7 @@
 """Running cells from the command line on the same Dagster instance and assets as the UI (O1)."""
 
 import os
+import platform
 import shutil
 import threading
 import time
@@ -14,7 +15,7 @@ import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.steps import PID_TAG
+from alas_assets.defs.steps import HOST_TAG, PID_TAG, process_tags
 from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.ids import CELL_NAME
@@ -73,8 +74,8 @@ def close_dead_runs(instance: dg.DagsterInstance) -> None:
     """
     live = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(live):
-        pid = run.tags.get(PID_TAG, "")
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        pid, here = run.tags.get(PID_TAG, ""), run.tags.get(HOST_TAG, platform.node()) == platform.node()
+        if here and pid.isdigit() and not psutil.pid_exists(int(pid)):
             instance.report_run_failed(run, message=f"process {pid} that ran this is gone (killed?); finished steps are kept")
     pools = instance.event_log_storage
     for run_id in pools.get_concurrency_run_ids():
@@ -150,7 +151,7 @@ def _run(
                 instance=instance,
                 partition_key=partition,
                 run_id=run_id,
-                tags={**tags, PID_TAG: str(os.getpid())},
+                tags={**tags, **process_tags()},
                 asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
                 raise_on_error=False,
                 run_config=QUIET,

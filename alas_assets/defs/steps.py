@@ -5,6 +5,7 @@ is here, once.
 """
 
 import os
+import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 V = TypeVar("V", pl.DataFrame, BaseModel)
 Describe = Callable[[Any], Mapping[str, Any]]
 
-PID_TAG = "alas/pid"
-"""The process that a run is in, so that one whose process was killed can be told from one that is under way."""
+PID_TAG, HOST_TAG = "alas/pid", "alas/host"
+"""The process that a run is in, and its machine, so that a run whose process was killed can be told from one that is under way."""
 
 FRAME_KEYS = ("cell", "input_key", "unchanged", "seconds", "artifact")
 
@@ -113,6 +114,11 @@ def loop_asset(code_version: str, *, automated: bool = True, **options: Any) -> 
     )
 
 
+def process_tags() -> dict[str, str]:
+    """Return the tags that say which process a run is in."""
+    return {PID_TAG: str(os.getpid()), HOST_TAG: platform.node()}
+
+
 @contextmanager
 def clear_failures():
     """Turn the errors that carry their own remedy into a Dagster failure with just that message."""
@@ -137,7 +143,7 @@ class Step:
         self.context = context
         self.alas = alas
         if PID_TAG not in context.run.tags:  # the UI's and the sensors' runs; all steps of a run are in one process
-            context.instance.add_run_tags(context.run_id, {PID_TAG: str(os.getpid())})
+            context.instance.add_run_tags(context.run_id, process_tags())
         with clear_failures():
             self.cell: Cell = cell_of(context.partition_key)
             self.domain: Domain = alas.domain(self.cell.domain)

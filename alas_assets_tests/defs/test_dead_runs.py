@@ -1,5 +1,6 @@
 """A run whose process was killed: it is closed, and what it held is free, when the store is opened next (O4)."""
 
+import platform
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from alas_assets.defs.running import open_instance
-from alas_assets.defs.steps import PID_TAG
+from alas_assets.defs.steps import HOST_TAG, PID_TAG
 from alas_assets_tests.harness import Harness
 
 KILLED_IN_A_POOL = """
@@ -41,6 +42,18 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
     (run,) = opened.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert not opened.event_log_storage.get_concurrency_run_ids()
+
+
+def test_a_run_on_another_machine_is_left_alone(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "none")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for host in ("elsewhere", platform.node()):
+        job = dg.JobDefinition(name="only", graph_def=dg.GraphDefinition(name="empty"))
+        tags = {PID_TAG: str(gone.pid), HOST_TAG: host}
+        harness.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    found = {run.tags[HOST_TAG]: run.status for run in open_instance(harness.settings).get_runs()}
+    assert found == {"elsewhere": dg.DagsterRunStatus.STARTED, platform.node(): dg.DagsterRunStatus.FAILURE}
 
 
 def test_a_run_that_waits_for_another_in_a_pool_says_so_and_goes_on_once_it_is_free(quill: Harness) -> None:

@@ -25,7 +25,7 @@ def accuracy(harness: Harness, system: str, split: str) -> float:
 
 def test_the_student_learns_facts_that_it_did_not_know(learned: Harness) -> None:
     assert accuracy(learned, "base", "probe") <= 0.1
-    assert accuracy(learned, "sft", "probe") >= 0.5
+    assert accuracy(learned, "sft", "probe") >= 0.6
 
 
 def test_it_does_not_unlearn_what_it_is_guarded_on(learned: Harness) -> None:

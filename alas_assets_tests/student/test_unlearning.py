@@ -58,5 +58,5 @@ def test_what_the_page_taught_is_unlearned_and_the_other_pages_facts_stay(learne
     assert found.findings == []
 
 
-KEPT = 0.5
-"""The bar of `test_learning` for facts that were taught, here after teaching them anew; seen: 32 and 40 of 48."""
+KEPT = 0.6
+"""The bar of `test_learning` for facts that were taught, here after teaching them anew; seen: 32 to 40 of 48."""
