@@ -9,7 +9,7 @@ import sys
 import typer
 
 from alas_assets.commands import audit, ledger, loop, release, results, review, takedown, upkeep
-from alas_assets.commands.common import err
+from alas_assets.commands.common import err, plain
 
 app = typer.Typer(
     add_completion=False,
@@ -28,11 +28,18 @@ app.add_typer(release.app)
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends with exit code 1 and one line."""
+    """Run the command line; Ctrl-C, and an error whose message says what to do, end with exit code 1 and that message."""
     try:
         app()
     except KeyboardInterrupt:
         err.print("interrupted; finished steps are kept, the next run goes on from there")
+        sys.exit(1)
+    except Exception as error:
+        from alas_assets.defs.steps import TOLD
+
+        if not isinstance(error, TOLD):
+            raise
+        err.print(f"[bold red]error[/] {plain(str(error))}")
         sys.exit(1)
 
 

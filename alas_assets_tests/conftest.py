@@ -44,8 +44,12 @@ def quill_site() -> "Iterator[Site]":
 
 
 @pytest.fixture(scope="session")
-def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: "Site") -> "Harness":
-    """One whole iteration of the domain `quill` with the tiny student, made once for all tests that look at a finished cell."""
+def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: "Site") -> "Iterator[Harness]":
+    """One whole iteration of the domain `quill` with the tiny student, made once for all tests that look at a finished cell.
+
+    A test that opens an iteration, or adds a domain, takes a copy (`Harness.copied`): which tests share a process is chance.
+    """
+    from alas_assets.provenance.trace import cells_of
     from alas_assets_tests.harness import Harness
 
     before = dict(os.environ)
@@ -55,7 +59,10 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     assert outcome.success, outcome.failures
     os.environ.clear()
     os.environ.update(before)
-    return harness
+    yield harness
+    assert [str(cell) for cell in cells_of(harness.store)] == ["quill|000"], (
+        "a test opened a cell in the store that all tests share; it must take a copy"
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,6 +1,7 @@
 """Drives real cells: a small site over real HTTP that counts its requests, a domain file, runs on a real Dagster instance."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,6 +214,11 @@ class Harness:
         self.store = ArtifactStore(self.settings.home)
         self.alas = Alas(home=str(self.settings.home))
         self.events: list[tuple[str, str]] = []
+
+    def copied(self, folder: Path, ignore: tuple[str, ...] = ()) -> "Harness":
+        """Copy the store, its Dagster instance included, for a test that goes on from it; files named in `ignore` are left out."""
+        shutil.copytree(self.settings.home, folder / "store", ignore=shutil.ignore_patterns(*ignore))
+        return Harness(folder, self.student, self.recipe)
 
     def domain(self, key: str, port: int, **changes: str) -> None:
         """Write a domain file; `changes` replace whole lines by their key."""

@@ -1,6 +1,5 @@
 """A store with a current adapter: the finished cell of the tiny student, whose candidate is promoted by hand."""
 
-import shutil
 from pathlib import Path
 
 from alas_assets.provenance.ids import content_hash
@@ -13,8 +12,7 @@ CELL = Cell("quill", "000")
 
 def released(harness: Harness, folder: Path) -> Harness:
     """Copy a harness's store and make its SFT candidate current, as a gate would that found it better."""
-    shutil.copytree(harness.settings.home, folder / "store")
-    copy = Harness(folder, harness.student, harness.recipe)
+    copy = harness.copied(folder)
     store = copy.store
     pointers = copy.pointers("quill")
     adapter = store.read_record(AdapterRef, pointers["sft_adapter"], "sft_adapter").adapter_hash

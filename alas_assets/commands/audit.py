@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+TEXT_LIMIT = 20
+"""Wrong answers that are printed where nobody says how many."""
+
 
 class ReportFormat(StrEnum):
     """How a report is printed; html is a file."""
@@ -200,7 +203,7 @@ def report_wrong(
 def wrong(
     domain: DomainKey,
     every: Annotated[bool, typer.Option("--all", help="Also of candidates and of questions outside the facts (exam, guards).")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many to show; by default 20 as text, and all of them as json.")] = None,
     format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
     home: Home = None,
 ) -> None:
@@ -219,8 +222,9 @@ def wrong(
 
     mine = found if every else found.filter("is_current", found["split"].is_in(ABOUT_FACTS))
     if format is ListFormat.json:
-        print(mine.head(limit).write_json())
+        print(mine.head(limit or mine.height).write_json())
         return
+    limit = limit or TEXT_LIMIT
     for row in mine.head(limit).iter_rows(named=True):
         print(f"{row['answer_id']}  {row['verdict']}: {row['because']}\n  {row['question']}")
         source = f", from {row['url']}" if row["url"] else ""

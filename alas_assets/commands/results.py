@@ -106,7 +106,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
         f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
         "yes" if watched else "no",
     ]
-    notes = [f"{key}: {revised.reason}"] if revised else []
+    notes = [f"{key}: {revised.reason}"] if revised and not other else []
     if newest and closed:
         notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
     if newest and failed:

@@ -209,8 +209,11 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
     if judged == now:
         return None
-    takedown = next((one.decision_hash for one in alas.registry.history(domain) if judged in one.retired), "")
-    because = f"lost a model to takedown {takedown}" if takedown else "was rolled back"
+    history = alas.registry.history(domain)
+    takedown = next((one.decision_hash for one in history if judged in one.retired), "")
+    because = (
+        f"lost a model to takedown {takedown}" if takedown else "was rolled back" if history else "has no promotion on record any more"
+    )
     return (
         f"{domain} {because}: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
         f"{(judged or 'the base student')[:16]}, which the gate made current"

@@ -32,6 +32,9 @@ READ = ("curriculum_seed", "curriculum", "documents", "qa_pairs")
 JUDGED_IN = {"sft": "judge_scores", "dpo": "dpo_judge_scores"}
 """Where the answers of trained candidates stand; those of other systems are in `baseline_scores`."""
 
+REFERENCES = ("base", "rag", "previous")
+"""Systems that candidates are compared with: no decision of their iteration was about them."""
+
 
 class TraceError(LookupError):
     """There is nothing under this id; the message says where ids are shown."""
@@ -313,11 +316,12 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
 
 
 def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[str, Any] | None) -> list[RunTrace]:
-    """Return the runs that read the page and wrote the pair, in their iteration, and those that asked and judged, in the answer's."""
+    """Return the runs that wrote the pair, made the adapter that answered, and asked and judged, each in its own iteration."""
     written_in = _written_in(store, cell, pair["qa_id"]) if pair else cell
     judged = "exam_scores" if answer["split"] in EXAM else JUDGED_IN.get(answer["system"], "baseline_scores")
     steps = [(written_in, step) for step in READ]
-    steps += [(cell, step) for step in ("probes", "sft_adapter", "preference_pairs", "dpo_adapter", judged, "promotion")]
+    steps += [(cell, "probes"), *_trained_in(store, cell, answer["adapter_hash"]), (cell, judged)]
+    steps += [(cell, "promotion")] if answer["system"] not in REFERENCES else []
     pointers: list[tuple[Cell, Pointer]] = [(where, pointer) for where, step in steps if (pointer := store.pointer(where, step))]
     taken_down = orders(store.root)
     return [
@@ -331,6 +335,17 @@ def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[s
         )
         for where, p in pointers
     ]
+
+
+def _trained_in(store: ArtifactStore, cell: Cell, adapter_hash: str) -> list[tuple[Cell, str]]:
+    """Return the steps that made an adapter, in the newest iteration up to this one that trained it; none for the base student."""
+    for where in reversed(cells_until(store, cell)) if adapter_hash else ():
+        for steps in (("sft_adapter",), ("sft_adapter", "preference_pairs", "dpo_adapter")):
+            pointer = store.pointer(where, steps[-1])
+            ref = store.read_record(AdapterRef, pointer) if pointer else None
+            if ref and ref.trained and ref.adapter_hash == adapter_hash:
+                return [(where, step) for step in steps]
+    return []
 
 
 def _written_in(store: ArtifactStore, cell: Cell, qa_id: str) -> Cell:

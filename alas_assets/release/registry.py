@@ -85,8 +85,9 @@ class Registry:
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:
+            why = error.strerror if isinstance(error, OSError) else _first_fault(error)
             raise RegistryError(
-                f"{path}: cannot be read; restore it from a copy, or move it away to start again from the base student ({str(error)[:200]})"
+                f"{path}: cannot be read ({why}); restore it from a copy, or move it away to start again from the base student"
             ) from error
 
     def promote(
@@ -291,3 +292,8 @@ def _standing(stack: list[Entry], retired: Collection[str]) -> list[Entry]:
         back = kept[-1].adapter_hash if kept else None
         kept.append(entry if entry.previous not in retired else entry.model_copy(update={"previous": back}))
     return kept
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)

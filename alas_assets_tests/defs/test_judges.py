@@ -1,6 +1,5 @@
 """Judges in the loop: what failed is judged again and nothing else, and the UI shows who graded and how far graders agree (E3, E7)."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -86,8 +85,7 @@ def rows(value: dg.MetadataValue) -> list[dict[str, object]]:
 
 
 def test_failed_judgements_are_shown_retried_alone_and_then_never_again(quill: Harness, tmp_path: Path) -> None:
-    shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("lance", "locks"))
-    harness = Harness(tmp_path, quill.student)
+    harness = quill.copied(tmp_path, ignore=("lance", "locks"))
     probes = harness.store.read_table(harness.pointers("quill")["probes"], "probes")
     guards = probes.filter(pl.col("split").is_in(["guard", "neighbour"])).height
     assert guards

@@ -60,12 +60,6 @@ def kept_url(site: Site) -> str:
     return f"http://127.0.0.1:{site.port}/4.html"
 
 
-def copied(harness: Harness, folder: Path) -> Harness:
-    """Return a harness on a copy of a store, Dagster's instance and all."""
-    shutil.copytree(harness.settings.home, folder / "store")
-    return Harness(folder, harness.student, harness.recipe)
-
-
 def promoted(harness: Harness) -> str:
     """Make the cell's own adapter current, and an adapter beside it that says it was trained from that one; return its hash."""
     adapter = harness.store.read_record(AdapterRef, harness.pointers("quill")["sft_adapter"], "sft_adapter").adapter_hash
@@ -110,9 +104,9 @@ class Case:
 @pytest.fixture(scope="module")
 def case(both: Harness, quill_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """Take /3.html down from a copy; another copy stays as it was."""
-    after = copied(both, tmp_path_factory.mktemp("after"))
+    after = both.copied(tmp_path_factory.mktemp("after"))
     adapter = promoted(after)
-    before = copied(after, tmp_path_factory.mktemp("before"))
+    before = after.copied(tmp_path_factory.mktemp("before"))
     after = Harness(after.settings.home.parent, both.student)  # the instance of its own folder
     planned = work.plan(after.alas, gone_url(quill_site), reason="it is wrong", by="Ada")
     questions = question_lines(planned.derived, after.store)
@@ -285,7 +279,7 @@ def test_an_answer_that_was_removed_is_said_to_be_and_by_which_takedown(case: Ca
 
 
 def test_an_exams_answers_about_the_page_go_and_those_about_other_pages_stay(case: Case, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(case.before, tmp_path)
+    harness = case.before.copied(tmp_path)
     asked = as_answers(harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores")).head(2)
     told = asked.with_columns(
         split=pl.lit("exam"), fact_id=pl.Series(["e1", "e2"]), probe_id=pl.Series(["e1", "e2"]), topic=pl.Series(["3.html", "4.html"])
@@ -339,7 +333,7 @@ def test_an_exam_on_what_was_removed_leaves_nothing_in_the_store(case: Case, tmp
 
 
 def test_words_that_another_page_came_to_share_are_counted_and_no_finding(case: Case, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(case.after, tmp_path)
+    harness = case.after.copied(tmp_path)
     store = harness.store
     finder = Finder(read_marks(store.root, case.order.id))
     (line, *_) = (one["question"] for one in case.questions if finder.runs(one["question"]))
@@ -388,7 +382,7 @@ def requested(harness: Harness, cursor: Any) -> tuple[int, Any]:
 
 
 def test_the_daemons_next_ticks_ask_for_nothing(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     _, cursor = requested(harness, None)
     asked, cursor = requested(harness, cursor)
     assert asked == 0, "nothing was to be done before either"
@@ -433,7 +427,7 @@ class Killed(Exception):
 def test_a_kill_between_any_two_steps_or_before_a_step_is_noted_changes_nothing_in_the_end(
     both: Harness, quill_site: Site, tmp_path: Path
 ) -> None:
-    one, other = copied(both, tmp_path / "one"), copied(both, tmp_path / "other")
+    one, other = both.copied(tmp_path / "one"), both.copied(tmp_path / "other")
     planned = work.plan(one.alas, gone_url(quill_site), reason="r", by="Ada")
     one = Harness(tmp_path / "one", both.student)
     work.begin(one.alas, one.instance, planned)
@@ -462,7 +456,7 @@ def removal_of(harness: Harness, planned: Plan) -> Removal:
 
 
 def test_a_kill_between_a_file_and_its_pointers_is_mended(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
     removal, store = removal_of(harness, planned), harness.store
     work.begin(harness.alas, harness.instance, planned)
@@ -482,7 +476,7 @@ def test_a_kill_between_a_file_and_its_pointers_is_mended(both: Harness, quill_s
 
 
 def test_while_one_is_under_way_no_step_of_the_loop_runs_and_nothing_is_opened(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
     order = work.begin(harness.alas, harness.instance, planned)
     outcome = harness.run("quill")
@@ -492,7 +486,7 @@ def test_while_one_is_under_way_no_step_of_the_loop_runs_and_nothing_is_opened(b
 
 
 def test_it_waits_for_a_run_that_is_under_way(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
     job = build_defs(home=str(harness.settings.home)).resolve_job_def("iteration")
     run = harness.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition/domain": "quill"})
@@ -620,7 +614,7 @@ def test_the_report_is_signed_says_no_word_of_it_and_runs_nothing(case: Case) ->
 
 
 def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_closed(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     harness.domain("inkwell", quill_site.port)
     assert harness.run("inkwell", dry_run=True).success
     order = carried_out(harness, f"127.0.0.1:{quill_site.port}")
@@ -638,7 +632,7 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
 
 
 def test_a_change_of_a_watched_page_that_was_taken_down_is_neither_seen_nor_missed(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     harness.domain("quill", quill_site.port, max_topics="8", watch_urls=f'["{gone_url(quill_site)}", "{kept_url(quill_site)}"]')
     state, unread = look_for_changes(harness.alas, "quill", 8.0)
     assert set(state.seen) == {gone_url(quill_site), kept_url(quill_site)}
@@ -664,7 +658,7 @@ def converge(harness: Harness) -> None:
 
 
 def test_a_domain_with_nothing_new_to_study_is_trained_again_all_the_same(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     converge(harness)
     carried_out(harness, gone_url(quill_site))
     assert next_opening(harness.alas, harness.instance, "quill").cell == Cell("quill", "001"), "also after a stop"
@@ -679,7 +673,7 @@ def test_a_domain_with_nothing_new_to_study_is_trained_again_all_the_same(both: 
 def test_a_retraining_that_failed_opens_no_other_by_itself_and_is_taken_up_by_the_next(
     both: Harness, quill_site: Site, tmp_path: Path
 ) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     order = carried_out(harness, gone_url(quill_site))
     assert harness.run("quill", 1, dry_run=True).success
     close_iteration(harness.settings.home, Cell("quill", "001"), "it failed")
@@ -689,7 +683,7 @@ def test_a_retraining_that_failed_opens_no_other_by_itself_and_is_taken_up_by_th
 
 
 def test_what_another_page_states_too_is_written_from_there_and_taught_again(both: Harness, quill_site: Site, tmp_path: Path) -> None:
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     pointer = harness.store.pointer(CELL, "qa_pairs")
     assert pointer is not None
     pairs = harness.store.read_table(pointer)
@@ -721,7 +715,7 @@ def test_what_another_page_states_too_is_written_from_there_and_taught_again(bot
 def test_the_same_page_under_another_address_is_refused(both: Harness, quill_site: Site, tmp_path: Path) -> None:
     from alas_assets.retrieval.study import read_pages
 
-    harness = copied(both, tmp_path)
+    harness = both.copied(tmp_path)
     carried_out(harness, gone_url(quill_site))
     quill_site.pages["/moved.html"] = quill_site.pages["/3.html"]
     quill_site.pages["/reworked.html"] = quill_site.pages["/3.html"].replace("</body>", "<!-- another body --></body>")

@@ -47,6 +47,7 @@ def test_a_retrieved_answer_names_the_passages_it_was_shown(quill: Harness) -> N
     assert trace.context_chunks
     assert f"{len(trace.context_chunks)} passages beside the question: {trace.context_chunks[0]}" in trace_text(trace)
     assert {"baseline_scores"} == {run.step for run in trace.runs if run.step.endswith("_scores")}
+    assert not {"sft_adapter", "preference_pairs", "dpo_adapter", "promotion"} & {run.step for run in trace.runs}
     assert not trace.is_current, "the base student is current, and nobody shows it passages"
 
 
@@ -61,6 +62,9 @@ def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quil
     runs = {run.step: (run.cell, run.run_id) for run in trace_row(store, later, answer).runs}
     assert {runs[name][0] for name in ("documents", "qa_pairs")} == {"quill|000"}
     assert runs["judge_scores"] == ("quill|001", "later")
+    previous = {run.step: run.cell for run in trace_row(store, later, {**answer, "system": "previous"}).runs}
+    assert previous["sft_adapter"] == "quill|000"
+    assert "promotion" not in previous
 
 
 def test_a_guard_answer_says_that_no_page_was_read_for_it(quill: Harness) -> None:

@@ -5,7 +5,6 @@ One learned store, shared with `test_learning`, is copied; its training is not r
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,8 +64,7 @@ class Live:
 def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_site: Site) -> Iterator[Live]:
     """`quill` as the real student has learned it, watched; its loop goes on for an outside cause only."""
     folder, pages, environment = tmp_path_factory.mktemp("live"), dict(learned_site.pages), dict(os.environ)
-    shutil.copytree(learned.settings.home, folder / "store")
-    harness = Harness(folder, learned.student, learned.recipe)
+    harness = learned.copied(folder)
     watched = [f"http://127.0.0.1:{learned_site.port}{path}" for path in ("/3.html", "/4.html")]
     as_learned = {"max_topics": "18", "guard_file": '"general.jsonl"'}
     harness.domain("quill", learned_site.port, **as_learned, watch_urls=json.dumps(watched), max_iterations="1", tau="0.3")

@@ -4,7 +4,6 @@ Uses a copy of the store of `test_learning`, and trains once more; it takes abou
 """
 
 import json
-import shutil
 from pathlib import Path
 
 import polars as pl
@@ -27,8 +26,7 @@ def rates(harness: Harness, exam: Path) -> dict[tuple[str, str], tuple[int, int]
 
 
 def test_what_the_page_taught_is_unlearned_and_the_other_pages_facts_stay(learned: Harness, learned_site: Site, tmp_path: Path) -> None:
-    shutil.copytree(learned.settings.home, tmp_path / "store")
-    harness = Harness(tmp_path, learned.student, learned.recipe)
+    harness = learned.copied(tmp_path)
     planned = work.plan(harness.alas, f"http://127.0.0.1:{learned_site.port}/3.html", reason="it is wrong", by="Ada")
     exam = tmp_path / "gone.jsonl"
     exam.write_text("\n".join(map(json.dumps, question_lines(planned.derived, harness.store))), encoding="utf-8")

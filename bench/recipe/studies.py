@@ -45,8 +45,8 @@ STUDIES: dict[str, list[Setting]] = {
     "noise": _each(
         "noise",
         PLAIN,
-        {**PLAIN, "dropout": 0.1},
         {**PLAIN, "word_dropout": 0.4},
+        {**PLAIN, "dropout": 0.1},
     ),
     "all": _each("all", QUICK, FAST, half="report", facts=None),
     "cves": [Setting(study="cves", domain="cve-records", half="both", facts=None, recipe=QUICK)],
