@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served, user_name
 from alas_assets.settings import PROJECT_ROOT
 
 app = typer.Typer()
@@ -92,21 +92,26 @@ def guards(
 def rollback(
     domain: DomainKey,
     undo: Annotated[bool, typer.Option("--undo", help="Take the last rollback back.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the registry and shown in the UI.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does it (default: the name you are logged in with).")] = "",
     home: Home = None,
 ) -> None:
     """Make the adapter before the current one current again, one step a call."""
     from alas_assets.defs.running import open_instance
     from alas_assets.defs.upkeep import show_rollback
     from alas_assets.release.registry import RegistryError
+    from alas_assets.review.wording import words_of
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     try:
-        before = alas.registry.current(domain)
-        now = alas.registry.undo_rollback(domain) if undo else alas.registry.rollback(domain)
+        change = alas.registry.undo_rollback if undo else alas.registry.rollback
+        now = change(domain, by=words_of(by or user_name()), reason=words_of(reason))
     except RegistryError as error:
         fail(str(error))
-    show_rollback(open_instance(settings), domain, before, now)
+    entry = alas.registry.history(domain)[-1]
+    before = entry.previous
+    show_rollback(open_instance(settings), domain, entry)
     out.print(f"current was {before or 'the base student'}")
     out.print(f"current is  {now or 'the base student'}")
     if not undo:

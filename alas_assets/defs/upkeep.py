@@ -28,6 +28,7 @@ from alas_assets.provenance.changes import close_iteration, read_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import watched_domains
 from alas_assets.records import Seed
+from alas_assets.release.registry import Entry
 
 OVERDUE = "overdue"
 """The first word of the cause of an iteration that was opened because knowledge was stale."""
@@ -74,16 +75,20 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
     return automatic_opening(alas, instance, domain, outside_cause=cause)
 
 
-def show_rollback(instance: dg.DagsterInstance, domain: str, before: str | None, now: str | None) -> None:
+def show_rollback(instance: dg.DagsterInstance, domain: str, change: Entry) -> None:
     """Show in the UI, among the scoreboard's events, that a person changed what is current (G4).
 
     Args:
         instance: Dagster's.
         domain: The domain's key.
-        before: The adapter that was current; None for the base student.
-        now: The one that is.
+        change: The registry's entry.
     """
-    shown = {"current_before": before or "base student", "current_after": now or "base student"}
+    shown = {
+        "current_before": change.previous or "base student",
+        "current_after": change.adapter_hash or "base student",
+        "by": change.by or "somebody",
+        "reason": change.reason or "none was given",
+    }
     seen = dg.AssetObservation(
         "scoreboard", partition=domain, description="what is current was changed by hand (`alas rollback`)", metadata=shown
     )

@@ -41,6 +41,10 @@ class Entry(Record):
     at: str
     retired: list[str] = Field(default_factory=list)
     """Adapters that a takedown took out for good: none of them is ever current again (A3)."""
+    by: str = ""
+    """Who rolled back, or took that back; "" where no person did."""
+    reason: str = ""
+    """Why, in that person's words."""
 
 
 class _File(Record):
@@ -140,8 +144,14 @@ class Registry:
             self._write(domain, [*entries, entry])
             return entry
 
-    def rollback(self, domain: str, *, run_id: str = "", at: str | None = None) -> str | None:
+    def rollback(self, domain: str, *, run_id: str = "", by: str = "", reason: str = "") -> str | None:
         """Undo the last promotion that is in force and return what is current then; None for the base student.
+
+        Args:
+            domain: The domain's key.
+            run_id: The run that decided; "" where a person did.
+            by: That person.
+            reason: Why, in that person's words.
 
         Raises:
             RegistryError: There is nothing to undo.
@@ -160,13 +170,20 @@ class Registry:
                 iteration=undone.iteration,
                 decision_hash=undone.decision_hash,
                 run_id=run_id,
-                at=at or datetime.now(UTC).isoformat(timespec="seconds"),
+                at=_now(),
+                by=by,
+                reason=reason,
             )
             self._write(domain, [*entries, entry])
             return entry.adapter_hash
 
-    def undo_rollback(self, domain: str, *, run_id: str = "", at: str | None = None) -> str | None:
+    def undo_rollback(self, domain: str, *, by: str = "", reason: str = "") -> str | None:
         """Take the last rollback back and return what is current then.
+
+        Args:
+            domain: The domain's key.
+            by: Who takes it back.
+            reason: Why, in that person's words.
 
         Raises:
             RegistryError: No rollback stands, or something was promoted after it.
@@ -181,8 +198,10 @@ class Registry:
                     "action": "promote",
                     "adapter_hash": undone[-1].previous,
                     "previous": undone[-1].adapter_hash,
-                    "run_id": run_id,
-                    "at": at or datetime.now(UTC).isoformat(timespec="seconds"),
+                    "run_id": "",
+                    "at": _now(),
+                    "by": by,
+                    "reason": reason,
                 }
             )
             self._write(domain, [*entries, entry])
@@ -247,6 +266,10 @@ class Registry:
             yield
         finally:
             lock.release()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _undone(entries: list[Entry]) -> list[Entry]:

@@ -299,13 +299,15 @@ def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_curr
     quill.alas.registry.promote("quill", "a" * 64, iteration=0, decision_hash="d", run_id="r", at="2026-11-22", previous=None)
     for command in (["status"], ["scoreboard", "quill"]):
         assert f"quill was rolled back: current is {'a' * 16}" in alas(quill.settings.home, *command).stdout
-    assert "current is  the base student" in alas(quill.settings.home, "rollback", "quill").stdout
+    because = ("--reason", "it says [odd] things", "--by", "Ada")
+    assert "current is  the base student" in alas(quill.settings.home, "rollback", "quill", *because).stdout
     assert "current is  aaaa" in alas(quill.settings.home, "rollback", "quill", "--undo").stdout
     alas(quill.settings.home, "rollback", "quill")
     found = quill.instance.fetch_observations(AssetKey("scoreboard"), limit=3).records
     shown = [record.asset_observation for record in found if record.asset_observation]
     assert [one.partition for one in shown] == ["quill"] * 3
     assert [one.metadata["current_after"].value for one in shown] == ["base student", "a" * 64, "base student"]
+    assert (shown[-1].metadata["by"].value, shown[-1].metadata["reason"].value) == ("Ada", "it says [odd] things")
 
 
 def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
@@ -352,10 +354,11 @@ def test_new_needs_something_to_read_and_says_that_it_lets_a_private_host_pass(t
     assert "private_hosts lets 127.0.0.1:8000 be read" in written.stdout
 
 
-def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(quill: Harness, quill_site: Site) -> None:
-    quill.domain("opened", quill_site.port)
-    assert alas(quill.settings.home, "open", "opened").stdout.strip() == "opened|000"
-    assert "alas run opened" in alas(quill.settings.home, "open", "opened", code=1).stderr
+def test_open_adds_the_cell_and_prints_it_and_refuses_while_it_is_unfinished(tmp_path: Path, quill_site: Site) -> None:
+    Harness(tmp_path, "no-student-is-needed-here").domain("opened", quill_site.port)
+    home = tmp_path / "store"
+    assert alas(home, "open", "opened").stdout.strip() == "opened|000"
+    assert "alas run opened" in alas(home, "open", "opened", code=1).stderr
 
 
 def test_an_unfinished_iteration_can_be_closed_by_hand_and_then_does_not_stand_in_the_way(tmp_path: Path, quill_site: Site) -> None:
