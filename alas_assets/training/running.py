@@ -55,7 +55,7 @@ class _Watch(TrainerCallback):
         if loss is None:
             return
         if not math.isfinite(loss):
-            raise TrainingError(f"the loss is {loss} at step {state.global_step}; lower the recipe's learning_rate")
+            raise TrainingError(f"the loss is {loss} at step {state.global_step}; lower the recipe's learning_rate or warm_learning_rate")
         now = time.monotonic()
         if state.global_step in (1, state.max_steps) or now - self.told >= _TELL_SECONDS:
             self.told = now

@@ -58,7 +58,7 @@ def train(session: Session) -> None:
             args=SFTConfig(
                 **trainers.common_arguments(session, precision, device),
                 num_train_epochs=recipe.epochs,
-                learning_rate=recipe.learning_rate,
+                learning_rate=recipe.peak_rate(warm=warm is not None),
                 per_device_train_batch_size=batch_size,
                 per_device_eval_batch_size=batch_size,
                 gradient_accumulation_steps=recipe.gradient_accumulation,

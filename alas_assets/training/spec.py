@@ -60,6 +60,12 @@ class Recipe(_Section):
         default=None, description="decoder layers that get an adapter: a number means the last so many, a list their indices, unset all"
     )
     learning_rate: float = Field(gt=0, description="peak rate")
+    warm_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=lambda rate: rate is None,  # a recipe without it has the hash, and so the adapters, that it had before there was one
+        description="peak rate where training goes on from an adapter (T2), whose weights are no zeros; unset: the same",
+    )
     epochs: float = Field(gt=0, description="passes over the rows at most; fewer where early stopping ends it")
     batch_size: int = Field(ge=1, description="rows per device and forward pass")
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimiser step")
@@ -105,6 +111,10 @@ class Recipe(_Section):
         default=0.0, ge=0, le=0.5, description="share of the fact rows held out as dev rows where no dev file is given"
     )
     dpo: DpoRecipe = DpoRecipe()
+
+    def peak_rate(self, *, warm: bool) -> float:
+        """Return the peak rate of a training from a fresh adapter, or from one that has learned before."""
+        return self.warm_learning_rate or self.learning_rate if warm else self.learning_rate
 
     @model_validator(mode="after")
     def _dev_rows_for_early_stopping(self) -> Recipe:

@@ -159,6 +159,23 @@ def test_a_warm_start_moves_every_tensor_of_the_adapter_it_goes_on_from(
     assert manifest_of(spec)["precision"] == "fp32"
 
 
+def test_a_warm_start_has_its_own_rate_and_a_fresh_one_does_not_know_of_it(
+    sft_run: tuple[TrainingSpec, str], tiny_student: Path, tmp_path: Path
+) -> None:
+    first, recipe = sft_run[0], sft_run[0].recipe.model_copy(update={"warm_learning_rate": 1e-9})
+    fresh = first.model_copy(
+        update={"recipe": recipe, "output_dir": str(tmp_path / "fresh"), "checkpoint_dir": str(tmp_path / "checkpoints")}
+    )
+    warm = make_spec("sft", tmp_path / "warm", tiny_student, train_rows(16), init_adapter=first.output_dir, recipe=recipe)
+    for spec in (fresh, warm):
+        done = run_child(spec)
+        assert done.returncode == 0, done.stderr
+    learned, again, after = (load_file(Path(s.output_dir) / "adapter_model.safetensors") for s in (first, fresh, warm))
+    for name in learned:
+        assert (learned[name] == again[name]).all(), f"{name} of a fresh start depends on the rate of a warm one"
+        assert abs(learned[name] - after[name]).max() < 1e-6, f"{name} moved further than such a rate can take it"
+
+
 def test_early_stopping_on_dev_rows_ends_before_the_epochs_do_and_only_the_chosen_layers_learn(tiny_student: Path, tmp_path: Path) -> None:
     # at this rate the dev loss gets worse soon
     recipe = tiny_recipe(dev_share=0.2, early_stopping_patience=2, epochs=40, learning_rate=0.5, save_steps=3, layers=1)

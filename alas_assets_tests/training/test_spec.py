@@ -47,9 +47,15 @@ def test_where_things_lie_does_not_change_the_hash_and_what_decides_does(tmp_pat
         make_spec("sft", tmp_path / "c", tmp_path, train_rows(8), probes_hash="q" * 64),
         make_spec("sft", tmp_path / "c", tmp_path, train_rows(8), recipe=tiny_recipe(rank=8)),
         make_spec("sft", tmp_path / "c", tmp_path, train_rows(8), threads=2),
+        make_spec("sft", tmp_path / "c", tmp_path, train_rows(8), recipe=tiny_recipe(warm_learning_rate=1e-3)),
     ]
     assert len({spec.spec_hash, *(other.spec_hash for other in changed)}) == 1 + len(changed)
     assert {other.work_dir.name for other in changed}.isdisjoint({spec.work_dir.name})  # no foreign checkpoint is ever in reach
+
+
+def test_a_recipe_without_a_rate_for_warm_starts_is_written_as_before_there_was_one() -> None:
+    assert "warm_learning_rate" not in tiny_recipe().model_dump(mode="json")
+    assert tiny_recipe(warm_learning_rate=1e-3).model_dump(mode="json")["warm_learning_rate"] == 1e-3
 
 
 def test_the_hash_follows_the_bytes_of_the_adapter_that_training_goes_on_from(tmp_path: Path) -> None:
