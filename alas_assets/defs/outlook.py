@@ -103,7 +103,10 @@ def training_words(recipe: Recipe, facts: int, phrasings: int, known: int) -> st
         phrasings: Wordings of each that are trained on; those with a gap stand in more rows, which is not counted.
         known: Earlier facts, which are rehearsed.
     """
-    rows = facts * phrasings + known * recipe.rehearsal_per_fact
+    rehearsed = known * recipe.rehearsal_per_fact
+    if recipe.rehearsal_most is not None:
+        rehearsed = min(rehearsed, round(recipe.rehearsal_most * facts * phrasings))
+    rows = facts * phrasings + rehearsed
     amount = amount_of(
         lambda _: rows,
         rows_per_fact=phrasings if facts else 0,

@@ -205,6 +205,7 @@ def sft_adapter(
             qa_pairs,
             earlier,
             rehearsal_per_fact=rehearsal,
+            rehearsal_most=None if fresh else recipe.rehearsal_most,
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,

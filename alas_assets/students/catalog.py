@@ -163,6 +163,16 @@ def _fingerprint(folder: Path) -> list[list[Any]]:
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
+def require_usable_folder(model: str) -> None:
+    """Refuse a student's folder that holds no usable model, before anything is paid for; a name that is no folder is not looked at.
+
+    Raises:
+        StudentError: It cannot be used; the message says what is missing.
+    """
+    if is_folder(model):
+        _check_usable(model, Path(model).expanduser())
+
+
 def _check_usable(model: str, folder: Path) -> None:
     if not folder.is_dir():
         raise StudentError(f"student {model}: no such folder")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
+from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ def build_rows(
     word_dropout: float = 0.0,
     batch_size: int = 1,
     rehearse_alike: bool = False,
+    rehearsal_most: float | None = None,
     without_new: bool = False,
     unknown: pl.DataFrame | None = None,
     unknown_share: float = 0.0,
@@ -66,6 +68,8 @@ def build_rows(
             has seen a question with holes leans on its content, not on its frame.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
+        rehearsal_most: Rehearsal rows of a pass at most, as a multiple of the rows of new facts; earlier facts take turns from pass to
+            pass. None for no limit, and then a pass costs more with every fact that is known.
         without_new: Teach earlier facts also where there is no new one (after a takedown).
         unknown: Unanswerable questions to draw from (`unknowns.unknown_rows`).
         unknown_share: Rows that teach to decline, as a share of the rows of facts and rehearsal (S12); over all passes, so that few
@@ -90,14 +94,15 @@ def build_rows(
     if rehearse_alike and earlier and rehearsal_per_fact is not None:
         rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
         earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
-    taught_rows = len(new) + len(_rehearsal(earlier, rehearsal_per_fact, seed, 0))
+    rehearsal = partial(_rehearsal, earlier, rehearsal_per_fact, seed, most=None if rehearsal_most is None else rehearsal_most * len(new))
+    taught_rows = len(new) + len(rehearsal(0))
     declined = _unknowns(unknown, taught_rows * unknown_share, passes, seed)
     wanted = round((taught_rows + len(declined) / passes) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
     rows: list[dict[str, str]] = []
     for turn in range(passes):
         share = declined[turn * len(declined) // passes : (turn + 1) * len(declined) // passes]
-        taught = _shuffled(new + _rehearsal(earlier, rehearsal_per_fact, seed, turn) + share, seed, f"order {turn}")
+        taught = _shuffled(new + rehearsal(turn) + share, seed, f"order {turn}")
         facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
@@ -212,23 +217,31 @@ def _with_repeated_gaps(rows: list[dict[str, str]], times: int) -> list[dict[str
     return [row for row in rows for _ in range(times if GAP in row["prompt"] else 1)]
 
 
-def _rehearsal(facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int) -> list[dict[str, str]]:
-    """Return this pass's rehearsal: of each fact a prompt with a gap, where there is one, and the next of its questions.
+def _rehearsal(
+    facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int, *, most: float | None
+) -> list[dict[str, str]]:
+    """Return this pass's rehearsal: of each fact whose turn it is a prompt with a gap, where there is one, and the next of its questions.
 
     The same rows in every pass would be learned as such, and the fact's other wordings forgotten.
     """
+    size = len(facts) if most is None or not per_fact else min(len(facts), max(1, int(most / per_fact)))
+    queue = facts if size == len(facts) else sorted(facts, key=lambda rows: ids.short_id("turns", str(seed), rows[0]["fact_id"]))
     chosen: list[dict[str, str]] = []
-    for rows in facts:
-        ordered = _shuffled(rows, seed, "rehearsal")
-        if per_fact is None or per_fact >= len(ordered):
-            chosen += ordered
-            continue
-        gaps, asked = [row for row in ordered if GAP in row["prompt"]], [row for row in ordered if GAP not in row["prompt"]]
-        first = gaps[turn % len(gaps) :][:1] if gaps and per_fact > 1 else []
-        rest = asked or gaps
-        at = turn * (per_fact - len(first))
-        chosen += first + [rest[(at + i) % len(rest)] for i in range(min(per_fact - len(first), len(rest)))]
+    for place in range(turn * size, (turn + 1) * size):
+        visit, at = divmod(place, len(facts))
+        chosen += _rows_of_visit(_shuffled(queue[at], seed, "rehearsal"), per_fact, visit)
     return chosen
+
+
+def _rows_of_visit(ordered: list[dict[str, str]], per_fact: int | None, visit: int) -> list[dict[str, str]]:
+    """Return the rows of one fact that are rehearsed when it is taken up for the n-th time."""
+    if per_fact is None or per_fact >= len(ordered):
+        return ordered
+    gaps, asked = [row for row in ordered if GAP in row["prompt"]], [row for row in ordered if GAP not in row["prompt"]]
+    first = gaps[visit % len(gaps) :][:1] if gaps and per_fact > 1 else []
+    rest = asked or gaps
+    at = visit * (per_fact - len(first))
+    return first + [rest[(at + i) % len(rest)] for i in range(min(per_fact - len(first), len(rest)))]
 
 
 def _unknowns(unknown: pl.DataFrame | None, per_pass: float, passes: int, seed: int) -> list[dict[str, str]]:

@@ -98,6 +98,12 @@ class Recipe(_Section):
         description="tokens of the base student's answer in a replay row at most; without replay_kl a cut one would teach to stop",
     )
     rehearsal_per_fact: int = Field(default=2, ge=0, description="phrasings of each earlier fact that are trained again (T2)")
+    rehearsal_most: float | None = Field(
+        default=None,
+        gt=0,
+        exclude_if=lambda most: most is None,  # as above
+        description="rehearsal rows of a pass at most, as a multiple of new facts' rows; unset: a pass costs more with every known fact",
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="of the frozen base weights; auto: bf16 where the processor computes in it, else fp32"
     )

@@ -28,6 +28,18 @@ def test_a_site_that_nobody_serves_is_named_with_its_setting(harness: Harness) -
     assert any(f"127.0.0.1:{port}" in line and "sources.seed_urls" in line for line in outcome.failures)
 
 
+def test_a_student_folder_without_a_model_is_refused_before_a_page_is_read(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, str(tmp_path / "model"))
+    with serving() as site:
+        harness.domain("quill", site.port)
+        outcome = harness.run("quill", dry_run=True)
+        (tmp_path / "model").mkdir()
+        emptied = harness.run("quill", dry_run=True)
+    assert any(line.startswith("curriculum") and "model: no such folder" in line for line in outcome.failures), outcome.failures
+    assert any("has no config.json" in line for line in emptied.failures), emptied.failures
+    assert not site.requests
+
+
 def test_a_broken_domain_file_is_one_line_naming_file_and_key(harness: Harness) -> None:
     harness.domain("quill", 9, max_topics="0")
     outcome = harness.run("quill", dry_run=True)

@@ -132,6 +132,26 @@ def test_rows_of_like_length_share_a_batch_and_none_is_lost(batch: int, seed: in
     assert all(abs(lot.to_list().count("replay") - batch / 2) <= 1 + batch / 4 for lot in whole)
 
 
+MANY = domain([f"name{i}" for i in range(13)], "c.html", 0, train=4)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sampled_from([0.5, 1.0, 2.0, 50.0]), st.integers(1, 5), st.integers(0, 2**40))
+def test_earlier_facts_take_turns_where_rehearsal_has_a_limit(most: float, per_fact: int, seed: int) -> None:
+    new, passes = QA.filter(pl.col("role") == "train").height, 60
+    options = {"replay_share": 0.0, "rehearsal_per_fact": per_fact, "rehearsal_most": most, "seed": seed}
+    rows = build_rows(QA, [MANY], [], passes=passes, **options)
+    rehearsed = rows.filter(pl.col("kind") == "rehearsal")
+    assert rehearsed.height <= passes * max(most * new, min(per_fact, 4))
+    assert rehearsed.height % passes == 0, "a pass holds as much as any other"
+    visits = rehearsed.group_by("fact_id").len()["len"]
+    assert visits.len() == 13
+    assert max(visits) - min(visits) <= min(per_fact, 4), "no fact is taken up twice more than another"
+    assert set(rehearsed["row_id"]) == set(MANY.filter(pl.col("role") == "train")["qa_id"]), "every wording comes again"
+    unlimited = build_rows(QA, [MANY], [], passes=passes, **{**options, "rehearsal_most": None})
+    assert (rows_hash(rows) == rows_hash(unlimited)) == (most == 50.0), "a limit that is not reached changes nothing"
+
+
 def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeated_for_both() -> None:
     gap = EARLIER["role"].eq("train") & EARLIER["question"].is_first_distinct() & EARLIER["fact_id"].is_first_distinct()
     earlier = EARLIER.with_columns(pl.when(gap).then(pl.lit("The ___ is what? ") + pl.col("qa_id")).otherwise("question").alias("question"))

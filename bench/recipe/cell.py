@@ -155,6 +155,7 @@ class Bench:
             taught,
             earlier,
             rehearsal_per_fact=recipe.rehearsal_per_fact,
+            rehearsal_most=recipe.rehearsal_most,
             seed=seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,

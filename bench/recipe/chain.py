@@ -1,11 +1,12 @@
 """Forgetting: a student is taught a handful of new facts, again and again, and asked everything it was ever taught (T2, G2).
 
-    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn] [--rehearsal N]
+    .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn] [--rehearsal N] [--most X]
 
 Each step trains as an iteration of the loop does: from the adapter before it, with rehearsal and replay of the recipe, and nothing is
 promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that have one are not run again. Facts come from the
 `report` half of the Python pages, on which no recipe was chosen; `--in-turn` takes those of every other step from the CVE records.
 `--rehearsal` changes how many rows of each earlier fact stand in a pass: with the recipe's four a step costs more with every fact known.
+`--most` limits that: earlier facts then take turns from pass to pass.
 """
 
 from __future__ import annotations
@@ -92,12 +93,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--in-turn", action="store_true", help="two domains in turn")
     parser.add_argument("--rehearsal", type=int, default=load_recipe(RECIPE).rehearsal_per_fact, help="rows of an earlier fact in a pass")
+    parser.add_argument("--most", type=float, default=None, help="rehearsal rows of a pass at most, as a multiple of the rows of new facts")
     given = parser.parse_args()
     bench = Bench(given.store.resolve(), given.threads)
     groups = groups_of(half_of(bench.pairs, "report"), given.facts, given.seed, given.steps)
     if given.in_turn:
         groups[1::2] = groups_of(half_of(bench.pairs_of(CVES), "both"), given.facts, given.seed, given.steps // 2)
-    recipe = load_recipe(RECIPE).model_copy(update={"rehearsal_per_fact": given.rehearsal})
+    recipe = load_recipe(RECIPE).model_copy(update={"rehearsal_per_fact": given.rehearsal, "rehearsal_most": given.most})
     chain = chain_of(recipe, groups, given.facts, given.seed)
     try:
         for step in range(given.steps):

@@ -34,9 +34,10 @@ def chains() -> list[list[Row]]:
 def told(rows: list[Row]) -> list[str]:
     """Return a chain in Markdown."""
     last, setting = rows[-1], rows[-1]["chain"]
+    most = setting["recipe"].get("rehearsal_most")
     lines = [
-        f"## {len(rows)} steps of {setting['facts']} facts, {setting['recipe']['rehearsal_per_fact']} rows of each earlier fact in a pass, "
-        f"seed {setting['seed']}",
+        f"## {len(rows)} steps of {setting['facts']} facts, {setting['recipe']['rehearsal_per_fact']} rows of each earlier fact in a pass"
+        f"{f', at most {most:g} times as many as of new ones' if most else ''}, seed {setting['seed']}",
         "",
         "| facts of step | when learned | after the last step | change, points |",
         "|---|---|---|---|",
