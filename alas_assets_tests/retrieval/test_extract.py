@@ -230,6 +230,8 @@ def test_the_words_of_two_blocks_never_become_one(tree: object) -> None:
         ("<p>one</p>two<div></div>three<aside>x</aside>four<hr>five", "one\n\ntwo\n\nthree\n\nfour\n\nfive"),
         ("<figure>one</figure>two<details><summary>three</summary>four</details>", "one\n\ntwo\n\nthree\n\nfour"),
         ("<table><tr><td><h3>one</h3>two<ul><li>three</li></ul>four</td></tr></table>", "one two - three four"),
+        ("<table><tr><td>one<pre>two</pre>three</td></tr></table>", "one `two` three"),
+        ("<table><tr><td><code>one<pre>two</pre>three</code></td></tr></table>", "one two three"),
         ("<p>2<sup>32</sup> words<sup>th</sup></p>", "2^32 wordsth"),
         ("<p>a <code>b\n   c</code> d</p>", "a `b c` d"),
     ],

@@ -84,6 +84,8 @@ def to_markdown(node: Tag) -> str:
             table.replace_with(code.extract())
     for pre in node.select("td pre, th pre"):  # a fence inside a table row would break the row
         pre.name = "code"
+        pre.insert_before(" ")  # it stands in the line now, and is a block all the same
+        pre.insert_after(" ")
     for tag in node.find_all(list(_OTHER_BLOCKS)):
         tag.name = "ul" if tag.name in ("menu", "dir") else "p" if tag.name == "dt" else "div"
     for item in node.find_all("li"):
