@@ -26,13 +26,18 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(takedown.app)
 app.add_typer(release.app)
 
+CTRL_C = 130
+"""What typer ends with when a command did not see to Ctrl-C itself."""
+
 
 def main() -> None:
     """Run the command line; Ctrl-C, and an error whose message says what to do, end with exit code 1 and that message."""
     try:
         app()
-    except KeyboardInterrupt:
-        err.print("interrupted; finished steps are kept, the next run goes on from there")
+    except SystemExit as ended:
+        if ended.code != CTRL_C:
+            raise
+        err.print("interrupted; what is finished is kept")
         sys.exit(1)
     except Exception as error:
         from alas_assets.defs.steps import TOLD

@@ -100,8 +100,10 @@ def rollback(
     from alas_assets.defs.running import open_instance
     from alas_assets.defs.upkeep import show_rollback
     from alas_assets.release.registry import RegistryError
-    from alas_assets.review.wording import words_of
+    from alas_assets.review.wording import MAX_WORDS, words_of
 
+    if len(reason) > MAX_WORDS or len(by) > MAX_WORDS:
+        fail(f"--reason and --by take {MAX_WORDS} characters at most", 2)
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     try:

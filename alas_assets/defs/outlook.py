@@ -88,13 +88,19 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
         "facts, at most": facts,
-        "training, with so many": training_words(load_recipe(domain.student.recipe), facts, domain.thresholds.phrasings, known),
+        "training, with so many": training_words(
+            load_recipe(domain.student.recipe),
+            facts,
+            domain.thresholds.phrasings,
+            known,
+            fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
+        ),
     }
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
 
 
-def training_words(recipe: Recipe, facts: int, phrasings: int, known: int) -> str:
+def training_words(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh: bool = False) -> str:
     """Say how much a recipe trains on so many new facts.
 
     Args:
@@ -102,9 +108,10 @@ def training_words(recipe: Recipe, facts: int, phrasings: int, known: int) -> st
         facts: New ones.
         phrasings: Wordings of each that are trained on; those with a gap stand in more rows, which is not counted.
         known: Earlier facts, which are rehearsed.
+        fresh: Whether a new adapter is trained, which is taught all that is known in all its wordings.
     """
-    rehearsed = known * recipe.rehearsal_per_fact
-    if recipe.rehearsal_most is not None:
+    rehearsed = known * (phrasings if fresh else recipe.rehearsal_per_fact)
+    if recipe.rehearsal_most is not None and not fresh:
         rehearsed = min(rehearsed, round(recipe.rehearsal_most * facts * phrasings))
     rows = facts * phrasings + rehearsed
     amount = amount_of(

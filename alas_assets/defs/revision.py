@@ -24,7 +24,7 @@ from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.provenance.trace import ANSWER_TABLES
 from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
-from alas_assets.release.registry import Entry
+from alas_assets.release.registry import Registry
 from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
@@ -210,21 +210,21 @@ def rolled_back(alas: Alas, domain: str) -> str | None:
     judged, now = alas.store.read_record(GateDecision, pointer).current_after, alas.registry.current(domain)
     if judged == now:
         return None
-    happened = _what_happened(alas.registry.history(domain), judged)
+    happened = _what_happened(alas.registry, domain, judged)
     return (
         f"{domain} {happened}: current is {(now or 'the base student')[:16]}, but `current` in the scores is "
         f"{(judged or 'the base student')[:16]}, which the gate made current"
     )
 
 
-def _what_happened(history: list[Entry], judged: str | None) -> str:
+def _what_happened(registry: Registry, domain: str, judged: str | None) -> str:
     """Say, after a domain's name, why an adapter that the gate made current is so no more."""
+    history, undone = registry.history(domain), registry.standing_rollback(domain)
     if takedown := next((entry.decision_hash for entry in history if judged in entry.retired), ""):
         return f"lost a model to takedown {takedown}"
-    if not history:
-        return "has no promotion on record any more"
-    by, why = history[-1].by, history[-1].reason
-    return f"was rolled back{f' by {by}' if by else ''}{f' ({why})' if why else ''}"
+    if undone:
+        return f"was rolled back{f' by {undone.by}' if undone.by else ''}{f' ({undone.reason})' if undone.reason else ''}"
+    return "has another model since" if history else "has no promotion on record any more"
 
 
 @dg.asset(

@@ -206,6 +206,7 @@ def sft_adapter(
             earlier,
             rehearsal_per_fact=rehearsal,
             rehearsal_most=None if fresh else recipe.rehearsal_most,
+            iteration=step.cell.number,
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,

@@ -77,6 +77,11 @@ class Registry:
         entries = self.history(domain)
         return bool(entries) and entries[-1].action == "rollback" and entries[-1].run_id != ""
 
+    def standing_rollback(self, domain: str) -> Entry | None:
+        """Return the rollback that `undo_rollback` would take back; None where none stands."""
+        undone = _undone(self.history(domain))
+        return undone[-1] if undone else None
+
     def history(self, domain: str) -> list[Entry]:
         """Return every change, oldest first.
 

@@ -45,6 +45,7 @@ def build_rows(
     batch_size: int = 1,
     rehearse_alike: bool = False,
     rehearsal_most: float | None = None,
+    iteration: int = 0,
     without_new: bool = False,
     unknown: pl.DataFrame | None = None,
     unknown_share: float = 0.0,
@@ -68,8 +69,10 @@ def build_rows(
             has seen a question with holes leans on its content, not on its frame.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
-        rehearsal_most: Rehearsal rows of a pass at most, as a multiple of the rows of new facts; earlier facts take turns from pass to
-            pass. None for no limit, and then a pass costs more with every fact that is known.
+        rehearsal_most: Rehearsal rows of a pass at most, but one fact's at least, as a multiple of the rows of new facts; earlier facts
+            take turns from pass to pass. None for no limit, and then a pass costs more with every fact that is known.
+        iteration: Whose rows these are: with that limit each iteration takes earlier facts in another order, or some would never be
+            rehearsed again.
         without_new: Teach earlier facts also where there is no new one (after a takedown).
         unknown: Unanswerable questions to draw from (`unknowns.unknown_rows`).
         unknown_share: Rows that teach to decline, as a share of the rows of facts and rehearsal (S12); over all passes, so that few
@@ -94,8 +97,9 @@ def build_rows(
     if rehearse_alike and earlier and rehearsal_per_fact is not None:
         rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
         earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
-    rehearsal = partial(_rehearsal, earlier, rehearsal_per_fact, seed, most=None if rehearsal_most is None else rehearsal_most * len(new))
-    taught_rows = len(new) + len(rehearsal(0))
+    most = None if rehearsal_most is None else rehearsal_most * len(new)
+    rehearsal = partial(_rehearsal, earlier, rehearsal_per_fact, seed, most=most, iteration=iteration)
+    taught_rows = len(new) + sum(len(rehearsal(turn)) for turn in range(passes)) / passes
     declined = _unknowns(unknown, taught_rows * unknown_share, passes, seed)
     wanted = round((taught_rows + len(declined) / passes) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
@@ -218,14 +222,16 @@ def _with_repeated_gaps(rows: list[dict[str, str]], times: int) -> list[dict[str
 
 
 def _rehearsal(
-    facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int, *, most: float | None
+    facts: list[list[dict[str, str]]], per_fact: int | None, seed: int, turn: int, *, most: float | None, iteration: int
 ) -> list[dict[str, str]]:
     """Return this pass's rehearsal: of each fact whose turn it is a prompt with a gap, where there is one, and the next of its questions.
 
     The same rows in every pass would be learned as such, and the fact's other wordings forgotten.
     """
     size = len(facts) if most is None or not per_fact else min(len(facts), max(1, int(most / per_fact)))
-    queue = facts if size == len(facts) else sorted(facts, key=lambda rows: ids.short_id("turns", str(seed), rows[0]["fact_id"]))
+    queue = facts
+    if size < len(facts):
+        queue = sorted(facts, key=lambda rows: ids.short_id("turns", str(seed), str(iteration), rows[0]["fact_id"]))
     chosen: list[dict[str, str]] = []
     for place in range(turn * size, (turn + 1) * size):
         visit, at = divmod(place, len(facts))

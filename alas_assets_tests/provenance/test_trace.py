@@ -64,7 +64,9 @@ def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quil
     assert runs["judge_scores"] == ("quill|001", "later")
     previous = {run.step: run.cell for run in trace_row(store, later, {**answer, "system": "previous"}).runs}
     assert previous["sft_adapter"] == "quill|000"
-    assert "promotion" not in previous
+    decided = {run.step for run in trace_row(store, Cell.of("quill", 0), {**answer, "system": "previous"}).runs}
+    assert "promotion" not in decided
+    assert "promotion" in {run.step for run in trace_row(store, Cell.of("quill", 0), answer).runs}
 
 
 def test_a_guard_answer_says_that_no_page_was_read_for_it(quill: Harness) -> None:

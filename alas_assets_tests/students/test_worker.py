@@ -83,7 +83,7 @@ def test_a_killed_process_is_reported_and_the_next_request_starts_another(tiny_s
             os.kill(first, signal.SIGKILL)
 
         with pytest.raises(WorkerError, match=r"SIGKILL.*'answer'"):
-            worker.answer(ref, ITEMS * 4, None, Decoding(), kill)
+            worker.answer(ref, ITEMS * 40, None, Decoding(), kill)
         assert len(worker.answer(ref, ITEMS[:2], None, Decoding())) == 2
         assert _pid(worker) != first
 

@@ -152,6 +152,13 @@ def test_earlier_facts_take_turns_where_rehearsal_has_a_limit(most: float, per_f
     assert (rows_hash(rows) == rows_hash(unlimited)) == (most == 50.0), "a limit that is not reached changes nothing"
 
 
+def test_with_a_limit_no_fact_is_left_out_of_every_iteration() -> None:
+    options = {"replay_share": 0.0, "rehearsal_per_fact": 1, "rehearsal_most": 0.5, "seed": 1, "passes": 2}
+    rows = [build_rows(QA, [MANY], [], iteration=iteration, **options) for iteration in range(12)]
+    assert all(table.filter(pl.col("kind") == "rehearsal")["fact_id"].n_unique() < 13 for table in rows)
+    assert pl.concat(rows).filter(pl.col("kind") == "rehearsal")["fact_id"].n_unique() == 13
+
+
 def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeated_for_both() -> None:
     gap = EARLIER["role"].eq("train") & EARLIER["question"].is_first_distinct() & EARLIER["fact_id"].is_first_distinct()
     earlier = EARLIER.with_columns(pl.when(gap).then(pl.lit("The ___ is what? ") + pl.col("qa_id")).otherwise("question").alias("question"))

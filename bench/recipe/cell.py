@@ -149,13 +149,14 @@ class Bench:
         return [*guards_of(self.alas, self.domain), *neighbours_of(self.alas, self.domain)]
 
     def rows(self, recipe: Recipe, taught: pl.DataFrame, earlier: list[pl.DataFrame], seed: int) -> pl.DataFrame:
-        """Return the training rows that the loop would build of these pairs."""
+        """Return the training rows that the loop would build of these pairs; there are as many iterations before as earlier tables."""
         build = partial(
             build_rows,
             taught,
             earlier,
             rehearsal_per_fact=recipe.rehearsal_per_fact,
             rehearsal_most=recipe.rehearsal_most,
+            iteration=len(earlier),
             seed=seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
