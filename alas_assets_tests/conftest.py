@@ -3,7 +3,8 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,10 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     from alas_assets.provenance.trace import cells_of
     from alas_assets_tests.harness import Harness
 
-    before = dict(os.environ)
     harness = Harness(tmp_path_factory.mktemp("quill"), str(tiny_student))
     harness.domain("quill", quill_site.port)
     outcome = harness.run("quill")
     assert outcome.success, outcome.failures
-    os.environ.clear()
-    os.environ.update(before)
     yield harness
     opened, told = [str(cell) for cell in cells_of(harness.store)], (harness.store.root / "review").exists()
     assert (opened, told) == (["quill|000"], False), "a test opened a cell, or told of an answer, in the shared store; it must take a copy"
@@ -74,13 +72,30 @@ def _no_model_left_running() -> Iterator[None]:
         resources.close_workers()
 
 
+@contextmanager
+def _environment_given_back() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
     """Give back what a test or the code under test set in the environment."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    with _environment_given_back():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, Any, Any]:
+    """Give back what a fixture that tests share set in the environment: it would name that fixture's store to all later tests."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with _environment_given_back():
+        return (yield)
 
 
 SECURITY = "security"

@@ -87,14 +87,10 @@ def trace(
 
 def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
     from alas_assets.defs.serving import trace_question
-    from alas_assets.defs.steps import TOLD
 
     alas = alas_of(settings, domain)
-    try:
-        with err.status("asking the current model"):
-            return trace_question(alas, domain, question.strip(), should_be.strip())
-    except TOLD as error:
-        fail(str(error))
+    with err.status("asking the current model"):
+        return trace_question(alas, domain, question.strip(), should_be.strip())
 
 
 def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:

@@ -56,7 +56,6 @@ def export_(
 ) -> None:
     """Write the current model as a folder that other programs load, with its card and the hashes that prove it."""
     from alas_assets.defs.releasing import chosen_adapter, gather
-    from alas_assets.defs.steps import TOLD
     from alas_assets.release.export import export
     from alas_assets.release.push import checked_repo, push_folder, token_for
 
@@ -88,8 +87,6 @@ def export_(
             with err.status(f"pushing to {push}"):
                 pushed = push_folder(done.folder, push, public=public)
             out.print(plain(f"pushed to {pushed.url} as commit {pushed.commit}: {pushed.files} files, all with our hashes there"))
-    except TOLD as error:
-        fail(str(error))
     except OSError as error:
         fail(f"{error.filename or to or 'the export'}: {error.strerror or error}; free some space, or name another folder with --to")
 
@@ -114,19 +111,16 @@ def serve(
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     log = settings.home / "logs" / f"serve-{domain}.log"
-    try:
-        known = alas.domain(domain)
-        with err.status("preparing the student"):
-            student = alas.student(known)
-        if engine is Engine.transformers:
-            backend: Backend = TransformersBackend(log)
-        else:
-            backend = VllmBackend(log, student.folder, vllm_rank(load_recipe(known.student.recipe).rank))
-        models = StoreModels(alas, domain, merged=engine is Engine.transformers)
-        door = Door(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line)))
-        listener = listen(host, port or settings.serve_port)
-    except TOLD as error:
-        fail(str(error))
+    known = alas.domain(domain)
+    with err.status("preparing the student"):
+        student = alas.student(known)
+    if engine is Engine.transformers:
+        backend: Backend = TransformersBackend(log)
+    else:
+        backend = VllmBackend(log, student.folder, vllm_rank(load_recipe(known.student.recipe).rank))
+    models = StoreModels(alas, domain, merged=engine is Engine.transformers)
+    door = Door(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line)))
+    listener = listen(host, port or settings.serve_port)
     shown = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}/v1"
     out.print(f"{shown}, model {domain}; computed by {backend.name} on loopback, log {log}. Ctrl-C ends both")
     with contextlib.suppress(KeyboardInterrupt):

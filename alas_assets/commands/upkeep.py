@@ -99,23 +99,18 @@ def rollback(
     """Make the adapter before the current one current again, one step a call."""
     from alas_assets.defs.running import open_instance
     from alas_assets.defs.upkeep import show_rollback
-    from alas_assets.release.registry import RegistryError
     from alas_assets.review.wording import MAX_WORDS, words_of
 
     if len(reason) > MAX_WORDS or len(by) > MAX_WORDS:
         fail(f"--reason and --by take {MAX_WORDS} characters at most", 2)
     settings = settings_at(home)
     alas = alas_of(settings, domain)
-    try:
-        change = alas.registry.undo_rollback if undo else alas.registry.rollback
-        now = change(domain, by=words_of(by or user_name()), reason=words_of(reason))
-    except RegistryError as error:
-        fail(str(error))
+    change = alas.registry.undo_rollback if undo else alas.registry.rollback
+    change(domain, by=words_of(by or user_name()), reason=words_of(reason))
     entry = alas.registry.history(domain)[-1]
-    before = entry.previous
     show_rollback(open_instance(settings), domain, entry)
-    out.print(f"current was {before or 'the base student'}")
-    out.print(f"current is  {now or 'the base student'}")
+    out.print(f"current was {entry.previous or 'the base student'}")
+    out.print(f"current is  {entry.adapter_hash or 'the base student'}")
     if not undo:
         out.print(f"to take it back: alas rollback {domain} --undo")
 

@@ -14,6 +14,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
+from alas_assets.domains.mistakes import mistakes
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.provenance.store import write_atomic
 from alas_assets.records import Record
@@ -94,7 +95,7 @@ class Registry:
         except FileNotFoundError:
             return []
         except (OSError, ValidationError) as error:
-            why = error.strerror if isinstance(error, OSError) else _first_fault(error)
+            why = error.strerror if isinstance(error, OSError) else mistakes(error, _File)[0]
             raise RegistryError(
                 f"{path}: cannot be read ({why}); restore it from a copy, or move it away to start again from the base student"
             ) from error
@@ -320,8 +321,3 @@ def _standing(stack: list[Entry], retired: Collection[str]) -> list[Entry]:
         back = kept[-1].adapter_hash if kept else None
         kept.append(entry if entry.previous not in retired else entry.model_copy(update={"previous": back}))
     return kept
-
-
-def _first_fault(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)

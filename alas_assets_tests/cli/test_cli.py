@@ -91,7 +91,7 @@ def test_status_shows_the_other_domains_where_one_has_a_damaged_registry(tmp_pat
     (tmp_path / "registry" / "cves.json").write_text("{", encoding="utf-8")
     shown = alas(tmp_path, "status", code=1)
     assert "python-releases" in shown.stdout
-    assert re.search(r"cves\.json: cannot be read \(Invalid JSON.*\); restore it from a copy", " ".join(shown.stderr.split()))
+    assert re.search(r"cves\.json: cannot be read \(file: Invalid JSON.*\); restore it from a copy", " ".join(shown.stderr.split()))
 
 
 def test_a_damaged_registry_is_named_by_commands_that_need_it(quill: Harness, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_damaged_registry_is_named_by_commands_that_need_it(quill: Harness, tm
         ("ask", "quill", "What?"),
         ("gc", "quill"),
     ):
-        assert "quill.json: cannot be read (Invalid JSON" in alas(home, *command, code=1).stderr, command
+        assert "quill.json: cannot be read (file: Invalid JSON" in alas(home, *command, code=1).stderr, command
     (home / "registry" / "quill.json").unlink()
     assert "quill has no promotion on record any more: current is the base student" in alas(home, "status").stdout
 
@@ -398,8 +398,7 @@ def test_any_command_that_is_interrupted_ends_with_code_1_and_one_line(tmp_path:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         harness.domain("quill", silent.getsockname()[1])
         command = [sys.executable, "-m", "alas_assets.cli", "estimate", "quill", "--home", str(harness.settings.home)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as estimate:
-            silent.accept()
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as estimate, silent.accept()[0]:
             estimate.send_signal(signal.SIGINT)
             said = estimate.communicate(timeout=60)[1]
     assert (estimate.returncode, said.strip().splitlines()[-1]) == (1, "interrupted; what is finished is kept")
@@ -414,9 +413,9 @@ def test_a_run_that_is_interrupted_says_that_the_same_command_goes_on(tmp_path: 
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
             assert run.stdout is not None
             assert any("curriculum_seed" in line for line in run.stdout)
-            silent.accept()  # the first page is being fetched
-            run.send_signal(signal.SIGINT)
-            said = run.communicate(timeout=60)[1]
+            with silent.accept()[0]:  # the first page is being fetched, and is until the signal comes
+                run.send_signal(signal.SIGINT)
+                said = run.communicate(timeout=60)[1]
     assert run.returncode == 1
     assert "curriculum: interrupted; what is done is kept, and the same command goes on" in " ".join(said.split())
 

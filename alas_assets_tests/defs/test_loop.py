@@ -1,6 +1,5 @@
 """The loop's mechanics on a tiny random student: everything is made once, skipped when unchanged, redone when needed."""
 
-import os
 import shutil
 
 import dagster as dg
@@ -18,11 +17,7 @@ pytestmark = pytest.mark.timeout(480)
 @pytest.fixture(scope="module")
 def quill(quill: Harness, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     """A copy of the finished cell: what these tests delete and open, no other test sees."""
-    before = dict(os.environ)
-    copy = quill.copied(tmp_path_factory.mktemp("loop"))
-    os.environ.clear()
-    os.environ.update(before)
-    return copy
+    return quill.copied(tmp_path_factory.mktemp("loop"))
 
 
 def test_every_asset_of_the_loop_is_made(quill: Harness) -> None:

@@ -27,7 +27,6 @@ def running(home: Path) -> list[str]:
 
 
 def test_all_sensors_are_switched_on_then_off_as_dagster_itself_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)  # of a store that tests before this one left open
     monkeypatch.chdir(tmp_path)  # a switch is found again wherever the command was given
     instance = open_instance(load_settings(tmp_path))
     names = switch_sensors(instance, on=True)
@@ -39,7 +38,6 @@ def test_all_sensors_are_switched_on_then_off_as_dagster_itself_sees_them(tmp_pa
 
 
 def test_a_code_location_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     broken = tmp_path / "workspace.yaml"
     broken.write_text("load_from:\n  - python_module: {module_name: no_such_module, location_name: alas_assets}\n", encoding="utf-8")
     monkeypatch.setattr(switching, "PROJECT_ROOT", tmp_path)

@@ -5,7 +5,6 @@ One whole cell of the tiny student, its adapter promoted by hand; every test wor
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -77,13 +76,10 @@ def promoted(harness: Harness) -> str:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_site: Site) -> Harness:
     """One whole iteration over both pages of the site; the session's own has room for one."""
-    before = dict(os.environ)
     harness = Harness(tmp_path_factory.mktemp("both"), str(tiny_student))
     harness.domain("quill", quill_site.port, max_topics="8")
     outcome = harness.run("quill")
     assert outcome.success, outcome.failures
-    os.environ.clear()
-    os.environ.update(before)
     return harness
 
 

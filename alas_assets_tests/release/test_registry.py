@@ -117,7 +117,7 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
     promote(registry, "A", None)
     path = tmp_path / "d.json"
     path.write_text(path.read_text()[:-9])
-    with pytest.raises(RegistryError, match=r"d\.json: cannot be read \(Invalid JSON: EOF.*\); restore it"):
+    with pytest.raises(RegistryError, match=r"d\.json: cannot be read \(file: Invalid JSON: EOF.*\); restore it"):
         promote(registry, "B", "A", 1)
 
 

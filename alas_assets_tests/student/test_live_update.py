@@ -4,7 +4,6 @@ One learned store, shared with `test_learning`, is copied; its training is not r
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +62,7 @@ class Live:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_site: Site) -> Iterator[Live]:
     """`quill` as the real student has learned it, watched; its loop goes on for an outside cause only."""
-    folder, pages, environment = tmp_path_factory.mktemp("live"), dict(learned_site.pages), dict(os.environ)
+    folder, pages = tmp_path_factory.mktemp("live"), dict(learned_site.pages)
     harness = learned.copied(folder)
     watched = [f"http://127.0.0.1:{learned_site.port}{path}" for path in ("/3.html", "/4.html")]
     as_learned = {"max_topics": "18", "guard_file": '"general.jsonl"'}
@@ -74,8 +73,6 @@ def live(tmp_path_factory: pytest.TempPathFactory, learned: Harness, learned_sit
         yield Live(harness, learned_site, folder / "daemon.log")
     finally:
         learned_site.pages.update(pages)
-        os.environ.clear()
-        os.environ.update(environment)
 
 
 def test_an_edited_fact_opens_one_iteration_is_learned_and_replaces_the_old_one_or_is_queued_again(live: Live) -> None:
