@@ -31,6 +31,7 @@ def train(session: Session) -> None:
 
     with session.phase("import"):
         from datasets import Dataset
+        from peft.helpers import disable_input_dtype_casting
         from transformers import EarlyStoppingCallback
         from trl.trainer.sft_config import SFTConfig
 
@@ -86,7 +87,8 @@ def train(session: Session) -> None:
             f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev, {precision} on {device}, manifest written"
         )
 
-    with session.phase("train"):
+    # PEFT casts every adapter's input to fp32, and autocast casts it back: bf16 either way, and a seventh of the step without
+    with session.phase("train"), disable_input_dtype_casting(trainer.model, active=precision == "bf16"):
         running.run_training(trainer, session, spec.work_dir / MANIFEST)
 
     with session.phase("save"):

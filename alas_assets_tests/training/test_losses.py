@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from peft.helpers import disable_input_dtype_casting
 from transformers import AutoModelForCausalLM
 
 from alas_assets.training.losses import IGNORED, BaseStates, facts_and_drift, hidden_after, shared_prefix
@@ -76,6 +77,23 @@ def test_loss_and_gradients_are_those_of_the_plain_formula(student: Any, every: 
     assert all(grad.any() for grad in ours_grads)
     for one, other in zip(ours_grads, plain_grads, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_without_peft_casting_inputs_not_a_bit_of_a_bf16_step_changes(tiny_student: Path) -> None:
+    torch.manual_seed(3)
+    base = AutoModelForCausalLM.from_pretrained(tiny_student, dtype=torch.bfloat16, attn_implementation="eager")
+    peft: Any = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
+    for name, weight in peft.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.2)
+    found = []
+    for active in (False, True):
+        with disable_input_dtype_casting(peft, active=active), torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = facts_and_drift(peft.get_base_model(), peft.disable_adapter(), batch(ROWS), REPLAY, 3.0)
+        found.append((loss.detach(), gradients(peft, loss)))
+    assert torch.equal(found[0][0], found[1][0])
+    assert all(torch.equal(one, other) for one, other in zip(found[0][1], found[1][1], strict=True))
+    assert found[0][1][0].dtype == torch.float32  # the adapter's own weights stay as they were
 
 
 def test_rows_too_short_for_the_next_token_to_score_are_scored_whole(student: Any) -> None:
