@@ -1,9 +1,10 @@
 """Run two domains side by side on folders of served pages, and check that nothing of one is found in the other (O8).
 
-    .venv/bin/python bench/corpora.py STORE [--dry-run] [--topics 12] KEY=FOLDER ...
+    .venv/bin/python bench/corpora.py STORE [--dry-run] [--topics 12] [--port 8551] KEY=FOLDER ...
 
-Each folder is served on a loopback port of its own and studied from its index.html, one iteration each, both at the same time in
-one store. Prints Markdown. Takes as long as the slower domain; a dry run trains nothing.
+Each folder is served on a loopback port of its own, always the same one, because facts are named after their addresses, and is studied
+from its index.html, one iteration each, both at the same time in one store. Prints Markdown. Takes as long as the slower domain; a dry
+run trains nothing.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
 
-def serve(folder: Path) -> int:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+def serve(folder: Path, port: int) -> int:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_port
 
@@ -53,11 +54,12 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", metavar="KEY=FOLDER")
     parser.add_argument("--topics", type=int, default=12)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--port", type=int, default=8551, help="of the first folder; the next ones follow")
     given = parser.parse_args()
     folders = dict(one.split("=", 1) for one in given.folders)
     home = given.store.resolve()
     (home / "domains").mkdir(parents=True, exist_ok=True)
-    ports = {key: serve(Path(folder)) for key, folder in folders.items()}
+    ports = {key: serve(Path(folder), given.port + i) for i, (key, folder) in enumerate(folders.items())}
     for key, port in ports.items():
         (home / "domains" / f"{key}.toml").write_text(DOMAIN.format(key=key, port=port, topics=given.topics), encoding="utf-8")
     environment = {**os.environ, "ALAS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}

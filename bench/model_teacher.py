@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/model_teacher.py STORE PAGES_FOLDER PAIRS_FOLDER [--index 3.15/index.html] [--topics 16] [--dry-run]
 
-The stand-in answers from the recorded pairs over a real socket; it is not a model. Prints Markdown.
+The stand-in answers from the recorded pairs over a real socket; it is not a model. Pages are served on one port always: facts are named
+after their addresses, so a store that is filled again has the same ones. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def main() -> int:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--index", default="3.15/index.html", help="the page that links to the pages to study")
     parser.add_argument("--topics", type=int, default=16)
+    parser.add_argument("--port", type=int, default=8550, help="of the served pages")
     parser.add_argument("--dry-run", action="store_true")
     given = parser.parse_args()
     home = given.store.resolve()
@@ -65,7 +67,7 @@ def main() -> int:
         try:
             line = standin.stdout.readline() if standin.stdout else ""
             url = re.findall(r"http://\S+/v1", line)[0]
-            text = DOMAIN.format(port=serve(given.pages), url=url, topics=given.topics, index=given.index)
+            text = DOMAIN.format(port=serve(given.pages, given.port), url=url, topics=given.topics, index=given.index)
             (home / "domains" / f"{KEY}.toml").write_text(text, encoding="utf-8")
             environment = {**os.environ, "ALAS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
             run = [sys.executable, "-m", "alas_assets.cli", "run", KEY, *(["--dry-run"] if given.dry_run else [])]

@@ -7,6 +7,9 @@ promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that 
 `report` half of the Python pages, on which no recipe was chosen; `--in-turn` takes those of every other step from the CVE records.
 `--rehearsal` changes how many rows of each earlier fact stand in a pass: with the recipe's four a step costs more with every fact known.
 `--most` limits that: earlier facts then take turns from pass to pass.
+
+Besides the guards, all of which the untouched student answers, so that they can only fall, each step is asked `general.jsonl`: questions
+that somebody wrote without asking any model, so that what is lost and what is won both count.
 """
 
 from __future__ import annotations
@@ -23,10 +26,13 @@ from facts import asked, drawn, half_of, worded
 
 from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.provenance.ids import content_hash
+from alas_assets.records import QA_SCHEMA, empty
 from alas_assets.synthesis.probes import build_probes
+from alas_assets.synthesis.questions import read_guards
 from alas_assets.training.spec import Recipe, load_recipe
 
 RESULTS = Path(__file__).with_name("forgetting.jsonl")
+OPEN = Path(__file__).with_name("general.jsonl")
 RECIPE = "smollm2-135m-quick"
 WORDINGS = 4
 
@@ -53,6 +59,11 @@ def groups_of(pairs: pl.DataFrame, size: int, seed: int, steps: int) -> list[pl.
     return groups
 
 
+def open_questions() -> pl.DataFrame:
+    """Return the general questions that nobody chose by what the student knows, as split `general`."""
+    return build_probes(empty(QA_SCHEMA), read_guards(OPEN), [], [], 0).with_columns(split=pl.lit("general"))
+
+
 def run_step(bench: Bench, recipe: Recipe, chain: dict[str, Any], groups: list[pl.DataFrame], step: int) -> dict[str, Any]:
     """Train one step and ask everything that was taught so far, the guards and the neighbours."""
     name = f"chain-{content_hash(chain)[:12]}"
@@ -66,7 +77,8 @@ def run_step(bench: Bench, recipe: Recipe, chain: dict[str, Any], groups: list[p
     rows = bench.rows(recipe, taught[-1], taught[:-1], chain["seed"] + step)
     before = bench.folder / name / f"step-{step - 1}" / "adapter" if step else None
     result = bench.train(f"{name}/step-{step}", recipe, rows, probes, chain["seed"], before)
-    right = bench.right(probes, bench.folder / name / f"step-{step}" / "adapter")
+    adapter = bench.folder / name / f"step-{step}" / "adapter"
+    right = bench.right(probes, adapter) | bench.right(open_questions(), adapter)
     own = {fact: i for i, group in enumerate(groups) for fact in group["fact_id"]}
     order = probes.filter(pl.col("split") == "probe").sort("fact_id", "probe_id")
     by_step: dict[str, str] = {}
@@ -76,6 +88,7 @@ def run_step(bench: Bench, recipe: Recipe, chain: dict[str, Any], groups: list[p
         "chain": chain,
         "step": step,
         "right": by_step | right,
+        "base": bench.right(open_questions(), None),
         "rows": rows.height,
         "steps": result.steps,
         "threads": bench.threads,

@@ -11,13 +11,13 @@ import json
 from typing import Any
 
 from chain import RESULTS
-from shown import difference, rate_of
+from shown import difference, of_questions, rate_of
 
 from alas_assets.provenance.ids import content_hash
 
 TABLES = RESULTS.with_suffix(".md")
 PLOT = RESULTS.with_suffix(".png")
-GENERAL = ("guard", "neighbour")
+GENERAL = ("guard", "neighbour", "general")
 
 Row = dict[str, Any]
 
@@ -52,12 +52,15 @@ def told(rows: list[Row]) -> list[str]:
         now = [last["right"][str(row["step"])] for row in earlier]
         lines.append(f"| **all earlier** | {rate_of(''.join(then))} | {rate_of(''.join(now))} | {difference(now, then)} |")
     own = last["right"][str(last["step"])]
-    lines += [f"| {last['step']} | {rate_of(own)} | | |", "", "| after step | all facts so far | guards | neighbours | steps trained |"]
-    lines += ["|---|---|---|---|---|"]
+    lines += [f"| {last['step']} | {rate_of(own)} | | |", ""]
+    lines += ["| after step | all facts so far | guards | neighbours | general questions | against base, points | steps trained |"]
+    lines += ["|---|---|---|---|---|---|---|"]
     for row in rows:
         known = "".join(bits for name, bits in row["right"].items() if name not in GENERAL)
         general = " | ".join(rate_of(row["right"][name]) for name in GENERAL)
-        lines.append(f"| {row['step']} | {rate_of(known)} | {general} | {row['steps']} |")
+        against = of_questions(row["right"]["general"], row["base"]["general"])
+        lines.append(f"| {row['step']} | {rate_of(known)} | {general} | {against} | {row['steps']} |")
+    lines.append(f"| untouched | | | | {rate_of(last['base']['general'])} | | |")
     return [*lines, ""]
 
 
@@ -74,7 +77,7 @@ def plot(rows: list[Row]) -> None:
         own = str(first["step"])
         curve = [(row["step"], row["right"][own]) for row in rows if own in row["right"]]
         axes.plot([step for step, _ in curve], [100 * bits.count("1") / len(bits) for _, bits in curve], marker="o", ms=3, lw=1)
-    for name, style in zip(GENERAL, ("k--", "k:"), strict=True):
+    for name, style in zip(GENERAL, ("k--", "k:", "k-."), strict=True):
         axes.plot(
             [row["step"] for row in rows],
             [100 * row["right"][name].count("1") / len(row["right"][name]) for row in rows],

@@ -35,9 +35,14 @@ def over_seeds(ours: Sequence[str], theirs: Sequence[str]) -> str:
     return _told(ours, theirs, [str(i // HELD_OUT) for bits in ours for i in range(len(bits))])
 
 
-def _told(ours: Sequence[str], theirs: Sequence[str], facts: list[str]) -> str:
+def of_questions(ours: str, theirs: str) -> str:
+    """Return the same where each bit is a question of its own."""
+    return _told([ours], [theirs], [str(i) for i in range(len(ours))], "questions")
+
+
+def _told(ours: Sequence[str], theirs: Sequence[str], facts: list[str], what: str = "facts") -> str:
     mine, others = ([bit == "1" for bits in side for bit in bits] for side in (ours, theirs))
     test, (better, worse) = paired_test(mine, others, facts, 0), fact_counts(mine, others, facts)
     p = min(1.0, 2 * min(mcnemar(better, worse), mcnemar(worse, better)))
     gain = f"{100 * test.gain:+.1f} [{100 * test.ci_low:+.1f}, {100 * test.ci_high:+.1f}]"
-    return f"{gain}, {better} facts better, {worse} worse, p = {p:.2g}"
+    return f"{gain}, {better} {what} better, {worse} worse, p = {p:.2g}"
