@@ -210,6 +210,7 @@ def sft_adapter(
             seed=domain.seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
+            telling_word_dropout=recipe.telling_word_dropout,
             batch_size=recipe.batch_size,
             retired_facts=retired,
             without_new=anew,

@@ -42,6 +42,7 @@ def build_rows(
     passes: int = 1,
     cloze_repeat: int = 1,
     word_dropout: float = 0.0,
+    telling_word_dropout: float | None = None,
     batch_size: int = 1,
     rehearse_alike: bool = False,
     rehearsal_most: float | None = None,
@@ -67,6 +68,8 @@ def build_rows(
         cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
         word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
             has seen a question with holes leans on its content, not on its frame.
+        telling_word_dropout: The same chance for words in the prompts of few facts (at most the square root of their number); None for
+            `word_dropout`. Without the words that tell it from its neighbours a question has several right answers.
         batch_size: Rows of one optimiser step; rows of like length share one, as padding costs time.
         rehearse_alike: Rehearse as many rows as are new, if `rehearsal_per_fact` gives fewer, prompts with a gap repeated alike.
         rehearsal_most: Rehearsal rows of a pass at most, but one fact's at least, as a multiple of the rows of new facts; earlier facts
@@ -103,11 +106,12 @@ def build_rows(
     declined = _unknowns(unknown, taught_rows * unknown_share, passes, seed)
     wanted = round((taught_rows + len(declined) / passes) * replay_share / (1 - replay_share))
     replays = _replay(replay, guards, wanted * passes, replay_share, seed)
+    chance = _chances(new, earlier, word_dropout, word_dropout if telling_word_dropout is None else telling_word_dropout)
     rows: list[dict[str, str]] = []
     for turn in range(passes):
         share = declined[turn * len(declined) // passes : (turn + 1) * len(declined) // passes]
         taught = _shuffled(new + rehearsal(turn) + share, seed, f"order {turn}")
-        facts = [_with_holes(row, word_dropout, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
+        facts = [_with_holes(row, chance, f"{seed} {turn} {i}") for i, row in enumerate(taught)]
         rows += _mixed(facts, replays[turn * wanted : (turn + 1) * wanted])
     return pl.DataFrame(_of_like_length(rows, batch_size, seed), schema=TRAIN_ROW_SCHEMA)
 
@@ -302,12 +306,28 @@ def _of_like_length(rows: list[dict[str, str]], batch_size: int, seed: int) -> l
     return ordered
 
 
-def _with_holes(row: dict[str, str], chance: float, draw_id: str) -> dict[str, str]:
+def _chances(new: list[dict[str, str]], earlier: list[list[dict[str, str]]], common: float, telling: float) -> Callable[[str], float]:
+    """Return the chance of a word to be left out, by how many facts have it in a prompt."""
+    if common == telling:
+        return lambda _: common
+    facts: dict[str, set[str]] = defaultdict(set)
+    for row in [*new, *(row for rows in earlier for row in rows)]:
+        for word in row["prompt"].split(" "):
+            facts[_bare(word)].add(row["fact_id"])
+    few = len(set().union(*facts.values())) ** 0.5
+    return lambda word: telling if len(facts[_bare(word)]) <= few else common
+
+
+def _bare(word: str) -> str:
+    return word.strip(".,;:?!()'\"`").casefold()
+
+
+def _with_holes(row: dict[str, str], chance: Callable[[str], float], draw_id: str) -> dict[str, str]:
     """Leave words out of half of the prompts that teach a fact; the gap of a cloze and at least three words stay."""
     draw = random.Random(ids.short_id("holes", draw_id, row["row_id"]))  # noqa: S311 - a repeatable draw, no secret
-    if not chance or row["kind"] == UNKNOWN or draw.random() < 0.5:  # without its invented name it would be a fact's question
+    if row["kind"] == UNKNOWN or draw.random() < 0.5:  # without its invented name it would be a fact's question
         return row
-    kept = [word for word in row["prompt"].split(" ") if GAP in word or draw.random() >= chance]
+    kept = [word for word in row["prompt"].split(" ") if GAP in word or draw.random() >= chance(word)]
     return {**row, "prompt": " ".join(kept)} if len(kept) >= 3 else row
 
 

@@ -84,6 +84,13 @@ class Recipe(_Section):
     min_sights: int = Field(default=0, ge=0, description="times a new fact is seen at least, over all wordings and passes; as-written only")
     min_steps: int = Field(default=0, ge=0, description="optimiser steps at least: few facts get more passes; as-written only")
     word_dropout: float = Field(default=0.0, ge=0, lt=1, description="chance of a prompt's word to be left out, in half of the fact rows")
+    telling_word_dropout: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        exclude_if=lambda chance: chance is None,  # as above
+        description="the same chance for words that tell a fact from others: those in the prompts of few facts; unset: word_dropout's",
+    )
     cloze_repeat: int = Field(default=1, ge=1, description="times a prompt with a gap (___) stands in a pass")
     replay_kl: float = Field(
         default=0.0,

@@ -114,6 +114,22 @@ def test_prompts_with_a_gap_are_repeated_and_keep_their_gap_when_words_are_dropp
     assert set(rows["prompt"]) - set(gapped["question"])
 
 
+def test_common_words_are_left_out_oftener_than_those_that_tell_a_fact_from_others() -> None:
+    many = domain([f"name{i}" for i in range(13)], "c.html", 0, train=2)
+    asked = [f"please tell what quality item{i} has" for i in range(13) for _ in range(many.height // 13)]
+    many = many.with_columns(question=pl.Series(asked))
+    options = {"replay_share": 0.0, "rehearsal_per_fact": 0, "seed": 1, "passes": 40, "word_dropout": 0.5}
+    kept = {}
+    for telling in (None, 0.0, 0.1):
+        words = build_rows(many, [], [], telling_word_dropout=telling, **options)["prompt"].str.split(" ").explode()  # pyright: ignore[reportArgumentType]
+        kept[telling] = (words.str.starts_with("item").sum(), (words == "quality").sum())
+    rows = len(many.filter(pl.col("role") == "train")) * 40
+    assert kept[0.0][0] == rows  # never left out
+    assert 0.9 * rows < kept[0.1][0] < rows
+    assert all(0.7 * rows < common < 0.9 * rows for _, common in kept.values())  # half of the rows, each word with one half, but three stay
+    assert abs(kept[None][0] - kept[None][1]) < 0.1 * rows
+
+
 @settings(deadline=None)
 @given(st.integers(1, 9), st.integers(0, 50))
 def test_rows_of_like_length_share_a_batch_and_none_is_lost(batch: int, seed: int) -> None:

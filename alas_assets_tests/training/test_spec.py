@@ -54,8 +54,9 @@ def test_where_things_lie_does_not_change_the_hash_and_what_decides_does(tmp_pat
 
 
 def test_a_recipe_without_what_came_later_is_written_as_before() -> None:
-    assert not {"warm_learning_rate", "rehearsal_most"} & set(tiny_recipe().model_dump(mode="json"))
+    assert not {"warm_learning_rate", "rehearsal_most", "telling_word_dropout"} & set(tiny_recipe().model_dump(mode="json"))
     assert tiny_recipe(warm_learning_rate=1e-3).model_dump(mode="json")["warm_learning_rate"] == 1e-3
+    assert tiny_recipe(telling_word_dropout=0.0).model_dump(mode="json")["telling_word_dropout"] == 0.0
 
 
 def test_the_hash_follows_the_bytes_of_the_adapter_that_training_goes_on_from(tmp_path: Path) -> None:

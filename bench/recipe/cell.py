@@ -60,6 +60,11 @@ class Setting(BaseModel):
     training_seed: int | None = Field(default=None, description="where it is not the seed of the draw of facts")
     wordings: int = Field(default=4, ge=1, le=4, description="recorded questions of a fact that are trained on")
     gaps: int = Field(default=0, ge=0, le=4, description="sentences of the page with a gap that are trained on")
+    told: bool = Field(
+        default=False,
+        exclude_if=lambda told: not told,  # a row without it has the name that it had before
+        description="also train on the recorded sentence that answers, with a gap",
+    )
     base: Literal["smollm2-135m"] = "smollm2-135m"
     recipe: dict[str, Any] = Field(default_factory=dict, description="what differs from the base recipe")
 
@@ -160,6 +165,7 @@ class Bench:
             seed=seed,
             cloze_repeat=recipe.cloze_repeat,
             word_dropout=recipe.word_dropout,
+            telling_word_dropout=recipe.telling_word_dropout,
             batch_size=recipe.batch_size,
         )
         amount = amount_of(
@@ -239,7 +245,7 @@ def run(bench: Bench, setting: Setting) -> dict[str, Any]:
     pairs = half_of(bench.pairs, setting.half)
     if setting.facts is not None:
         pairs = drawn(pairs, setting.facts, setting.seed)
-    taught = worded(pairs, setting.wordings, setting.gaps)
+    taught = worded(pairs, setting.wordings, setting.gaps, setting.told)
     domain = bench.domain
     guards, neighbours = guards_of(bench.alas, domain), neighbours_of(bench.alas, domain)
     probes = build_probes(pl.concat([taught, asked(pairs)]), guards, neighbours, [], 0)

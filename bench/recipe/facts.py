@@ -21,7 +21,9 @@ HALVES = Path(__file__).with_name("halves.json")
 HELD_OUT = 2
 """Wordings of a fact that are only asked."""
 TRAINED = 4
-"""Wordings of a fact that can be trained on at most: those of roles train and mine."""
+"""Recorded questions of a fact that can be trained on at most: those of roles train and mine."""
+TOLD = "llm-gap-1"
+"""The template of the recorded sentence that answers the question, with a gap for the answer."""
 GAP = "___"
 FRAMES = (
     "Fill the gap, as it stands in the notes: {}",
@@ -61,7 +63,8 @@ def drawn(pairs: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
         ValueError: There are not so many.
     """
     roles = pairs.group_by("fact_id", "fact_group").agg(
-        (pl.col("role") != "probe").sum().alias("trained"), (pl.col("role") == "probe").sum().alias("asked")
+        ((pl.col("role") != "probe") & (pl.col("template") != TOLD)).sum().alias("trained"),
+        (pl.col("role") == "probe").sum().alias("asked"),
     )
     whole = roles.filter((pl.col("trained") >= TRAINED) & (pl.col("asked") >= HELD_OUT)).unique("fact_group", keep="none")
     facts = sorted(whole["fact_id"], key=lambda fact: short_id("draw", str(seed), fact))
@@ -76,14 +79,17 @@ def split_up(pairs: pl.DataFrame, parts: int, seed: int) -> list[pl.DataFrame]:
     return [pairs.filter(pl.col("fact_id").is_in(facts[i::parts])) for i in range(parts)]
 
 
-def worded(pairs: pl.DataFrame, wordings: int, gaps: int) -> pl.DataFrame:
-    """Return pairs to train on, role `train`: so many wordings of each fact, and so many sentences of its page with a gap.
+def worded(pairs: pl.DataFrame, wordings: int, gaps: int, told: bool = False) -> pl.DataFrame:
+    """Return pairs to train on, role `train`: so many questions of each fact, and so many sentences of its page with a gap.
 
-    A fact whose answer does not stand in its quote as it is gets no gap.
+    A fact whose answer does not stand in its quote as it is gets no gap. With `told` the recorded sentence that answers the question is
+    trained on too, with a gap.
     """
     rows = []
     for _, own in pairs.sort("fact_id", "role", "template").group_by("fact_id", maintain_order=True):
-        ready = sorted(own.filter(pl.col("role") != "probe").to_dicts(), key=lambda row: (row["role"] == "mine", row["template"]))
+        trained = own.filter(pl.col("role") != "probe")
+        ready = sorted(trained.filter(pl.col("template") != TOLD).to_dicts(), key=lambda row: (row["role"] == "mine", row["template"]))
+        rows += trained.filter(pl.col("template") == TOLD).to_dicts() if told else []
         rows += [{**row, "role": "train"} for row in ready[:wordings]]
         quote, answer = ready[0]["quote"], ready[0]["answer"]
         if answer in quote:

@@ -27,7 +27,7 @@ def told(setting: Setting, first: Setting) -> str:
     if setting == first:
         return f"{setting.facts or 'all'} facts, {setting.wordings} wordings, {said(setting.recipe)}"
     same = first.model_dump(exclude={"recipe", "study"})
-    parts = [f"{name} {value}" for name, value in setting.model_dump(exclude={"recipe", "study"}).items() if same[name] != value]
+    parts = [f"{name} {value}" for name, value in setting.model_dump(exclude={"recipe", "study"}).items() if same.get(name) != value]
     names = sorted(set(setting.recipe) | set(first.recipe))
     changed = {name: setting.recipe.get(name, "as the base") for name in names if setting.recipe.get(name) != first.recipe.get(name)}
     return ", ".join([*parts, *([said(changed)] if changed else [])])

@@ -5,6 +5,7 @@ A model's wordings follow no frame, so a template is a place: `llm-train-1`, `ll
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from alas_assets.synthesis.wording import WORDING_SHARE, clean, mentions, normal
 PROBES = 3
 MINE = 1
 QUESTION_CHARS = 400
+GAP = "___"
+_POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter)\b|^(?:In [^,]+,? )?(this|these|that|those|such)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,23 @@ def assign(kept: Sequence[str], train: int) -> list[Phrasing]:
         for role, members in roles
         for place, i in enumerate(members, start=1)
     ]
+
+
+def gapped(sentence: str, answer: str, aliases: Sequence[str]) -> Phrasing | None:
+    """Return the sentence that answers a question with a gap for its short answer, to train on (S4).
+
+    The writer gives that sentence with every pair. None where the answer does not stand in it just once, where the rest still says it, or
+    where the sentence points back ("it", "these") at what only the question names.
+    """
+    said = fold(clean(sentence))
+    found = list(re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE))
+    if len(found) != 1 or _POINTS_BACK.search(said):
+        return None
+    open_ = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
+    text = f"Fill in the blank: {open_}"
+    if len(text) > QUESTION_CHARS or not open_.replace(GAP, "").strip(" .") or any(mentions(open_, one) for one in (answer, *aliases)):
+        return None
+    return Phrasing(text=text, template="llm-gap-1", role="train")
 
 
 def _worded_like(text: str, other: str) -> bool:
