@@ -87,7 +87,7 @@ def train(session: Session) -> None:
             f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev, {precision} on {device}, manifest written"
         )
 
-    # PEFT casts every adapter's input to fp32, and autocast casts it back: bf16 either way, and a seventh of the step without
+    # PEFT casts every input of an adapter to fp32, and autocast casts it back: bf16 either way, and time for nothing
     with session.phase("train"), disable_input_dtype_casting(trainer.model, active=precision == "bf16"):
         running.run_training(trainer, session, spec.work_dir / MANIFEST)
 

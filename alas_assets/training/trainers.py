@@ -177,16 +177,17 @@ class SteadySft(_Steady, SFTTrainer):
         if replay is None or not self.replay_kl:
             return super().compute_loss(model, inputs, return_outputs=return_outputs, num_items_in_batch=num_items_in_batch)
         peft = self.accelerator.unwrap_model(model)
-        loss = facts_and_drift(
-            peft.get_base_model(),
-            peft.disable_adapter(),
-            inputs,
-            replay,
-            self.replay_kl,
-            self.base_states,
-            self.replay_kl_every,
-            self.state.global_step,
-        )
+        with self.accelerator.autocast():  # accelerate wraps the model's own forward, which this loss goes around
+            loss = facts_and_drift(
+                peft.get_base_model(),
+                peft.disable_adapter(),
+                inputs,
+                replay,
+                self.replay_kl,
+                self.base_states,
+                self.replay_kl_every,
+                self.state.global_step,
+            )
         return (loss, None) if return_outputs else loss
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
@@ -157,6 +158,16 @@ def test_a_warm_start_moves_every_tensor_of_the_adapter_it_goes_on_from(
         assert (before[name] != after[name]).any(), f"{name} has not changed"
     assert manifest_of(spec)["init_adapter"] == folder_hash(Path(first.output_dir))
     assert manifest_of(spec)["precision"] == "fp32"
+
+
+def test_the_drift_penalty_trains_a_bf16_student_and_keeps_the_adapter_in_fp32(tiny_student: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe(precision="bf16", replay_kl=5.0, order="as-written")
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(16), recipe=recipe)
+    done = run_child(spec)
+    assert done.returncode == 0, done.stderr
+    weights = load_file(Path(spec.output_dir) / "adapter_model.safetensors")
+    assert all(weight.dtype == np.float32 and weight.any() for weight in weights.values())
+    assert manifest_of(spec)["precision"] == "bf16"
 
 
 def test_a_warm_start_has_its_own_rate_and_a_fresh_one_does_not_know_of_it(
