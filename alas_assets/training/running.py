@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from typing_extensions import override
 
@@ -62,6 +62,20 @@ class _Watch(TrainerCallback):
             rate = (int(state.num_input_tokens_seen) - self.tokens_before) / max(now - self.started, 1e-9)
             left = time_left(state.global_step - self.steps_before, state.max_steps - state.global_step, now - self.started)
             self.session.tell(f"step {state.global_step}/{state.max_steps}: loss {loss:.4f}, {rate:.0f} tokens/s{left}")
+
+
+class Patience(EarlyStoppingCallback):
+    """Early stopping whose count survives a kill (T3, T4).
+
+    The checkpoint has the count; transformers restores it only together with the control of an interrupted run, which says stop.
+    """
+
+    @override
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        super().on_train_begin(args, state, control, **kwargs)
+        saved: Any = state.stateful_callbacks.get(type(self).__name__)
+        if saved:
+            self.early_stopping_patience_counter = int(saved["attributes"]["early_stopping_patience_counter"])
 
 
 def time_left(done: int, to_do: int, seconds: float) -> str:

@@ -32,7 +32,6 @@ def train(session: Session) -> None:
     with session.phase("import"):
         from datasets import Dataset
         from peft.helpers import disable_input_dtype_casting
-        from transformers import EarlyStoppingCallback
         from trl.trainer.sft_config import SFTConfig
 
         from alas_assets.training import loading, running, trainers
@@ -76,7 +75,7 @@ def train(session: Session) -> None:
             eval_dataset=Dataset.from_list(dev_examples) if dev_examples else None,
             processing_class=tokenizer,
             peft_config=None if warm else loading.lora_config(recipe, model),
-            callbacks=[EarlyStoppingCallback(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
+            callbacks=[running.Patience(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
         )
         trainer.follow(recipe)
         session.facts |= {"rows": rows.height, "precision": precision, "device": device}

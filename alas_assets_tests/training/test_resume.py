@@ -89,6 +89,24 @@ def test_a_training_killed_again_and_again_ends_at_the_bytes_of_an_uninterrupted
     assert folder_hash(Path(spec.output_dir)) == folder_hash(Path(uninterrupted.output_dir))
 
 
+def test_early_stopping_goes_on_counting_after_a_kill(tiny_student: Path, tmp_path: Path) -> None:
+    # at this rate the dev loss soon gets worse, and then the count runs
+    recipe = tiny_recipe(dev_share=0.2, early_stopping_patience=20, epochs=80, learning_rate=0.5, save_steps=3)
+    whole = make_spec("sft", tmp_path / "whole", tiny_student, train_rows(32), recipe=recipe)
+    done = run_child(whole)
+    assert done.returncode == 0, done.stderr
+    ended = read_result(whole.result_path)
+    assert ended is not None
+    spec = elsewhere(whole, tmp_path)
+    kill_after(spec, ended.steps - 30)
+    again = run_child(spec)
+    assert again.returncode == 0, again.stderr
+    result = read_result(spec.result_path)
+    assert result is not None
+    assert result.resumed_from > 0
+    assert (result.steps, result.adapter_hash) == (ended.steps, ended.adapter_hash)
+
+
 def test_a_killed_dpo_ends_at_the_bytes_of_an_uninterrupted_one(
     sft_run: tuple[TrainingSpec, str], tiny_student: Path, tmp_path: Path
 ) -> None:
