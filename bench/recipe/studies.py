@@ -59,7 +59,7 @@ STUDIES: dict[str, list[Setting]] = {
     ),
     "told": [
         Setting(study="told", facts=100, told=True, recipe={**LARGE, **TELLING, "passes": 8, "cloze_repeat": 1}),
-        Setting(study="told", facts=100, told=True, recipe={**LARGE, **TELLING, "passes": 16, "cloze_repeat": 1}),
+        Setting(study="told", facts=100, told=True, gaps=1, recipe={**LARGE, **TELLING, "passes": 7, "cloze_repeat": 1}),
         Setting(study="told", facts=100, recipe={**LARGE, **TELLING, "passes": 10}),
     ],
     "all": [Setting(study="all", half="report", facts=None, recipe=QUICK)],
@@ -82,7 +82,7 @@ WHAT: dict[str, str] = {
     "tell": "What keeps a hundred facts apart in words that were never trained: a higher rate, or common words left out more often than "
     "those that tell a fact from others. `question_weight` 0.3 took the loss on questions too: 110 of 200 probes were right, without it "
     "107, so it was taken out again (its row is in results.jsonl).",
-    "told": "The recorded sentence that answers a question beside the questions: 40 sights of a fact, 80, and 40 without that sentence.",
+    "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings.",
     "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher), with the recipe of `all`.",

@@ -18,7 +18,7 @@ PROBES = 3
 MINE = 1
 QUESTION_CHARS = 400
 GAP = "___"
-_POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter)\b|^(?:In [^,]+,? )?(this|these|that|those|such)\b", re.IGNORECASE)
+_POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter|this|these|those|such)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -87,19 +87,19 @@ def assign(kept: Sequence[str], train: int) -> list[Phrasing]:
     ]
 
 
-def gapped(sentence: str, answer: str, aliases: Sequence[str]) -> Phrasing | None:
+def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) -> Phrasing | None:
     """Return the sentence that answers a question with a gap for its short answer, to train on (S4).
 
-    The writer gives that sentence with every pair. None where the answer does not stand in it just once, where the rest still says it, or
-    where the sentence points back ("it", "these") at what only the question names.
+    The writer gives that sentence with every pair. Where it points back ("it", "these") at what the question names, the question stands
+    before it. None where the answer does not stand in it just once, or where the rest still says it.
     """
     said = fold(clean(sentence))
     found = list(re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE))
-    if len(found) != 1 or _POINTS_BACK.search(said):
+    if len(found) != 1:
         return None
-    open_ = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
-    text = f"Fill in the blank: {open_}"
-    if len(text) > QUESTION_CHARS or not open_.replace(GAP, "").strip(" .") or any(mentions(open_, one) for one in (answer, *aliases)):
+    left = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
+    text = f"{f'{fold(clean(question))} ' if _POINTS_BACK.search(left) else ''}Fill in the blank: {left}"
+    if len(text) > QUESTION_CHARS or not left.replace(GAP, "").strip(" .") or any(mentions(text, one) for one in (answer, *aliases)):
         return None
     return Phrasing(text=text, template="llm-gap-1", role="train")
 

@@ -330,7 +330,7 @@ def _written(pairs: Iterable[_Pair], refused: list[RejectedDraft], phrasings: in
             refused.append(_refused_pair(pair, "no wording without the answer"))
             continue
         item = pair.written
-        gap = gapped(item.answer, item.short_answer, pair.aliases)
+        gap = gapped(pair.usable.kept[0], item.answer, item.short_answer, pair.aliases)
         facts.append(
             DraftFact(
                 topic_id=pair.topic.topic_id,

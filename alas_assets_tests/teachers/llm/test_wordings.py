@@ -83,8 +83,8 @@ def test_wordings_that_hold_the_answer_repeat_or_say_nothing_are_refused_with_th
     [
         ("PEP 661 adds the sentinel type in Quill 3.2.", "sentinel type", "Fill in the blank: PEP 661 adds the ___ in Quill 3.2."),
         ("Quill 3.2 requires LLVM 21 to build.", "llvm 21", "Fill in the blank: Quill 3.2 requires ___ to build."),
-        ("--plan prints it in Quill 3.2.", "--plan", None),  # what it prints, only the question says
-        ("In Quill 3.2 these were removed: foo().", "foo()", None),
+        ("--plan prints it in Quill 3.2.", "--plan", "What prints a plan? Fill in the blank: ___ prints it in Quill 3.2."),
+        ("In Quill 3.2 these are gone: foo().", "foo()", "What prints a plan? Fill in the blank: In Quill 3.2 these are gone: ___."),
         ("The answer is spread over the page.", "foo()", None),
         ("Quill 3.2 replaces foo() by foo() of bar.", "foo()", None),
         ("Quill 3.2 adds amber, also called ember.", "amber", None),  # an alias says it
@@ -93,10 +93,10 @@ def test_wordings_that_hold_the_answer_repeat_or_say_nothing_are_refused_with_th
         (f"{'Quill ' * 80}adds foo().", "foo()", None),
     ],
 )
-def test_the_sentence_that_answers_is_trained_on_with_a_gap_where_it_can_be_understood_alone(
+def test_the_sentence_that_answers_is_trained_on_with_a_gap_and_after_its_question_where_it_points_back(
     sentence: str, answer: str, text: str | None
 ) -> None:
-    made = gapped(sentence, answer, ["ember"])
+    made = gapped("What prints a plan?", sentence, answer, ["ember"])
     assert (made.text if made else None) == text
     assert made is None or (made.role, made.template) == ("train", "llm-gap-1")
 
@@ -104,7 +104,7 @@ def test_the_sentence_that_answers_is_trained_on_with_a_gap_where_it_can_be_unde
 @settings(deadline=None)
 @given(st.text(max_size=60), st.text(min_size=1, max_size=12), st.text(max_size=60), st.lists(st.text(max_size=8), max_size=2))
 def test_a_sentence_with_a_gap_never_says_its_answer(before: str, answer: str, after: str, aliases: list[str]) -> None:
-    made = gapped(f"{before} {answer} {after}", answer, aliases)
+    made = gapped("Which is it?", f"{before} {answer} {after}", answer, aliases)
     if made is not None:
         assert GAP in made.text
-        assert not any(mentions(made.text.removeprefix("Fill in the blank: "), said) for said in (answer, *aliases))
+        assert not any(mentions(made.text, said) for said in (answer, *aliases))
