@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alas_assets.evaluation import grading
 from alas_assets.provenance.ids import fold
 from alas_assets.records import Phrasing, Role
 from alas_assets.synthesis.wording import WORDING_SHARE, clean, mentions, normalise, shared_wording
@@ -18,6 +19,8 @@ PROBES = 3
 MINE = 1
 QUESTION_CHARS = 400
 GAP = "___"
+TOLD = 3
+"""Words with a meaning that must stand around a gap: "It is ___" tells nothing."""
 _POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter|this|these|those|such)\b", re.IGNORECASE)
 
 
@@ -91,15 +94,17 @@ def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) ->
     """Return the sentence that answers a question with a gap for its short answer, to train on (S4).
 
     The writer gives that sentence with every pair. Where it points back ("it", "these") at what the question names, the question stands
-    before it. None where the answer does not stand in it just once, or where the rest still says it.
+    before it. None where the answer does not stand in it just once, or where the rest still says it or tells nothing.
     """
     said = fold(clean(sentence))
     found = list(re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE))
     if len(found) != 1:
         return None
     left = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
-    text = f"{f'{fold(clean(question))} ' if _POINTS_BACK.search(left) else ''}Fill in the blank: {left}"
-    if len(text) > QUESTION_CHARS or not left.replace(GAP, "").strip(" .") or any(mentions(text, one) for one in (answer, *aliases)):
+    opening = f"{fold(clean(question))} " if _POINTS_BACK.search(left) else ""
+    text = f"{opening}Fill in the blank: {left}"
+    told = len(grading.content_words(left.replace(GAP, " ")))
+    if len(text) > QUESTION_CHARS or told < TOLD or any(mentions(text, one) for one in (answer, *aliases)):
         return None
     return Phrasing(text=text, template="llm-gap-1", role="train")
 

@@ -89,6 +89,7 @@ def test_wordings_that_hold_the_answer_repeat_or_say_nothing_are_refused_with_th
         ("Quill 3.2 replaces foo() by foo() of bar.", "foo()", None),
         ("Quill 3.2 adds amber, also called ember.", "amber", None),  # an alias says it
         ("foo().", "foo()", None),
+        ("It is foo().", "foo()", None),
         ("", "foo()", None),
         (f"{'Quill ' * 80}adds foo().", "foo()", None),
     ],
