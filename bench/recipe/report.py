@@ -8,6 +8,7 @@ Each study is compared with its first cell: intervals are Wilson's, the p-value 
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from study import known
 
 TABLES = Path(__file__).with_name("results.md")
 PLOT = Path(__file__).with_name("results.png")
+MIDDLE = 64
+"""Per cent of held-out wordings beyond which a cell's name stands left of its dot."""
 WORTH_A_PLOT = 8
 """Rows from which on a picture says more than the table."""
 
@@ -105,9 +108,11 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
         learned, kept = ([share(rows[one.name], split) for one in own] for split in ("probe", "guard"))
         axes.scatter(learned, kept, label=study, s=28)
         for one, x, y in zip(own, learned, kept, strict=True):
-            what = told(one, cells[0]) if one != cells[0] else said(one.recipe)
-            axes.annotate(what, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=6)
-    axes.margins(x=0.15)
+            what = told(one, cells[0]) if one != cells[0] else f"{study}: {one.facts or 'all'} facts"
+            side, ha = (-4, "right") if x > MIDDLE else (4, "left")
+            text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, 3), textcoords="offset points", fontsize=6, ha=ha)
+            text.set_in_layout(False)
+    axes.margins(x=0.08)
     axes.set_xlabel("held-out wordings right, %")
     axes.set_ylabel("general questions still right, %")
     axes.grid(alpha=0.3)
@@ -126,9 +131,10 @@ def main() -> None:
 
 HEAD = (
     "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC a cell, with avx512_bf16, "
-    "and without where a recipe says fp32; studies `tell` and `told` on one of an Intel Xeon with AMX. Two cells side by "
-    "side and at times other work beside, so seconds of training are upper bounds; of a cell that was resumed they are the last process's. Every cell is one training: a difference counts where its paired "
-    "test says so. Probes are held-out wordings, two of each fact; under trained wordings one of each fact is asked as it was taught."
+    "and without where a recipe says fp32; studies `tell` and `told` on one of an Intel Xeon with AMX. Two cells side by side and at times "
+    "other work beside, so seconds of training are upper bounds; of a cell that was resumed they are the last process's. Every cell is one "
+    "training: a difference counts where its paired test says so. Probes are held-out wordings, two of each fact; under trained wordings "
+    "one of each fact is asked as it was taught."
 )
 
 if __name__ == "__main__":
