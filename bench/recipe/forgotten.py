@@ -35,8 +35,9 @@ def told(rows: list[Row]) -> list[str]:
     """Return a chain in Markdown."""
     last, setting = rows[-1], rows[-1]["chain"]
     most = setting["recipe"].get("rehearsal_most")
+    each = setting["recipe"]["rehearsal_per_fact"]
     lines = [
-        f"## {len(rows)} steps of {setting['facts']} facts, {setting['recipe']['rehearsal_per_fact']} rows of each earlier fact in a pass"
+        f"## {len(rows)} steps of {setting['facts']} facts, {each} {'row' if each == 1 else 'rows'} of each earlier fact in a pass"
         f"{f', at most {most:g} times as many as of new ones' if most else ''}, seed {setting['seed']}",
         "",
         "| facts of step | when learned | after the last step | change, points |",
@@ -70,6 +71,7 @@ def plot(rows: list[Row]) -> None:
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
@@ -84,6 +86,7 @@ def plot(rows: list[Row]) -> None:
             style,
             label=name,
         )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("step")
     axes.set_ylabel("right, %; one line for the facts of each step")
     axes.set_ylim(0, 102)
