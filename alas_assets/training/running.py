@@ -73,9 +73,9 @@ class Patience(EarlyStoppingCallback):
     @override
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         super().on_train_begin(args, state, control, **kwargs)
-        saved: Any = state.stateful_callbacks.get(type(self).__name__)
-        if saved:
-            self.early_stopping_patience_counter = int(saved["attributes"]["early_stopping_patience_counter"])
+        kept: Any = state.stateful_callbacks
+        if own := (kept or {}).get(type(self).__name__):
+            self.early_stopping_patience_counter = int(own["attributes"]["early_stopping_patience_counter"])
 
 
 def time_left(done: int, to_do: int, seconds: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from alas_assets.students.chat import load_tokenizer, training_example
 from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
@@ -86,8 +87,9 @@ def train(session: Session) -> None:
             f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev, {precision} on {device}, manifest written"
         )
 
+    adapted: Any = trainer.model
     # PEFT casts every input of an adapter to fp32, and autocast casts it back: bf16 either way, and time for nothing
-    with session.phase("train"), disable_input_dtype_casting(trainer.model, active=precision == "bf16"):
+    with session.phase("train"), disable_input_dtype_casting(adapted, active=precision == "bf16"):
         running.run_training(trainer, session, spec.work_dir / MANIFEST)
 
     with session.phase("save"):
