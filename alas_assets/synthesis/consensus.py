@@ -19,14 +19,13 @@ from alas_assets.domains.config import Consensus
 from alas_assets.domains.hosts import LOCAL, covers, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
 from alas_assets.records import as_pairs
-from alas_assets.synthesis.wording import carries_identity, hard_tokens, mentions, names_in_order, same_answer, words
+from alas_assets.synthesis.wording import GAP, carries_identity, hard_tokens, mentions, names_in_order, same_answer, words
 from alas_assets.teachers.extractive.reading import clean, read_units
 from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest
 
 _STATED = 0.6  # share of content words that a sentence and a claim have in common where the one states the other
 _SHOWN = 160  # characters of a quote in a reason; the row itself holds it whole
-_GAP = "___"
 _NOT = "not"
 _STOP = frozenset(
     "a an the is are was were be been being has have had do does did will would in on at of for with as and or that which this these "
@@ -440,7 +439,7 @@ def _frame(claim: Claim) -> str:
     quote = clean(claim.quote)
     for form in claim.answers:
         if mentions(quote, form):
-            return re.sub(re.escape(form.strip("`")), _GAP, quote, flags=re.IGNORECASE)
+            return re.sub(re.escape(form.strip("`")), GAP, quote, flags=re.IGNORECASE)
     return quote
 
 
@@ -467,7 +466,7 @@ def _has_one_answer(claim: Claim, same_release: bool) -> bool:
     release can add, remove or take.
     """
     frame = _frame(claim)
-    names_something = bool(hard_tokens(frame) - {_GAP})
+    names_something = bool(hard_tokens(frame) - {GAP})
     if claim.kind in _VALUES:
         return same_release or names_something
     return names_something and not any(stem(word) in _OPEN for word in words(frame))

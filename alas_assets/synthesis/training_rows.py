@@ -19,9 +19,8 @@ from alas_assets.provenance.store import table_hash
 from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
-from alas_assets.synthesis.wording import clean, normalise
+from alas_assets.synthesis.wording import GAP, clean, normalise
 
-GAP = "___"
 BATCHES_PER_BLOCK = 10
 
 
@@ -149,10 +148,11 @@ def amount_of(
     """
     if rows_per_fact:
         passes = max(passes, ceil(min_sights / rows_per_fact))
+    beside = replay_share / (1 - replay_share)
     taught, alike = count(False), False
-    if taught * passes < min_steps * batch_size * (1 - replay_share):
+    if (taught + round(taught * beside)) * passes < min_steps * batch_size:
         taught, alike = count(True), True
-    replays = round(taught * replay_share / (1 - replay_share))
+    replays = round(taught * beside)
     passes = max(passes, ceil(min_steps * batch_size / max(1, taught + replays)))
     return Amount(passes, replays * passes, alike)
 

@@ -23,6 +23,8 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "\u00ad
 _PLURAL = re.compile(r"`s(?!\w)")
 _BETWEEN_MEMBERS = re.compile(r",? (?:and|or) |, ")
 _NUMBER_JOINT = r"[.,:/\-]"
+GAP = "___"
+"""What stands for what was left out of a sentence."""
 NEAR_EQUAL_SHARE = 0.8
 NEAR_EQUAL_WORDS = 0.85
 WORDING_SHARE = 0.8

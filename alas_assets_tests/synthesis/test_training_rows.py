@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, empty
@@ -196,6 +196,7 @@ def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeate
     st.integers(1, 32),
     st.floats(0, 0.8),
 )
+@example(taught=2, facts=1, passes=14, min_sights=0, min_steps=2, batch_size=22, share=0.375)  # a replay row rounded away
 def test_every_fact_gets_its_passes_and_sights_and_a_training_its_steps(
     taught: int, facts: int, passes: int, min_sights: int, min_steps: int, batch_size: int, share: float
 ) -> None:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from alas_assets.provenance.ids import short_id
+from alas_assets.synthesis.wording import GAP
+from alas_assets.teachers.llm.wordings import SENTENCE
 
 Half = Literal["choose", "report", "both"]
 HALVES = Path(__file__).with_name("halves.json")
@@ -22,9 +24,6 @@ HELD_OUT = 2
 """Wordings of a fact that are only asked."""
 TRAINED = 4
 """Recorded questions of a fact that can be trained on at most: those of roles train and mine."""
-TOLD = "llm-gap-1"
-"""The template of the recorded sentence that answers the question, with a gap for the answer."""
-GAP = "___"
 FRAMES = (
     "Fill the gap, as it stands in the notes: {}",
     "Complete the sentence: {}",
@@ -63,7 +62,7 @@ def drawn(pairs: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
         ValueError: There are not so many.
     """
     roles = pairs.group_by("fact_id", "fact_group").agg(
-        ((pl.col("role") != "probe") & (pl.col("template") != TOLD)).sum().alias("trained"),
+        ((pl.col("role") != "probe") & (pl.col("template") != SENTENCE)).sum().alias("trained"),
         (pl.col("role") == "probe").sum().alias("asked"),
     )
     whole = roles.filter((pl.col("trained") >= TRAINED) & (pl.col("asked") >= HELD_OUT)).unique("fact_group", keep="none")
@@ -88,8 +87,8 @@ def worded(pairs: pl.DataFrame, wordings: int, gaps: int, told: bool = False) ->
     rows = []
     for _, own in pairs.sort("fact_id", "role", "template").group_by("fact_id", maintain_order=True):
         trained = own.filter(pl.col("role") != "probe")
-        ready = sorted(trained.filter(pl.col("template") != TOLD).to_dicts(), key=lambda row: (row["role"] == "mine", row["template"]))
-        rows += trained.filter(pl.col("template") == TOLD).to_dicts() if told else []
+        ready = sorted(trained.filter(pl.col("template") != SENTENCE).to_dicts(), key=lambda row: (row["role"] == "mine", row["template"]))
+        rows += trained.filter(pl.col("template") == SENTENCE).to_dicts() if told else []
         rows += [{**row, "role": "train"} for row in ready[:wordings]]
         quote, answer = ready[0]["quote"], ready[0]["answer"]
         if answer in quote:

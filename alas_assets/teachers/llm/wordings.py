@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from alas_assets.evaluation import grading
 from alas_assets.provenance.ids import fold
 from alas_assets.records import Phrasing, Role
-from alas_assets.synthesis.wording import WORDING_SHARE, clean, mentions, normalise, shared_wording
+from alas_assets.synthesis.wording import GAP, WORDING_SHARE, clean, mentions, normalise, shared_wording
 
 PROBES = 3
 MINE = 1
 QUESTION_CHARS = 400
-GAP = "___"
-TOLD = 3
+SENTENCE = "llm-gap-1"
+"""The template of the sentence that answers, with a gap."""
+_WORDS_AROUND = 3
 """Words with a meaning that must stand around a gap: "It is ___" tells nothing."""
 _POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter|this|these|those|such)\b", re.IGNORECASE)
 
@@ -104,9 +105,9 @@ def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) ->
     opening = f"{fold(clean(question))} " if _POINTS_BACK.search(left) else ""
     text = f"{opening}Fill in the blank: {left}"
     told = len(grading.content_words(left.replace(GAP, " ")))
-    if len(text) > QUESTION_CHARS or told < TOLD or any(mentions(text, one) for one in (answer, *aliases)):
+    if len(text) > QUESTION_CHARS or told < _WORDS_AROUND or any(mentions(text, one) for one in (answer, *aliases)):
         return None
-    return Phrasing(text=text, template="llm-gap-1", role="train")
+    return Phrasing(text=text, template=SENTENCE, role="train")
 
 
 def _worded_like(text: str, other: str) -> bool:

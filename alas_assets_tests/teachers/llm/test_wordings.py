@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.synthesis.wording import WORDING_SHARE, mentions, shared_wording
-from alas_assets.teachers.llm.wordings import GAP, assign, gapped, usable, wanted
+from alas_assets.synthesis.wording import GAP, WORDING_SHARE, mentions, shared_wording
+from alas_assets.teachers.llm.wordings import assign, gapped, usable, wanted
 
 ODD = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon"]
 
