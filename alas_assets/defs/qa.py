@@ -123,7 +123,7 @@ def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
     return {"unknown": {"files": [*files, file_hash(alas.settings.data / "replay" / domain.replay_file)], "seed": domain.seed}}
 
 
-@loop_asset("5", kinds={"parquet"})
+@loop_asset("6", kinds={"parquet"})
 def qa_pairs(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -22,6 +22,8 @@ SENTENCE = "llm-gap-1"
 """The template of the sentence that answers, with a gap."""
 _WORDS_AROUND = 3
 """Words with a meaning that must stand around a gap: "It is ___" tells nothing."""
+NO_SENTENCE = "no sentence, only the answer"
+"""Why there is nothing to train on where a writer repeats the short answer: nothing was lost."""
 _POINTS_BACK = re.compile(r"\b(it|they|them|he|she|former|latter|this|these|those|such)\b", re.IGNORECASE)
 
 
@@ -91,22 +93,27 @@ def assign(kept: Sequence[str], train: int) -> list[Phrasing]:
     ]
 
 
-def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) -> Phrasing | None:
-    """Return the sentence that answers a question with a gap for its short answer, to train on (S4).
+def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) -> Phrasing | str:
+    """Return the sentence that answers a question with a gap for its short answer, to train on, or the reason why there is none (S4, S10).
 
     The writer gives that sentence with every pair. Where it points back ("it", "these") at what the question names, the question stands
-    before it. None where the answer does not stand in it just once, or where the rest still says it or tells nothing.
+    before it.
     """
     said = fold(clean(sentence))
+    if len(grading.content_words(said)) < _WORDS_AROUND:
+        return NO_SENTENCE
     found = list(re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE))
     if len(found) != 1:
-        return None
+        return f"answer stands {len(found)} times in the sentence, not once" if found else "answer not in the sentence"
     left = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
+    if len(grading.content_words(left.replace(GAP, " "))) < _WORDS_AROUND:
+        return NO_SENTENCE
     opening = f"{fold(clean(question))} " if _POINTS_BACK.search(left) else ""
     text = f"{opening}Fill in the blank: {left}"
-    told = len(grading.content_words(left.replace(GAP, " ")))
-    if len(text) > QUESTION_CHARS or told < _WORDS_AROUND or any(mentions(text, one) for one in (answer, *aliases)):
-        return None
+    if len(text) > QUESTION_CHARS:
+        return "sentence too long"
+    if any(mentions(text, one) for one in (answer, *aliases)):
+        return "sentence says the answer beside its gap"
     return Phrasing(text=text, template=SENTENCE, role="train")
 
 

@@ -24,7 +24,7 @@ from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
-from alas_assets.teachers.llm.wordings import PROBES, Usable, assign, gapped, usable, wanted
+from alas_assets.teachers.llm.wordings import NO_SENTENCE, PROBES, Usable, assign, gapped, usable, wanted
 from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
 
 MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application": 0.2, "analysis": 0.1, "synthesis": 0.1}
@@ -330,7 +330,9 @@ def _written(pairs: Iterable[_Pair], refused: list[RejectedDraft], phrasings: in
             refused.append(_refused_pair(pair, "no wording without the answer"))
             continue
         item = pair.written
-        gap = gapped(pair.usable.kept[0], item.answer, item.short_answer, pair.aliases)
+        sentence = gapped(pair.usable.kept[0], item.answer, item.short_answer, pair.aliases)
+        if isinstance(sentence, str) and sentence != NO_SENTENCE:
+            refused.append(_refused_pair(pair, sentence, item.answer))
         facts.append(
             DraftFact(
                 topic_id=pair.topic.topic_id,
@@ -342,7 +344,7 @@ def _written(pairs: Iterable[_Pair], refused: list[RejectedDraft], phrasings: in
                 category=item.category,
                 difficulty=item.difficulty,
                 rationale=item.rationale,
-                phrasings=[*assign(pair.usable.kept, phrasings), *([gap] if gap else [])],
+                phrasings=[*assign(pair.usable.kept, phrasings), *([] if isinstance(sentence, str) else [sentence])],
             )
         )
     return Written(facts=facts, rejected=refused)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.synthesis.wording import GAP, WORDING_SHARE, mentions, shared_wording
-from alas_assets.teachers.llm.wordings import assign, gapped, usable, wanted
+from alas_assets.teachers.llm.wordings import NO_SENTENCE, assign, gapped, usable, wanted
 
 ODD = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon"]
 
@@ -79,33 +79,33 @@ def test_wordings_that_hold_the_answer_repeat_or_say_nothing_are_refused_with_th
 
 
 @pytest.mark.parametrize(
-    ("sentence", "answer", "text"),
+    ("sentence", "answer", "text_or_reason"),
     [
         ("PEP 661 adds the sentinel type in Quill 3.2.", "sentinel type", "Fill in the blank: PEP 661 adds the ___ in Quill 3.2."),
         ("Quill 3.2 requires LLVM 21 to build.", "llvm 21", "Fill in the blank: Quill 3.2 requires ___ to build."),
         ("--plan prints it in Quill 3.2.", "--plan", "What prints a plan? Fill in the blank: ___ prints it in Quill 3.2."),
         ("In Quill 3.2 these are gone: foo().", "foo()", "What prints a plan? Fill in the blank: In Quill 3.2 these are gone: ___."),
-        ("The answer is spread over the page.", "foo()", None),
-        ("Quill 3.2 replaces foo() by foo() of bar.", "foo()", None),
-        ("Quill 3.2 adds amber, also called ember.", "amber", None),  # an alias says it
-        ("foo().", "foo()", None),
-        ("It is foo().", "foo()", None),
-        ("", "foo()", None),
-        (f"{'Quill ' * 80}adds foo().", "foo()", None),
+        ("The answer is spread over the page.", "foo()", "answer not in the sentence"),
+        ("Quill 3.2 replaces foo() by foo() of bar.", "foo()", "answer stands 2 times in the sentence, not once"),
+        ("Quill 3.2 adds amber, also called ember.", "amber", "sentence says the answer beside its gap"),
+        ("foo().", "foo()", NO_SENTENCE),
+        ("It is foo().", "foo()", NO_SENTENCE),
+        ("", "foo()", NO_SENTENCE),
+        (f"{'Quill slowly reluctantly ' * 20}adds foo().", "foo()", "sentence too long"),
     ],
 )
 def test_the_sentence_that_answers_is_trained_on_with_a_gap_and_after_its_question_where_it_points_back(
-    sentence: str, answer: str, text: str | None
+    sentence: str, answer: str, text_or_reason: str
 ) -> None:
     made = gapped("What prints a plan?", sentence, answer, ["ember"])
-    assert (made.text if made else None) == text
-    assert made is None or (made.role, made.template) == ("train", "llm-gap-1")
+    assert (made if isinstance(made, str) else made.text) == text_or_reason
+    assert isinstance(made, str) or (made.role, made.template) == ("train", "llm-gap-1")
 
 
 @settings(deadline=None)
 @given(st.text(max_size=60), st.text(min_size=1, max_size=12), st.text(max_size=60), st.lists(st.text(max_size=8), max_size=2))
 def test_a_sentence_with_a_gap_never_says_its_answer(before: str, answer: str, after: str, aliases: list[str]) -> None:
     made = gapped("Which is it?", f"{before} {answer} {after}", answer, aliases)
-    if made is not None:
+    if not isinstance(made, str):
         assert GAP in made.text
         assert not any(mentions(made.text, said) for said in (answer, *aliases))

@@ -379,6 +379,18 @@ def test_a_wording_with_the_answer_in_it_is_a_rejected_row_and_takes_no_place() 
     assert len(result.facts[0].phrasings) == 10
 
 
+def test_a_sentence_that_cannot_be_used_is_a_rejected_row_and_costs_its_fact_nothing_else() -> None:
+    given_ = assignment(1)
+    said = "Amber is what plans are printed in by the command-line tool."
+
+    def answer(call: ModelCall) -> str:
+        return render([pair(1, texts(call, "passage")[1], answer=said)], "json", WRITE)
+
+    [result] = teacher(ScriptedAsker(answer)).write([given_], 10, 6)
+    assert [(draft.text, draft.reason) for draft in result.rejected] == [(said, "answer not in the sentence")]
+    assert len(result.facts[0].phrasings) == 10
+
+
 def test_passages_without_a_fact_are_named() -> None:
     [result] = teacher(ScriptedAsker(lambda _: '{"pairs": []}')).write([assignment()], 10, 6)
     assert [draft.reason for draft in result.rejected] == ["the teacher found no fact in these passages"]
