@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE_PORT = 8315
@@ -15,6 +16,8 @@ DEFAULT_VIEWER_PORT = 8316
 DEFAULT_UI_PORT = 3000
 DEFAULT_SERVE_PORT = 8318
 DEFAULT_WATCH_SECONDS = 120
+QuestionFolder = Literal["guards", "replay", "exams"]
+"""Where a domain's files of questions and prompts lie, in the store or in the tracked data folder."""
 
 
 class SettingError(ValueError):
@@ -67,6 +70,16 @@ class Settings:
     def domain_folders(self) -> tuple[Path, ...]:
         """Where domain files are read from; a later folder wins."""
         return self.data / "domains", self.home / "domains"
+
+    def question_file(self, folder: QuestionFolder, name: str) -> Path:
+        """Return where a domain's file of questions or prompts lies: in the store's folder of that name, else in the tracked one."""
+        own = self.home / folder / name
+        return own if own.is_file() else self.data / folder / name
+
+    @property
+    def own_recipes(self) -> Path:
+        """Where training recipes of your own are; one of the name of a recipe that ships is taken in its place."""
+        return self.home / "recipes.toml"
 
 
 def _number(name: str, default: int, what: str, low: int, high: int) -> int:

@@ -106,7 +106,6 @@ def serve(
     from alas_assets.serving.backend import Backend, TransformersBackend, VllmBackend
     from alas_assets.serving.door import Door
     from alas_assets.serving.running import listen, run
-    from alas_assets.training.spec import load_recipe
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
@@ -117,7 +116,7 @@ def serve(
     if engine is Engine.transformers:
         backend: Backend = TransformersBackend(log)
     else:
-        backend = VllmBackend(log, student.folder, vllm_rank(load_recipe(known.student.recipe).rank))
+        backend = VllmBackend(log, student.folder, vllm_rank(alas.recipe(known).rank))
     models = StoreModels(alas, domain, merged=engine is Engine.transformers)
     door = Door(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line)))
     listener = listen(host, port or settings.serve_port)

@@ -1,4 +1,4 @@
-"""`alas new`, `guards`, `rollback`, `gc` and `ui`: a domain's files, its current adapter, the store's space, and Dagster's UI (G4, U1, U2).
+"""`alas new`, `keys`, `guards`, `rollback`, `gc` and `ui`: a domain's files, its adapter, the store's space, Dagster's UI (G4, U1, U2).
 
 Nothing here runs a cell; that is `loop`.
 """
@@ -52,6 +52,14 @@ def new(
 
 
 @app.command()
+def keys() -> None:
+    """Print every key of a domain file and of a training recipe with its meaning, as Markdown."""
+    from alas_assets.domains.reference import reference
+
+    sys.stdout.write(reference())
+
+
+@app.command()
 def guards(
     domain: DomainKey,
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="Written anew; the domain file then names it as `guard_file`.")],
@@ -82,8 +90,9 @@ def guards(
     except (QuestionFileError, StudentError, WorkerError, OSError) as error:
         fail(str(error))
     out.print(f"{len(kept)} of {len(asked)} are answered right and kept in {plain(str(file))}")
-    if file.resolve().parent != (settings.data / "guards").resolve():
-        out.print(plain(f"guard_file names files of {settings.data / 'guards'}: move it there"))
+    folders = [(place / "guards").resolve() for place in (settings.home, settings.data)]
+    if file.resolve().parent not in folders:
+        out.print(plain(f"guard_file names files of {folders[0]}: move it there"))
     if len(kept) < FEW_GUARDS:
         out.print(f"fewer than {FEW_GUARDS}: a fall of some points would look like chance, so add questions (--from)")
 

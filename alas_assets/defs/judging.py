@@ -237,7 +237,7 @@ def exam_scores(
     """Questions written outside the loop, asked of base and current; nothing else reads them (E8)."""
     step = Step(context, alas)
     name = step.domain.exam_file
-    path = alas.settings.data / "exams" / name
+    path = alas.settings.question_file("exams", name)
     human = people_of(step)
 
     def make(_: str) -> Made[pl.DataFrame]:
@@ -280,7 +280,7 @@ def exam_taught(alas: Alas, domain: str, iteration: int) -> set[str]:
     pairs = [as_pairs(store.read_table(pointer)) for pointer in pointers if pointer]
     if not key.exam_file or not pairs:
         return set()
-    return set(covered_by(read_exam(alas.settings.data / "exams" / key.exam_file), pl.concat(pairs)))
+    return set(covered_by(read_exam(alas.settings.question_file("exams", key.exam_file)), pl.concat(pairs)))
 
 
 def judged_result(answers: pl.DataFrame, cell: str) -> dg.AssetCheckResult:

@@ -20,7 +20,7 @@ from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
 from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
-from alas_assets.training.spec import Recipe, load_recipe
+from alas_assets.training.spec import Recipe
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "pages to study": len(pages),
         "facts, at most": facts,
         "training, with so many": training_words(
-            load_recipe(domain.student.recipe),
+            alas.recipe(domain),
             facts,
             domain.thresholds.phrasings,
             known,

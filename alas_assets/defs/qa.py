@@ -40,21 +40,21 @@ SAMPLED = ("question", "answer", "role", "quote", "url", "support")
 
 def guards_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
     """Read the domain's general guard questions."""
-    return read_guards(alas.settings.data / "guards" / domain.guard_file)
+    return read_guards(alas.settings.question_file("guards", domain.guard_file))
 
 
 def neighbours_of(alas: Alas, domain: Domain) -> list[GuardQuestion]:
     """Read the domain's neighbouring questions; none where the domain names no file."""
-    return read_guards(alas.settings.data / "guards" / domain.neighbour_file) if domain.neighbour_file else []
+    return read_guards(alas.settings.question_file("guards", domain.neighbour_file)) if domain.neighbour_file else []
 
 
 def replay_of(alas: Alas, domain: Domain) -> list[ReplayPrompt]:
     """Read the domain's replay prompts."""
-    return read_replay(alas.settings.data / "replay" / domain.replay_file)
+    return read_replay(alas.settings.question_file("replay", domain.replay_file))
 
 
 def _file_version(alas: Alas, name: str) -> str:
-    path = alas.settings.data / "guards" / name
+    path = alas.settings.question_file("guards", name)
     if name and not path.is_file():
         raise dg.Failure(f"{path} is not there; `alas guards` makes it, or let guard_file name another", allow_retries=False)
     return file_hash(path) if name else ""
@@ -120,7 +120,7 @@ def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
     if not domain.thresholds.asks_unknown:
         return {}
     files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
-    return {"unknown": {"files": [*files, file_hash(alas.settings.data / "replay" / domain.replay_file)], "seed": domain.seed}}
+    return {"unknown": {"files": [*files, file_hash(alas.settings.question_file("replay", domain.replay_file))], "seed": domain.seed}}
 
 
 @loop_asset("6", kinds={"parquet"})

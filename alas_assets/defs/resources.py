@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError  # dagster does not export it
 
-from alas_assets.domains.catalog import load_domain
+from alas_assets.domains.catalog import load_domain, recipe_of
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import AnswerStore
 from alas_assets.evaluation.verdicts import VerdictStore
@@ -26,6 +26,7 @@ from alas_assets.students.client import ModelWorker
 from alas_assets.teachers.opening import decides_a_verdict, open_teacher
 from alas_assets.teachers.protocol import Teacher
 from alas_assets.training.launch import training_command
+from alas_assets.training.spec import Recipe
 
 if TYPE_CHECKING:
     from alas_assets.teachers.llm import Trouble
@@ -87,6 +88,10 @@ class Alas(dg.ConfigurableResource):
     def domain(self, key: str) -> Domain:
         """Read a domain file."""
         return load_domain(self.settings, key)
+
+    def recipe(self, domain: Domain) -> Recipe:
+        """Return how the domain's student is trained."""
+        return recipe_of(domain, self.settings)
 
     @property
     def ledger(self) -> Path:

@@ -25,7 +25,7 @@ from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact, standing_rows
 from alas_assets.teachers.opening import decides
-from alas_assets.training.spec import Recipe, TrainingSpec, load_recipe
+from alas_assets.training.spec import Recipe, TrainingSpec
 
 
 def replayed(step: Step, taught: pl.DataFrame, rows: int, recipe: Recipe, seed: int) -> list[tuple[ReplayPrompt, str]]:
@@ -184,7 +184,7 @@ def sft_adapter(
     """A LoRA adapter trained on the accepted pairs, earlier facts and the student's own general answers (T1, T2)."""
     step = Step(context, alas)
     domain = step.domain
-    recipe = load_recipe(domain.student.recipe)
+    recipe = alas.recipe(domain)
     heir = curriculum_seed.inherited
 
     def make(key: str) -> Made[AdapterRef]:
@@ -242,7 +242,7 @@ def sft_adapter(
     settings = {
         "student": domain.student.model_dump(mode="json"),
         "recipe": recipe.model_dump(mode="json"),
-        "replay": file_hash(alas.settings.data / "replay" / domain.replay_file),
+        "replay": file_hash(alas.settings.question_file("replay", domain.replay_file)),
         "seed": domain.seed,
     }
     if domain.thresholds.unknown_share:
@@ -288,7 +288,7 @@ def dpo_adapter(
     """The SFT candidate corrected by DPO on its own errors; with too few errors it goes on as it is (D3)."""
     step = Step(context, alas)
     domain = step.domain
-    recipe = load_recipe(domain.student.recipe)
+    recipe = alas.recipe(domain)
 
     def make(key: str) -> Made[AdapterRef]:
         pairs = preference_pairs.filter("accepted")

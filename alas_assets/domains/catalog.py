@@ -1,4 +1,4 @@
-"""Finding domain files: the tracked folder first, then the user's own, which wins.
+"""Finding domain files and the recipes they name: what ships, and the user's own, which wins.
 
 Validation is `domains.config`; nothing here fetches anything.
 """
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from alas_assets.domains.config import Domain, DomainError, read_domain
 from alas_assets.provenance.ids import CELL_NAME
-from alas_assets.settings import Settings
-from alas_assets.training.spec import RecipeError, load_recipe
+from alas_assets.settings import QuestionFolder, Settings
+from alas_assets.training.spec import RECIPES_FILE, Recipe, RecipeError, load_recipe
 
 SITE_PLACEHOLDER = "http://sample-site.invalid"
 """What a domain file writes for the sample site; the configured loopback port takes its place when it is read."""
 
-QUESTION_FILES = {"neighbour_file": "guards", "replay_file": "replay", "exam_file": "exams"}
-"""The keys that name files which must be there, and their folders of `data`; a guard file may still be made, by `alas guards`."""
+QUESTION_FILES: dict[str, QuestionFolder] = {"neighbour_file": "guards", "replay_file": "replay", "exam_file": "exams"}
+"""The keys that name files which must be there, and their folders; a guard file may still be made, by `alas guards`."""
 
 
 def domain_files(settings: Settings) -> dict[str, Path]:
@@ -43,14 +43,23 @@ def load_domain(settings: Settings, key: str) -> Domain:
         raise DomainError(f"no domain {key[:80]!r} (known: {known}); add {key[:80]}.toml to {places}, or run `alas new`")
     domain = read_domain(path)
     try:
-        load_recipe(domain.student.recipe)
+        recipe_of(domain, settings)
     except RecipeError as error:
         raise DomainError(f"{path}: student.recipe: {error}") from error
     for key_of, folder in QUESTION_FILES.items():
         name = getattr(domain, key_of)
-        if name and not (settings.data / folder / name).is_file():
-            raise DomainError(f"{path}: {key_of}: {settings.data / folder / name} is not there; put the file there or name another")
+        if name and not settings.question_file(folder, name).is_file():
+            raise DomainError(f"{path}: {key_of}: {name} is neither in {settings.home / folder} nor in {settings.data / folder}")
     return _on_site(domain, settings)
+
+
+def recipe_of(domain: Domain, settings: Settings) -> Recipe:
+    """Return the recipe that a domain names: one of the user's own, else one that ships (T6).
+
+    Raises:
+        RecipeError: There is none of the name, or it is wrong.
+    """
+    return load_recipe(domain.student.recipe, settings.own_recipes, RECIPES_FILE)
 
 
 def _on_site(domain: Domain, settings: Settings) -> Domain:

@@ -59,7 +59,9 @@ class HostPace(_Section):
 class SearchSettings(_Section):
     """Which search provider is asked for pages, and how much (R1, R2)."""
 
-    provider: Literal["searxng", "brave", "tavily", "exa", "duckduckgo"]
+    provider: Literal["searxng", "brave", "tavily", "exa", "duckduckgo"] = Field(
+        description="who is asked; searxng is a server of your own",
+    )
     url: str = Field(default="", description="where the provider answers; needed for searxng, else the provider's own address")
     key_env: str = Field(default="", description="name of the environment variable that holds the key; the key itself never stands here")
     results: int = Field(default=5, ge=1, le=20, description="hits taken per topic, and asked for per query")
@@ -206,15 +208,18 @@ class Student(_Section):
 
     model: str = Field(default="SmolLM2-135M-Instruct", description="the embedded student, a Hugging Face name, or a folder")
     revision: str = Field(default="main", description="branch, tag or commit of a model on a hub")
-    recipe: str = Field(default="smollm2-135m", description="a name in alas_assets/training/recipes.toml")
-    accumulate: Literal["warm-start", "fresh"] = Field(default="warm-start", description="T2: how a later iteration builds on earlier ones")
+    recipe: str = Field(default="smollm2-135m", description="how it is trained: a recipe that ships, or one of recipes.toml in the store")
+    accumulate: Literal["warm-start", "fresh"] = Field(
+        default="warm-start",
+        description="whether a later iteration goes on from the current adapter or trains a new one on all facts (T2)",
+    )
     embedder: str = Field(default="all-MiniLM-L6-v2", description="sentence-transformers name or folder")
 
 
 class Price(_Section):
     """What a model costs, in the currency of the budget, per million tokens (O5)."""
 
-    model: str = Field(min_length=1)
+    model: str = Field(min_length=1, description="its name at the endpoint")
     input: float = Field(ge=0, description="per million tokens that are sent")
     output: float = Field(ge=0, description="per million tokens that come back")
 
@@ -339,11 +344,11 @@ class Thresholds(_Section):
     ask_first: bool = Field(
         default=True, description="ask the student first; a fact that it gets right in all held-out wordings is not taught (P4)"
     )
-    tau: float = Field(default=0.90, gt=0, le=1, description="a topic under it gets remediation")
-    delta: float = Field(default=0.01, ge=0, description="gain below which the loop may stop")
-    gamma: float = Field(default=0.01, ge=0, description="least gain that promotes")
-    rho: float = Field(default=0.10, ge=0, le=1, description="most a guard set may fall")
-    beta: float = Field(default=0.1, gt=0, description="DPO's beta")
+    tau: float = Field(default=0.90, gt=0, le=1, description="share of right answers under which a topic gets remediation")
+    delta: float = Field(default=0.01, ge=0, description="gain, as a share of right answers, below which the loop may stop")
+    gamma: float = Field(default=0.01, ge=0, description="least gain that promotes, as a share of right answers")
+    rho: float = Field(default=0.10, ge=0, le=1, description="most that the share of right answers of a guard set may fall")
+    beta: float = Field(default=0.1, gt=0, description="DPO's beta: how strongly the SFT adapter holds")
     unknown_share: float = Field(
         default=0.0,
         ge=0,
@@ -428,10 +433,19 @@ class Domain(_Section):
     )
     freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; a minute at least (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
-    guard_file: str = Field(default="general.jsonl", description="in data/guards")
-    neighbour_file: str = Field(default="", description="in data/guards; questions on neighbouring topics")
-    replay_file: str = Field(default="general.jsonl", description="in data/replay: prompts the base student answers itself")
-    exam_file: str = Field(default="", description="in data/exams; scored, never read by planning, synthesis or training")
+    guard_file: str = Field(
+        default="general.jsonl",
+        description="in the folder guards of the store, or in data/guards: general questions that must not be forgotten",
+    )
+    neighbour_file: str = Field(default="", description="there too: questions on neighbouring topics; empty: none")
+    replay_file: str = Field(
+        default="general.jsonl",
+        description="in the store's folder replay, or in data/replay: prompts the base student answers itself",
+    )
+    exam_file: str = Field(
+        default="",
+        description="in the store's folder exams, or in data/exams: scored, never read by planning, synthesis or training; empty: none",
+    )
 
     @field_validator("key")
     @classmethod

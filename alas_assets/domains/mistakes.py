@@ -97,7 +97,7 @@ def _nearest(written: object, known: list[str]) -> str:
 def _table(model: type[BaseModel], tables: tuple[int | str, ...]) -> type[BaseModel]:
     for name in tables:
         if isinstance(name, str):
-            model = _model_of(model.model_fields[name].annotation) or model
+            model = model_of(model.model_fields[name].annotation) or model
     return model
 
 
@@ -105,12 +105,12 @@ def _tables(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, type[
     """Yield every table of a file with how it is written."""
     yield f"[{name}]" if name else "the top of the file, before any table", model
     for key, field in model.model_fields.items():
-        if inner := _model_of(field.annotation):
+        if inner := model_of(field.annotation):
             yield from _tables(inner, f"{name}.{key}" if name else key)
 
 
-def _model_of(annotation: object) -> type[BaseModel] | None:
+def model_of(annotation: object) -> type[BaseModel] | None:
     """Return the table that a field holds, alone, in a list or optionally."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_of(part))), None)
+    return next((found for part in get_args(annotation) if (found := model_of(part))), None)

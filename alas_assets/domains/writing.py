@@ -122,7 +122,7 @@ delay_seconds = 1.0  # between two requests to one host
 
 [student]
 model = "SmolLM2-135M-Instruct"  # or a Hugging Face name, or a folder
-recipe = "smollm2-135m"  # an entry of alas_assets/training/recipes.toml
+recipe = "smollm2-135m"  # one that ships, or a table of recipes.toml in the store; alas keys says more
 
 # [teacher]  # a model behind an OpenAI-compatible endpoint plans, writes, judges and revises in place of the built-in rules
 # kind = "openai"

@@ -1,6 +1,6 @@
 """What one training is: the recipe, the specification a child process is handed, and the report it hands back.
 
-Shapes and reading only, free of torch. What a child does with them is `sft` and `dpo`; recipes are `recipes.toml`.
+Shapes and reading only, free of torch. What a child does with them is `sft` and `dpo`; recipes that ship are `recipes.toml`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DpoRecipe(_Section):
     """How preferences are learned on top of an SFT adapter (D3)."""
 
     learning_rate: float = Field(default=5e-6, gt=0, description="peak rate; TRL's advice for LoRA")
-    epochs: float = Field(default=2, gt=0)
+    epochs: float = Field(default=2, gt=0, description="passes over the pairs")
     batch_size: int = Field(default=8, ge=1, description="pairs per optimiser step and device")
     loss_type: tuple[str, ...] = Field(default=("sigmoid", "sft"), description="the SFT term works against a falling chosen likelihood")
     loss_weights: tuple[float, ...] = Field(default=(1.0, 1.0), description="one weight per loss type")
@@ -69,9 +69,9 @@ class Recipe(_Section):
     epochs: float = Field(gt=0, description="passes over the rows at most; fewer where early stopping ends it")
     batch_size: int = Field(ge=1, description="rows per device and forward pass")
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimiser step")
-    scheduler: Scheduler = "cosine"
+    scheduler: Scheduler = Field(default="cosine", description="how the rate falls after warm-up")
     warmup_steps: float = Field(default=0.05, ge=0, description="under 1: share of all steps; else steps")
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, description="of the adapter's weights")
     max_grad_norm: float = Field(default=1.0, gt=0, description="gradients are clipped to this norm")
     max_length: int = Field(default=256, ge=8, description="tokens of one row; longer rows are left out and named in the manifest")
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="above 0 costs a second forward pass per step")
@@ -217,23 +217,53 @@ class TrainingResult(_Section):
     peak_memory_mb: int = Field(default=0, description="resident set of the child")
 
 
-def load_recipe(name: str, file: Path = RECIPES_FILE) -> Recipe:
+def load_recipe(name: str, *files: Path) -> Recipe:
     """Return the recipe of this name.
 
     Args:
-        name: Its table in the file.
-        file: Where recipes are; by default recipes.toml beside this module.
+        name: Its table in a file.
+        files: Where recipes are, the first that has it wins, and files that are not there hold none; by default those that ship. A
+            recipe says with `based_on` which of those it changes, and then states only what differs.
 
     Raises:
-        RecipeError: There is no such recipe (the message lists those that are there), or one of its keys is wrong.
+        RecipeError: There is no such recipe (the message lists those that are there), a file is not TOML, or one of its keys is wrong.
     """
-    recipes: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
-    if name not in recipes:
-        raise RecipeError(f"recipe {name!r} is not in {file.name}; known: {', '.join(sorted(recipes))}")
+    places = files or (RECIPES_FILE,)
+    tables = {file: _recipe_tables(file) for file in places}
+    file = next((file for file in places if name in tables[file]), None)
+    if file is None:
+        known = sorted({found for table in tables.values() for found in table})
+        raise RecipeError(f"recipe {name!r} is not in {' or '.join(map(_shown, places))}; known: {', '.join(known)}")
+    found = tables[file][name]
+    if not isinstance(found, dict):
+        raise RecipeError(f"{_shown(file)}: {name}: must be a table with keys of its own, such as [{name}]")
+    base = found.pop("based_on", None)
+    shipped = {} if base is None else _recipe_tables(RECIPES_FILE)
+    if base is not None and base not in shipped:
+        raise RecipeError(f"{_shown(file)}: {name}.based_on: {base!r} is no recipe that ships; known: {', '.join(sorted(shipped))}")
     try:
-        return Recipe.model_validate(recipes[name])
+        return Recipe.model_validate(_changed(shipped.get(base, {}), found))
     except ValidationError as error:
-        raise RecipeError(f"{file.name}: {name}.{_first_problem(error)}") from error
+        raise RecipeError(f"{_shown(file)}: {name}.{_first_problem(error)}") from error
+
+
+def _recipe_tables(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"{_shown(file)}: cannot be read as TOML: {error}") from error
+
+
+def _shown(file: Path) -> str:
+    return file.name if file == RECIPES_FILE else str(file)
+
+
+def _changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with what another states in its place; tables within them alike."""
+    tables = {key for key, value in changes.items() if isinstance(value, dict) and isinstance(base.get(key), dict)}
+    return {**base, **changes, **{key: _changed(base[key], changes[key]) for key in tables}}
 
 
 def read_spec(path: Path) -> TrainingSpec:
