@@ -17,9 +17,13 @@ PLAIN: dict[str, Any] = {"passes": 10, "learning_rate": 1.6e-3, "precision": "fp
 
 QUICK: dict[str, Any] = {"passes": 8, "batch_size": 8, "replay_share": 0.25, "replay_kl_every": 3, "precision": "fp32", "save_steps": 80}
 
+WIDE: dict[str, Any] = {**QUICK, "batch_size": 16, "learning_rate": 1.6e-3, "cloze_repeat": 1, "precision": "auto"}
+
 LARGE: dict[str, Any] = {"passes": 6, "learning_rate": 2e-3, "layers": 30, "replay_share": 0.25}
 
 TELLING: dict[str, Any] = {"word_dropout": 0.4, "telling_word_dropout": 0.1}
+
+TOLD: dict[str, Any] = {**LARGE, **TELLING, "cloze_repeat": 1}
 
 STUDIES: dict[str, list[Setting]] = {
     "rate": _each(
@@ -58,12 +62,15 @@ STUDIES: dict[str, list[Setting]] = {
         facts=100,
     ),
     "told": [
-        Setting(study="told", facts=100, told=True, recipe={**LARGE, **TELLING, "passes": 8, "cloze_repeat": 1}),
-        Setting(study="told", facts=100, told=True, gaps=1, recipe={**LARGE, **TELLING, "passes": 7, "cloze_repeat": 1}),
+        Setting(study="told", facts=100, told=True, recipe={**TOLD, "passes": 8}),
+        Setting(study="told", facts=100, told=True, gaps=1, recipe={**TOLD, "passes": 7}),
         Setting(study="told", facts=100, recipe={**LARGE, **TELLING, "passes": 10}),
     ],
+    "longer": [
+        Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 16, "learning_rate": 1.6e-3}),
+    ],
     "all": [Setting(study="all", half="report", facts=None, recipe=QUICK)],
-    "cves": [Setting(study="cves", domain="cve-records", half="both", facts=None, recipe=QUICK)],
+    "cves": [Setting(study="cves", domain="cve-records", half="both", facts=None, recipe=WIDE)],
     "gaps": [
         Setting(study="gaps", recipe={"passes": 10, "learning_rate": 1.6e-3}),
         Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
@@ -83,9 +90,11 @@ WHAT: dict[str, str] = {
     "those that tell a fact from others. `question_weight` 0.3 took the loss on questions too: 110 of 200 probes were right, without it "
     "107, so it was taken out again (its row is in results.jsonl).",
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
+    "longer": "As `told`, seen twice as often.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings.",
-    "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher), with the recipe of `all`.",
+    "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher): 32 sights of a fact, at "
+    "twice the rate of the first cell of `all`, in batches of 16 and bf16.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
     "wordings": "How many wordings of a question, at the same number of rows.",
 }
