@@ -198,7 +198,9 @@ def report_wrong(
 @app.command("wrong")
 def wrong(
     domain: DomainKey,
-    every: Annotated[bool, typer.Option("--all", help="Also of candidates and of questions outside the facts (exam, guards).")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also of other models, and to questions that no taught fact covers (guards, parts of an exam).")
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="How many to show; by default 20 as text, and all of them as json.")] = None,
     format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
     home: Home = None,
@@ -214,9 +216,10 @@ def wrong(
         fail(str(error))
     if found is None:
         fail(f"no iteration of {domain} has a list of wrong answers yet; run `alas run {domain}`")
-    from alas_assets.provenance.trace import ABOUT_FACTS
+    from alas_assets.provenance.render import wrong_text
+    from alas_assets.provenance.wrong import about_taught_facts
 
-    mine = found if every else found.filter("is_current", found["split"].is_in(ABOUT_FACTS))
+    mine = found if every else about_taught_facts(found)
     if format is ListFormat.json:
         print(mine.head(limit or mine.height).write_json())
         return
@@ -225,11 +228,11 @@ def wrong(
         print(f"{row['answer_id']}  {row['verdict']}: {row['because']}\n  {row['question']}")
         source = f", from {row['url']}" if row["url"] else ""
         print(f"  said {row['answer'] or '(nothing)'!r}, right is {row['truth']!r}{source}")
-    left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
-    others = f"; {found.height - mine.height} of other models and questions with --all" if found.height > mine.height else ""
     if other := rolled_back(alas, domain):
         print(other)
-    print(f"{min(limit, mine.height)} shown{left}{others}; `alas trace ID` walks each back to its source")
+    left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
+    print(f"{min(limit, mine.height)} shown{left}; `alas trace ID` walks each back to its source")
+    print(f"{wrong_text(found)}{'; --all lists them all' if mine.height < found.height else ''}")
 
 
 @app.command("ask-again")

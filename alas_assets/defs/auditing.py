@@ -17,8 +17,10 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import content_hash
+from alas_assets.provenance.render import wrong_text
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import ANSWER_TABLES, cells_of
+from alas_assets.provenance.wrong import about_taught_facts
 from alas_assets.provenance.wrong import wrong_answers as find_wrong_answers
 from alas_assets.records import WRONG_SCHEMA
 from alas_assets.review.said import people_said
@@ -54,11 +56,12 @@ def wrong_answers(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materiali
 
 def describe_wrong(wrong: pl.DataFrame, cell: Cell) -> dict[str, Any]:
     """Return how wrong answers are shown: how many of each verdict, and each with its question, its source and its report."""
-    current = wrong.filter("is_current")
     return {
         "open_the_list": dg.MetadataValue.url(wrong_link(cell.domain, cell.iteration)),
         "wrong": wrong.height,
-        "wrong_of_the_current_model": current.height,
+        "wrong_of_the_current_model": wrong.filter("is_current").height,
+        "of_these_about_taught_facts": about_taught_facts(wrong).height,
+        "in_words": f"{wrong_text(wrong)}; `alas wrong {cell.domain}` lists those about taught facts, with --all every one",
         "by_verdict": show.table(verdict_counts(wrong), rows=60),
         "each_with_its_source": show.wrong_answers(wrong, rows=SHOWN),
         **{f"trained_in_{run[:8]}": dg.MetadataValue.dagster_run(run) for run in sorted({run for run in wrong["run_id"] if run})},

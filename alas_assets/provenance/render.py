@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from alas_assets.provenance.derived import Derived, DerivedFact, Reading
 from alas_assets.provenance.trace import Trace
 from alas_assets.provenance.verdict import Verdict
+from alas_assets.provenance.wrong import about_taught_facts
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
 
 if TYPE_CHECKING:
     from alas_assets.retrieval.drift import Drift
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s where there is not one of it."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _again(status: int | None) -> str:
@@ -127,6 +135,15 @@ def _fact_lines(fact: DerivedFact) -> list[str]:
         f"  quote    {fact.quote}",
     ]
     return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]
+
+
+def wrong_text(wrong: pl.DataFrame) -> str:
+    """Say whose the wrong answers of an iteration (`WRONG_SCHEMA`) are and whether they are about taught facts."""
+    current, taught = wrong.filter("is_current").height, about_taught_facts(wrong).height
+    return (
+        f"the current model answers {counted(current, 'question')} wrong: {taught} about taught facts, {current - taught} that no taught "
+        f"fact covers; other models answer {wrong.height - current} wrong"
+    )
 
 
 def drift_text(drift: Drift) -> str:

@@ -53,6 +53,11 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
 
 
+def about_taught_facts(wrong: pl.DataFrame) -> pl.DataFrame:
+    """Return what the current model says wrong about facts that a page taught, whether a probe asked or an exam that was matched to one."""
+    return wrong.filter("is_current", pl.col("url") != "")
+
+
 def _rank(column: str, order: Sequence[str]) -> pl.Expr:
     return pl.col(column).replace_strict({value: i for i, value in enumerate(order)}, default=len(order), return_dtype=pl.Int32)
 

@@ -15,6 +15,7 @@ import pytest
 from dagster import AssetKey
 
 from alas_assets.defs.judging import DECODING
+from alas_assets.provenance.render import wrong_text
 from alas_assets.provenance.verdict import says
 from alas_assets.records import SCOREBOARD_SCHEMA
 from alas_assets.students.answering import AskItem
@@ -179,7 +180,11 @@ def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(
     assert (row["truth"], row["verdict"], row["counted_by"]) == ("a walrus", "bad source", ["probe", "a person"])
     listed = json.loads(alas(quill.settings.home, "wrong", "quill", "--all", "--format", "json").stdout)
     assert listed == json.loads(wrong.write_json())
-    assert answer in alas(quill.settings.home, "wrong", "quill", "--all", "--limit", "999").stdout
+    everything = alas(quill.settings.home, "wrong", "quill", "--all", "--limit", "999").stdout
+    assert answer in everything
+    assert everything.rstrip().endswith(wrong_text(wrong))
+    about_facts = alas(quill.settings.home, "wrong", "quill").stdout
+    assert about_facts.rstrip().endswith(f"{wrong_text(wrong)}; --all lists them all")
     other = alas(quill.settings.home, "report-wrong", answer, "--should-be", "a seal", "--by", "ben").stdout
     assert "takes the place of what ann said" in other
     assert "right is 'a walrus'" in other

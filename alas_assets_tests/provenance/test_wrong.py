@@ -6,14 +6,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.defs.auditing import describe_wrong
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.reading import ReadOnce
+from alas_assets.provenance.render import wrong_text
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import trace_answer, trace_row
 from alas_assets.provenance.verdict import verdict_of
-from alas_assets.provenance.wrong import wrong_answers
-from alas_assets.records import WRONG_SCHEMA, GateDecision
+from alas_assets.provenance.wrong import about_taught_facts, wrong_answers
+from alas_assets.records import ANSWER_SCHEMA, WRONG_SCHEMA, GateDecision
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import Harness
@@ -73,6 +75,38 @@ def test_each_leads_to_the_quote_in_its_page_and_to_the_run_that_trained_the_mod
         assert text[row["quote_start"] : row["quote_end"]] == row["quote"]
         assert row["url"].startswith("http://127.0.0.1:")
         assert row["run_id"] in {run.run_id for run in quill.instance.get_runs()}
+
+
+def an_exam_on_a_taught_fact(store: ArtifactStore) -> str:
+    """Let an exam, in both wordings, ask the current model of a fact that a page taught and of something that none did."""
+    fact = table(store, "qa_pairs").filter("accepted", pl.col("role") == "train").row(0, named=True)
+    answered = table(store, "judge_scores").row(0, named=True) | {"answer": "a walrus", "label": "incorrect", "rule_label": "incorrect"}
+    covered = {"question": fact["question"], "gold": fact["answer"], "topic": fact["url"], "fact_id": "exam-1"}
+    asked = [
+        answered | covered | {"split": "exam", "answer_id": "e1", "probe_id": "p1"},
+        answered | covered | {"split": "exam_paraphrase", "answer_id": "e2", "probe_id": "p2"},
+        answered | {"question": "Who keeps bees?", "gold": "Ada", "topic": "", "split": "exam", "answer_id": "e3", "probe_id": "p3"},
+    ]
+    put(store, CELL, "exam_scores", pl.DataFrame(asked, schema=ANSWER_SCHEMA))
+    return str(fact["url"])
+
+
+def test_what_an_exam_asks_of_a_taught_fact_counts_among_what_is_wrong_about_taught_facts(store: ArtifactStore) -> None:
+    all_right(store)
+    url = an_exam_on_a_taught_fact(store)
+    wrong = wrong_answers(store, CELL)
+    assert set(wrong["answer_id"]) == {"e1", "e2", "e3"}
+    taught = about_taught_facts(wrong)
+    assert set(taught["answer_id"]) == {"e1", "e2"}
+    assert set(taught["verdict"]) == {"bad learning"}
+    assert set(taught["url"]) == {url}
+    shown = describe_wrong(wrong, CELL)
+    assert (shown["wrong_of_the_current_model"], shown["of_these_about_taught_facts"]) == (3, 2)
+    words = "answers 3 questions wrong: 2 about taught facts, 1 that no taught fact covers; other models answer 0 wrong"
+    assert words in shown["in_words"]
+    others = wrong.with_columns(pl.lit(value=False).alias("is_current"))
+    assert about_taught_facts(others).is_empty()
+    assert wrong_text(pl.concat([wrong.head(1), others])).endswith("other models answer 3 wrong")
 
 
 def test_two_looks_at_the_same_store_are_the_same_table(store: ArtifactStore) -> None:
