@@ -237,7 +237,7 @@ def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> I
                     facts=found["fact_id"].n_unique(),
                     rows=found.height,
                     of_rows=rows.height,
-                    run_id=pointer.run_id,
+                    run_id=store.first_made(pointer).run_id,
                 )
 
 

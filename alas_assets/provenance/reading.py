@@ -34,6 +34,14 @@ class ReadOnce(ArtifactStore):
         found = self._kept[key]
         return found if isinstance(found, Pointer) else None
 
+    def first_made(self, pointer: Pointer) -> Pointer:
+        """Return the earliest pointer to the same content as `ArtifactStore.first_made` does."""
+        key = ("first", pointer.cell, pointer.asset, pointer.hash)
+        found = self._kept.get(key)
+        if not isinstance(found, Pointer):
+            found = self._kept[key] = super().first_made(pointer)
+        return found
+
     def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None) -> pl.DataFrame:
         """Return a table as `ArtifactStore.read_table` does."""
         key = ("table", *_place(pointer_or_hash, asset))

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,7 +79,7 @@ class Pointer:
     file_sha256: str
     input_key: str  # hash of inputs, settings and code version (O4)
     inputs: dict[str, str]
-    run_id: str
+    run_id: str  # the run that made this content for the cell first, and when: made again, it is what it was
     made_at: str
     blobs: tuple[str, ...] = ()  # store-relative files and folders the artifact needs
     redacted: tuple[str, ...] = ()  # takedowns that removed content from the file; its hash is that of the whole content (A3)
@@ -218,7 +218,7 @@ class ArtifactStore:
             value: A table or a record.
             input_key: Hash of everything the value was made from.
             inputs: Data version of each input, by asset.
-            run_id: The Dagster run that made it.
+            run_id: The Dagster run that made it; where the cell had the same content before, the run that made that is kept.
             volatile: Columns or fields that do not count as content (times).
             blobs: Store-relative paths that must exist for the artifact to be whole.
             remember: False: the same inputs will be worked on again (something failed that may get right).
@@ -249,6 +249,8 @@ class ArtifactStore:
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             blobs=blobs,
         )
+        first = self.first_made(pointer)
+        pointer = replace(pointer, run_id=first.run_id, made_at=first.made_at)
         data = json.dumps(pointer.__dict__, indent=1).encode()
         if remember:
             write_atomic(self._memo_path(asset, input_key), data)
@@ -260,6 +262,13 @@ class ArtifactStore:
     def pointer(self, cell: Cell, asset: str) -> Pointer | None:
         """Return the cell's pointer, or None where the asset was never made."""
         return _read_pointer(self._pointer_path(cell, asset))
+
+    def first_made(self, pointer: Pointer) -> Pointer:
+        """Return the earliest pointer on record to the same content of the same cell: its run made what others only made again."""
+        now = self.pointer(Cell(*pointer.cell.split("|")), pointer.asset)
+        memos = (_read_pointer(path) for path in (self.root / "memo" / safe_name(pointer.asset)).glob("*.json"))
+        same = [one for one in (now, *memos) if one and (one.cell, one.hash) == (pointer.cell, pointer.hash)]
+        return min([*same, pointer], key=lambda one: one.made_at)
 
     def point(self, cell: Cell, pointer: Pointer) -> None:
         """Point a cell at an artifact that exists (the same inputs were seen before)."""

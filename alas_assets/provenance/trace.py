@@ -14,7 +14,7 @@ from pydantic import Field
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import fold, pair_of_unknown
-from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
 from alas_assets.records import QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.release.registry import Registry
@@ -103,7 +103,7 @@ class LearnedBy(Record):
 
 
 class RunTrace(Record):
-    """The run that made one step between page and answer."""
+    """The run that made one step between page and answer: the first that gave it the content it has."""
 
     step: str
     cell: str
@@ -307,8 +307,8 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
                         cell=str(cell),
                         rows=rows,
                         rows_hash=ref.rows_hash,
-                        run_id=pointer.run_id,
-                        run_deleted=deleted_run(taken_down, cell, pointer.made_at),
+                        run_id=(first := store.first_made(pointer)).run_id,
+                        run_deleted=deleted_run(taken_down, cell, first.made_at),
                         retired=stone.takedown if (stone := store.tombstone(ref.adapter_hash)) else "",
                     )
                 )
@@ -322,7 +322,7 @@ def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[s
     steps = [(written_in, step) for step in READ]
     steps += [(cell, "probes"), *_trained_in(store, cell, answer["adapter_hash"]), (cell, judged)]
     steps += [(cell, "promotion")] if answer["system"] not in REFERENCES else []
-    pointers: list[tuple[Cell, Pointer]] = [(where, pointer) for where, step in steps if (pointer := store.pointer(where, step))]
+    pointers = [(where, store.first_made(pointer)) for where, step in steps if (pointer := store.pointer(where, step))]
     taken_down = orders(store.root)
     return [
         RunTrace(

@@ -103,7 +103,7 @@ def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool
 def _training_runs(store: ReadOnce, domain: str) -> dict[str, str]:
     """Return the run that trained each adapter of a domain; none that a takedown deleted."""
     made = [
-        (cell, pointer)
+        (cell, store.first_made(pointer))
         for cell in cells_of(store)
         if cell.domain == domain
         for asset in ADAPTERS

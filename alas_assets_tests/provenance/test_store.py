@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +51,26 @@ def test_known_inputs_are_found_again_until_the_file_is_deleted_or_damaged(tmp_p
     assert store.known("qa_pairs", "k1") is None
     with pytest.raises(StoreError, match="materialise"):
         store.read_table(pointer)
+
+
+@pytest.mark.parametrize(("key", "remember"), [("k1", True), ("k2", True), ("k1", False)])
+def test_content_that_is_made_again_keeps_the_run_and_the_time_that_made_it_first(tmp_path: Path, key: str, remember: bool) -> None:
+    store = ArtifactStore(tmp_path)
+    first = put(store, FRAME)
+    made = {"input_key": key, "inputs": {}, "remember": remember}
+    again = store.put(CELL, "qa_pairs", FRAME, run_id="r2", **made)
+    assert (again.run_id, again.made_at, again.input_key) == ("r1", first.made_at, key)
+    assert store.pointer(CELL, "qa_pairs") == again
+    assert store.put(CELL, "qa_pairs", FRAME.head(1), run_id="r3", **made).run_id == "r3", "other content"
+    assert store.put(Cell("py", "001"), "qa_pairs", FRAME, run_id="r4", **made).run_id == "r4", "another cell"
+
+
+def test_a_store_in_which_a_later_run_took_the_name_still_knows_the_run_that_was_first(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    first = put(store, FRAME)
+    later = replace(first, input_key="k2", run_id="r2", made_at="2999-01-01T00:00:00+00:00")
+    store.point(CELL, later)
+    assert store.first_made(later) == first
 
 
 def test_a_deleted_or_changed_blob_makes_the_artifact_unknown(tmp_path: Path) -> None:

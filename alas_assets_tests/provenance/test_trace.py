@@ -3,16 +3,21 @@
 import json
 import shutil
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import fold
 from alas_assets.provenance.render import trace_text
+from alas_assets.provenance.report import answer_html
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import TraceError, trace_answer, trace_row
+from alas_assets.provenance.verdict import verdict_of
+from alas_assets.provenance.wrong import wrong_answers
 from alas_assets.viewer.app import create_viewer_app
 from alas_assets_tests.harness import Harness, Site
 
@@ -67,6 +72,26 @@ def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quil
     decided = {run.step for run in trace_row(store, Cell.of("quill", 0), {**answer, "system": "previous"}).runs}
     assert "promotion" not in decided
     assert "promotion" in {run.step for run in trace_row(store, Cell.of("quill", 0), answer).runs}
+
+
+def test_what_was_made_again_with_the_same_content_is_traced_to_the_run_that_the_adapter_learned_from(
+    quill: Harness, tmp_path: Path
+) -> None:
+    shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("lance", "locks", "dagster"))
+    store, answer = ArtifactStore(tmp_path / "store"), an_answer(quill, "judge_scores", "probe")
+    cell = Cell.of("quill", 0)
+    before, learned = trace_row(store, cell, answer), wrong_answers(store, cell)["run_id"]
+    for name in ("qa_pairs", "probes", "sft_adapter"):
+        pointer = store.pointer(cell, name)
+        assert pointer is not None
+        store.point(cell, replace(pointer, input_key="of other code", run_id="2nd-maker", made_at="2999-01-01T00:00:00+00:00"))
+    after = trace_row(store, cell, answer)
+    assert after.runs == before.runs
+    assert after.learned_by == before.learned_by
+    assert "2nd-make" not in trace_text(after) + answer_html(store, after, verdict_of(store, after))
+    assert wrong_answers(store, cell)["run_id"].equals(learned)
+    assert before.source
+    assert "2nd-maker" not in {adapter.run_id for adapter in derived_from(store, before.source.url).adapters}
 
 
 def test_a_guard_answer_says_that_no_page_was_read_for_it(quill: Harness) -> None:
