@@ -1,8 +1,10 @@
 """Drives real cells: a small site over real HTTP that counts its requests, a domain file, runs on a real Dagster instance."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
@@ -353,3 +358,46 @@ def daemon(harness: Harness, log: Path) -> Iterator[None]:
             yield
         finally:
             end(process, signal.SIGINT)
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def wait_until_served(url: str, log: Path, seconds: float = 120) -> None:
+    """Wait until a server that is being started answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except (URLError, OSError):
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(1)
+
+
+@contextmanager
+def webserver(harness: Harness, log: Path) -> Iterator[str]:
+    """Serve Dagster's UI on the harness's instance until the block ends; yields its address."""
+    environment = {**os.environ, "ALAS_HOME": str(harness.settings.home), "DAGSTER_HOME": str(harness.settings.dagster_home)}
+    port = free_port()
+    with log.open("ab") as written:
+        command = [sys.executable, "-m", "dagster_webserver", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-p", str(port)]
+        process = subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, stdout=written, stderr=subprocess.STDOUT)
+        try:
+            wait_until_served(f"http://127.0.0.1:{port}/server_info", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            end(process, signal.SIGINT)
+
+
+def graphql(base: str, query: str) -> dict[str, Any]:
+    """Ask Dagster's webserver what its pages ask it."""
+    request = Request(f"{base}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as answer:
+        told = json.load(answer)
+    assert "errors" not in told, told
+    return told["data"]

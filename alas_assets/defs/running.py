@@ -15,6 +15,7 @@ import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.in_process import execute_here
 from alas_assets.defs.steps import HOST_TAG, PID_TAG, process_tags
 from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
@@ -144,25 +145,23 @@ def _run(
     follower = _Follower(instance, run_id, on_event)
     follower.start()
     try:
-        result = (
-            build_defs(home=str(settings.home))
-            .resolve_job_def(job)
-            .execute_in_process(
-                instance=instance,
-                partition_key=partition,
-                run_id=run_id,
-                tags={**tags, **process_tags()},
-                asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
-                raise_on_error=False,
-                run_config=QUIET,
-            )
+        events = execute_here(
+            instance,
+            build_defs(home=str(settings.home)).get_repository_def(),
+            job,
+            run_id=run_id,
+            partition=partition,
+            tags={**tags, **process_tags()},
+            selection=selection,
+            run_config=QUIET,
         )
     finally:
         time.sleep(0.05)
         follower.stop.set()
         follower.join(timeout=10)
-    failures = tuple(_failure_words(event) for event in result.all_events if event.is_step_failure)
-    return Outcome(run_id, result.success, failures)
+    failures = tuple(_failure_words(event) for event in events if event.is_step_failure)
+    run = instance.get_run_by_id(run_id)
+    return Outcome(run_id, run is not None and run.is_success, failures)
 
 
 def _failure_words(event: dg.DagsterEvent) -> str:

@@ -142,7 +142,8 @@ class Step:
     def __init__(self, context: dg.AssetExecutionContext, alas: Alas) -> None:
         self.context = context
         self.alas = alas
-        if PID_TAG not in context.run.tags:  # the UI's and the sensors' runs; all steps of a run are in one process
+        if not process_tags().items() <= context.run.tags.items():
+            # A run of the UI's or a sensor's has none, one that the UI executes again those of the first; all its steps are in one process.
             context.instance.add_run_tags(context.run_id, process_tags())
         with clear_failures():
             self.cell: Cell = cell_of(context.partition_key)

@@ -3,34 +3,25 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import polars as pl
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from alas_assets_tests.harness import LOOP, Harness, Site, end
+from alas_assets_tests.harness import LOOP, Harness, Site, end, free_port, wait_until_served
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-START_SECONDS, RUN_SECONDS = 120, 300
+RUN_SECONDS = 300
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not os.environ.get("CI"), reason="needs Debian's chromium: apt-get install chromium (CI installs it)"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture
@@ -48,17 +39,6 @@ def clicked(tmp_path: Path, tiny_student: Path, quill_site: Site) -> Iterator[tu
             yield harness, f"http://127.0.0.1:{port}"
         finally:
             end(ui, signal.SIGTERM)
-
-
-def wait_until_served(url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except (URLError, OSError):
-            assert time.monotonic() < deadline, log.read_text()[-3000:]
-            time.sleep(1)
 
 
 @pytest.fixture
