@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -49,8 +50,6 @@ Describe = Callable[[Any], Mapping[str, Any]]
 
 PID_TAG, HOST_TAG = "alas/pid", "alas/host"
 """The process that a run is in, and its machine, so that a run whose process was killed can be told from one that is under way."""
-
-FRAME_KEYS = ("cell", "input_key", "unchanged", "seconds", "artifact")
 
 
 class StageError(RuntimeError):
@@ -224,6 +223,12 @@ class Step:
                         blobs=made.blobs,
                         remember=made.final and not any(trouble.unanswered for trouble in self.troubles),
                     )
+        # The UI dates a materialisation by the run that reported it: of one that nothing was done for, it must first say who did the work.
+        origin = {
+            "unchanged": True,
+            "made_by_run": dg.MetadataValue.dagster_run(pointer.run_id),
+            "made_at": dg.MetadataValue.timestamp(datetime.fromisoformat(pointer.made_at)),
+        }
         frame = {
             "cell": str(self.cell),
             "unchanged": unchanged,
@@ -234,7 +239,7 @@ class Step:
         return dg.MaterializeResult(
             value=value,
             data_version=dg.DataVersion(pointer.hash),
-            metadata={**describe(value), **notes, **frame},
+            metadata={**(origin if unchanged else {}), **describe(value), **notes, **frame},
         )
 
     def _read(self, kind: type[Any], pointer: Pointer) -> Any:
