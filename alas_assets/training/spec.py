@@ -237,12 +237,14 @@ def load_recipe(name: str, *files: Path) -> Recipe:
     found = tables[file][name]
     if not isinstance(found, dict):
         raise RecipeError(f"{_shown(file)}: {name}: must be a table with keys of its own, such as [{name}]")
-    base = found.pop("based_on", None)
-    shipped = {} if base is None else _recipe_tables(RECIPES_FILE)
-    if base is not None and base not in shipped:
-        raise RecipeError(f"{_shown(file)}: {name}.based_on: {base!r} is no recipe that ships; known: {', '.join(sorted(shipped))}")
+    start: dict[str, Any] = {}
+    if "based_on" in found:
+        base, shipped = found.pop("based_on"), _recipe_tables(RECIPES_FILE)
+        if not isinstance(base, str) or base not in shipped:
+            raise RecipeError(f"{_shown(file)}: {name}.based_on: {base!r} is no recipe that ships; known: {', '.join(sorted(shipped))}")
+        start = shipped[base]
     try:
-        return Recipe.model_validate(_changed(shipped.get(base, {}), found))
+        return Recipe.model_validate(_changed(start, found))
     except ValidationError as error:
         raise RecipeError(f"{_shown(file)}: {name}.{_first_problem(error)}") from error
 

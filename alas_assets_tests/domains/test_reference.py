@@ -70,6 +70,7 @@ def test_a_recipe_of_ones_own_may_take_the_place_of_one_that_ships(settings: Set
         ("[mine]\nrank = 8\n", r"home/recipes\.toml: mine\.learning_rate: Field required"),
         ('[mine]\nbased_on = "tiny-test"\nrang = 8\n', r"home/recipes\.toml: mine\.rang: unknown key"),
         ('[mine]\nbased_on = "mine"\n', r"home/recipes\.toml: mine\.based_on: 'mine' is no recipe that ships; known: gpu-0\.6b-8b"),
+        ("[mine]\nbased_on = []\n", r"home/recipes\.toml: mine\.based_on: \[\] is no recipe that ships"),
         ("mine = 3\n", r"home/recipes\.toml: mine: must be a table"),
         ("[mine\n", r"home/recipes\.toml: cannot be read as TOML"),
     ],
