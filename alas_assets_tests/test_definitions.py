@@ -1,6 +1,7 @@
 """The code location loads, quickly enough to be loaded by every step, and says what it promises."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,20 @@ def test_every_domain_carries_a_freshness_policy() -> None:
 @pytest.mark.parametrize("sensor", ["automation", "next_iteration"])
 def test_sensors_are_off_until_somebody_turns_them_on(sensor: str) -> None:
     assert build_defs().resolve_sensor_def(sensor).default_status is dg.DefaultSensorStatus.STOPPED
+
+
+def test_no_description_in_the_ui_speaks_in_the_spec_s_ids() -> None:
+    repository = build_defs().get_repository_def()
+    graph = repository.asset_graph
+    shown = {
+        **{key.to_user_string(): graph.get(key).description for key in graph.get_all_asset_keys()},
+        **{str(key): graph.get_check_spec(key).description for key in graph.asset_check_keys},
+        **{f"op {node.name}": node.description for node in repository.get_job("iteration").all_node_defs if node.name in LOOP},
+        **{name: resource.description for name, resource in repository.get_top_level_resources().items()},
+        **{one.name: one.description for one in [*repository.sensor_defs, *repository.schedule_defs, *repository.get_all_jobs()]},
+    }
+    assert all(shown[name] for name in (*LOOP, "scoreboard"))
+    assert {name: text for name, text in shown.items() if re.search(r"\b[A-Z]\d{1,2}\b", text or "")} == {}
 
 
 ALLOWED = (

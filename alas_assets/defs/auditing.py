@@ -82,10 +82,10 @@ def verdict_counts(wrong: pl.DataFrame) -> pl.DataFrame:
 @dg.asset_check(
     asset=wrong_answers,
     partitions_def=cells,
-    description="No wrong answer comes from a page that is wrong or outdated, or from a pair that misread its page (A1).",
+    description="No wrong answer comes from a page that is wrong or outdated, or from a pair that misread its page.",
 )
 def sources_and_pairs_hold(context: dg.AssetCheckExecutionContext, wrong_answers: pl.DataFrame) -> dg.AssetCheckResult:
-    """Warn about what more training would only fix in the model's mind: the page or the pair has to be corrected or taken out."""
+    """Warn about what more training would only fix in the model's mind: the page or the pair has to be corrected or taken out (A1)."""
     at_fault = wrong_answers.filter(pl.col("verdict").is_in(WRITTEN_WRONG))
     return dg.AssetCheckResult(
         passed=at_fault.is_empty(),

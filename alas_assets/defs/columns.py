@@ -51,10 +51,10 @@ TAKEN_FROM: Mapping[str, Sources] = {
 
 
 def described(asset: str, schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> dict[str, Any]:
-    """Return the metadata that fills the Columns tab: names, types, and for taken columns where from."""
+    """Return the metadata that fills the Columns tab: names, types, meanings, and for taken columns where from."""
     taken = TAKEN_FROM.get(asset, {})
     lineage = dg.TableColumnLineage(
         {column: [dg.TableColumnDep(dg.AssetKey(source), name) for source, name in sources] for column, sources in taken.items()}
     )
-    shown: dict[str, Any] = {"dagster/column_schema": show.column_schema(schema)}
+    shown: dict[str, Any] = {"dagster/column_schema": show.column_schema(schema, asset)}
     return shown | ({"dagster/column_lineage": lineage} if taken else {})

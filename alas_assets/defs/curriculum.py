@@ -199,7 +199,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "changed_pages": dg.MetadataValue.json(plan.changed_pages),
             "pages_found_by": dg.MetadataValue.json(dict(Counter(way.partition(" ")[0] for way in plan.found_by.values()))),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
-            "syllabus": show.table(rows, rows=20),
+            "syllabus": show.table(rows, rows=20, asset="curriculum"),
             "planned_by": plan.teacher,
             **teacher_costs(step, "plan", "probe"),
         }
@@ -214,9 +214,9 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
     return step.run(Curriculum, make, describe, settings=settings)
 
 
-@dg.asset_check(asset=curriculum, partitions_def=curriculum.partitions_def, description="The plan has at least min_topics topics (P1).")
+@dg.asset_check(asset=curriculum, partitions_def=curriculum.partitions_def, description="The plan has at least min_topics topics.")
 def enough_topics(context: dg.AssetCheckExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.AssetCheckResult:
-    """Say in words when the plan is shorter than the domain asks for."""
+    """Say in words when the plan is shorter than the domain asks for (P1)."""
     wanted = alas.domain(curriculum.domain).budget.min_topics
     problem = shortage(curriculum, wanted)
     return dg.AssetCheckResult(

@@ -76,7 +76,10 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             "dagster/row_count": fetches.height,
             **columns.described("documents", FETCH_SCHEMA),
             "fetches": show.table(
-                linked, ["final_url", "title", "found_by", "status", "reason", "chunks", "retrieved_at", "stored_page"], rows=20
+                linked,
+                ["final_url", "title", "found_by", "status", "reason", "chunks", "retrieved_at", "stored_page"],
+                rows=20,
+                asset="documents",
             ),
         }
 
@@ -93,9 +96,9 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
     return step.run(pl.DataFrame, make, describe, settings=settings, still_good=still_good)
 
 
-@dg.asset_check(asset=documents, partitions_def=cells, description="Enough pages could be read; if not, the likely cause (R6).")
+@dg.asset_check(asset=documents, partitions_def=cells, description="Enough pages could be read; if not, the likely cause.")
 def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: pl.DataFrame) -> dg.AssetCheckResult:
-    """Name the likely cause when too few pages gave text."""
+    """Name the likely cause when too few pages gave text (R6)."""
     from alas_assets.partitions import cell_of
 
     problem = yield_problem(documents, chunks_of(alas, cell_of(context.partition_key)))
@@ -106,9 +109,9 @@ def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: 
     )
 
 
-@dg.asset_check(asset=documents, partitions_def=cells, description="The words that pages show a reader reached the passages (R2).")
+@dg.asset_check(asset=documents, partitions_def=cells, description="The words that pages show a reader reached the passages.")
 def pages_kept_whole(context: dg.AssetCheckExecutionContext, documents: pl.DataFrame) -> dg.AssetCheckResult:
-    """Name the pages of which much was lost between page and passages."""
+    """Name the pages of which much was lost between page and passages (R2)."""
     problem = coverage_problem(documents)
     return dg.AssetCheckResult(
         passed=problem is None,

@@ -301,34 +301,34 @@ def judged_result(answers: pl.DataFrame, cell: str) -> dg.AssetCheckResult:
     )
 
 
-_JUDGED = "No answer and no judgement failed (E7)."
+_JUDGED = "No answer and no judgement failed."
 
 
 @dg.asset_check(asset=baseline_scores, name="every_answer_judged", partitions_def=cells, description=_JUDGED)
 def baseline_judged(context: dg.AssetCheckExecutionContext, baseline_scores: pl.DataFrame) -> dg.AssetCheckResult:
-    """Say who failed on the baseline's answers."""
+    """Say who failed on the baseline's answers (E7)."""
     return judged_result(baseline_scores, context.partition_key)
 
 
 @dg.asset_check(asset=judge_scores, partitions_def=cells, description=_JUDGED)
 def every_answer_judged(context: dg.AssetCheckExecutionContext, judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
-    """Say who failed on the SFT candidate's answers."""
+    """Say who failed on the SFT candidate's answers (E7)."""
     return judged_result(judge_scores, context.partition_key)
 
 
 @dg.asset_check(asset=dpo_judge_scores, name="every_answer_judged", partitions_def=cells, description=_JUDGED)
 def dpo_judged(context: dg.AssetCheckExecutionContext, dpo_judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
-    """Say who failed on the DPO candidate's answers."""
+    """Say who failed on the DPO candidate's answers (E7)."""
     return judged_result(dpo_judge_scores, context.partition_key)
 
 
 @dg.asset_check(
     asset=judge_scores,
     partitions_def=cells,
-    description="Judges agree with each other, with the deterministic grade and with a person on what is correct (E3, E6).",
+    description="Judges agree with each other, with the deterministic grade and with a person on what is correct.",
 )
 def judges_agree(context: dg.AssetCheckExecutionContext, alas: Alas, judge_scores: pl.DataFrame) -> dg.AssetCheckResult:
-    """Warn where the scores hang on who grades; says so only where enough answers were compared."""
+    """Warn where the scores hang on who grades; says so only where enough answers were compared (E3, E6)."""
     cell = cell_of(context.partition_key)
     with clear_failures():
         human = human_labels(alas.store.root, cell.domain)

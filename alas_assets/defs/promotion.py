@@ -117,16 +117,16 @@ def promotion(
                 "better_and_worse": f"{test.wins} better, {test.losses} worse, p = {test.p_value:.2g}",
             }
         if decision.guards:
-            shown["guards"] = show.table(pl.DataFrame([guard.model_dump() for guard in decision.guards]))
+            shown["guards"] = show.table(pl.DataFrame([guard.model_dump() for guard in decision.guards]), asset="promotion")
         return shown
 
     settings = {"gamma": domain.thresholds.gamma, "rho": domain.thresholds.rho, "seed": domain.seed}
     return step.run(GateDecision, make, describe, settings=settings, still_good=applied)
 
 
-@dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate, if there is one, was promoted; if not, why (G1, G3).")
+@dg.asset_check(asset=promotion, partitions_def=cells, description="The candidate, if there is one, was promoted; if not, why.")
 def candidate_promoted(context: dg.AssetCheckExecutionContext, promotion: GateDecision) -> dg.AssetCheckResult:
-    """Turn the gate's reason into a check that a reader understands."""
+    """Turn the gate's reason into a check that a reader understands (G1, G3)."""
     return dg.AssetCheckResult(
         passed=promotion.verdict == "promote" or promotion.candidate is None,  # an iteration that found nothing new trains none
         severity=dg.AssetCheckSeverity.WARN,

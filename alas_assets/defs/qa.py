@@ -190,16 +190,18 @@ def qa_pairs(
             **teacher_costs(step, "write", "paraphrase"),
             "facts_by_support": show.counts(accepted.unique("fact_id"), "support"),
             "disputes": disputes.height,
-            "disputed": show.table(disputes, rows=20),
-            "reviewed": show.table(pairs.filter(pl.col("review") != ""), ["question", "answer", "accepted", "review"], rows=30),
+            "disputed": show.table(disputes, rows=20, asset="qa_pairs"),
+            "reviewed": show.table(
+                pairs.filter(pl.col("review") != ""), ["question", "answer", "accepted", "review"], rows=30, asset="qa_pairs"
+            ),
             "decisions_without_a_pair": len(decisions_without_a_pair(decisions, pairs)),
             "pairs_by_role": show.counts(accepted, "role"),
             "pairs_by_category": show.counts(accepted, "category"),
             "dagster/row_count": pairs.height,
             **columns.described("qa_pairs", QA_SCHEMA),
-            "sample": show.table(accepted.unique("fact_id", maintain_order=True), SAMPLED),
-            "sample_rejected": show.table(rejected, ["question", "answer", "quote", "reason"]),
-            "coverage": show.table(coverage(pairs, chunks_of(alas, step.cell)), rows=20),
+            "sample": show.table(accepted.unique("fact_id", maintain_order=True), SAMPLED, asset="qa_pairs"),
+            "sample_rejected": show.table(rejected, ["question", "answer", "quote", "reason"], asset="qa_pairs"),
+            "coverage": show.table(coverage(pairs, chunks_of(alas, step.cell)), rows=20, asset="qa_pairs"),
         }
 
     settings = {
@@ -260,8 +262,8 @@ def probes(
             "median_word_overlap": overlap if overlap is not None else "no probe",
             "dagster/row_count": table.height,
             **columns.described("probes", PROBE_SCHEMA),
-            "sample": show.table(own, ["question", "answer", "template", "overlap", "url"]),
-            **({"sample_unknown": show.table(unknown, ["question", "answer", "template"])} if unknown.height else {}),
+            "sample": show.table(own, ["question", "answer", "template", "overlap", "url"], asset="probes"),
+            **({"sample_unknown": show.table(unknown, ["question", "answer", "template"], asset="probes")} if unknown.height else {}),
         }
 
     guard_files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
@@ -274,7 +276,7 @@ def probes(
     additional_ins={name: dg.AssetIn(name) for name in ("qa_pairs", "curriculum_seed", "documents")},
     partitions_def=cells,
     blocking=True,
-    description="No probe and no guard question is among the training rows, in these or nearly these words (S8).",
+    description="No probe and no guard question is among the training rows, in these or nearly these words.",
 )
 def no_leaks(
     context: dg.AssetCheckExecutionContext,
@@ -284,7 +286,7 @@ def no_leaks(
     curriculum_seed: Seed,
     documents: pl.DataFrame,
 ) -> dg.AssetCheckResult:
-    """Stop the cell before it trains on what it is going to be asked."""
+    """Stop the cell before it trains on what it is going to be asked (S8)."""
     cell = cell_of(context.partition_key)
     domain = alas.domain(cell.domain)
     earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
@@ -317,9 +319,9 @@ def probes_reworded(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame
     )
 
 
-@dg.asset_check(asset=qa_pairs, partitions_def=cells, description="The pages gave facts to teach (S10).")
+@dg.asset_check(asset=qa_pairs, partitions_def=cells, description="The pages gave facts to teach.")
 def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) -> dg.AssetCheckResult:
-    """Say when an iteration found nothing to teach, and why rows were rejected."""
+    """Say when an iteration found nothing to teach, and why rows were rejected (S10)."""
     facts = qa_pairs.filter("accepted")["fact_id"].n_unique()
     rejected = qa_pairs.filter(~pl.col("accepted"))["reason"].value_counts(sort=True).head(1).to_dicts()
     common = f"; most rejected rows: {rejected[0]['reason']} ({rejected[0]['count']})" if rejected else ""
@@ -336,10 +338,10 @@ def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) 
     asset=qa_pairs,
     additional_ins={"curriculum_seed": dg.AssetIn("curriculum_seed")},
     partitions_def=cells,
-    description="No two pages answer the same question differently (R7).",
+    description="No two pages answer the same question differently.",
 )
 def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum_seed: Seed) -> dg.AssetCheckResult:
-    """Say how many facts pages disagree on, and name the first; `consensus.disputed` decides what becomes of them."""
+    """Say how many facts pages disagree on, and name the first; `consensus.disputed` decides what becomes of them (R7)."""
     cell = cell_of(context.partition_key)
     disputes = dispute_table(qa_pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
     words = f"no two pages contradict each other in {cell}"
@@ -358,10 +360,10 @@ def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl
     asset=qa_pairs,
     additional_ins={"curriculum": dg.AssetIn("curriculum")},
     partitions_def=cells,
-    description="Where the domain asks for a [mix], categories are as it says and topics have like shares, within 10 points (S6).",
+    description="Where the domain asks for a [mix], categories are as it says and topics have like shares, within 10 points.",
 )
 def category_mix(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum: Curriculum) -> dg.AssetCheckResult:
-    """Show how far the accepted facts are from the mix that was asked for; no fact is dropped for it."""
+    """Show how far the accepted facts are from the mix that was asked for; no fact is dropped for it (S6)."""
     cell = cell_of(context.partition_key)
     wanted: dict[str, float] = {**alas.domain(cell.domain).mix.shares}
     facts = qa_pairs.filter("accepted")["fact_id"].n_unique()

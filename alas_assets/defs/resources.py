@@ -121,10 +121,10 @@ class Alas(dg.ConfigurableResource):
 
 
 class Trainer(dg.ConfigurableResource):
-    """Launches a training child through Dagster Pipes and hands its closing report back (T4)."""
+    """Launches a training child through Dagster Pipes and hands its closing report back."""
 
     def train(self, context: dg.AssetExecutionContext, module: str, spec: "TrainingSpec", spec_file: Path) -> dict[str, Any]:
-        """Run `python -m module spec_file` behind the wrapper that leaves no orphan.
+        """Run `python -m module spec_file` behind the wrapper that leaves no orphan (T4).
 
         Raises:
             dg.Failure: The child failed or ended without its report; the message holds the last lines it wrote.

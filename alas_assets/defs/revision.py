@@ -13,7 +13,7 @@ from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
 from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
-from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
+from alas_assets.defs.steps import Made, StageError, Step, clear_failures, documented_asset, loop_asset
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.plots import accuracy_png, topics_png
 from alas_assets.evaluation.scoreboard import current_answers, iteration_rows, score_rows, summary
@@ -77,7 +77,7 @@ def revised_curriculum(
         }
         if topics is not None:
             shown |= {
-                "topic_scores": show.table(topics, ["name", "n", "correct", "accuracy"], rows=40),
+                "topic_scores": show.table(topics, ["name", "n", "correct", "accuracy"], rows=40, asset="revised_curriculum"),
                 "accuracy_per_topic": show.picture(topics_png(revised.topic_scores), f"accuracy per topic, {step.cell}"),
             }
         return shown
@@ -112,12 +112,12 @@ def unread_sources(domain: Domain, curriculum: Curriculum, documents: pl.DataFra
     asset=revised_curriculum,
     additional_ins={"curriculum": dg.AssetIn("curriculum"), "documents": dg.AssetIn("documents")},
     partitions_def=cells,
-    description="Every source was read again, so that the domain counts as current; if not, which were not (O3).",
+    description="Every source was read again, so that the domain counts as current; if not, which were not.",
 )
 def sources_read(
     context: dg.AssetCheckExecutionContext, alas: Alas, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Name the sources on account of which the domain stays as old as it was."""
+    """Name the sources on account of which the domain stays as old as it was (O3)."""
     domain = alas.domain(cell_of(context.partition_key).domain)
     unread = unread_sources(domain, curriculum, documents)
     names = "; ".join(f"{url}: {reason}" for url, reason in unread[:5])
@@ -227,7 +227,7 @@ def _what_happened(registry: Registry, domain: str, judged: str | None) -> str:
     return "has another model since" if history else "has no promotion on record any more"
 
 
-@dg.asset(
+@documented_asset(
     partitions_def=domains,
     group_name="loop",
     code_version="1",
@@ -271,7 +271,7 @@ def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeR
             if wrong is None
             else show.wrong_answers(wrong, rows=60),
             "dagster/row_count": rows.height,
-            "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA),
+            "dagster/column_schema": show.column_schema(SCOREBOARD_SCHEMA, "scoreboard"),
             "artifact": dg.MetadataValue.path(str(alas.store.artifact_path("scoreboard", pointer.hash, "parquet"))),
         },
     )

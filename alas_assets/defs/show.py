@@ -1,6 +1,7 @@
 """How values are shown in the UI: tables of sample rows, counts, plots, links (U1). No decision is taken here."""
 
 import base64
+import re
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,17 +11,31 @@ from urllib.parse import quote
 import dagster as dg
 import polars as pl
 
+from alas_assets.defs.meanings import meaning
 from alas_assets.viewer.links import answer_link, run_link, source_link, text_link
 
 SAMPLE_ROWS = 8
 CELL_CHARS = 160
+_SPEC_IDS = re.compile(r"\s*\([A-Z]\d+(?:-[A-Z]?\d+)?(?:, [A-Z]\d+(?:-[A-Z]?\d+)?)*\)")
 
 
-def table(frame: pl.DataFrame, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS) -> dg.TableMetadataValue:
-    """Show the first rows of a frame; long texts are cut for the eye, the artifact holds them whole."""
+def without_ids(text: str) -> str:
+    """Return a text without the spec's ids in brackets, such as (E2-E4): they mean nothing to who reads it in the UI."""
+    return _SPEC_IDS.sub("", text)
+
+
+def table(frame: pl.DataFrame, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS, asset: str = "") -> dg.TableMetadataValue:
+    """Show the first rows of a frame; long texts are cut for the eye, the artifact holds them whole.
+
+    Args:
+        frame: The rows.
+        columns: Those that are shown; None for all.
+        rows: At most so many.
+        asset: The asset whose columns they are, where a name means something of its own there (`meanings`).
+    """
     shown = frame.select(columns or frame.columns).head(rows)
     records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in shown.to_dicts()]
-    schema = dg.TableSchema([dg.TableColumn(name, _kind(dtype)) for name, dtype in shown.schema.items()])
+    schema = dg.TableSchema([dg.TableColumn(name, _kind(dtype), meaning(name, asset)) for name, dtype in shown.schema.items()])
     return dg.MetadataValue.table(records=records, schema=schema)
 
 
@@ -30,9 +45,9 @@ def counts(frame: pl.DataFrame, column: str) -> dg.TableMetadataValue:
     return table(counted, rows=30)
 
 
-def column_schema(schema: Mapping[str, pl.DataType | type[pl.DataType]]) -> dg.TableSchema:
-    """Return a polars schema as Dagster's, for the Columns tab."""
-    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+def column_schema(schema: Mapping[str, pl.DataType | type[pl.DataType]], asset: str) -> dg.TableSchema:
+    """Return the polars schema of an asset's table as Dagster's, for the Columns tab."""
+    return dg.TableSchema([dg.TableColumn(name, str(dtype), meaning(name, asset)) for name, dtype in schema.items()])
 
 
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:

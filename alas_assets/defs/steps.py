@@ -4,6 +4,7 @@ An asset says what it depends on beyond its inputs (`settings`), how to make its
 is here, once.
 """
 
+import inspect
 import os
 import platform
 import time
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 
 from alas_assets.automation import on_new_content
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.show import without_ids
 from alas_assets.domains.config import Domain, DomainError
 from alas_assets.evaluation.answers import AnswerError
 from alas_assets.evaluation.exam import ExamError
@@ -101,9 +103,14 @@ class Made(Generic[V]):
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
+def documented_asset(**options: Any) -> Callable[..., dg.AssetsDefinition]:
+    """Declare an asset that the UI describes by its docstring, without the spec's ids, which are explained nowhere there (U1)."""
+    return lambda make: dg.asset(description=without_ids(inspect.getdoc(make) or ""), **options)(make)
+
+
 def loop_asset(code_version: str, *, automated: bool = True, **options: Any) -> Callable[..., dg.AssetsDefinition]:
     """Declare an asset of the loop: the shared partitions, group, store and automation in one place."""
-    return dg.asset(
+    return documented_asset(
         partitions_def=cells,
         group_name="loop",
         io_manager_key="store_io",

@@ -1,5 +1,6 @@
 """Foreign text in the UI's Markdown tables stays text, and links lead only where they should (U1)."""
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +8,21 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from alas_assets.defs.columns import TAKEN_FROM, described
-from alas_assets.defs.show import linked, linked_table, plain
-from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, PREFERENCE_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, WRONG_SCHEMA
+from alas_assets.defs.meanings import meaning
+from alas_assets.defs.show import column_schema, linked, linked_table, plain, table, without_ids
+from alas_assets.evaluation.agreement import AGREEMENT_SCHEMA
+from alas_assets.evaluation.declining import DECLINING_SCHEMA
+from alas_assets.records import (
+    ANSWER_SCHEMA,
+    FETCH_SCHEMA,
+    PREFERENCE_SCHEMA,
+    PROBE_SCHEMA,
+    QA_SCHEMA,
+    SCOREBOARD_SCHEMA,
+    WRONG_SCHEMA,
+    GuardResult,
+    empty,
+)
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 SCHEMAS = {
@@ -56,6 +70,37 @@ def test_a_link_leads_to_its_own_address_only_and_not_to_a_script(text: str, pat
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "", "//evil.example", "file:///etc/passwd", "#x"])
 def test_an_address_that_is_no_web_address_is_no_link(address: str) -> None:
     assert linked("text", address) == "text"
+
+
+TABLES = {
+    **SCHEMAS,
+    "scoreboard": SCOREBOARD_SCHEMA,
+    "": pl.Schema({**AGREEMENT_SCHEMA, **DECLINING_SCHEMA}),
+    "promotion": pl.Schema(dict.fromkeys(GuardResult.model_fields, pl.String)),
+}
+
+
+@pytest.mark.parametrize("asset", sorted(TABLES))
+def test_every_column_that_the_ui_shows_says_what_it_means(asset: str) -> None:
+    assert [column.name for column in column_schema(TABLES[asset], asset).columns if not column.description] == []
+    assert [column.name for column in table(empty(TABLES[asset]), asset=asset).schema.columns if not column.description] == []
+
+
+def test_a_column_that_means_something_else_in_another_table_says_so() -> None:
+    said = {asset: meaning("answer", asset) for asset in ("qa_pairs", "probes", "judge_scores")}
+    assert len(set(said.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Graded answers (E2-E4).", "Graded answers."),
+        ("An adapter (T1, T2), trained (D3).", "An adapter, trained."),
+        ("A (LoRA) adapter of CVE (2026) in C (C17x).", "A (LoRA) adapter of CVE (2026) in C (C17x)."),
+    ],
+)
+def test_ids_of_the_spec_are_left_out_and_nothing_else(text: str, shown: str) -> None:
+    assert without_ids(text) == shown
 
 
 def test_every_column_that_lineage_names_is_there_on_both_sides() -> None:
