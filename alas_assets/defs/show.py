@@ -1,7 +1,6 @@
 """How values are shown in the UI: tables of sample rows, counts, plots, links (U1). No decision is taken here."""
 
 import base64
-import re
 import string
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +15,6 @@ from alas_assets.viewer.links import answer_link, run_link, source_link, text_li
 
 SAMPLE_ROWS = 8
 CELL_CHARS = 160
-_SPEC_IDS = re.compile(r"\s*\([A-Z]\d+(?:-[A-Z]?\d+)?(?:, [A-Z]\d+(?:-[A-Z]?\d+)?)*\)")
-
-
-def without_ids(text: str) -> str:
-    """Return a text without the spec's ids in brackets, such as (E2-E4): they mean nothing to who reads it in the UI."""
-    return _SPEC_IDS.sub("", text)
 
 
 def table(frame: pl.DataFrame, columns: Sequence[str] | None = None, rows: int = SAMPLE_ROWS, asset: str = "") -> dg.TableMetadataValue:

@@ -21,7 +21,6 @@ from pydantic import BaseModel
 
 from alas_assets.automation import on_new_content
 from alas_assets.defs.resources import Alas
-from alas_assets.defs.show import without_ids
 from alas_assets.domains.config import Domain, DomainError
 from alas_assets.evaluation.answers import AnswerError
 from alas_assets.evaluation.exam import ExamError
@@ -43,6 +42,7 @@ from alas_assets.synthesis.training_rows import ReplayError
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError
 from alas_assets.teachers.protocol import Teacher
 from alas_assets.training.spec import RecipeError
+from alas_assets.wording import without_ids
 
 if TYPE_CHECKING:
     from alas_assets.teachers.llm import Trouble

@@ -6,7 +6,6 @@ Rendering only: what a key means is its field's description, in `domains.config`
 from __future__ import annotations
 
 import math
-import re
 import types
 from collections.abc import Iterator
 from typing import Any, Literal, Union, get_args, get_origin
@@ -17,9 +16,9 @@ from pydantic.fields import FieldInfo
 from alas_assets.domains.config import Domain
 from alas_assets.domains.mistakes import model_of
 from alas_assets.training.spec import Recipe
+from alas_assets.wording import without_ids
 
 _KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-_IDS = re.compile(r" \([A-Z]\d+(?:(?:, |-)[A-Z]\d+)*\)")
 _LIMITS = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
 _LENGTHS = {"min_length": "at least", "max_length": "at most"}
 _HEAD = ("| key | value | default | meaning |", "|---|---|---|---|")
@@ -77,7 +76,7 @@ def _tables(model: type[BaseModel], name: str, listed: bool = False) -> Iterator
 
 def _plain(text: str) -> str:
     """Return a text for a cell of a table, without the ids of requirements in it."""
-    return _IDS.sub("", " ".join(text.split())).replace("|", "\\|")
+    return without_ids(" ".join(text.split())).replace("|", "\\|")
 
 
 def _value(field: FieldInfo) -> str:

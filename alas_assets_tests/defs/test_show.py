@@ -9,7 +9,7 @@ from markdown_it.token import Token
 
 from alas_assets.defs.columns import TAKEN_FROM, described
 from alas_assets.defs.meanings import meaning
-from alas_assets.defs.show import column_schema, linked, linked_table, plain, table, without_ids
+from alas_assets.defs.show import column_schema, linked, linked_table, plain, table
 from alas_assets.evaluation.agreement import AGREEMENT_SCHEMA
 from alas_assets.evaluation.declining import DECLINING_SCHEMA
 from alas_assets.records import (
@@ -23,6 +23,7 @@ from alas_assets.records import (
     GuardResult,
     empty,
 )
+from alas_assets.wording import without_ids
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").enable("strikethrough")
 SCHEMAS = {
