@@ -68,6 +68,17 @@ def alas_of(settings: Settings, domain: str | None = None) -> "Alas":
     return Alas(home=str(settings.home))
 
 
+def check_ready(alas: "Alas", domain: str) -> None:
+    """End a command that is about to work on a domain's next iteration where it lacks what that needs, and say what is doubtful."""
+    from alas_assets.teachers.readiness import doubtful, lacking
+
+    known = alas.domain(domain)
+    if problem := lacking(alas.settings, known):
+        fail(problem, 2)
+    for line in doubtful(alas.settings, known):
+        err.print(f"[yellow]note[/] {plain(line)}")
+
+
 @contextlib.contextmanager
 def site_served(settings: Settings, live: bool) -> Iterator[None]:
     """Serve the sample site while a domain that studies it is at work."""

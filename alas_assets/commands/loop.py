@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
+from alas_assets.commands.common import DomainKey, Home, alas_of, check_ready, err, fail, out, plain, settings_at, site_served
 from alas_assets.commands.printing import Progress, print_example, print_pairs, print_scoreboard
 from alas_assets.settings import Settings
 
@@ -43,6 +43,7 @@ def demo(home: Home = None) -> None:
 
     settings = settings_at(home)
     alas = alas_of(settings, DEMO_DOMAIN)
+    check_ready(alas, DEMO_DOMAIN)
     instance = open_instance(settings)
     started = time.monotonic()
     if not finished(alas, Cell.of(DEMO_DOMAIN, DEMO_ITERATIONS - 1)):
@@ -73,6 +74,7 @@ def run(
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
+    check_ready(alas, domain)
     instance = open_instance(settings)
     with site_served(settings, live=alas.domain(domain).sources.live):
         cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
@@ -133,6 +135,7 @@ def retry(domain: DomainKey, home: Home = None) -> None:
     cell = last_opened(alas, domain)
     if cell is None or finished(alas, cell):
         fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
+    check_ready(alas, domain)
     instance = open_instance(settings)
     retry_iteration(settings.home, cell)
     with site_served(settings, live=alas.domain(domain).sources.live):

@@ -56,7 +56,7 @@ def export_(
 ) -> None:
     """Write the current model as a folder that other programs load, with its card and the hashes that prove it."""
     from alas_assets.defs.releasing import chosen_adapter, gather
-    from alas_assets.release.export import export
+    from alas_assets.release.export import export, refuse_early
     from alas_assets.release.push import checked_repo, push_folder, token_for
 
     if public and not push:
@@ -70,6 +70,7 @@ def export_(
         target = to or Path(f"{domain}-{chosen[:12]}-{format.value}")
         if target.resolve().is_relative_to(alas.store.root):
             fail(f"{target} is in the store, where a takedown would have to look for it; name a folder outside of {alas.store.root}", 2)
+        refuse_early(format.value, target, domain, chosen, settings.llama_cpp)
         with err.status("writing the export"):
             release = gather(alas, domain, chosen)
             done = export(

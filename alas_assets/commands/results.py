@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served
+from alas_assets.commands.common import DomainKey, Home, alas_of, check_ready, err, fail, out, plain, settings_at, site_served
 from alas_assets.commands.printing import print_failures, print_scoreboard
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     from alas_assets.defs.lineage import closed_because, last_opened
     from alas_assets.defs.retraining import not_retrained
     from alas_assets.defs.revision import rolled_back
+    from alas_assets.domains.catalog import missing_guards
     from alas_assets.records import RevisedCurriculum
 
-    alas.domain(key)
+    domain = alas.domain(key)
     newest = last_opened(alas, key)
     pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
     revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
@@ -114,6 +115,8 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     if other:
         notes.append(other)
     notes += [f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)]
+    if missing := missing_guards(alas.settings, domain):
+        notes.append(missing)
     return cells, notes
 
 
@@ -176,6 +179,7 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
+    check_ready(alas, domain)
     try:
         with site_served(settings, live=alas.domain(domain).sources.live):
             estimated = estimate_iteration(alas, domain)

@@ -11,6 +11,7 @@ from alas_assets.defs.documents import chunks_of
 from alas_assets.defs.judging import DECODING, answers_of
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
+from alas_assets.domains.catalog import missing_guards
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import grade_answers
 from alas_assets.partitions import cell_of, cells
@@ -53,11 +54,11 @@ def replay_of(alas: Alas, domain: Domain) -> list[ReplayPrompt]:
     return read_replay(alas.settings.question_file("replay", domain.replay_file))
 
 
-def _file_version(alas: Alas, name: str) -> str:
-    path = alas.settings.question_file("guards", name)
-    if name and not path.is_file():
-        raise dg.Failure(f"{path} is not there; `alas guards` makes it, or let guard_file name another", allow_retries=False)
-    return file_hash(path) if name else ""
+def _guard_versions(alas: Alas, domain: Domain) -> list[str]:
+    """Return the content hashes of the guard and the neighbour file; "" where the domain names none."""
+    if missing := missing_guards(alas.settings, domain):
+        raise dg.Failure(missing, allow_retries=False)
+    return [file_hash(alas.settings.question_file("guards", name)) if name else "" for name in (domain.guard_file, domain.neighbour_file)]
 
 
 def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
@@ -119,8 +120,12 @@ def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
     """Return what unanswerable questions depend on beyond the inputs; nothing where there are none, so that nothing is done again (O4)."""
     if not domain.thresholds.asks_unknown:
         return {}
-    files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
-    return {"unknown": {"files": [*files, file_hash(alas.settings.question_file("replay", domain.replay_file))], "seed": domain.seed}}
+    return {
+        "unknown": {
+            "files": [*_guard_versions(alas, domain), file_hash(alas.settings.question_file("replay", domain.replay_file))],
+            "seed": domain.seed,
+        }
+    }
 
 
 @loop_asset("6", kinds={"parquet"})
@@ -215,7 +220,7 @@ def qa_pairs(
         "student": [domain.student.model, domain.student.revision, domain.student.accumulate],
         "embedder": domain.student.embedder,
         "ask_first": DECODING.model_dump(mode="json") if domain.thresholds.ask_first else False,
-        "guards": [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)],
+        "guards": _guard_versions(alas, domain),
         "review": decisions_hash(decisions),
     }
     return step.run(pl.DataFrame, make, describe, settings=settings)
@@ -266,8 +271,7 @@ def probes(
             **({"sample_unknown": show.table(unknown, ["question", "answer", "template"], asset="probes")} if unknown.height else {}),
         }
 
-    guard_files = [_file_version(alas, domain.guard_file), _file_version(alas, domain.neighbour_file)]
-    settings = {"guards": guard_files, **unknown_settings(alas, domain)}
+    settings = {"guards": _guard_versions(alas, domain), **unknown_settings(alas, domain)}
     return step.run(pl.DataFrame, make, describe, settings=settings)
 
 

@@ -53,6 +53,15 @@ def load_domain(settings: Settings, key: str) -> Domain:
     return _on_site(domain, settings)
 
 
+def missing_guards(settings: Settings, domain: Domain) -> str:
+    """Say that a domain's guard file is not there, without which no iteration can be judged (G2); "" where it is."""
+    name = domain.guard_file
+    if settings.question_file("guards", name).is_file():
+        return ""
+    places = f"is neither in {settings.home / 'guards'} nor in {settings.data / 'guards'}"
+    return f"{domain_files(settings)[domain.key]}: guard_file: {name} {places}; `alas guards` makes one, or name another"
+
+
 def recipe_of(domain: Domain, settings: Settings) -> Recipe:
     """Return the recipe that a domain names: one of the user's own, else one that ships (T6).
 

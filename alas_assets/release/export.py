@@ -88,9 +88,7 @@ def export(
         AdapterError: The adapter is damaged, or made for another base.
         OSError: The disk is full or not writable.
     """
-    _check_target(release, format, target)
-    if format == "gguf":
-        find_converter(llama_cpp)  # before minutes of merging
+    refuse_early(format, target, release.domain, release.adapter_hash, llama_cpp)
     if format == "vllm":
         vllm_rank(release.rank)
     if folder_hash(adapter) != release.adapter_hash:
@@ -138,15 +136,28 @@ def manifest_of(release: Release, format: Format, precision: Precision) -> Manif
     )
 
 
-def _check_target(release: Release, format: Format, target: Path) -> None:
-    """Refuse early what would be refused after minutes of work."""
+def refuse_early(format: Format, target: Path, domain: str, adapter_hash: str, llama_cpp: Path | None) -> None:
+    """Refuse what would be refused after minutes of work: a converter that is not here, a target that is something else.
+
+    Args:
+        format: What the export is for.
+        target: The folder.
+        domain: The domain's key.
+        adapter_hash: What is exported.
+        llama_cpp: The folder of a llama.cpp checkout, for gguf.
+
+    Raises:
+        ReleaseError: It is so; the message says what to do.
+    """
+    if format == "gguf":
+        find_converter(llama_cpp)
     if _free(target):
         return
     remedy = "name another folder with --to, or remove it"
     if not target.is_dir() or not (target / RELEASE).is_file():
         raise ReleaseError(f"{target} is there already and is no export; {remedy}")
     there = read_manifest(target)
-    if (there.format, there.domain, there.adapter_hash) != (format, release.domain, release.adapter_hash):
+    if (there.format, there.domain, there.adapter_hash) != (format, domain, adapter_hash):
         raise ReleaseError(
             f"{target} holds another export ({there.format} of {there.domain}, adapter {there.adapter_hash[:12] or 'none'}); {remedy}"
         )

@@ -53,16 +53,36 @@ def open_endpoint(
     Raises:
         EndpointError: The address or key cannot be used, or a cap in money cannot be kept because a price is unknown.
     """
+    if settings.replay:
+        return Replay(Ledger(ledger_path), settings, _checked_url(settings), cell)
+    url, key = checked_access(settings)
+    if log and (note := without_key(settings, key)):
+        log(f"teacher: {note}")
+    ledger = Ledger(ledger_path)
+    return Endpoint(State(settings, budget, ledger, url=url, key=key, cell=cell, log=log, on_progress=on_progress, tuning=tuning))
+
+
+def checked_access(settings: TeacherSettings) -> tuple[str, SecretStr]:
+    """Return an endpoint's address and key; nothing is sent.
+
+    Raises:
+        EndpointError: One of them cannot be used; the message names the key of the domain file.
+    """
+    url, key = _checked_url(settings), SecretStr(os.environ.get(settings.key_env, "").strip())
+    _check_key(key, settings.key_env, url)
+    return url, key
+
+
+def without_key(settings: TeacherSettings, key: SecretStr) -> str:
+    """Say that the variable that a domain file names holds no key; "" where it does, or where none is named."""
+    named = not key and "key_env" in settings.model_fields_set
+    return f"{settings.key_env} (teacher.key_env) is not set in the environment, so calls go without a key" if named else ""
+
+
+def _checked_url(settings: TeacherSettings) -> str:
     url = endpoint_url(settings)
     _check_url(url, "teacher.url" if settings.url else "OPENAI_BASE_URL")
-    ledger = Ledger(ledger_path)
-    if settings.replay:
-        return Replay(ledger, settings, url, cell)
-    key = SecretStr(os.environ.get(settings.key_env, "").strip())
-    _check_key(key, settings.key_env, url)
-    if log and not key and "key_env" in settings.model_fields_set:
-        log(f"teacher: {settings.key_env} (teacher.key_env) is not set in the environment, so calls go without a key")
-    return Endpoint(State(settings, budget, ledger, url=url, key=key, cell=cell, log=log, on_progress=on_progress, tuning=tuning))
+    return url
 
 
 def _check_url(url: str, where: str) -> None:

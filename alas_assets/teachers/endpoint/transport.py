@@ -78,6 +78,23 @@ def open_client(url: str, key: SecretStr, connections: int, deadline: float) -> 
     )
 
 
+def silence_of(url: str, seconds: float) -> str:
+    """Say that an endpoint does not answer when it is asked for its list of models; "" where it answers, whatever it says.
+
+    Args:
+        url: The endpoint's base; no key is sent.
+        seconds: How long it has.
+    """
+    try:
+        with (
+            httpx2.Client(trust_env=False, follow_redirects=False, proxy=_proxy_for(url), timeout=seconds) as client,
+            client.stream("GET", f"{url}/models"),
+        ):
+            return ""
+    except httpx2.HTTPError as error:
+        return f"{url} does not answer ({str(error) or type(error).__name__})"
+
+
 def request_options(key: SecretStr) -> RequestOptions:
     """Return what every request is made with: nothing, or that no Authorization header is sent where there is no key."""
     return {} if key.get_secret_value() else {"headers": {"Authorization": Omit()}}
