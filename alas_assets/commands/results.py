@@ -16,6 +16,7 @@ from alas_assets.commands.printing import print_failures, print_scoreboard
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+    from alas_assets.defs.failures import Failed
     from alas_assets.defs.resources import Alas
     from alas_assets.provenance.store import Cell
 
@@ -111,7 +112,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     if newest and closed:
         notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
     if newest and failed:
-        notes.append(f"{key}: iteration {newest.iteration} failed: {failed}; `alas retry {key}` goes on with it")
+        notes.append(f"{key}: iteration {newest.iteration} failed: {failed.why}; {_goes_on(key, failed.dry_run)}")
     if other:
         notes.append(other)
     notes += [f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)]
@@ -120,7 +121,12 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     return cells, notes
 
 
-def _unrevised(closed: str | None, failed: str | None, newest: "Cell | None") -> str:
+def _goes_on(key: str, dry_run: bool) -> str:
+    again = f"`alas run {key} --dry-run` looks again without training, " if dry_run else ""
+    return f"{again}`alas retry {key}` goes on with it{' and trains' if dry_run else ''}"
+
+
+def _unrevised(closed: str | None, failed: "Failed | None", newest: "Cell | None") -> str:
     return "closed" if closed else "failed" if failed else "unfinished" if newest else "never run"
 
 

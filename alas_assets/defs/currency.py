@@ -114,7 +114,7 @@ def _not_read(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[li
         if finished(alas, cell):
             return _unread_by(alas, cell)
         if failure := failed_because(instance, cell):
-            return [f"iteration {cell.iteration} failed"], f". Iteration {cell.iteration} failed: {failure}"
+            return [f"iteration {cell.iteration} failed"], f". Iteration {cell.iteration} failed: {failure.why}"
     return [], ""
 
 

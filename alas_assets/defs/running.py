@@ -15,6 +15,7 @@ import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.defs.in_process import execute_here
 from alas_assets.defs.steps import HOST_TAG, PID_TAG, process_tags
 from alas_assets.domains.catalog import domain_files
@@ -182,7 +183,7 @@ def run_cell(
 ) -> Outcome:
     """Materialise one iteration in this process as one Dagster run; what is already done is skipped."""
     register_cell(instance, cell)
-    tags = {CAUSE_TAG: cause} | ({"alas/dry_run": "true"} if dry_run else {})
+    tags = {CAUSE_TAG: cause} | ({DRY_RUN_TAG: "true"} if dry_run else {})
     return _run(instance, settings, "iteration", cell_key(cell), tags, DRY_RUN if dry_run else None, on_event)
 
 

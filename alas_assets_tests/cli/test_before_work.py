@@ -85,3 +85,10 @@ def test_an_export_that_cannot_be_written_is_refused_before_anything_is_gathered
     ended = alas(harness, "export", "quill", "--format", format, "--to", str(tmp_path / "taken"))
     assert ended.exit_code == 1
     assert refusal in str(ended.exception or ended.stderr)
+
+
+def test_status_offers_a_dry_run_again_after_one_that_failed(harness: Harness) -> None:
+    harness.domain("quill", 9)
+    assert not harness.run("quill", dry_run=True).success
+    said = alas(harness, "status").stdout
+    assert "`alas run quill --dry-run` looks again without training, `alas retry quill` goes on with it and trains" in said
