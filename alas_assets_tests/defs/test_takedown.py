@@ -328,6 +328,20 @@ def test_an_exam_on_what_was_removed_leaves_nothing_in_the_store(case: Case, tmp
     assert work.scan(case.after.alas, case.after.instance, case.order).findings == []
 
 
+def test_files_of_questions_that_a_user_keeps_in_the_store_stay_as_they_are(
+    case: Case, both: Harness, quill_site: Site, tmp_path: Path
+) -> None:
+    harness = both.copied(tmp_path)
+    text = "\n".join(map(json.dumps, case.questions))
+    files = [harness.store.root / folder / "mine.jsonl" for folder in ("guards", "replay", "exams")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(text, encoding="utf-8")
+    order = carried_out(harness, gone_url(quill_site))
+    assert {file.read_text(encoding="utf-8") for file in files} == {text}
+    assert work.scan(harness.alas, harness.instance, order).clean
+
+
 def test_words_that_another_page_came_to_share_are_counted_and_no_finding(case: Case, quill_site: Site, tmp_path: Path) -> None:
     harness = case.after.copied(tmp_path)
     store = harness.store

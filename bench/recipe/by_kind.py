@@ -1,4 +1,4 @@
-"""Prints how the CVE facts of study `cves` came out by what is asked about a record (T6, E5).
+"""Prints how the CVE facts of study `cves` came out by what is asked about a record, beside what guessing would give (T6, E5).
 
     .venv/bin/python bench/recipe/by_kind.py STORE
 
@@ -7,9 +7,8 @@ STORE is the one that the study was run on. The student is not asked again: a ro
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from cell import CVES, Bench
@@ -40,11 +39,13 @@ def main(store: Path) -> None:
     bits = row["right"]["probe"]
     if len(bits) != probes.height:
         sys.exit(f"{store}: has {probes.height} held-out questions of {CVES}, and the row of study cves {len(bits)}; fill it as it was")
-    asked_of, right = Counter[str](), Counter[str]()
-    for question, bit in zip(probes["question"], bits, strict=True):
-        asked_of[kind(question)] += 1
+    answers, right = defaultdict[str, Counter[str]](Counter), Counter[str]()
+    for question, answer, bit in zip(probes["question"], probes["answer"], bits, strict=True):
+        answers[kind(question)][answer] += 1
         right[kind(question)] += bit == "1"
-    print(json.dumps({name: [right[name], n] for name, n in asked_of.most_common()}))
+    print("| asked for | n | right | the commonest answer alone |\n| --- | --- | --- | --- |")
+    for name, said in answers.items():
+        print(f"| {name} | {said.total()} | {right[name]} | {said.most_common(1)[0][1]} |")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
 
 _NO_EXAM = pl.DataFrame(schema={"probe_id": pl.String, "topic": pl.String})
-_KEPT_FILES = ("guards", "replay", "exams", "domains")
+KEPT_FILES = ("guards", "replay", "exams", "domains")
+"""Folders of files that are the user's own, in the store and in the data folder: a takedown changes none of them."""
 
 
 class Ids(Record):
@@ -317,7 +318,7 @@ def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path
             yield path.read_text(encoding="utf-8", errors="replace")
     for path in sorted(_other_bodies(store, ids)):
         yield path.read_text(encoding="utf-8", errors="replace")
-    folders = [*(data / name for name in _KEPT_FILES), store.root / "domains"]
+    folders = [place / name for place in (data, store.root) for name in KEPT_FILES]
     for path in (path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()):
         text = path.read_text(encoding="utf-8", errors="replace")
         yield text

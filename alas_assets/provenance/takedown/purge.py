@@ -24,7 +24,7 @@ from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, w
 from alas_assets.provenance.takedown.files import UnreadableError, texts_in_file
 from alas_assets.provenance.takedown.marks import redacted_json
 from alas_assets.provenance.takedown.order import TakedownError, folder_of, normal, report_files
-from alas_assets.provenance.takedown.plan import affected_adapters
+from alas_assets.provenance.takedown.plan import KEPT_FILES, affected_adapters
 from alas_assets.provenance.takedown.tables import Removal, record_without, table_without
 from alas_assets.records import Tombstone
 from alas_assets.release.registry import Registry
@@ -418,9 +418,9 @@ def _loose_files(store: ArtifactStore) -> Iterator[Path]:
 
 _LOOKED_AFTER = {
     *("artifacts", "rows", "cells", "memo", "pages", "texts", "extracts", "lance", "models", "dagster", "takedowns", "registry", "review"),
-    *("reports", "domains", "locks", "watch", "served"),
+    *("reports", "locks", "watch", "served", *KEPT_FILES),
 }
-"""Folders that have a step of their own, or hold nothing that was read: prepared students, domain files, pointers, hashes."""
+"""Folders that have a step of their own, or hold nothing that was read: prepared students, pointers, hashes, or are the user's."""
 
 
 def _names(path: Path, removal: Removal) -> bool:
