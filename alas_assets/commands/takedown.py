@@ -4,6 +4,7 @@ The work is `defs.takedown`'s and `provenance.takedown`'s.
 """
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +104,7 @@ def _ordered(
 
 
 def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Path) -> None:
+    from alas_assets.provenance.render import counted
     from alas_assets.provenance.takedown.plan import question_lines
 
     for root in (settings.home, settings.dagster_home):
@@ -113,11 +115,15 @@ def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Pa
         file.write_text("".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         fail(f"{file}: {error.strerror or error}; name another file with --questions", 2)
-    out.print(plain(f"wrote {len(lines)} questions to {file}; now and after the retraining: alas exam DOMAIN {file.name}"))
+    out.print(
+        plain(f"wrote {counted(len(lines), 'question')} to {file}; now and after the retraining: alas exam DOMAIN {shlex.quote(str(file))}")
+    )
 
 
 def _print_plan(planned: "Plan") -> None:
     from rich.table import Table
+
+    from alas_assets.provenance.render import counted
 
     order = planned.order
     out.print(f"[bold]{plain(order.source)}[/], takedown {order.id}: what would go")
@@ -128,9 +134,8 @@ def _print_plan(planned: "Plan") -> None:
     table.add_row("current then", *((share.current_after or "the base student")[:16] for share in order.shares))
     out.print(table)
     for one in order.retired:
-        why = one.because or (
-            f"trained from {one.trained_from[:16]}" if one.trained_from else f"{one.rows} rows on {one.facts} facts of it"
-        )
+        rows = f"{counted(one.rows, 'row')} on {counted(one.facts, 'fact')} of it"
+        why = one.because or (f"trained from {one.trained_from[:16]}" if one.trained_from else rows)
         out.print(plain(f"adapter {one.adapter_hash[:16]} ({one.kind} of {one.cell}): {why}"))
     for fact in planned.derived.facts:
         if fact.also_stated_by:

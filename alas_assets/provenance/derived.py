@@ -17,6 +17,7 @@ from pydantic import Field
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.review.said import Said, people_said
@@ -111,13 +112,15 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         source: A page's URL, as it was asked for or where it was found; or a host, with its port if that is not the usual one.
 
     Raises:
-        TraceError: No iteration tried to read the source; the message names pages that were read.
+        TraceError: No iteration tried to read the source, or a takedown removed it; the message names it, or pages that were read.
         StoreError: A table on the way is damaged or gone.
     """
     cells = sorted(cells_of(store), key=str)
     by: Literal["page", "host"] = "page" if "://" in source else "host"
     readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
     if not readings:
+        if refusal := Blocked(store.root).address(source if by == "page" else f"http://{source}"):
+            raise TraceError(f"{source!r} was {refusal}: what came from it was removed, and it is read no more")
         if kept := _fetched_only(store, source, by):
             raise TraceError(
                 f"{source!r} was fetched to plan with ({kept} addresses) and never studied, so nothing was taught from it; what was "

@@ -66,10 +66,10 @@ def trace_text(trace: Trace) -> str:
         right = f", right is {said.should_be}" if said.should_be else ""
         lines.append(f"person   {said.by} at {said.at}: {said.label}{right}{f'; {said.comment}' if said.comment else ''}")
     if trace.context_chunks:
-        lines.append(f"shown    {len(trace.context_chunks)} passages beside the question: {', '.join(trace.context_chunks)}")
+        lines.append(f"shown    {counted(len(trace.context_chunks), 'passage')} beside the question: {', '.join(trace.context_chunks)}")
     for adapter in trace.learned_by:
         lines.append(
-            f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.rows} rows "
+            f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {counted(adapter.rows, 'row')} "
             f"of {adapter.rows_hash[:12]}, {_run(adapter.run_id, adapter.run_deleted)}"
             f"{f'; retired by takedown {adapter.retired}' if adapter.retired else ''}"
         )
@@ -98,23 +98,25 @@ def derived_text(derived: Derived) -> str:
     taught, kept = derived.taught, [fact for fact in derived.taught if fact.also_stated_by]
     rows = sum(fact.accepted for fact in derived.facts), sum(fact.rejected for fact in derived.facts) + derived.unusable
     what = f"{derived.by} {derived.source}"
+    learned = len({adapter.adapter_hash for adapter in derived.adapters})
     lines = [
-        f"{what}: read {len(derived.readings)} times, {len(taught)} facts taught ({rows[0]} pairs accepted, {rows[1]} rejected), "
-        f"{len({adapter.adapter_hash for adapter in derived.adapters})} adapters learned from it"
+        f"{what}: read {counted(len(derived.readings), 'time')}, {counted(len(taught), 'fact')} taught "
+        f"({counted(rows[0], 'pair')} accepted, {rows[1]} rejected), {counted(learned, 'adapter')} learned from it"
     ]
     if taught:
         lines.append(f"  {len(kept)} of these facts are also stated by another source")
     lines += [_reading_line(reading) for reading in derived.readings]
     lines += [line for fact in derived.facts for line in _fact_lines(fact)]
-    lines += [f"probes   {probes.cell}: {probes.probes} questions ({probes.split})" for probes in derived.probes]
+    lines += [f"probes   {probes.cell}: {counted(probes.probes, 'question')} ({probes.split})" for probes in derived.probes]
     lines += [
-        f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {adapter.facts} facts, {adapter.rows} of "
-        f"{adapter.of_rows} rows, run {adapter.run_id[:8]}"
+        f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {counted(adapter.facts, 'fact')}, "
+        f"{adapter.rows} of {counted(adapter.of_rows, 'row')}, run {adapter.run_id[:8]}"
         for adapter in derived.adapters
     ]
     for said in derived.answers:
-        shown = f"; its passages were retrieved for {said.shown} answers" if said.shown else ""
-        lines.append(f"answered {said.cell}, system {said.system}: {said.correct} of {said.asked} questions about it right{shown}")
+        shown = f"; its passages were retrieved for {counted(said.shown, 'answer')}" if said.shown else ""
+        right = f"{said.correct} of {counted(said.asked, 'question')} about it right" if said.asked else "not asked about it"
+        lines.append(f"answered {said.cell}, system {said.system}: {right}{shown}")
     return "\n".join(lines)
 
 
@@ -122,7 +124,7 @@ def _reading_line(reading: Reading) -> str:
     if not reading.ok:
         return f"read     {reading.cell}  {reading.url}  failed: {reading.reason}"
     return (
-        f"read     {reading.cell}  {reading.url}  {reading.retrieved_at}{_again(reading.status)}, {reading.passages} passages\n"
+        f"read     {reading.cell}  {reading.url}  {reading.retrieved_at}{_again(reading.status)}, {counted(reading.passages, 'passage')}\n"
         f"  {page_link(reading.body_sha256)}"
     )
 

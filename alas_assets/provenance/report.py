@@ -10,6 +10,7 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
+from alas_assets.provenance.render import counted
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
@@ -145,7 +146,7 @@ def _learned(trace: Trace) -> str:
             escape(by.cell),
             f"{escape(by.kind)} {link(by.adapter_hash[:16], manifest_link(by.adapter_hash))}"
             f"{escape(f' (retired by takedown {by.retired})' if by.retired else '')}",
-            f"{by.rows} rows of <code>{escape(by.rows_hash[:16])}</code>",
+            f"{counted(by.rows, 'row')} of <code>{escape(by.rows_hash[:16])}</code>",
             _run(by.run_id, by.run_deleted),
         ]
         for by in trace.learned_by
@@ -216,7 +217,7 @@ def derived_html(derived: Derived) -> str:
             escape(one.cell),
             link(one.url, one.url),
             escape(one.retrieved_at) if one.ok else escape(f"failed: {one.reason}"),
-            link(f"{one.passages} passages", page_link(one.body_sha256)),
+            link(counted(one.passages, "passage"), page_link(one.body_sha256)),
         ]
         for one in derived.readings
     ]
@@ -233,15 +234,19 @@ def derived_html(derived: Derived) -> str:
         [
             escape(one.cell),
             f"{escape(one.kind)} {link(one.adapter_hash[:16], manifest_link(one.adapter_hash))}",
-            f"{one.facts} facts, {one.rows} of {one.of_rows} rows",
+            f"{counted(one.facts, 'fact')}, {one.rows} of {counted(one.of_rows, 'row')}",
             link(one.run_id[:8], run_link(one.run_id)),
         ]
         for one in derived.adapters
     ]
-    answers = [[escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right", str(one.shown)] for one in derived.answers]
-    taught = f"{len(derived.taught)} facts taught, {len({one.adapter_hash for one in derived.adapters})} adapters learned from it"
+    answers = [
+        [escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right" if one.asked else "not asked", str(one.shown)]
+        for one in derived.answers
+    ]
+    adapters_taught = len({one.adapter_hash for one in derived.adapters})
+    taught = f"{counted(len(derived.taught), 'fact')} taught, {counted(adapters_taught, 'adapter')} learned from it"
     parts = [
-        f"<h1>{escape(derived.source)}</h1><p>Read {len(derived.readings)} times; {taught}.</p>",
+        f"<h1>{escape(derived.source)}</h1><p>Read {counted(len(derived.readings), 'time')}; {taught}.</p>",
         f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",
         f"<h2>Adapters that learned from it</h2>{table(['iteration', 'adapter', 'of it', 'run'], adapters)}",
         f"<h2>Answers about it</h2>{table(['iteration', 'system', 'right', 'answers it was retrieved for'], answers)}",

@@ -1,6 +1,7 @@
 """`alas takedown` as people and scripts meet it: what it shows, asks, refuses, and how it ends (A3)."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness,
     home, url, exam = store_of(quill, tmp_path), url_of(quill_site), tmp_path / "gone.jsonl"
     first = tmp_path / "first.jsonl"
     shown = alas(home, "takedown", url, "--dry-run", "--questions", str(first)).stdout
+    assert f"alas exam DOMAIN {first}" in shown, "as a path that leads there from wherever it is given"
     for word in ("readings", "passages", "facts", "pairs", "probes", "training rows", "current then", "nothing was changed"):
         assert word in shown
     assert not (home / "takedowns").exists()
@@ -44,6 +46,13 @@ def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness,
     assert is_as_signed(report)
     assert (report["reason"], report["ordered_by"], report["clean"]) == ("it is [b]wrong[/b]", "Ada", True)
     assert "<script" not in as_html.read_text(encoding="utf-8")
+
+    host = url.split("/")[2]
+    for source in (url, f"{url}#part"):
+        said = alas(home, "sources", source, code=1).stderr
+        wanted = rf"was taken down on [\d-]{{10}} by Ada; see {as_json.stem} among the store's reports"
+        assert re.search(wanted, " ".join(said.split()))
+    assert "taken down" not in alas(home, "sources", host, code=1).stderr, "the host itself was not"
 
     before = as_json.read_bytes()
     again = alas(home, "takedown", url + "#part").stdout

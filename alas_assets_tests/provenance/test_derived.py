@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from alas_assets.provenance.derived import Derived, derived_from
+from alas_assets.provenance.derived import Derived, DerivedAnswers, derived_from
 from alas_assets.provenance.render import derived_text
+from alas_assets.provenance.report import derived_html
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
 from alas_assets.records import AdapterRef
@@ -73,6 +74,19 @@ def test_what_retrieval_showed_of_the_page_is_counted(quill: Harness, page: str)
     rag = [one for one in derived_from(quill.store, page).answers if one.system == "rag"]
     assert rag
     assert all(one.shown > 0 for one in rag)
+
+
+def test_a_system_that_was_asked_nothing_of_a_source_is_not_shown_as_wrong_on_it(quill: Harness, page: str) -> None:
+    derived = derived_from(quill.store, page)
+    one = DerivedAnswers(cell="quill|000", system="rag", asked=1, correct=1, shown=1)
+    unasked_too = [one, one.model_copy(update={"asked": 0, "correct": 0})]
+    some = derived.model_copy(update={"answers": unasked_too, "readings": derived.readings[:1]})
+    asked, unasked = derived_text(some).splitlines()[-2:]
+    assert asked == "answered quill|000, system rag: 1 of 1 question about it right; its passages were retrieved for 1 answer"
+    assert unasked == "answered quill|000, system rag: not asked about it; its passages were retrieved for 1 answer"
+    assert "read 1 time, " in derived_text(some)
+    assert ">not asked<" in derived_html(some)
+    assert "0 of 0" not in derived_text(some) + derived_html(some)
 
 
 def test_a_host_is_all_its_pages(quill: Harness, quill_site: Site, page: str) -> None:
