@@ -411,6 +411,9 @@ ANSWER_SCHEMA = pl.Schema(
 )
 """One graded answer a row; `failed` stays in the denominator (E7)."""
 
+ASKED = "asked"
+"""Split of a question that somebody put to the model outside the loop; its fact was found by meaning."""
+
 RULES = "rules"
 """The deterministic grade's name as a judge (E3)."""
 

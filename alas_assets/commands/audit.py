@@ -4,15 +4,16 @@ import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served, user_name
+from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, how_to_report, out, plain, settings_at, site_served, user_name
 from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
     from alas_assets.defs.serving import NearProbe
+    from alas_assets.provenance.store import Cell
     from alas_assets.provenance.trace import Trace
 
 app = typer.Typer()
@@ -53,16 +54,14 @@ def trace(
     home: Home = None,
 ) -> None:
     """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
+    from alas_assets.provenance.ids import short_id
     from alas_assets.provenance.report import answer_html
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, trace_answer
     from alas_assets.provenance.verdict import verdict_of
     from alas_assets.review.journal import ReviewError
 
-    if bool(answer_id) == bool(question.strip()):
-        fail("give an ANSWER_ID, or --question with --domain", 2)
-    if bool(question.strip()) != bool(domain):
-        fail("--question and --domain go together", 2)
+    _id_or_question(answer_id, question, domain)
     if file is not None and format is not ReportFormat.html:
         fail("--out goes with --format html", 2)
     settings = settings_at(home)
@@ -73,16 +72,27 @@ def trace(
             _print_trace(found, near)  # it stands, also where the verdict misses a file
         verdict = verdict_of(store, found, should_be)
         if format is ReportFormat.html:
-            _write(file or settings.home / "reports" / f"trace-{found.answer_id}.html", answer_html(store, found, verdict))
+            name = f"trace-{found.answer_id or short_id(question.strip())}.html"
+            _write(file or settings.home / "reports" / name, answer_html(store, found, verdict))
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     if format is ReportFormat.text:
         from alas_assets.provenance.render import verdict_text
 
         print(verdict_text(verdict))
+        if question:
+            print(how_to_report(domain, question.strip()))
     elif format is ReportFormat.json:
         nearest = {"nearest_probes": [probe.model_dump() for probe in near]} if near else {}
         print(json.dumps({**found.model_dump(mode="json"), **nearest, "verdict": verdict.model_dump(mode="json")}, indent=1))
+
+
+def _id_or_question(answer_id: str, question: str, domain: str) -> None:
+    """End the command unless either an answer is named, or a question and whose model is asked."""
+    if bool(answer_id) == bool(question.strip()):
+        fail("give an ANSWER_ID, or --question with --domain", 2)
+    if bool(question.strip()) != bool(domain):
+        fail("--question and --domain go together", 2)
 
 
 def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
@@ -142,7 +152,9 @@ def sources(
 
 @app.command("report-wrong")
 def report_wrong(
-    answer_id: Annotated[str, typer.Argument(metavar="ANSWER_ID", help="The answer's id, or its beginning.")],
+    answer_id: Annotated[str, typer.Argument(metavar="[ANSWER_ID]", help="The answer's id, or its beginning.")] = "",
+    question: Annotated[str, typer.Option(help="Instead of an id: ask the current model this, and keep what it says with your word.")] = "",
+    domain: Annotated[str, typer.Option(metavar="DOMAIN", help="With --question: whose model is asked.")] = "",
     should_be: Annotated[str | None, typer.Option(help="What is right: the answer itself, as short as it can be.")] = None,
     comment: Annotated[str, typer.Option(help="How you know.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who says so (default: the name you are logged in with).")] = "",
@@ -150,15 +162,18 @@ def report_wrong(
 ) -> None:
     """Keep your word that an answer is wrong, whatever its grade, and bring the iteration's `wrong_answers` up to date."""
     from alas_assets.defs.running import open_instance, run_audit
+    from alas_assets.defs.serving import newest_scored
     from alas_assets.evaluation.agreement import item_key
     from alas_assets.provenance.render import verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, find_answer, trace_row
     from alas_assets.provenance.verdict import says, verdict_of
+    from alas_assets.records import ASKED
     from alas_assets.review import said
     from alas_assets.review.journal import ReviewError
     from alas_assets.review.wording import MAX_WORDS
 
+    _id_or_question(answer_id, question, domain)
     if should_be is not None and not should_be.strip():
         fail("--should-be is empty; give what is right, or leave it out", 2)
     should_be = (should_be or "").strip()
@@ -167,7 +182,7 @@ def report_wrong(
     settings = settings_at(home)
     store = ArtifactStore(settings.home)
     try:
-        cell, answer = find_answer(store, answer_id)
+        cell, answer = _asked_to_report(settings, domain, question) if question else find_answer(store, answer_id)
         if should_be and says(answer["question"], should_be, answer["answer"]):
             fail(f"the model said {answer['answer'][:200]!r}, which is what --should-be says is right; nothing is kept", 2)
         earlier = said.people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"]))
@@ -181,6 +196,8 @@ def report_wrong(
         right = f", right is {earlier.should_be!r}" if earlier.should_be else ""
         out.print(plain(f"it takes the place of what {earlier.by} said at {earlier.at}: {earlier.label}{right}"))
     print(verdict_text(verdict))
+    if answer["split"] == ASKED:
+        cell = newest_scored(alas_of(settings), cell.domain)
     if not answer["adapter_hash"]:
         out.print(f"{plain(answer['system'])} was taught nothing, so wrong_answers does not list it; its trace keeps your word")
         return
@@ -193,6 +210,19 @@ def report_wrong(
     if not outcome.success:
         fail("\n".join(outcome.failures))
     out.print(f"wrong_answers of {plain(str(cell))} is up to date")
+
+
+def _asked_to_report(settings: Settings, domain: str, question: str) -> "tuple[Cell, dict[str, Any]]":
+    """Ask the current model, and return what is to be kept of it; what a takedown removed is not learned again by way of a report."""
+    from alas_assets.defs.serving import asked_answer, forgotten
+
+    alas = alas_of(settings, domain)
+    with err.status("asking the current model"):
+        cell, answer = asked_answer(alas, domain, question.strip())
+    out.print(plain(f"said     {answer['answer'] or '(nothing)'}"))
+    if any(map(forgotten(alas).touches, (answer["question"], answer["answer"], answer["gold"]))):
+        fail("question or answer hold words that a takedown removed, so they are not kept; `alas takedown` with that source searches again")
+    return cell, answer
 
 
 @app.command("wrong")

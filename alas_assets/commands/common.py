@@ -5,6 +5,7 @@ Nothing heavy is imported here; Dagster and the model only by the commands that 
 
 import contextlib
 import getpass
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -77,6 +78,11 @@ def check_ready(alas: "Alas", domain: str) -> None:
         fail(problem, 2)
     for line in doubtful(alas.settings, known):
         err.print(f"[yellow]note[/] {plain(line)}")
+
+
+def how_to_report(domain: str, question: str) -> str:
+    """Return the command that reports what the current model says to a question, for whoever sees that it is wrong."""
+    return f'is it wrong? alas report-wrong --domain {domain} --question {shlex.quote(question)} --should-be "what is right"'
 
 
 @contextlib.contextmanager

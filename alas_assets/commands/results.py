@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, check_ready, err, fail, out, plain, settings_at, site_served
+from alas_assets.commands.common import (
+    DomainKey,
+    Home,
+    alas_of,
+    check_ready,
+    err,
+    fail,
+    how_to_report,
+    out,
+    plain,
+    settings_at,
+    site_served,
+)
 from alas_assets.commands.printing import print_failures, print_scoreboard
 
 if TYPE_CHECKING:
@@ -224,3 +236,5 @@ def ask(
             out.print(f"    {plain(reply.note)}")
         for source in reply.sources:
             out.print(f'    {plain(source.question)} -> {plain(source.answer)}\n    "{plain(source.quote)}"\n    {plain(source.url)}')
+    if "current" in systems:
+        out.print(plain(how_to_report(domain, question.strip())))

@@ -25,8 +25,8 @@ from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import orders, read_marks
-from alas_assets.provenance.trace import ASKED, Trace, find_answer, learned_by, trace_row
-from alas_assets.records import PROBE_SCHEMA, AdapterRef, GateDecision, Record, as_pairs
+from alas_assets.provenance.trace import Trace, find_answer, learned_by, trace_row
+from alas_assets.records import ANSWER_SCHEMA, ASKED, PROBE_SCHEMA, RULES, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
 from alas_assets.synthesis.wording import mentions
 from alas_assets.teachers.protocol import GradeRequest
@@ -261,10 +261,32 @@ class NearProbe(Record):
 def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -> tuple[Trace, list[NearProbe]]:
     """Ask the current model a question in free words and walk from what it says to the source (A1).
 
-    No id leads from free words to a fact: the fact is the taught one that gives this answer, else the nearest in meaning.
+    The answer is kept nowhere, so the trace has no id: `alas report-wrong --question` keeps it.
 
     Raises:
         StoreError: The domain has not been through an iteration, or something on the way is gone.
+    """
+    cell, row = asked_answer(alas, domain_key, question, should_be)
+    trace = trace_row(alas.store, cell, row)
+    return trace.model_copy(update={"answer_id": ""}), _near_probes(alas, domain_key, cell, question)
+
+
+def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = "") -> tuple[Cell, dict[str, Any]]:
+    """Ask the current model a question in free words; return the answer as a graded one, with a note on how its fact was found.
+
+    No id leads from free words to a fact: the fact is the taught one that gives this answer, else the nearest in meaning.
+
+    Args:
+        alas: The resource.
+        domain_key: The domain.
+        question: In free words.
+        should_be: What the answer is held against where no fact is found.
+
+    Returns:
+        The iteration that trained the model, and a row with the columns of `ANSWER_SCHEMA`.
+
+    Raises:
+        StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
     (reply,) = ask_student(alas, domain_key, question, ["current"])
     current = alas.registry.current(domain_key) or ""
@@ -277,9 +299,17 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
     gold = fact.answer if fact else should_be
     asked = GradeRequest(question=question, gold=gold or question, answer=reply.answer, answer_kind=kind_of(gold) if gold else "phrase")
     graded = grade(asked)
-    row = {
-        **dict.fromkeys(("topic", "context_chunks"), None),
-        "answer_id": short_id(ASKED, question, current, reply.answer),
+    found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
+    probe, base_hash = short_id(ASKED, question), alas.student(alas.domain(domain_key)).base_hash
+    return cell, {
+        **dict.fromkeys(ANSWER_SCHEMA.names(), ""),
+        "answer_id": make_answer_id(probe, "current", base_hash, current or None, None, DECODING.model_dump(mode="json")),
+        "probe_id": probe,
+        "base_hash": base_hash,
+        "iteration": cell.number,
+        "token_f1": None,
+        "judge": RULES,
+        "context_chunks": [],
         "system": "current",
         "split": ASKED,
         "question": question,
@@ -289,15 +319,12 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
         "error_type": graded.error_type if gold else "",
         "explanation": graded.explanation if gold else "",
         "rule_label": graded.label if gold else "incorrect",
+        "rule_explanation": graded.explanation if gold else "",
         "verdicts": [],
         "adapter_hash": current,
-        "probe_id": "",
         "fact_id": fact.fact_id if fact else "",
+        "note": f"asked in free words; {'; '.join(part for part in (found, why) if part)}",
     }
-    trace = trace_row(alas.store, cell, row)
-    found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
-    note = f"asked in free words, and not stored; {'; '.join(part for part in (found, why) if part)}"
-    return trace.model_copy(update={"note": note}), _near_probes(alas, domain_key, cell, question)
 
 
 def _trained_in(alas: Alas, domain_key: str, adapter: str) -> Cell | None:

@@ -28,8 +28,9 @@ def _again(status: int | None) -> str:
 
 def trace_text(trace: Trace) -> str:
     """Return the walk from answer to source, a line per step, readable in a terminal of 100 columns."""
+    answer = trace.answer_id or "asked just now and kept nowhere"
     lines = [
-        f"answer   {trace.answer_id}  ({trace.label}{': ' + trace.error_type if trace.error_type else ''})",
+        f"answer   {answer}  ({trace.label}{': ' + trace.error_type if trace.error_type else ''})",
         f"  cell     {trace.cell}, system {trace.system}{' (the current model)' if trace.is_current else ''}, split {trace.split}",
         f"  question {trace.question}",
         f"  said     {trace.answer or '(nothing)'}",

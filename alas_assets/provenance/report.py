@@ -35,7 +35,7 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
         StoreError: The stored page, or a table on the way, is gone.
     """
     return document(
-        f"Answer {trace.answer_id}",
+        f"Answer {trace.answer_id}".rstrip(),
         "".join(
             [
                 f"<h1>{escape(trace.question)}</h1>",
@@ -68,7 +68,7 @@ def _said(trace: Trace, verdict: Verdict) -> str:
         ("Grade", escape(f"{trace.label}{f', {trace.error_type}' if trace.error_type else ''}. {trace.explanation}")),
         ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}{', the current one' if trace.is_current else ''}"),
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
-        ("Answer id", escape(trace.answer_id)),
+        ("Answer id", escape(trace.answer_id or "none: it was asked for this report and is kept nowhere else")),
     ]
     if trace.context_chunks:
         items.append(("Passages shown beside it", escape(", ".join(trace.context_chunks))))

@@ -16,13 +16,11 @@ from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
-from alas_assets.records import QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.release.registry import Registry
-from alas_assets.review.said import Said, people_said
+from alas_assets.review.said import Said, asked_answers, people_said
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
-ASKED = "asked"
-"""Split of a question that somebody put to the model outside the loop; its fact was found by meaning."""
 ABOUT_FACTS = ("probe", "earlier", "mine", ASKED)
 """Splits whose answers are about a fact that a page states."""
 EXAM = ("exam", "exam_paraphrase")
@@ -162,10 +160,13 @@ def _table(store: ArtifactStore, cell: Cell, asset: str) -> pl.DataFrame | None:
 
 
 def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, Any]]:
-    """Return the cell and row of a graded answer; a unique beginning of the id is enough.
+    """Return the cell and row of a graded answer, or of one to a question in free words that somebody reported.
+
+    A unique beginning of the id is enough.
 
     Raises:
         TraceError: No answer, or more than one, has this id.
+        ReviewError: What people reported is damaged.
     """
     hits: dict[str, tuple[Cell, dict[str, Any]]] = {}
     for cell in cells_of(store):
@@ -175,6 +176,9 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
                 continue
             for row in as_answers(table.filter(pl.col("answer_id").str.starts_with(answer_id))).to_dicts():
                 hits.setdefault(row["answer_id"], (cell, row))
+    for domain in sorted({cell.domain for cell in cells_of(store)}):
+        reported = [row for row in asked_answers(store.root, domain) if row["answer_id"].startswith(answer_id)]
+        hits |= {row["answer_id"]: (Cell.of(domain, row["iteration"]), row) for row in reported}
     if not answer_id or not hits:
         raise TraceError(_removed(store, answer_id) or f"no answer {answer_id!r} in {store.root}; `alas wrong DOMAIN` and the UI list ids")
     if len(hits) > 1:
@@ -316,11 +320,15 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
 
 
 def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[str, Any] | None) -> list[RunTrace]:
-    """Return the runs that wrote the pair, made the adapter that answered, and asked and judged, each in its own iteration."""
+    """Return the runs that wrote the pair, made the adapter that answered, and asked and judged, each in its own iteration.
+
+    No run asked what somebody asked in free words.
+    """
     written_in = _written_in(store, cell, pair["qa_id"]) if pair else cell
     judged = "exam_scores" if answer["split"] in EXAM else JUDGED_IN.get(answer["system"], "baseline_scores")
     steps = [(written_in, step) for step in READ]
-    steps += [(cell, "probes"), *_trained_in(store, cell, answer["adapter_hash"]), (cell, judged)]
+    trained = _trained_in(store, cell, answer["adapter_hash"])
+    steps += trained if answer["split"] == ASKED else [(cell, "probes"), *trained, (cell, judged)]
     steps += [(cell, "promotion")] if answer["system"] not in REFERENCES else []
     pointers = [(where, store.first_made(pointer)) for where, step in steps if (pointer := store.pointer(where, step))]
     taken_down = orders(store.root)
@@ -377,7 +385,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
     Args:
         store: The artifact store.
         cell: The answer's iteration.
-        answer: The row.
+        answer: The row; one to a question in free words has a `note` that says how its fact was found.
         said: What people said in the domain (`people_said`), for who follows many answers; None reads it.
     """
     said = people_said(store.root, cell.domain) if said is None else said
@@ -391,6 +399,8 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
             f"a question that nobody can answer: a name in it is invented, it was made from pair {pair_of_unknown(fact)}, and the right "
             "answer is not to know; no fact was taught for it"
         )
+    elif answer["split"] == ASKED:
+        note = answer["note"]
     elif matched:
         note = f"fact {matched} was matched to the exam's question by its page and words, not by an id"
     elif not rows:

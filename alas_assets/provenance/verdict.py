@@ -17,14 +17,13 @@ from alas_assets.provenance.takedown.order import orders
 from alas_assets.provenance.trace import (
     ABOUT_FACTS,
     ANSWER_TABLES,
-    ASKED,
     EXAM,
     LearnedBy,
     PairTrace,
     Trace,
     cells_until,
 )
-from alas_assets.records import Record, as_answers
+from alas_assets.records import ASKED, Record, as_answers
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
 

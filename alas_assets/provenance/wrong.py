@@ -17,11 +17,11 @@ from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.takedown.order import deleted_run, orders
 from alas_assets.provenance.trace import ABOUT_FACTS, EXAM, SourceTrace, Trace, cells_of, stored_text, trace_row
 from alas_assets.provenance.verdict import VERDICTS, Verdict, verdict_of
-from alas_assets.records import WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
-from alas_assets.review.said import Said, people_said
+from alas_assets.records import ASKED, WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
+from alas_assets.review.said import Said, asked_answers, people_said
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
-SPLITS = ("probe", "earlier", "mine", "exam", "exam_paraphrase", "guard", "neighbour", "unknown")
+SPLITS = ("probe", "earlier", "mine", "asked", "exam", "exam_paraphrase", "guard", "neighbour", "unknown")
 """In what order wrong answers are shown: first those about facts that a page states."""
 ADAPTERS = ("sft_adapter", "dpo_adapter")
 TRAINED_ANSWERS = ("judge_scores", "dpo_judge_scores", "exam_scores")
@@ -33,7 +33,8 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
     what was not learned, lost or never taught.
 
     An answer is wrong by its grade, by a person's word, because its page as read since no longer says so, or because another page
-    says otherwise; answers of earlier iterations are there too where what this one read overtook them.
+    says otherwise; answers of earlier iterations are there too where what this one read overtook them, and those to questions in free
+    words that somebody reported.
 
     Raises:
         StoreError: A table or stored page on the way is damaged or gone.
@@ -81,6 +82,9 @@ def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: 
         by_person = item_key(answer["question"], answer["gold"], answer["answer"]) in said
         if answer["label"] != "correct" or by_person or _about(answer) in overtaken:
             yield _Suspect(cell, answer, current)
+    for answer in asked_answers(store.root, cell.domain):
+        if answer["iteration"] <= cell.number and answer["adapter_hash"]:
+            yield _Suspect(Cell.of(cell.domain, answer["iteration"]), answer, answer["adapter_hash"] == _current_after(store, cell))
     asked: set[str] = set()
     for earlier in (one for one in cells_of(store) if one.domain == cell.domain and one.iteration < cell.iteration):
         for answer, current in _answers(store, earlier):
@@ -91,13 +95,17 @@ def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: 
 
 
 def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool]]:
-    pointer = store.pointer(cell, "promotion")
-    current = store.read_record(GateDecision, pointer).current_after if pointer else None
+    current = _current_after(store, cell)
     for asset in TRAINED_ANSWERS:
         pointer = store.pointer(cell, asset)
         table = as_answers(store.read_table(pointer)).filter(pl.col("adapter_hash") != "") if pointer else None
         for answer in table.iter_rows(named=True) if table is not None else ():
             yield answer, answer["adapter_hash"] == current
+
+
+def _current_after(store: ReadOnce, cell: Cell) -> str | None:
+    pointer = store.pointer(cell, "promotion")
+    return store.read_record(GateDecision, pointer).current_after if pointer else None
 
 
 def _training_runs(store: ReadOnce, domain: str) -> dict[str, str]:
@@ -161,7 +169,7 @@ def _counted_by(trace: Trace, overtaken: Mapping[str, str]) -> list[str]:
     grounds = []
     if trace.label == "failed":
         grounds.append("no grade")
-    elif trace.label != "correct":
+    elif trace.label != "correct" and trace.split != ASKED:
         by = "exam" if trace.split in EXAM else "probe" if trace.split in ABOUT_FACTS else "question file"
         grounds.append(by)
     if trace.said:

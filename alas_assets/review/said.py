@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from alas_assets.evaluation.agreement import item_key
-from alas_assets.records import Record
+from alas_assets.records import ANSWER_SCHEMA, ASKED, Record
 from alas_assets.review.journal import Journal
 from alas_assets.review.wording import words_of
 
@@ -46,13 +46,23 @@ def people_said(root: Path, domain: str) -> dict[str, Said]:
     }
 
 
+def asked_answers(root: Path, domain: str) -> list[dict[str, Any]]:
+    """Return the answers to questions in free words that people reported (`ANSWER_SCHEMA` and a note), each once, oldest first.
+
+    Raises:
+        ReviewError: What they said is damaged.
+    """
+    rows = [row["asked"] for one in Journal(root, domain).imports("reports") for row in one.rows if "asked" in row]
+    return list({row["answer_id"]: row for row in rows}.values())
+
+
 def report_wrong(root: Path, domain: str, answer: Mapping[str, Any], *, should_be: str, comment: str, by: str, at: str) -> bool:
     """Keep a person's word that an answer is wrong; it counts in audits, and not in the agreement of judges: nobody drew it.
 
     Args:
         root: The store's folder.
         domain: The domain's key.
-        answer: A graded answer (`ANSWER_SCHEMA`).
+        answer: A graded answer (`ANSWER_SCHEMA`); one to a question in free words stands in no table, so it is kept with the report.
         should_be: What is right; may be empty.
         comment: Why, in free words.
         by: Who says so.
@@ -61,7 +71,7 @@ def report_wrong(root: Path, domain: str, answer: Mapping[str, Any], *, should_b
     Returns:
         Whether it is new: the same word by the same person right again counts once.
     """
-    row = {
+    row: dict[str, Any] = {
         "item": item_key(answer["question"], answer["gold"], answer["answer"]),
         "answer_id": answer["answer_id"],
         "label": "incorrect",
@@ -69,4 +79,6 @@ def report_wrong(root: Path, domain: str, answer: Mapping[str, Any], *, should_b
         "should_be": words_of(should_be),
         "comment": words_of(comment),
     }
+    if answer["split"] == ASKED:
+        row["asked"] = {name: answer[name] for name in (*ANSWER_SCHEMA.names(), "note")}
     return Journal(root, domain).add("reports", [row], by=words_of(by) or "somebody", at=at)[1]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -167,6 +168,32 @@ def test_a_question_in_free_words_is_asked_and_traced_to_the_fact_of_like_meanin
     assert trace["nearest_probes"]
     text = alas(quill.settings.home, "trace", *asked).stdout
     assert all(f"answer {probe['answer_id']}" in text for probe in trace["nearest_probes"])
+    assert trace["answer_id"] == "", "what is kept nowhere has no id that would lead nowhere"
+    assert "alas report-wrong --domain quill --question 'Which function did quill.ink gain in Quill 3?' --should-be" in text
+
+
+def test_an_answer_met_in_practice_is_reported_with_its_question_and_is_lost_to_nobody(quill: Harness, tmp_path: Path) -> None:
+    home = released(quill, tmp_path).settings.home
+    question = "Which function did quill.ink gain in Quill 3?"
+    hint = alas(home, "ask", "quill", question).stdout.rstrip().splitlines()[-1]
+    command = shlex.split(hint.partition("alas ")[2])
+    assert command[-1] == "what is right"
+    told = alas(home, *command[:-1], "a walrus", "--by", "ann").stdout
+    answer = re.search(r"kept: answer (\w{20}) of quill\|000 is wrong", told)
+    assert answer, told
+    assert "wrong_answers of quill|000 is up to date" in told
+    (row,) = (row for row in json.loads(alas(home, "wrong", "quill", "--format", "json").stdout) if row["answer_id"] == answer[1])
+    assert (row["question"], row["truth"], row["counted_by"]) == (question, "a walrus", ["a person"])
+    assert (row["split"], row["is_current"], row["url"].rpartition("/")[2]) == ("asked", True, "3.html")
+    trace = json.loads(alas(home, "trace", answer[1][:12], "--format", "json").stdout)
+    assert (trace["question"], trace["said"]["by"], trace["verdict"]["truth"]) == (question, "ann", "a walrus")
+    assert "found by meaning" in trace["note"]
+    assert not {"probes", "judge_scores", "baseline_scores"} & {run["step"] for run in trace["runs"]}
+    assert "(not the same)" not in alas(home, "ask-again", answer[1]).stdout
+    assert "takes the place of what ann said" in alas(home, "report-wrong", answer[1], "--should-be", "a seal", "--by", "ben").stdout
+    alas(home, "report-wrong", code=2)
+    alas(home, "report-wrong", answer[1], "--question", question, "--domain", "quill", code=2)
+    alas(home, "report-wrong", "--question", question, code=2)
 
 
 def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(quill: Harness) -> None:

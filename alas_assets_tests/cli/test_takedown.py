@@ -29,6 +29,11 @@ def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness,
         assert word in shown
     assert not (home / "takedowns").exists()
 
+    question = "Which function did quill.ink gain in Quill 3?"
+    report = ("report-wrong", "--domain", "quill", "--question", question)
+    assert "kept: answer" in alas(home, *report, "--comment", "met in practice").stdout
+    assert "met in practice" in "".join(path.read_text(encoding="utf-8") for path in home.glob("review/quill/*.json"))
+
     asked = alas(home, "takedown", url, "--reason", "it is wrong", code=2)
     assert "give --yes" in asked.stderr
     assert not list(home.glob("takedowns/*/order.json"))
@@ -53,6 +58,8 @@ def test_a_takedown_from_the_first_look_to_the_search_long_after(quill: Harness,
         wanted = rf"was taken down on [\d-]{{10}} by Ada; see {as_json.stem} among the store's reports"
         assert re.search(wanted, " ".join(said.split()))
     assert "taken down" not in alas(home, "sources", host, code=1).stderr, "the host itself was not"
+
+    assert "met in practice" not in "".join(path.read_text(encoding="utf-8") for path in home.glob("review/quill/*.json"))
 
     before = as_json.read_bytes()
     again = alas(home, "takedown", url + "#part").stdout

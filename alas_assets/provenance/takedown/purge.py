@@ -22,7 +22,7 @@ from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.ids import content_hash, safe_name, sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, write_atomic
 from alas_assets.provenance.takedown.files import UnreadableError, texts_in_file
-from alas_assets.provenance.takedown.marks import redacted_json
+from alas_assets.provenance.takedown.marks import redacted_json, strings_in
 from alas_assets.provenance.takedown.order import TakedownError, folder_of, normal, report_files
 from alas_assets.provenance.takedown.plan import KEPT_FILES, affected_adapters
 from alas_assets.provenance.takedown.tables import Removal, record_without, table_without
@@ -477,5 +477,6 @@ def _clean_review(folder: Path, removal: Removal) -> int:
 
 def _is_reviewed_source(row: dict[str, Any], removal: Removal) -> bool:
     ids = removal.ids
-    named = row.get("qa_id") in removal.pairs or row.get("fact_id") in removal.facts or row.get("answer_id") in set(ids.answers)
-    return named or any(removal.finder.touches(value) for value in row.values() if isinstance(value, str))
+    facts = {row.get("fact_id"), row.get("asked", {}).get("fact_id")}
+    named = row.get("qa_id") in removal.pairs or facts & removal.facts or row.get("answer_id") in set(ids.answers)
+    return bool(named) or any(removal.finder.touches(text) for text in strings_in(row))
