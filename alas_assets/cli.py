@@ -17,14 +17,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keep a small language model current: the same instance and assets as the Dagster UI.",
 )
-app.add_typer(loop.app)
-app.add_typer(results.app)
-app.add_typer(upkeep.app)
-app.add_typer(audit.app)
-app.add_typer(review.app, name="review")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(takedown.app)
-app.add_typer(release.app)
+AUDIT, UPKEEP = "Audit: where did the model get that?", "Set up and keep going"
+PANELS = {
+    "Run the loop": (loop.app,),
+    "See what came of it": (results.app,),
+    AUDIT: (audit.app, takedown.app),
+    "Release the model": (release.app,),
+    UPKEEP: (upkeep.app,),
+}
+"""How `alas --help` groups the commands, in this order."""
+for panel, groups in PANELS.items():
+    for group in groups:
+        for command in group.registered_commands:
+            command.rich_help_panel = panel
+        app.add_typer(group)
+app.add_typer(review.app, name="review", rich_help_panel=AUDIT)
+app.add_typer(ledger.app, name="ledger", rich_help_panel=UPKEEP)
 
 CTRL_C = 130
 """What typer ends with when a command did not see to Ctrl-C itself."""

@@ -35,7 +35,7 @@ def alas(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProc
     return done
 
 
-def test_help_names_every_command(tmp_path: Path) -> None:
+def test_help_names_every_command_under_what_it_is_for(tmp_path: Path) -> None:
     text = alas(tmp_path, "--help").stdout
     for command in (
         "demo",
@@ -63,6 +63,8 @@ def test_help_names_every_command(tmp_path: Path) -> None:
         "ui",
     ):
         assert f" {command} " in text
+    assert "\u256d\u2500 Run the loop" in text
+    assert "\u256d\u2500 Commands" not in text, "a command that belongs to no panel"
 
 
 @pytest.mark.parametrize(
