@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from alas_assets.commands.common import fail, out, plain
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from alas_assets.defs.resources import Alas
     from alas_assets.provenance.store import Cell
 
@@ -81,16 +83,16 @@ def print_pairs(alas: "Alas", cell: "Cell") -> None:
     out.print(f"{facts} facts, {accepted.height} pairs; nothing was trained.{' Some of them:' if facts else ''}")
     for row in accepted.filter(pl.col("role") == "train").unique("fact_id", maintain_order=True).head(8).to_dicts():
         out.print(f"  {plain(row['question'])} -> {plain(row['answer'])}\n    {plain(row['url'])}")
-    _print_pages(facts_by_page(alas, cell).rows())
+    _print_pages(facts_by_page(alas, cell))
     print_failures(unread_lines(alas, cell))
 
 
-def _print_pages(pages: list[tuple[Any, ...]]) -> None:
+def _print_pages(pages: "pl.DataFrame") -> None:
     from rich.table import Table
 
     table = Table("facts", "rejected", "passages", "page", box=None)
-    for url, passages, facts, rejected in pages:
-        table.add_row(str(facts), str(rejected), str(passages), plain(url))
+    for page in pages.iter_rows(named=True):
+        table.add_row(str(page["facts"]), str(page["rejected"]), str(page["passages"]), plain(page["url"]))
     out.print(table)
 
 

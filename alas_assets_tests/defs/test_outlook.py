@@ -6,7 +6,15 @@ import pytest
 from typer.testing import CliRunner
 
 from alas_assets.cli import app
-from alas_assets.defs.outlook import coming_seed, estimate_iteration, facts_by_page, training_words, unread_lines
+from alas_assets.defs.outlook import (
+    CHARS_OF_A_FACT,
+    chars_of_a_fact,
+    coming_seed,
+    estimate_iteration,
+    facts_by_page,
+    training_words,
+    unread_lines,
+)
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.records import Curriculum
@@ -32,6 +40,13 @@ def test_the_first_iteration_is_estimated_from_the_domain_file(harness: Harness,
     feed = f"http://127.0.0.1:{quill_site.port}/feed.xml"
     assert [line for line in outlook.failures if line.startswith(f"sources.feeds: {feed}: {feed} answered 404")] == outlook.failures[:1]
     assert len(outlook.failures) == 1
+
+
+def test_facts_are_estimated_from_the_length_of_the_pages_to_study(harness: Harness) -> None:
+    figures = estimate_iteration(harness.alas, "quill").figures
+    chars = sum(page.text_chars for page in survey(harness.alas.domain("quill"), harness.store)[0])
+    most = int(str(figures["topics"]).split()[0]) * harness.alas.domain("quill").budget.pairs_per_topic
+    assert figures["facts"] == f"about {round(chars / CHARS_OF_A_FACT['extractive'])}, at most {most}"
 
 
 def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_recipe_asks_for() -> None:
@@ -94,7 +109,9 @@ def test_a_dry_run_names_the_facts_of_each_page_and_the_sources_that_failed(tmp_
     pages = facts_by_page(harness.alas, Cell.of("quill", 0))
     assert pages["url"].to_list() == [f"{root}/3.html", f"{root}/4.html"]
     assert pages["facts"].min() > 0  # type: ignore[operator]
-    for url, passages, facts, rejected in pages.rows():
+    given = pages["text_chars"].sum() / pages["facts"].sum()
+    assert chars_of_a_fact(harness.alas, harness.alas.domain("quill")) == given, "what its own pages gave outranks the rule of thumb"
+    for url, passages, facts, rejected in pages.select("url", "passages", "facts", "rejected").rows():
         assert f"{facts} {rejected} {passages} {url}" in " ".join(shown.output.split())
     (line,) = unread_lines(harness.alas, Cell.of("quill", 0))
     assert line.startswith(f"sources.feeds: {root}/feed.xml: ")
