@@ -13,7 +13,7 @@ _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1rem;color-scheme:light dark}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere}mark{padding:.1em}"
     "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #8886}"
-    "td a{overflow-wrap:anywhere}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem;overflow-wrap:anywhere}"
+    "td{overflow-wrap:anywhere}dt{font-weight:600;margin-top:.5rem}dd{margin:0 0 0 1rem;overflow-wrap:anywhere}"
     ".wide{overflow-x:auto}td{min-width:7rem}.id,th{white-space:nowrap}"
     ".verdict{border-left:.4rem solid #c33;padding:.4rem 1rem;margin:1rem 0}.right{border-color:#393}"
     ".page{max-height:24rem;overflow:auto;border:1px solid #8886;padding:0 1rem}.quiet{opacity:.75;font-size:.9em}"
