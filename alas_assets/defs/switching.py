@@ -49,7 +49,7 @@ def switch_sensors(instance: dg.DagsterInstance, *, on: bool) -> list[str]:
 def _repository(instance: dg.DagsterInstance) -> Iterator[RemoteRepository]:
     """Load the code location as `dagster dev` does: the state of a switch is kept under where its sensor was loaded from."""
     target = WorkspaceOpts(workspace=(str(PROJECT_ROOT / "workspace.yaml"),))
-    with get_workspace_from_cli_opts(instance, version=dg.__version__, workspace_opts=target) as workspace:
+    with get_workspace_from_cli_opts(instance, version=dg.__version__, workspace_opts=target, log_level="WARNING") as workspace:
         if LOCATION not in workspace.code_location_names or workspace.has_code_location_error(LOCATION):
             error = workspace.get_code_location_error(LOCATION) if LOCATION in workspace.code_location_names else None
             raise SwitchError(f"Dagster cannot load {LOCATION}: {error.message.strip()[-500:] if error else 'workspace.yaml names it not'}")

@@ -422,7 +422,9 @@ def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations
     assert "no page or feed of cves is watched: sources.watch_urls, seed_urls, feeds and github name none" in shown
     assert "24 h (freshness_hours)" in shown
     assert "watched: cves" in shown
-    assert "no page or feed" not in alas(tmp_path, "watch", "on", "python-releases").stdout
+    again = alas(tmp_path, "watch", "on", "python-releases")
+    assert "no page or feed" not in again.stdout
+    assert "code server" not in again.stdout + again.stderr, "what Dagster's own processes log is not what was asked for"
     assert "watched: cves" in alas(tmp_path, "watch", "off", "python-releases").stdout
     assert "the sensors are off" in alas(tmp_path, "watch", "off", "cves").stdout
 
