@@ -14,22 +14,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from cell import CVES, KEY, Bench
-from facts import Half, asked, drawn, half_of, worded
+from facts import TRAINED, Half, asked, drawn, half_of, worded
 from shown import rate
 
 from alas_assets.evaluation.grading import normalise
 
 TABLE = Path(__file__).with_name("lookup.md")
 DRAW = 17
-WORDINGS = 4
-ROWS: tuple[tuple[str, Half, int | None, bool], ...] = (
-    (KEY, "choose", 100, False),
-    (KEY, "choose", 100, True),
-    (KEY, "report", None, False),
-    (KEY, "report", None, True),
-    (CVES, "both", None, False),
+ROWS: tuple[tuple[str, Half, int | None, int, bool], ...] = (
+    *((KEY, "choose", 100, wordings, False) for wordings in range(1, TRAINED + 1)),
+    (KEY, "choose", 100, TRAINED, True),
+    *((KEY, "report", None, wordings, False) for wordings in range(1, TRAINED + 1)),
+    (KEY, "report", None, TRAINED, True),
+    (CVES, "both", None, TRAINED, False),
 )
-"""Domain, half, facts (None: all), and whether the recorded sentence is among the trained wordings."""
+"""Domain, half, facts (None: all), questions trained on, and whether the recorded sentence is trained on too."""
 
 
 def found(bench: Bench, taught: pl.DataFrame, questions: pl.DataFrame) -> int:
@@ -53,15 +52,13 @@ def main(store: Path) -> None:
     ]
     benches = {key: Bench(store, 1, key) for key in (KEY, CVES)}
     try:
-        for key, half, count, told in ROWS:
+        for key, half, count, wordings, told in ROWS:
             pairs = half_of(benches[key].pairs, half)
             pairs = pairs if count is None else drawn(pairs, count, DRAW)
-            taught, questions = worded(pairs, WORDINGS, 0, told), asked(pairs)
+            taught, questions = worded(pairs, wordings, 0, told), asked(pairs)
             facts = f"{taught['fact_id'].n_unique()} of {key}, half `{half}`"
-            wordings = f"{WORDINGS} questions{' and the sentence that answers' if told else ''}"
-            lines.append(
-                f"| {facts} | {wordings} | {rate(found(benches[key], taught, questions), questions.height)} | {questions.height} |"
-            )
+            trained = f"{wordings} question{'s' if wordings > 1 else ''}{' and the sentence that answers' if told else ''}"
+            lines.append(f"| {facts} | {trained} | {rate(found(benches[key], taught, questions), questions.height)} | {questions.height} |")
     finally:
         for bench in benches.values():
             bench.worker.close()
