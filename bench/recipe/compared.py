@@ -29,7 +29,7 @@ WHAT = {
     "plain": "standard SFT: one wording, refused pairs too, nothing else; as many steps",
     "half": "the loop's SFT at half the sights",
     "sft": "the loop's SFT alone, one iteration",
-    "dpo": "the loop's SFT, then its DPO whatever that does",
+    "dpo": "the loop's SFT and then its DPO, whatever that does",
     "loop": f"the loop, {PARTS} iterations of a part of the facts each, without the gate",
 }
 

@@ -1,8 +1,9 @@
-"""Asks the free-wording questions of the adapter that the first cell of study `all` trained, once the recipe is fixed (T6, E8).
+"""Asks the free-wording questions of the adapters that study `all` trained, each once, after its recipe was fixed (T6, E8).
 
     .venv/bin/python bench/recipe/free.py STORE
 
-Needs that study's adapter in the folder beside the store. Writes `free.jsonl`, an answer of each system to each question, and `free.md`.
+Needs an adapter of that study in the folder beside the store. Appends to `free.jsonl` an answer of each system to each question, those that
+have none yet, and writes `free.md` of all of them.
 """
 
 from __future__ import annotations
@@ -23,19 +24,28 @@ from alas_assets.evaluation.exam import covered_by, exam_probes, overlap_report,
 QUESTIONS = Path(__file__).with_name("free_wording.jsonl")
 ANSWERS = Path(__file__).with_name("free.jsonl")
 TABLE = Path(__file__).with_name("free.md")
-WHAT = {"base": "untouched student", "rag": "the same, shown retrieved passages", "sft": "taught, no passages"}
+WHAT = {
+    "base": "untouched student",
+    "rag": "the same, shown retrieved passages",
+    "quick": "taught as the first cell of `all`, no passages",
+    "told": "taught as the second, no passages",
+}
+TAUGHT = dict(zip(("quick", "told"), STUDIES["all"], strict=True))
+"""The systems that are a cell's adapter."""
 
 
-def answers(bench: Bench, adapter: Path, taught: pl.DataFrame) -> list[dict[str, Any]]:
-    """Ask all three systems; return a row per question and system."""
+def known() -> list[dict[str, Any]]:
+    """Return the answers that are there."""
+    return [json.loads(line) for line in ANSWERS.read_text(encoding="utf-8").splitlines()] if ANSWERS.exists() else []
+
+
+def answers(bench: Bench, system: str, taught: pl.DataFrame) -> list[dict[str, Any]]:
+    """Ask a system; return a row per question."""
     exam = read_exam(QUESTIONS)
     fact_of = covered_by(exam, taught)
     probes = exam_probes(exam)
-    asked = {
-        "base": bench.graded(probes, None),
-        "rag": bench.graded(probes, None, bench.passages(probes)),
-        "sft": bench.graded(probes, adapter),
-    }
+    adapter = bench.folder / TAUGHT[system].name / "adapter" if system in TAUGHT else None
+    graded = bench.graded(probes, adapter, bench.passages(probes) if system == "rag" else None)
     return [
         {
             "id": row["fact_id"],
@@ -45,7 +55,6 @@ def answers(bench: Bench, adapter: Path, taught: pl.DataFrame) -> list[dict[str,
             "answer": row["answer"],
             "label": row["label"],
         }
-        for system, graded in asked.items()
         for row in graded.sort("fact_id").iter_rows(named=True)
     ]
 
@@ -56,7 +65,7 @@ def table(rows: list[dict[str, Any]], nearest: float) -> list[str]:
         "# Free wordings",
         "",
         "Written by `free.py` from `free.jsonl`: questions that somebody wrote from the pages of the `report` half without having seen",
-        "a pair, asked once, of the adapter that the first cell of study `all` in `results.md` trained. *Taught*: a pair of the same page",
+        "a pair, asked once of each system; cells are those of study `all` in `results.md`. *Taught*: a pair of the same page",
         "with the same answer that speaks of the same thing was trained on (`evaluation.exam.covered_by`). Graded by rule. Wilson 95 %",
         f"intervals. The median question shares {nearest:.0%} of its words with the training row nearest to it.",
         "",
@@ -69,20 +78,29 @@ def table(rows: list[dict[str, Any]], nearest: float) -> list[str]:
         right, right_taught = (sum(row["label"] == "correct" for row in some) for some in (own, of_taught))
         lines.append(
             f"| `{system}`: {told} | {rate(right, len(own))} | {len(own)} | {rate(right_taught, len(of_taught))} | {len(of_taught)} |"
+            if own
+            else f"| `{system}`: {told} | not asked | | | |"
         )
     return lines
 
 
 def main(store: Path) -> None:
-    """Ask, and write both files."""
-    setting = STUDIES["all"][0]
+    """Ask what was not asked, and write both files."""
     bench = Bench(store, threads=2)
-    adapter = bench.folder / setting.name / "adapter"
-    if not adapter.is_dir():
-        sys.exit(f"{adapter}: is not there; run bench/recipe/study.py {store} all first")
+    rows = known()
+    asked = {row["system"] for row in rows}
+    ready = [
+        system
+        for system in WHAT
+        if system not in asked and (system not in TAUGHT or (bench.folder / TAUGHT[system].name / "adapter").is_dir())
+    ]
+    if not ready and not rows:
+        sys.exit(f"{bench.folder}: no adapter of study all is there; run bench/recipe/study.py {store} all first")
+    setting = next(iter(TAUGHT.values()))
     try:
         taught = worded(half_of(bench.pairs, setting.half), setting.wordings, setting.gaps)
-        rows = answers(bench, adapter, taught)
+        for system in ready:
+            rows += answers(bench, system, taught)
     finally:
         bench.worker.close()
     ANSWERS.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
