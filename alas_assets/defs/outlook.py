@@ -93,7 +93,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
         "facts": f"about {facts}, at most {most}",
-        "training, with about so many": training_words(
+        "training, then": training_words(
             alas.recipe(domain),
             facts,
             domain.thresholds.phrasings,

@@ -135,6 +135,8 @@ def main() -> None:
         "",
         f"Written by `compared.py` from the rows that `compare.py` appends. {facts} facts of the `report` half, {some['probe'][1]} "
         f"held-out questions, {some['guard'][1]} general and {some['neighbour'][1]} neighbouring ones; a seed is one of the training.",
+        "An interval of a difference resamples facts and weighs by how many wordings; p only counts facts that got better or worse. Where",
+        "the two disagree, nothing is shown. Untrained arms answer alike with every seed.",
         "",
         *arms_table(rows),
         "",
