@@ -29,19 +29,24 @@ def _again(status: int | None) -> str:
 def trace_text(trace: Trace) -> str:
     """Return the walk from answer to source, a line per step, readable in a terminal of 100 columns."""
     answer = trace.answer_id or "asked just now and kept nowhere"
+    label, right = f"{trace.label}{': ' + trace.error_type if trace.error_type else ''}", trace.gold or "-"
+    if trace.said and trace.said.label != trace.label:
+        label = f"{trace.said.label} says {trace.said.by}, who outranks the grade; graded {label}"
+    if trace.said and trace.said.should_be:
+        right = f"{trace.said.should_be}, says {trace.said.by}; graded against: {right}"
     lines = [
-        f"answer   {answer}  ({trace.label}{': ' + trace.error_type if trace.error_type else ''})",
+        f"answer   {answer}  ({label})",
         f"  cell     {trace.cell}, system {trace.system}{' (the current model)' if trace.is_current else ''}, split {trace.split}",
         f"  question {trace.question}",
         f"  said     {trace.answer or '(nothing)'}",
-        f"  right    {trace.gold}",
+        f"  right    {right}",
     ]
     if trace.explanation:
         lines.append(f"  why      {trace.explanation}")
     if any(verdict["judge"] != RULES for verdict in trace.verdicts):
         lines += [f"  judge    {said['judge']}: {said['label']}  {said['explanation']}" for said in trace.verdicts]
         lines.append(f"  rules    {trace.rule_label}")
-    lines.append(f"probe    {trace.probe_id}  fact {trace.fact_id}  topic {trace.topic or '-'}")
+    lines.append(f"probe    {trace.probe_id}  fact {trace.fact_id or '-'}  topic {trace.topic or '-'}")
     if trace.note:
         lines.append(f"  note     {trace.note}")
     for pair in trace.pairs:

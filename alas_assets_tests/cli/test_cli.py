@@ -190,6 +190,7 @@ def test_an_answer_met_in_practice_is_reported_with_its_question_and_is_lost_to_
     trace = json.loads(alas(home, "trace", answer[1][:12], "--format", "json").stdout)
     assert (trace["question"], trace["said"]["by"], trace["verdict"]["truth"]) == (question, "ann", "a walrus")
     assert "found by meaning" in trace["note"]
+    assert "  right    a walrus, says ann; graded against: " in alas(home, "trace", answer[1]).stdout
     assert not {"probes", "judge_scores", "baseline_scores"} & {run["step"] for run in trace["runs"]}
     assert "(not the same)" not in alas(home, "ask-again", answer[1]).stdout
     assert "takes the place of what ann said" in alas(home, "report-wrong", answer[1], "--should-be", "a seal", "--by", "ben").stdout
