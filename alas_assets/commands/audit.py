@@ -81,7 +81,7 @@ def trace(
 
         print(verdict_text(verdict))
         if question:
-            print(how_to_report(domain, question.strip()))
+            print(how_to_report(domain, question.strip(), home))
     elif format is ReportFormat.json:
         nearest = {"nearest_probes": [probe.model_dump() for probe in near]} if near else {}
         print(json.dumps({**found.model_dump(mode="json"), **nearest, "verdict": verdict.model_dump(mode="json")}, indent=1))

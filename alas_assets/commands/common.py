@@ -80,9 +80,10 @@ def check_ready(alas: "Alas", domain: str) -> None:
         err.print(f"[yellow]note[/] {plain(line)}")
 
 
-def how_to_report(domain: str, question: str) -> str:
-    """Return the command that reports what the current model says to a question, for whoever sees that it is wrong."""
-    return f'is it wrong? alas report-wrong --domain {domain} --question {shlex.quote(question)} --should-be "what is right"'
+def how_to_report(domain: str, question: str, home: Path | None) -> str:
+    """Return the command that reports what the current model of this store says to a question, for whoever sees that it is wrong."""
+    where = f" --home {shlex.quote(str(home))}" if home else ""
+    return f'is it wrong? alas report-wrong{where} --domain {domain} --question {shlex.quote(question)} --should-be "what is right"'
 
 
 @contextlib.contextmanager

@@ -237,4 +237,4 @@ def ask(
         for source in reply.sources:
             out.print(f'    {plain(source.question)} -> {plain(source.answer)}\n    "{plain(source.quote)}"\n    {plain(source.url)}')
     if "current" in systems:
-        out.print(plain(how_to_report(domain, question.strip())))
+        out.print(plain(how_to_report(domain, question.strip(), home)))

@@ -177,7 +177,8 @@ def test_a_question_in_free_words_is_asked_and_traced_to_the_fact_of_like_meanin
 def test_an_answer_met_in_practice_is_reported_with_its_question_and_is_lost_to_nobody(quill: Harness, tmp_path: Path) -> None:
     home = released(quill, tmp_path).settings.home
     question = "Which function did quill.ink gain in Quill 3?"
-    hint = alas(home, "ask", "quill", question).stdout.rstrip().splitlines()[-1]
+    hint = alas(home, "ask", "quill", question, "--home", str(home)).stdout.rstrip().splitlines()[-1]
+    assert f"alas report-wrong --home {home} --domain quill" in hint, "it would be kept in another store"
     command = shlex.split(hint.partition("alas ")[2])
     assert command[-1] == "what is right"
     told = alas(home, *command[:-1], "a walrus", "--by", "ann").stdout
