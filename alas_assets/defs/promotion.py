@@ -43,7 +43,7 @@ def is_newest(alas: Alas, cell: Cell) -> bool:
     return alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
 
 
-@loop_asset("2", kinds={"json"})
+@loop_asset("3", kinds={"json"})
 def promotion(
     context: dg.AssetExecutionContext,
     alas: Alas,

@@ -57,7 +57,8 @@ def decide(
 ) -> GateDecision:
     """Decide whether the iteration's candidate becomes current (G1-G3, D4).
 
-    The DPO candidate meets the gate unless it was skipped or scores below the SFT one. It is promoted if, on the same
+    The DPO candidate meets the gate only if it has more of the new probes right than the SFT one, the SFT candidate otherwise: by
+    `bench/RESULTS.md` DPO tends to cost held-out answers, so a tie speaks for the adapter it started from. It is promoted if, on the same
     new probes, it beats what was current before (the base student at first) by at least `gamma`, the exact one-sided
     McNemar test holds over probes *and* over facts - wordings of one fact rise and fall together, so the first alone
     promotes too easily (measured with two equal candidates and correlated wordings: 15 % instead of 4.5 %) - and no
@@ -158,7 +159,7 @@ def _short(adapter: str | None) -> str:
 def _choose(
     probes: pl.DataFrame, sft: AdapterRef, dpo: AdapterRef, sft_answers: pl.DataFrame, dpo_answers: pl.DataFrame
 ) -> _Candidate | None:
-    """Return the candidate that meets the gate: DPO unless it was skipped or lowers the score (D4)."""
+    """Return the candidate that meets the gate: SFT unless DPO was trained and has more of the new probes right (D4)."""
     if not sft.trained:
         return None
     first = _Candidate("sft", sft, sft_answers)
@@ -166,7 +167,7 @@ def _choose(
         return first
     ids = _ids(probes, "probe")
     second = _Candidate("dpo", dpo, dpo_answers)
-    return second if sum(_right(dpo_answers, ids, failed=False)) >= sum(_right(sft_answers, ids, failed=False)) else first
+    return second if sum(_right(dpo_answers, ids, failed=False)) > sum(_right(sft_answers, ids, failed=False)) else first
 
 
 def _require_candidate(candidate: _Candidate | None, sft: AdapterRef, probes_hash: str, current_before: str | None) -> _Candidate:

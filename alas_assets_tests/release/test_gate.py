@@ -60,8 +60,8 @@ def test_a_candidate_that_learned_and_forgot_nothing_is_promoted() -> None:
     assert first() == verdict
 
 
-def test_the_dpo_candidate_meets_the_gate_unless_it_scores_less_or_was_skipped() -> None:
-    for score, system in ((31, "dpo"), (30, "dpo"), (29, "sft")):
+def test_the_dpo_candidate_meets_the_gate_only_if_it_has_more_right_and_was_not_skipped() -> None:
+    for score, system in ((31, "dpo"), (30, "sft"), (29, "sft")):
         assert first(dpo=ref("dpo", "D"), dpo_answers=answers(FIRST, "dpo", right(score), "D")).candidate_system == system
     assert first(dpo=ref("dpo", "S", trained=False), dpo_answers=answers(FIRST, "dpo", right(40), "S")).candidate_system == "sft"
 

@@ -152,7 +152,7 @@ class Comparison:
         return self._dpo(arm, adapter, held, DPO[arm])
 
     def loop(self) -> Made:
-        """The loop in several iterations on a part of the facts each; DPO's adapter goes on unless it scores below SFT's."""
+        """The loop in several iterations on a part of the facts each; the adapter that the gate would be given goes on."""
         before: Path | None = None
         parts = split_up(self.pairs, PARTS, DRAW)
         steps, mined = 0, []
@@ -168,7 +168,7 @@ class Comparison:
             if after.adapter is not None and after.adapter != before:
                 new = build_probes(pl.concat([taught, asked(part)]), [], [], [], i)
                 sft, dpo = (self.bench.right(new, adapter)["probe"].count("1") for adapter in (before, after.adapter))
-                before = after.adapter if dpo >= sft else before
+                before = after.adapter if dpo > sft else before
             mined.append(after.notes["mined"])
         return Made(before, {"steps": steps, "mined": mined})
 
