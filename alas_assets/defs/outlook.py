@@ -7,14 +7,15 @@ from math import ceil
 import polars as pl
 
 from alas_assets.defs.curriculum import inherited, read_differently, seed_of
-from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
-from alas_assets.domains.config import Domain
+from alas_assets.domains.catalog import domain_files, load_domain
+from alas_assets.domains.config import Domain, DomainError
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.changes import pages_for
 from alas_assets.provenance.store import Cell
-from alas_assets.records import Curriculum, PageOutline, Seed
+from alas_assets.records import AdapterRef, Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
@@ -84,6 +85,13 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     facts = min(most, round(sum(page.text_chars for page in pages) / chars_of_a_fact(alas, domain)))
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
     known = pl.concat([table.filter("accepted")["fact_id"] for table in earlier]).n_unique() if earlier else 0
+    training = training_of(
+        alas.recipe(domain),
+        facts,
+        domain.thresholds.phrasings,
+        known,
+        fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
+    )
     lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
     figures = {
         "iteration": f"{seed.iteration:03d}",
@@ -93,13 +101,8 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
         "facts": f"about {facts}, at most {most}",
-        "training, then": training_words(
-            alas.recipe(domain),
-            facts,
-            domain.thresholds.phrasings,
-            known,
-            fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
-        ),
+        "training, then": training.words,
+        "time of training": training_time(alas, domain, training.steps),
     }
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
@@ -119,7 +122,20 @@ def chars_of_a_fact(alas: Alas, domain: Domain) -> float:
     return chars / facts if facts else CHARS_OF_A_FACT[domain.teacher.kind]
 
 
-def training_words(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh: bool = False) -> str:
+@dataclass(frozen=True)
+class Training:
+    """How much a recipe trains.
+
+    Attributes:
+        steps: Optimiser steps.
+        words: The same for a reader, with rows and replay.
+    """
+
+    steps: int
+    words: str
+
+
+def training_of(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh: bool = False) -> Training:
     """Say how much a recipe trains on so many new facts.
 
     Args:
@@ -142,9 +158,49 @@ def training_words(recipe: Recipe, facts: int, phrasings: int, known: int, *, fr
         batch_size=recipe.batch_size,
         replay_share=recipe.replay_share,
     )
-    total, step = rows * amount.passes + amount.replays, recipe.batch_size * recipe.gradient_accumulation
+    total, size = rows * amount.passes + amount.replays, recipe.batch_size * recipe.gradient_accumulation
+    steps = ceil(total * recipe.epochs / size)
     again = f", {recipe.epochs:g} times over" if recipe.epochs != 1 else ""
-    return f"about {total:,} rows, {amount.replays:,} of them replay{again}: {ceil(total * recipe.epochs / step):,} steps of {step} rows"
+    return Training(steps, f"about {total:,} rows, {amount.replays:,} of them replay{again}: {steps:,} steps of {size} rows")
+
+
+def training_time(alas: Alas, domain: Domain, steps: int) -> str:
+    """Say how long so many steps take at the slowest pace of this domain's trainings, or else of other domains' of the same student.
+
+    The slowest, because a training that went on from a checkpoint has only its last part's seconds; and trainings elsewhere say nothing
+    about this machine.
+
+    Raises:
+        StoreError: The record of a training is damaged.
+    """
+    for key in (domain.key, *_of_the_same_student(alas, domain)):
+        trained = [
+            (training.seconds / training.steps, cell)
+            for cell in opened_cells(alas, key)
+            if (pointer := alas.store.pointer(cell, "sft_adapter"))
+            and (training := alas.store.read_record(AdapterRef, pointer)).trained
+            and training.steps
+        ]
+        if trained:
+            pace, cell = max(trained, key=lambda one: one[0])
+            return f"about {_minutes(steps * pace)}, at the {pace:.2g} s a step of iteration {cell.iteration} of {key}"
+    return "not known before a first training of this student in this store"
+
+
+def _of_the_same_student(alas: Alas, domain: Domain) -> list[str]:
+    others = []
+    for key in domain_files(alas.settings):
+        try:
+            other = load_domain(alas.settings, key)
+        except DomainError:
+            continue  # whoever uses that domain is told; its trainings are no measure for this one
+        if key != domain.key and other.student == domain.student:
+            others.append(key)
+    return others
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:

@@ -12,12 +12,13 @@ from alas_assets.defs.outlook import (
     coming_seed,
     estimate_iteration,
     facts_by_page,
-    training_words,
+    training_of,
+    training_time,
     unread_lines,
 )
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.records import Curriculum
+from alas_assets.records import AdapterRef, Curriculum
 from alas_assets.retrieval.study import survey
 from alas_assets.training.spec import load_recipe
 from alas_assets_tests.harness import Harness, Site
@@ -51,14 +52,43 @@ def test_facts_are_estimated_from_the_length_of_the_pages_to_study(harness: Harn
 
 def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_recipe_asks_for() -> None:
     recipe = load_recipe("smollm2-135m")
-    first = training_words(recipe, 25, 6, 0)
-    assert first == "about 2,000 rows, 800 of them replay: 125 steps of 16 rows"  # 25 facts in 6 wordings, 8 passes: 46 sights at least
-    assert training_words(recipe, 1, 6, 0).endswith(": 100 steps of 16 rows")  # however few
-    assert training_words(recipe, 25, 6, 25) == "about 3,336 rows, 1,336 of them replay: 209 steps of 16 rows"
+    first = training_of(recipe, 25, 6, 0)
+    assert first.steps == 125
+    assert first.words == "about 2,000 rows, 800 of them replay: 125 steps of 16 rows"  # 6 wordings, 8 passes: 46 sights at least
+    assert training_of(recipe, 1, 6, 0).words.endswith(": 100 steps of 16 rows")  # however few
+    assert training_of(recipe, 25, 6, 25).words == "about 3,336 rows, 1,336 of them replay: 209 steps of 16 rows"
     limited = recipe.model_copy(update={"rehearsal_most": 0.5})
-    assert training_words(limited, 25, 6, 4000) == "about 3,000 rows, 1,200 of them replay: 188 steps of 16 rows"
-    assert training_words(limited, 25, 6, 25, fresh=True) == training_words(recipe, 50, 6, 0)
-    assert training_words(load_recipe("tiny-test"), 4, 2, 0).endswith(", 2 times over: 5 steps of 4 rows")
+    assert training_of(limited, 25, 6, 4000).words == "about 3,000 rows, 1,200 of them replay: 188 steps of 16 rows"
+    assert training_of(limited, 25, 6, 25, fresh=True) == training_of(recipe, 50, 6, 0)
+    assert training_of(load_recipe("tiny-test"), 4, 2, 0).words.endswith(", 2 times over: 5 steps of 4 rows")
+
+
+def trained(harness: Harness, iteration: int, steps: int, seconds: float) -> None:
+    harness.finished("quill", iteration)
+    adapter = AdapterRef(
+        adapter_hash="a", kind="sft", trained=steps > 0, base_hash="b", rows_hash="r", probes_hash="p", steps=steps, seconds=seconds
+    )
+    harness.store.put(Cell.of("quill", iteration), "sft_adapter", adapter, input_key=f"i{iteration}", inputs={}, run_id="r")
+
+
+def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_students_own_trainings_here(harness: Harness, quill_site: Site) -> None:
+    quill = harness.alas.domain("quill")
+    unknown = "not known before a first training of this student in this store"
+    assert estimate_iteration(harness.alas, "quill").figures["time of training"] == unknown
+    trained(harness, 0, 0, 0.0)
+    assert training_time(harness.alas, quill, 60) == unknown, "an iteration that trained nothing has no pace"
+    trained(harness, 1, 100, 250.0)
+    trained(harness, 2, 100, 30.0)
+    assert training_time(harness.alas, quill, 60) == "about 2 min, at the 2.5 s a step of iteration 001 of quill"
+    assert training_time(harness.alas, quill, 10) == "about 25 s, at the 2.5 s a step of iteration 001 of quill"
+    assert estimate_iteration(harness.alas, "quill").figures["time of training"] != unknown
+    harness.domain("other", quill_site.port)
+    assert training_time(harness.alas, harness.alas.domain("other"), 60) == training_time(harness.alas, quill, 60)
+    stranger = harness.alas.domain("other")
+    stranger = stranger.model_copy(update={"student": stranger.student.model_copy(update={"recipe": "smollm2-135m"})})
+    assert training_time(harness.alas, stranger, 60) == unknown
+    (harness.settings.home / "domains" / "broken.toml").write_text("[", encoding="utf-8")
+    assert training_time(harness.alas, harness.alas.domain("other"), 60) == training_time(harness.alas, quill, 60)
 
 
 def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:
