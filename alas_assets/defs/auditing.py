@@ -37,7 +37,7 @@ def earlier_versions(store: ArtifactStore, cell: Cell) -> dict[str, str]:
     return {f"{one}/{asset}": pointer.hash for one in earlier for asset in assets if (pointer := store.pointer(one, asset))}
 
 
-@loop_asset("2", kinds={"parquet"}, deps=[documents, qa_pairs, judge_scores, dpo_judge_scores, exam_scores, promotion])
+@loop_asset("3", kinds={"parquet"}, deps=[documents, qa_pairs, judge_scores, dpo_judge_scores, exam_scores, promotion])
 def wrong_answers(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult[pl.DataFrame]:
     """Every wrong answer of the iteration's models and why: bad source, bad pair, bad learning, forgotten or never taught."""
     step = Step(context, alas)

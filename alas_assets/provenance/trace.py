@@ -145,6 +145,11 @@ class Trace(Record):
     runs: list[RunTrace]
     note: str = ""
 
+    @property
+    def found_without_an_id(self) -> bool:
+        """Whether the fact was looked for by words or by meaning, so that the question may be about another one."""
+        return bool(self.pairs) and (self.split == ASKED or bool(self.matched_fact))
+
 
 def cells_of(store: ArtifactStore) -> Iterator[Cell]:
     """Yield every cell that the store knows, newest iteration first within a domain."""

@@ -14,9 +14,9 @@ import pytest
 
 from alas_assets.provenance.render import verdict_text
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.trace import Trace, trace_answer
+from alas_assets.provenance.trace import Trace, trace_answer, trace_row
 from alas_assets.provenance.verdict import Verdict, adapter_line, verdict_of
-from alas_assets.records import AdapterRef
+from alas_assets.records import ASKED, AdapterRef
 from alas_assets_tests.harness import Harness
 
 CELL = Cell("quill", "000")
@@ -71,6 +71,17 @@ def test_a_page_that_says_what_is_not_so_is_a_bad_source_and_is_named(quill: Har
         assert trace.source is not None
         assert trace.source.url in verdict.evidence[0]
         assert verdict.truth == "the seventh walrus"
+
+
+def test_a_verdict_on_a_fact_that_was_found_without_an_id_says_so(quill: Harness) -> None:
+    answers = wrong_answers(quill, "judge_scores", "probe", "sft")
+    for answer in answers.to_dicts():
+        own = verdict_of(quill.store, trace_row(quill.store, CELL, answer), "the seventh walrus")
+        asked = trace_row(quill.store, CELL, answer | {"split": ASKED, "note": "the fact was found by meaning"})
+        found = verdict_of(quill.store, asked, "the seventh walrus")
+        assert (own.kind, found.kind) == ("bad source", "bad source")
+        assert "provided" not in own.because
+        assert found.because == f"{own.because}, provided that the question is about this fact"
 
 
 def test_a_page_that_says_what_is_so_and_was_read_otherwise_is_a_bad_pair(quill: Harness) -> None:
