@@ -1,12 +1,14 @@
 """Forgetting: a student is taught a handful of new facts, again and again, and asked everything it was ever taught (T2, G2).
 
     .venv/bin/python bench/recipe/chain.py STORE [--steps 8] [--facts 20] [--seed 17] [--threads 1] [--in-turn] [--rehearsal N] [--most X]
+        [--at-once]
 
 Each step trains as an iteration of the loop does: from the adapter before it, with rehearsal and replay of the recipe, and nothing is
 promoted or refused. A row for each step goes to `forgetting.jsonl`; steps that have one are not run again. Facts come from the
 `report` half of the Python pages, on which no recipe was chosen; `--in-turn` takes those of every other step from the CVE records.
 `--rehearsal` changes how many rows of each earlier fact stand in a pass: with the recipe's four a step costs more with every fact known.
-`--most` limits that: earlier facts then take turns from pass to pass.
+`--most` limits that: earlier facts then take turns from pass to pass. `--at-once` teaches the facts of all steps in one, from the untouched
+student: what there is to compare with.
 
 Besides the guards, all of which the untouched student answers, so that they can only fall, each step is asked `general.jsonl`: questions
 that somebody wrote without asking any model, so that what is lost and what is won both count.
@@ -37,10 +39,11 @@ RECIPE = "smollm2-135m-quick"
 WORDINGS = 4
 
 
-def chain_of(recipe: Recipe, groups: list[pl.DataFrame], facts: int, seed: int) -> dict[str, Any]:
+def chain_of(recipe: Recipe, groups: list[pl.DataFrame], facts: int, seed: int, *, at_once: bool = False) -> dict[str, Any]:
     """Return what names a chain: everything that decides its adapters; a store that was filled anew, at another port, has other facts."""
     taught = content_hash([sorted(group["qa_id"].to_list()) for group in groups])[:16]
-    return {"facts": facts, "steps": len(groups), "seed": seed, "taught": taught, "recipe": recipe.model_dump(mode="json")}
+    chain = {"facts": facts, "steps": len(groups), "seed": seed, "taught": taught, "recipe": recipe.model_dump(mode="json")}
+    return chain | ({"at_once": True} if at_once else {})
 
 
 def known(chain: dict[str, Any]) -> dict[int, dict[str, Any]]:
@@ -74,8 +77,11 @@ def run_step(bench: Bench, recipe: Recipe, chain: dict[str, Any], groups: list[p
     every = build_probes(pl.concat([*(worded(group, WORDINGS, 0) for group in groups), *map(asked, groups)]), guards, neighbours, [], step)
     so_far = pl.concat(groups[: step + 1])["fact_id"].unique().to_list()
     probes = every.filter((pl.col("split") != "probe") | pl.col("fact_id").is_in(so_far))
-    rows = bench.rows(recipe, taught[-1], taught[:-1], chain["seed"] + step)
-    before = bench.folder / name / f"step-{step - 1}" / "adapter" if step else None
+    if chain.get("at_once"):
+        rows, before = bench.rows(recipe, pl.concat(taught), [], chain["seed"] + step), None
+    else:
+        rows = bench.rows(recipe, taught[-1], taught[:-1], chain["seed"] + step)
+        before = bench.folder / name / f"step-{step - 1}" / "adapter" if step else None
     result = bench.train(f"{name}/step-{step}", recipe, rows, probes, chain["seed"], before)
     adapter = bench.folder / name / f"step-{step}" / "adapter"
     right = bench.right(probes, adapter) | bench.right(open_questions(), adapter)
@@ -107,15 +113,16 @@ def main() -> None:
     parser.add_argument("--in-turn", action="store_true", help="two domains in turn")
     parser.add_argument("--rehearsal", type=int, default=load_recipe(RECIPE).rehearsal_per_fact, help="rows of an earlier fact in a pass")
     parser.add_argument("--most", type=float, default=None, help="rehearsal rows of a pass at most, as a multiple of the rows of new facts")
+    parser.add_argument("--at-once", action="store_true", help="the facts of all steps in one")
     given = parser.parse_args()
     bench = Bench(given.store.resolve(), given.threads)
     groups = groups_of(half_of(bench.pairs, "report"), given.facts, given.seed, given.steps)
     if given.in_turn:
         groups[1::2] = groups_of(half_of(bench.pairs_of(CVES), "both"), given.facts, given.seed, given.steps // 2)
     recipe = load_recipe(RECIPE).model_copy(update={"rehearsal_per_fact": given.rehearsal, "rehearsal_most": given.most})
-    chain = chain_of(recipe, groups, given.facts, given.seed)
+    chain = chain_of(recipe, groups, given.facts, given.seed, at_once=given.at_once)
     try:
-        for step in range(given.steps):
+        for step in [given.steps - 1] if given.at_once else range(given.steps):
             if step in known(chain):
                 continue
             row = run_step(bench, recipe, chain, groups, step)

@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/recipe/forgotten.py
 
-What was learned in a step is compared with itself at the last step, by fact: pooled over all steps before the last, and for each.
+What was learned in a step is compared with itself at the last step, by fact: pooled over all steps before the last, and for each. Where the
+same facts were also taught at once, the last step is compared with that.
 """
 
 from __future__ import annotations
@@ -31,14 +32,35 @@ def chains() -> list[list[Row]]:
     return [sorted(own, key=lambda row: row["step"]) for own in named.values()]
 
 
+def rehearsal_of(rows: list[Row]) -> str:
+    """Return how a chain rehearsed, in words."""
+    recipe = rows[-1]["chain"]["recipe"]
+    most, each = recipe.get("rehearsal_most"), recipe["rehearsal_per_fact"]
+    limit = f", at most {most:g} times as many as of new ones" if most else ""
+    return f"{each} {'row' if each == 1 else 'rows'} of each earlier fact in a pass{limit}"
+
+
+def facts_of(row: Row) -> list[str]:
+    """Return the bits of the facts of each step so far."""
+    return [bits for name, bits in sorted(row["right"].items()) if name not in GENERAL]
+
+
+def told_at_once(row: Row, chain: list[Row]) -> list[str]:
+    """Return in Markdown what the same facts come to when they are taught at once, beside a chain that came to its end."""
+    at_once, last = facts_of(row), facts_of(chain[-1])
+    right, guards = rate_of("".join(at_once)), rate_of(row["right"]["guard"])
+    return [
+        f"Taught at once, from the untouched student: {right} in {row['steps']} steps, guards {guards}.",
+        f"The chain's last step against that, in points: {difference(last, at_once)}.",
+        "",
+    ]
+
+
 def told(rows: list[Row]) -> list[str]:
     """Return a chain in Markdown."""
     last, setting = rows[-1], rows[-1]["chain"]
-    most = setting["recipe"].get("rehearsal_most")
-    each = setting["recipe"]["rehearsal_per_fact"]
     lines = [
-        f"## {len(rows)} steps of {setting['facts']} facts, {each} {'row' if each == 1 else 'rows'} of each earlier fact in a pass"
-        f"{f', at most {most:g} times as many as of new ones' if most else ''}, seed {setting['seed']}",
+        f"## {len(rows)} steps of {setting['facts']} facts, {rehearsal_of(rows)}, seed {setting['seed']}",
         "",
         "| facts of step | when learned | after the last step | change, points |",
         "|---|---|---|---|",
@@ -57,7 +79,7 @@ def told(rows: list[Row]) -> list[str]:
     lines += ["| after step | all facts so far | guards | neighbours | general questions | against base, points | steps trained |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for row in rows:
-        known = "".join(bits for name, bits in row["right"].items() if name not in GENERAL)
+        known = "".join(facts_of(row))
         general = " | ".join(rate_of(row["right"][name]) for name in GENERAL)
         against = of_questions(row["right"]["general"], row["base"]["general"])
         lines.append(f"| {row['step']} | {rate_of(known)} | {general} | {against} | {row['steps']} |")
@@ -65,47 +87,57 @@ def told(rows: list[Row]) -> list[str]:
     return [*lines, ""]
 
 
-def plot(rows: list[Row]) -> None:
-    """Draw what becomes of each step's facts, and of the general questions."""
+def plot(longest: list[list[Row]]) -> None:
+    """Draw what becomes of each step's facts, and of the general questions: a panel for each chain."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
-    axes = figure.add_subplot()
-    for first in rows:
-        own = str(first["step"])
-        curve = [(row["step"], row["right"][own]) for row in rows if own in row["right"]]
-        axes.plot([step for step, _ in curve], [100 * bits.count("1") / len(bits) for _, bits in curve], marker="o", ms=3, lw=1)
-    for name, style in zip(GENERAL, ("k--", "k:", "k-."), strict=True):
-        axes.plot(
-            [row["step"] for row in rows],
-            [100 * row["right"][name].count("1") / len(row["right"][name]) for row in rows],
-            style,
-            label=name,
-        )
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("step")
-    axes.set_ylabel("right, %; one line for the facts of each step")
-    axes.set_ylim(0, 102)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure = Figure(figsize=(6 * len(longest), 4), dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(longest), sharey=True, squeeze=False)[0]
+    for axes, rows in zip(panels, longest, strict=True):
+        for first in rows:
+            own = str(first["step"])
+            curve = [(row["step"], row["right"][own]) for row in rows if own in row["right"]]
+            axes.plot([step for step, _ in curve], [100 * bits.count("1") / len(bits) for _, bits in curve], marker="o", ms=3, lw=1)
+        for name, style in zip(GENERAL, ("k--", "k:", "k-."), strict=True):
+            right = [100 * row["right"][name].count("1") / len(row["right"][name]) for row in rows]
+            axes.plot([row["step"] for row in rows], right, style, label=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_title(rehearsal_of(rows), fontsize=9)
+        axes.set_xlabel("step")
+        axes.set_ylim(0, 102)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("right, %; one line for the facts of each step")
+    panels[0].legend(fontsize=8)
     figure.savefig(PLOT, metadata={"Software": None})
 
 
 def main() -> None:
     every = chains()
-    head = [
+    at_once = {content_hash(without_at_once(rows[0]["chain"])): rows[0] for rows in every if rows[0]["chain"].get("at_once")}
+    in_steps = [rows for rows in every if not rows[0]["chain"].get("at_once")]
+    lines = [
         "# What is forgotten when new facts come, again and again",
         "",
         "Written by `forgotten.py` from the rows that `chain.py` appends.",
         "",
     ]
-    TABLES.write_text("\n".join([*head, *(line for rows in every for line in told(rows))]), encoding="utf-8")
-    plot(max(every, key=len))
+    for rows in in_steps:
+        lines += told(rows)
+        if (beside := at_once.get(content_hash(rows[0]["chain"]))) and beside["step"] == rows[-1]["step"]:
+            lines += told_at_once(beside, rows)
+    TABLES.write_text("\n".join(lines), encoding="utf-8")
+    most = max(map(len, in_steps))
+    plot([rows for rows in in_steps if len(rows) == most])
     print(f"{len(every)} chains: {TABLES.name}, {PLOT.name}")
+
+
+def without_at_once(chain: dict[str, Any]) -> dict[str, Any]:
+    """Return what names the chain that teaches the same in steps."""
+    return {name: value for name, value in chain.items() if name != "at_once"}
 
 
 if __name__ == "__main__":
