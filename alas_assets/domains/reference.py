@@ -1,6 +1,6 @@
 """Every key of the domain file and of a training recipe as Markdown, from the models that validate them (U3).
 
-Rendering only: what a key means is its field's description, in `domains.config` and `training.spec`.
+Rendering only: what a key means is its field's description, in `domains.config`, `domains.sources` and `training.spec`.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ import httpx2
 from protego import Protego
 
 from alas_assets.blocking import run_blocking
-from alas_assets.domains.config import MAX_CONNECTIONS, Sources
 from alas_assets.domains.hosts import covers
+from alas_assets.domains.sources import MAX_CONNECTIONS, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.takedown.order import Blocked

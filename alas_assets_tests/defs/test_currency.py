@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from alas_assets.defs.revision import unread_sources
-from alas_assets.domains.config import Domain, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 from alas_assets.records import FETCH_SCHEMA, Curriculum
 
 SOURCES = Sources(

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alas_assets.domains.catalog import domain_files, load_domain
-from alas_assets.domains.config import Domain, DomainError, Sources, read_domain
+from alas_assets.domains.config import Domain, DomainError, read_domain
 from alas_assets.domains.mistakes import mistakes
+from alas_assets.domains.sources import Sources
 from alas_assets.domains.writing import NewSources, domain_text, new_domain
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.settings import PROJECT_ROOT, SettingError, Settings, load_settings

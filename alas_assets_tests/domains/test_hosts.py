@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Sources
 from alas_assets.domains.hosts import LOCAL, covers, named_host, site_of
+from alas_assets.domains.sources import Sources
 
 
 @pytest.mark.parametrize(

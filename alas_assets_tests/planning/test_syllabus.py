@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Domain, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
 from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed, Topic

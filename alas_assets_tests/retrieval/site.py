@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from alas_assets.domains.config import Domain, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import HostPace, Sources
+from alas_assets.domains.sources import HostPace, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind

@@ -248,7 +248,7 @@ BOMBS: dict[str, tuple[Callable[[], Answer], str]] = {
 _CHILD = """
 import json, os, re, sys
 from pathlib import Path
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import Fetcher
 

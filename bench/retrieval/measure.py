@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from pages import LATENCY_SECONDS, write_page, write_site
 
-from alas_assets.domains.config import Domain, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import Topic
 from alas_assets.retrieval import study as study_module

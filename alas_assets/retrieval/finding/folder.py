@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.takedown.order import Blocked

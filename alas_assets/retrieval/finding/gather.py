@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from urllib.parse import urlsplit
 
-from alas_assets.domains.config import Domain, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 from alas_assets.retrieval.fetch import DATA, Fetched, Fetcher, Wanted
 from alas_assets.retrieval.finding.feeds import FeedError, read_feed
 from alas_assets.retrieval.finding.folder import Folder, is_folder_url

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from alas_assets.domains.config import Domain, SearchSettings, Sources
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import SearchSettings, Sources
 from alas_assets.provenance.ids import fold
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import Protocol
 from urllib.parse import quote
 
-from alas_assets.domains.config import SearchSettings, Sources
+from alas_assets.domains.sources import SearchSettings, Sources
 from alas_assets.provenance.ids import short_id
 from alas_assets.provenance.store import ArtifactStore, write_atomic
 from alas_assets.retrieval.address import Resolver, resolve

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 
 KEY = "k3y-c4nary-0123456789"
 VARIABLE = "ALAS_TEST_SEARCH_KEY"

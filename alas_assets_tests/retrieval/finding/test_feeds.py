@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 from alas_assets.retrieval.finding.feeds import (
     MAX_BYTES,
     MAX_ENTRIES,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import Fetcher

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Domain, SearchSettings
+from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import SearchSettings
 from alas_assets.retrieval.finding.queries import MAX_QUERY, lies_on, may_be_read, oldest, primary_first, survey_queries, topic_queries
 
 SEARCH = SearchSettings(provider="searxng", url="http://127.0.0.1:1/")

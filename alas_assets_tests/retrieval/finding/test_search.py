@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alas_assets.domains.config import Sources
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.finding.endpoint import MAX_ANSWER
 from alas_assets.retrieval.finding.search import Asked, Hit, SearchError, ask_all, open_provider
