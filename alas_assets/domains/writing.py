@@ -101,7 +101,7 @@ _ABOUT = (
     "not on the public internet, and read all the same",
 )
 _TEXT = """\
-# Every key is described in alas_assets/domains/config.py; `alas status` names what is wrong here.
+# Every key is described in docs/keys.md, which `alas keys` prints too; `alas status` names what is wrong here.
 title = {title}
 description = {description}
 freshness_hours = 168.0  # how old the knowledge may be before a watched domain is looked through again
