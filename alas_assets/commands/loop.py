@@ -177,8 +177,9 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     settings = settings_at(home)
     if switch is Switch.on or domain not in watched_domains(settings.home):  # a domain whose file is gone can still be left alone
         alas = alas_of(settings, domain)
-        if switch is Switch.on and (note := _unwatchable(alas, domain)):
-            out.print(plain(note))
+        if switch is Switch.on:
+            for note in _before_watching(alas, domain):
+                out.print(plain(note))
     watched = set_watched(settings.home, domain, switch is Switch.on)
     try:
         with err.status("turning the sensors " + ("on" if watched else "off")):
@@ -190,19 +191,23 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
     )
 
 
-def _unwatchable(alas: "Alas", domain: str) -> str:
-    """Say that no page and no feed of a domain can be looked at for changes, and what opens its iterations all the same."""
+def _before_watching(alas: "Alas", domain: str) -> list[str]:
+    """Say what keeps a domain's iterations from being opened, or that none of its pages can be looked at for changes."""
     from alas_assets.defs.freshness import in_words
+    from alas_assets.defs.lineage import last_opened
     from alas_assets.retrieval.watch import watched_pages
 
+    notes = []
+    if last_opened(alas, domain) is None:
+        notes.append(f"{domain} was never run in {alas.home}: nothing is opened before its first iteration, `alas run {domain}`")
     known = alas.domain(domain)
-    if watched_pages(known) or known.sources.feed_urls:
-        return ""
-    window = in_words(timedelta(hours=known.freshness_hours))
-    return (
-        f"no page or feed of {domain} is watched: sources.watch_urls, seed_urls, feeds and github name none. "
-        f"Its other sources are read again once its knowledge is older than {window} (freshness_hours)"
-    )
+    if not watched_pages(known) and not known.sources.feed_urls:
+        window = in_words(timedelta(hours=known.freshness_hours))
+        notes.append(
+            f"no page or feed of {domain} is watched: sources.watch_urls, seed_urls, feeds and github name none. "
+            f"Its other sources are read again once its knowledge is older than {window} (freshness_hours)"
+        )
+    return notes
 
 
 def _run_one(instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, dry_run: bool = False) -> None:

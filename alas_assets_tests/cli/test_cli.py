@@ -423,12 +423,20 @@ def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations
     shown = alas(tmp_path, "watch", "on", "cves").stdout
     assert "no page or feed of cves is watched: sources.watch_urls, seed_urls, feeds and github name none" in shown
     assert "24 h (freshness_hours)" in shown
+    assert f"cves was never run in {tmp_path}: nothing is opened before its first iteration, `alas run cves`" in shown
     assert "watched: cves" in shown
     again = alas(tmp_path, "watch", "on", "python-releases")
     assert "no page or feed" not in again.stdout
     assert "code server" not in again.stdout + again.stderr, "what Dagster's own processes log is not what was asked for"
     assert "watched: cves" in alas(tmp_path, "watch", "off", "python-releases").stdout
     assert "the sensors are off" in alas(tmp_path, "watch", "off", "cves").stdout
+
+
+def test_watching_a_domain_that_has_an_iteration_says_nothing_of_a_first_one(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.opened("quill", 0)
+    assert alas(harness.settings.home, "watch", "on", "quill").stdout == "watched: quill. The daemon of `make ui` does the work.\n"
 
 
 def test_any_command_that_is_interrupted_ends_with_code_1_and_one_line(tmp_path: Path) -> None:
