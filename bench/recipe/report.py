@@ -19,6 +19,8 @@ from study import known
 
 TABLES = Path(__file__).with_name("results.md")
 PLOT = Path(__file__).with_name("results.png")
+MANY = 3
+"""Changes beyond which a dot is told by its row in the table."""
 MIDDLE = 64
 """Per cent of held-out wordings beyond which a cell's name stands left of its dot."""
 WORTH_A_PLOT = 8
@@ -109,6 +111,8 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
         axes.scatter(learned, kept, label=study, s=28)
         for one, x, y in zip(own, learned, kept, strict=True):
             what = told(one, cells[0]) if one != cells[0] else f"{study}: {one.facts or 'all'} facts"
+            if what.count(",") > MANY:
+                what = f"{study}: row {cells.index(one) + 1} of its table"
             side, ha = (-4, "right") if x > MIDDLE else (4, "left")
             text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, 3), textcoords="offset points", fontsize=6, ha=ha)
             text.set_in_layout(False)
