@@ -117,7 +117,8 @@ def chars_of_a_fact(alas: Alas, domain: Domain) -> float:
     chars = facts = 0
     newest = last_opened(alas, domain.key)
     for iteration in range(newest.number + 1 if newest else 0):
-        given = facts_by_page(alas, Cell.of(domain.key, iteration)).filter(pl.col("facts") > 0)  # not what was put to nobody again
+        put = pl.col("facts") + pl.col("rejected") > 0  # a page that stood as it did was put to nobody again
+        given = facts_by_page(alas, Cell.of(domain.key, iteration)).filter(put)
         chars, facts = chars + int(given["text_chars"].sum()), facts + int(given["facts"].sum())
     return chars / facts if facts else CHARS_OF_A_FACT[domain.teacher.kind]
 
