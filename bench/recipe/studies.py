@@ -68,6 +68,7 @@ STUDIES: dict[str, list[Setting]] = {
     ],
     "longer": [
         Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 16, "learning_rate": 1.6e-3}),
+        Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 28, "learning_rate": 8e-4, "layers": 20}),
     ],
     "all": [
         Setting(study="all", half="report", facts=None, recipe=QUICK),
@@ -93,7 +94,7 @@ WHAT: dict[str, str] = {
     "those that tell a fact from others. `question_weight` 0.3 took the loss on questions too: 110 of 200 probes were right, without it "
     "107, so it was taken out again (its row is in results.jsonl).",
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
-    "longer": "As `told`, seen twice as often.",
+    "longer": "As `told`, seen twice as often; and some 130 times at half the rate in the last 20 layers, to cost general skills less.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings; and as the cell of `longer`, in ten passes.",
     "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher): 32 sights of a fact, at "
