@@ -68,6 +68,11 @@ class AdapterRef(Record):
     steps: int = 0
     tokens: int = 0
     seconds: float = Field(default=0.0, description="wall-clock seconds of the training child; not part of any hash")
+    resumed_from: int = Field(
+        default=0,
+        exclude_if=lambda step: not step,  # a reference without it has the hash that it had before
+        description="step of the checkpoint that these seconds start at; not part of any hash",
+    )
     loss_history: list[tuple[int, float]] = Field(default_factory=list, description="(step, loss)")
 
 

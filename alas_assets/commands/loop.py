@@ -192,14 +192,14 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
 
 
 def _before_watching(alas: "Alas", domain: str) -> list[str]:
-    """Say what keeps a domain's iterations from being opened, or that none of its pages can be looked at for changes."""
+    """Say that a domain has no iteration yet, so that one is opened at once, and that none of its pages can be looked at for changes."""
     from alas_assets.defs.freshness import in_words
     from alas_assets.defs.lineage import last_opened
     from alas_assets.retrieval.watch import watched_pages
 
     notes = []
     if last_opened(alas, domain) is None:
-        notes.append(f"{domain} was never run in {alas.home}: nothing is opened before its first iteration, `alas run {domain}`")
+        notes.append(f"{domain} was never run in {alas.home}: the daemon opens its first iteration there, as `alas run {domain}` would")
     known = alas.domain(domain)
     if not watched_pages(known) and not known.sources.feed_urls:
         window = in_words(timedelta(hours=known.freshness_hours))

@@ -1,5 +1,6 @@
 """What a domain's next iteration would be (`alas estimate`), and what a dry run found (`alas run --dry-run`). Changes nothing."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -10,18 +11,21 @@ from alas_assets.defs.curriculum import inherited, read_differently, seed_of
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
-from alas_assets.domains.catalog import domain_files, load_domain
-from alas_assets.domains.config import Domain, DomainError
+from alas_assets.domains.config import Domain
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.changes import pages_for
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
+from alas_assets.students.catalog import known_student
+from alas_assets.synthesis.curate import ALREADY_TAUGHT
 from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
+from alas_assets.teachers.protocol import NOT_STUDIED
 from alas_assets.training.spec import Recipe
+from alas_assets.wording import how_long
 
 CHARS_OF_A_FACT = {"extractive": 500, "openai": 170}
 """Characters of text to an accepted fact where a domain has no iteration to go by: by rule 540 and 372 in the demo's two iterations and 547
@@ -85,13 +89,6 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     facts = min(most, round(sum(page.text_chars for page in pages) / chars_of_a_fact(alas, domain)))
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
     known = pl.concat([table.filter("accepted")["fact_id"] for table in earlier]).n_unique() if earlier else 0
-    training = training_of(
-        alas.recipe(domain),
-        facts,
-        domain.thresholds.phrasings,
-        known,
-        fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
-    )
     lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
     figures = {
         "iteration": f"{seed.iteration:03d}",
@@ -101,9 +98,18 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
         "facts": f"about {facts}, at most {most}",
-        "training, then": training.words,
-        "time of training": training_time(alas, domain, training.steps),
     }
+    if facts or seed.retrain:
+        training = training_of(
+            alas.recipe(domain),
+            facts,
+            domain.thresholds.phrasings,
+            known,
+            fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
+        )
+        figures |= {"SFT, then": training.words, "time of SFT": training_time(alas, domain, training.steps)}
+    else:
+        figures["SFT, then"] = "none: nothing new is expected"
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
     return Outlook(figures, lines, bool(outlines))
 
@@ -117,10 +123,16 @@ def chars_of_a_fact(alas: Alas, domain: Domain) -> float:
     chars = facts = 0
     newest = last_opened(alas, domain.key)
     for iteration in range(newest.number + 1 if newest else 0):
-        put = pl.col("facts") + pl.col("rejected") > 0  # a page that stood as it did was put to nobody again
-        given = facts_by_page(alas, Cell.of(domain.key, iteration)).filter(put)
-        chars, facts = chars + int(given["text_chars"].sum()), facts + int(given["facts"].sum())
-    return chars / facts if facts else CHARS_OF_A_FACT[domain.teacher.kind]
+        cell = Cell.of(domain.key, iteration)
+        written = alas.store.pointer(cell, "qa_pairs")
+        if written is None:
+            continue
+        pairs = alas.store.read_table(written)
+        # passages that stand as they did, or that the teacher never answered on, say nothing of what a page gives
+        given = pairs.filter(~pl.col("reason").str.starts_with(NOT_STUDIED) & ~pl.col("reason").str.starts_with(ALREADY_TAUGHT))
+        put = facts_by_page(alas, cell).filter(pl.col("page_id").is_in(given["page_id"].unique().to_list()))
+        chars, facts = chars + int(put["text_chars"].sum()), facts + int(put["facts"].sum())
+    return chars / facts if facts else max(chars, CHARS_OF_A_FACT[domain.teacher.kind])
 
 
 @dataclass(frozen=True)
@@ -166,42 +178,41 @@ def training_of(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh
 
 
 def training_time(alas: Alas, domain: Domain, steps: int) -> str:
-    """Say how long so many steps take at the slowest pace of this domain's trainings, or else of other domains' of the same student.
+    """Say how long so many steps take at the pace of the newest training of this student with this recipe, of whatever domain.
 
-    The slowest, because a training that went on from a checkpoint has only its last part's seconds; and trainings elsewhere say nothing
-    about this machine.
+    Trainings elsewhere say nothing about this machine, and those of another recipe nothing about its steps.
 
     Raises:
-        StoreError: The record of a training is damaged.
+        StoreError: The record or the manifest of a training is damaged.
     """
-    for key in (domain.key, *_of_the_same_student(alas, domain)):
-        trained = [
-            (training.seconds / training.steps, cell)
-            for cell in opened_cells(alas, key)
-            if (pointer := alas.store.pointer(cell, "sft_adapter"))
-            and (training := alas.store.read_record(AdapterRef, pointer)).trained
-            and training.steps
-        ]
-        if trained:
-            pace, cell = max(trained, key=lambda one: one[0])
-            return f"about {_minutes(steps * pace)}, at the {pace:.2g} s a step of iteration {cell.iteration} of {key}"
-    return "not known before a first training of this student in this store"
+    student = known_student(domain.student.model, domain.student.revision, alas.store.models)
+    recipe = alas.recipe(domain).model_dump(mode="json")
+    alike = [
+        (pointer.made_at, str(cell), training)
+        for folder in (alas.store.root / "cells").glob("*")
+        for cell in opened_cells(alas, folder.name)
+        if student
+        and (pointer := alas.store.pointer(cell, "sft_adapter"))
+        and (training := alas.store.read_record(AdapterRef, pointer)).steps > training.resumed_from
+        and training.base_hash == student.base_hash
+        and _recipe_of(alas, training) == recipe
+    ]
+    if not alike:
+        return "not known before a first training of this student with this recipe in this store"
+    _, cell, training = max(alike, key=lambda one: one[:2])
+    pace = training.seconds / (training.steps - training.resumed_from)
+    return f"about {how_long(steps * pace)}, at the {pace:.2g} s a step of {cell}"
 
 
-def _of_the_same_student(alas: Alas, domain: Domain) -> list[str]:
-    others = []
-    for key in domain_files(alas.settings):
-        try:
-            other = load_domain(alas.settings, key)
-        except DomainError:
-            continue  # whoever uses that domain is told; its trainings are no measure for this one
-        if key != domain.key and other.student == domain.student:
-            others.append(key)
-    return others
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+def _recipe_of(alas: Alas, training: AdapterRef) -> object:
+    """Return what an adapter was trained with; None where its folder is gone, as after a takedown."""
+    path = alas.store.adapters / training.adapter_hash / "manifest.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["recipe"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}); materialise the adapter of that cell again") from error
 
 
 def teacher_figures(alas: Alas, domain: Domain, cell: Cell, surveyed: int, topics: int, pages: Sequence[PageOutline]) -> dict[str, object]:
@@ -269,16 +280,16 @@ def unread_lines(alas: Alas, cell: Cell) -> list[str]:
 
 
 def facts_by_page(alas: Alas, cell: Cell) -> pl.DataFrame:
-    """Return what each page that was read gave, in the order of reading: url, text_chars, passages, facts (accepted), rejected.
+    """Return what each page that was read gave, in the order of reading: page_id, url, text_chars, passages, facts (accepted), rejected.
 
     A page gives facts only where its passages were put to the teacher: those that stand as they did in an earlier iteration were not.
     """
     fetches, written = alas.store.pointer(cell, "documents"), alas.store.pointer(cell, "qa_pairs")
-    pages = pl.DataFrame(schema={"url": pl.String, "text_chars": pl.Int64, "passages": pl.Int32, "facts": pl.UInt32, "rejected": pl.UInt32})
     if fetches is None or written is None:
-        return pages
+        counts = {"text_chars": pl.Int64, "passages": pl.Int32, "facts": pl.UInt32, "rejected": pl.UInt32}
+        return pl.DataFrame(schema={"page_id": pl.String, "url": pl.String, **counts})
     facts = alas.store.read_table(written).unique(["fact_id", "accepted"])
     counted = facts.group_by("page_id").agg(facts=pl.col("accepted").sum(), rejected=(~pl.col("accepted")).sum())
     read = alas.store.read_table(fetches).filter("ok")
     joined = read.join(counted, on="page_id", how="left", maintain_order="left").with_columns(pl.col("facts", "rejected").fill_null(0))
-    return joined.select(pl.col("final_url").alias("url"), "text_chars", pl.col("chunks").alias("passages"), "facts", "rejected")
+    return joined.select("page_id", pl.col("final_url").alias("url"), "text_chars", pl.col("chunks").alias("passages"), "facts", "rejected")

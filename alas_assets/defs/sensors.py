@@ -34,10 +34,10 @@ automation = dg.AutomationConditionSensorDefinition(
     job=start_iteration,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Opens the next iteration of every watched domain whose newest revision says continue, exactly once.",
+    description="Opens the first iteration of every watched domain that has none, and the next where the newest revision says continue.",
 )
 def next_iteration(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
-    """Open the next iteration of every watched domain whose newest revision says continue, exactly once."""
+    """Open the first iteration of a watched domain, and the next where the newest revision says continue, each exactly once."""
     watched = watched_domains(alas.settings.home)
     openings = [each_by_itself(domain, lambda key: automatic_opening(alas, context.instance, key)) for domain in watched]
     if any(opening.cell for opening in openings):

@@ -111,11 +111,12 @@ def run_training(
         steps=int(report["steps"]),
         tokens=int(report["tokens"]),
         seconds=float(report["seconds"]),
+        resumed_from=int(report["resumed_from"]),
         loss_history=[(int(s), float(v)) for s, v in report["loss_history"]],
     )
     blobs = (f"artifacts/adapters/{adapter_hash}", f"rows/{rows_path.name}")
     phases = {f"seconds_{name}": round(float(value), 1) for name, value in dict(report.get("phases", {})).items()}
-    return Made(ref, blobs=blobs, volatile=("seconds",), notes=phases)
+    return Made(ref, blobs=blobs, volatile=("seconds", "resumed_from"), notes=phases)
 
 
 def untrained(kind: Literal["sft", "dpo"], adapter_hash: str, base_hash: str, probes_hash: str, reason: str) -> Made[AdapterRef]:

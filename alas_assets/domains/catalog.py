@@ -1,6 +1,6 @@
 """Finding domain files and the recipes they name: what ships, and the user's own, which wins.
 
-Validation is `domains.config`; nothing here fetches anything.
+Validation is `domains.config` and `domains.sources`; nothing here fetches anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What is wrong with a domain file, in plain words: every mistake a line that names its key (U3). The rules are `domains.config`'s."""
+"""What is wrong with a domain file, in plain words: every mistake a line that names its key (U3).
+
+The rules are `domains.config`'s and `domains.sources`'.
+"""
 
 from __future__ import annotations
 

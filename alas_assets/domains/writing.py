@@ -1,4 +1,4 @@
-"""Writing a new domain file for `alas new`; reading and validating is `domains.config`."""
+"""Writing a new domain file for `alas new`; reading and validating is `domains.config`'s."""
 
 from __future__ import annotations
 

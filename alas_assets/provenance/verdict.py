@@ -56,7 +56,9 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
     should_be = should_be.strip() or (trace.said.should_be if trace.said else "")
     verdict = _kind_of(store, trace, should_be, should_be or trace.gold)
     grounds = [*verdict.evidence, *_grounds(trace), *(_taken_down(store, trace) if verdict.kind == "never taught" else [])]
-    doubt = ", provided that the question is about this fact" if trace.found_without_an_id and verdict.kind != "right" else ""
+    # an answer to a question in free words is held against the fact that was found; an exam has an answer of its own
+    doubtful = verdict.kind != "right" or (trace.split == ASKED and not should_be and trace.said is None)
+    doubt = ", provided that the question is about this fact" if trace.found_without_an_id and doubtful else ""
     return verdict.model_copy(update={"because": verdict.because + doubt, "evidence": grounds})
 
 

@@ -57,8 +57,8 @@ def decide(
 ) -> GateDecision:
     """Decide whether the iteration's candidate becomes current (G1-G3, D4).
 
-    The DPO candidate meets the gate only if it has more of the new probes right than the SFT one, the SFT candidate otherwise: by
-    `bench/RESULTS.md` DPO tends to cost held-out answers, so a tie speaks for the adapter it started from. It is promoted if, on the same
+    The DPO candidate meets the gate only if it has more of the new probes right than the SFT one, else the SFT candidate does: no gain of
+    DPO was shown (`bench/RESULTS.md`), so a tie speaks for the adapter it started from. The candidate is promoted if, on the same
     new probes, it beats what was current before (the base student at first) by at least `gamma`, the exact one-sided
     McNemar test holds over probes *and* over facts - wordings of one fact rise and fall together, so the first alone
     promotes too easily (measured with two equal candidates and correlated wordings: 15 % instead of 4.5 %) - and no

@@ -48,6 +48,8 @@ from alas_assets.synthesis.wording import (
     same_answer,
 )
 
+ALREADY_TAUGHT = "already taught"
+"""How the reason starts why a fact of an earlier iteration is no new one."""
 _POLARITY = frozenset({"yes", "no", "not"})
 
 
@@ -150,7 +152,7 @@ def curate(
     _check_answers(facts)
     twins = _group(facts, documents, earlier_qa, retired_facts, embed)
     _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
-    _reject_earlier(facts, earlier_fact_ids, twins, "already taught")
+    _reject_earlier(facts, earlier_fact_ids, twins, ALREADY_TAUGHT)
     _reject_earlier(facts, known_fact_ids, twins, "found known before")
     _reject_repeated(facts)
     _check_giveaways(facts)

@@ -18,6 +18,7 @@ from typing_extensions import override
 from alas_assets.training.checkpoints import drop_invalid_checkpoints, newest_valid_checkpoint, step_of
 from alas_assets.training.child import Interrupted, Session, TrainingError
 from alas_assets.training.trainers import SteadyDpo, SteadySft
+from alas_assets.wording import how_long
 
 _TELL_SECONDS = 5.0
 _TELLING_STEPS = 5
@@ -88,8 +89,7 @@ def time_left(done: int, to_do: int, seconds: float) -> str:
     """
     if done < _TELLING_STEPS or not to_do:
         return ""
-    left = to_do * seconds / done
-    return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
+    return f", about {how_long(to_do * seconds / done)} left"
 
 
 def run_training(trainer: SteadySft | SteadyDpo, session: Session, manifest: Path) -> None:

@@ -423,7 +423,7 @@ def test_watching_a_domain_without_pages_or_feeds_says_what_opens_its_iterations
     shown = alas(tmp_path, "watch", "on", "cves").stdout
     assert "no page or feed of cves is watched: sources.watch_urls, seed_urls, feeds and github name none" in shown
     assert "24 h (freshness_hours)" in shown
-    assert f"cves was never run in {tmp_path}: nothing is opened before its first iteration, `alas run cves`" in shown
+    assert f"cves was never run in {tmp_path}: the daemon opens its first iteration there, as `alas run cves` would" in shown
     assert "watched: cves" in shown
     again = alas(tmp_path, "watch", "on", "python-releases")
     assert "no page or feed" not in again.stdout

@@ -37,6 +37,11 @@ def test_two_domains_revised_between_two_ticks_are_both_opened(harness: Harness)
     assert requested(harness) == ["blue|001", "red|001"]
 
 
+def test_the_first_iteration_of_a_watched_domain_is_opened_by_itself(harness: Harness) -> None:
+    set_watched(harness.settings.home, "blue", True)
+    assert requested(harness) == ["blue|000"]
+
+
 def test_a_stopped_domain_is_skipped_with_its_reason(harness: Harness) -> None:
     set_watched(harness.settings.home, "blue", True)
     harness.opened("blue", 0)

@@ -1,5 +1,8 @@
 """What `alas estimate` and a dry run say before anything is spent: the iteration that comes, and every source that failed (O5)."""
 
+import json
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from alas_assets.defs.outlook import (
     unread_lines,
 )
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, Curriculum
 from alas_assets.retrieval.study import survey
 from alas_assets.training.spec import load_recipe
@@ -63,32 +66,60 @@ def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_reci
     assert training_of(load_recipe("tiny-test"), 4, 2, 0).words.endswith(", 2 times over: 5 steps of 4 rows")
 
 
-def trained(harness: Harness, iteration: int, steps: int, seconds: float) -> None:
-    harness.finished("quill", iteration)
+def trained(
+    harness: Harness, domain: str, iteration: int, steps: int, seconds: float, resumed_from: int = 0, recipe: str = "tiny-test"
+) -> None:
+    """Store what a training leaves, without having trained."""
     adapter = AdapterRef(
-        adapter_hash="a", kind="sft", trained=steps > 0, base_hash="b", rows_hash="r", probes_hash="p", steps=steps, seconds=seconds
+        adapter_hash=f"{domain}{iteration}",
+        kind="sft",
+        trained=steps > 0,
+        base_hash=harness.alas.student(harness.alas.domain(domain)).base_hash,  # prepares it, as a run does first
+        rows_hash="r",
+        probes_hash="p",
+        steps=steps,
+        seconds=seconds,
+        resumed_from=resumed_from,
     )
-    harness.store.put(Cell.of("quill", iteration), "sft_adapter", adapter, input_key=f"i{iteration}", inputs={}, run_id="r")
+    folder = harness.store.adapters / adapter.adapter_hash
+    folder.mkdir(parents=True)
+    manifest = {"recipe": load_recipe(recipe).model_dump(mode="json")}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    harness.finished(domain, iteration)
+    harness.store.put(Cell.of(domain, iteration), "sft_adapter", adapter, input_key=f"i{iteration}", inputs={}, run_id="r")
 
 
-def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_students_own_trainings_here(harness: Harness, quill_site: Site) -> None:
+def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_newest_alike_in_this_store(
+    tmp_path: Path, tiny_student: Path, quill_site: Site
+) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    for domain in ("quill", "other"):
+        harness.domain(domain, quill_site.port)
     quill = harness.alas.domain("quill")
-    unknown = "not known before a first training of this student in this store"
-    assert estimate_iteration(harness.alas, "quill").figures["time of training"] == unknown
-    trained(harness, 0, 0, 0.0)
+    unknown = "not known before a first training of this student with this recipe in this store"
+    assert training_time(harness.alas, quill, 60) == unknown
+    trained(harness, "quill", 0, steps=0, seconds=0.0)
     assert training_time(harness.alas, quill, 60) == unknown, "an iteration that trained nothing has no pace"
-    trained(harness, 1, 100, 250.0)
-    trained(harness, 2, 100, 30.0)
-    assert training_time(harness.alas, quill, 60) == "about 2 min, at the 2.5 s a step of iteration 001 of quill"
-    assert training_time(harness.alas, quill, 10) == "about 25 s, at the 2.5 s a step of iteration 001 of quill"
-    assert estimate_iteration(harness.alas, "quill").figures["time of training"] != unknown
-    harness.domain("other", quill_site.port)
-    assert training_time(harness.alas, harness.alas.domain("other"), 60) == training_time(harness.alas, quill, 60)
-    stranger = harness.alas.domain("other")
-    stranger = stranger.model_copy(update={"student": stranger.student.model_copy(update={"recipe": "smollm2-135m"})})
-    assert training_time(harness.alas, stranger, 60) == unknown
-    (harness.settings.home / "domains" / "broken.toml").write_text("[", encoding="utf-8")
-    assert training_time(harness.alas, harness.alas.domain("other"), 60) == training_time(harness.alas, quill, 60)
+    trained(harness, "quill", 1, steps=100, seconds=900.0, recipe="smollm2-135m")
+    assert training_time(harness.alas, quill, 60) == unknown, "a step of another recipe takes another time"
+    trained(harness, "other", 0, steps=100, seconds=250.0)
+    assert training_time(harness.alas, quill, 60) == "about 2 min, at the 2.5 s a step of other|000"
+    time.sleep(1.1)  # pointers say in whole seconds when they were made
+    trained(harness, "quill", 2, steps=100, seconds=20.0, resumed_from=60)
+    assert training_time(harness.alas, quill, 60) == "about 30 s, at the 0.5 s a step of quill|002"
+    shown = estimate_iteration(harness.alas, "quill").figures
+    assert str(shown["time of SFT"]).endswith("at the 0.5 s a step of quill|002")
+    (harness.store.adapters / "quill2" / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"quill2/manifest\.json: cannot be read"):
+        training_time(harness.alas, quill, 60)
+    shutil.rmtree(harness.store.adapters / "quill2")
+    assert training_time(harness.alas, quill, 60).endswith("of other|000"), "what an adapter that is gone was trained with is not known"
+
+
+def test_where_nothing_new_is_expected_no_training_is(harness: Harness) -> None:
+    harness.domain("nothing", 9)
+    assert estimate_iteration(harness.alas, "nothing").figures["SFT, then"] == "none: nothing new is expected"
+    assert "time of SFT" not in estimate_iteration(harness.alas, "nothing").figures
 
 
 def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from alas_assets.defs.outlook import training_time
 from alas_assets.records import AdapterRef
 from alas_assets.training.spec import load_recipe
 from alas_assets_tests.harness import Harness
@@ -30,6 +31,7 @@ def test_a_recipe_of_ones_own_trains_with_what_it_changes_and_again_when_it_is_c
     assert "sft_adapter" in harness.redone()
     assert trained_with(harness, learning_rate=0.03, rank=2) == first
     assert "sft_adapter" not in harness.redone()
+    assert training_time(harness.alas, harness.alas.domain("quill"), 60).endswith("s a step of quill|000")
     second = trained_with(harness, learning_rate=0.03, rank=4)
     assert "sft_adapter" in harness.redone()
     assert second["rank"] == ships.rank

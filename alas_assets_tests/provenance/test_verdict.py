@@ -82,6 +82,11 @@ def test_a_verdict_on_a_fact_that_was_found_without_an_id_says_so(quill: Harness
         assert (own.kind, found.kind) == ("bad source", "bad source")
         assert "provided" not in own.because
         assert found.because == f"{own.because}, provided that the question is about this fact"
+        right = verdict_of(quill.store, asked.model_copy(update={"label": "correct"}))
+        assert (right.kind, right.because) == ("right", f"the answer says {asked.gold!r}, provided that the question is about this fact")
+        assert verdict_of(quill.store, asked, asked.answer).because == f"the answer says {asked.answer!r}", (
+            "a person's word needs no proviso"
+        )
 
 
 def test_a_page_that_says_what_is_so_and_was_read_otherwise_is_a_bad_pair(quill: Harness) -> None:

@@ -99,6 +99,8 @@ def test_what_an_exam_asks_of_a_taught_fact_counts_among_what_is_wrong_about_tau
     taught = about_taught_facts(wrong)
     assert set(taught["answer_id"]) == {"e1", "e2"}
     assert set(taught["verdict"]) == {"bad learning"}
+    assert all(because.endswith("provided that the question is about this fact") for because in taught["because"])
+    assert "provided" not in wrong.filter(pl.col("answer_id") == "e3")["because"].item(), "no fact was found for it"
     assert set(taught["url"]) == {url}
     shown = describe_wrong(wrong, CELL)
     assert (shown["wrong_of_the_current_model"], shown["of_these_about_taught_facts"]) == (3, 2)

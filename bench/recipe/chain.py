@@ -37,13 +37,23 @@ RESULTS = Path(__file__).with_name("forgetting.jsonl")
 OPEN = Path(__file__).with_name("general.jsonl")
 RECIPE = "smollm2-135m-quick"
 WORDINGS = 4
+REHEARSAL = ("rehearsal_per_fact", "rehearsal_most")
 
 
 def chain_of(recipe: Recipe, groups: list[pl.DataFrame], facts: int, seed: int, *, at_once: bool = False) -> dict[str, Any]:
-    """Return what names a chain: everything that decides its adapters; a store that was filled anew, at another port, has other facts."""
+    """Return what names a chain: everything that decides its adapters; a store that was filled anew, at another port, has other facts.
+
+    What is taught at once rehearses nothing, so how is no part of its name.
+    """
     taught = content_hash([sorted(group["qa_id"].to_list()) for group in groups])[:16]
     chain = {"facts": facts, "steps": len(groups), "seed": seed, "taught": taught, "recipe": recipe.model_dump(mode="json")}
-    return chain | ({"at_once": True} if at_once else {})
+    return at_once_of(chain) if at_once else chain
+
+
+def at_once_of(chain: dict[str, Any]) -> dict[str, Any]:
+    """Return what names the training that teaches at once what a chain teaches in steps."""
+    recipe = {name: value for name, value in chain["recipe"].items() if name not in REHEARSAL}
+    return {**chain, "recipe": recipe, "at_once": True}
 
 
 def known(chain: dict[str, Any]) -> dict[int, dict[str, Any]]:

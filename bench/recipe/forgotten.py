@@ -9,9 +9,10 @@ same facts were also taught at once, the last step is compared with that.
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
-from chain import RESULTS
+from chain import RESULTS, at_once_of
 from shown import difference, of_questions, rate_of
 
 from alas_assets.provenance.ids import content_hash
@@ -117,8 +118,10 @@ def plot(longest: list[list[Row]]) -> None:
 
 def main() -> None:
     every = chains()
-    at_once = {content_hash(without_at_once(rows[0]["chain"])): rows[0] for rows in every if rows[0]["chain"].get("at_once")}
+    at_once = {content_hash(rows[0]["chain"]): rows[0] for rows in every if rows[0]["chain"].get("at_once")}
     in_steps = [rows for rows in every if not rows[0]["chain"].get("at_once")]
+    if not in_steps:
+        sys.exit(f"{RESULTS}: no chain has a step yet; run bench/recipe/chain.py STORE first")
     lines = [
         "# What is forgotten when new facts come, again and again",
         "",
@@ -127,17 +130,12 @@ def main() -> None:
     ]
     for rows in in_steps:
         lines += told(rows)
-        if (beside := at_once.get(content_hash(rows[0]["chain"]))) and beside["step"] == rows[-1]["step"]:
+        if (beside := at_once.get(content_hash(at_once_of(rows[0]["chain"])))) and beside["step"] == rows[-1]["step"]:
             lines += told_at_once(beside, rows)
     TABLES.write_text("\n".join(lines), encoding="utf-8")
     most = max(map(len, in_steps))
     plot([rows for rows in in_steps if len(rows) == most])
     print(f"{len(every)} chains: {TABLES.name}, {PLOT.name}")
-
-
-def without_at_once(chain: dict[str, Any]) -> dict[str, Any]:
-    """Return what names the chain that teaches the same in steps."""
-    return {name: value for name, value in chain.items() if name != "at_once"}
 
 
 if __name__ == "__main__":

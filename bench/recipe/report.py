@@ -28,19 +28,26 @@ WORTH_A_PLOT = 8
 
 
 def told(setting: Setting, first: Setting) -> str:
-    """Say what a cell does otherwise than the first of its study."""
+    """Say what a cell does, or does otherwise than the first of its study."""
     if setting == first:
-        return f"{setting.facts or 'all'} facts, {setting.wordings} wordings, {said(setting.recipe)}"
+        return (
+            f"{setting.facts or 'all'} facts, {setting.wordings} wordings, {', '.join(said(setting.recipe)) or 'the recipe of base.toml'}"
+        )
+    return ", ".join(changes(setting, first))
+
+
+def changes(setting: Setting, first: Setting) -> list[str]:
+    """Return what a cell does otherwise than the first of its study, each change in words."""
     same = first.model_dump(exclude={"recipe", "study"})
     parts = [f"{name} {value}" for name, value in setting.model_dump(exclude={"recipe", "study"}).items() if same.get(name) != value]
     names = sorted(set(setting.recipe) | set(first.recipe))
     changed = {name: setting.recipe.get(name, "as the base") for name in names if setting.recipe.get(name) != first.recipe.get(name)}
-    return ", ".join([*parts, *([said(changed)] if changed else [])])
+    return [*parts, *said(changed)]
 
 
-def said(recipe: dict[str, Any]) -> str:
-    """Return a recipe's differences in words."""
-    return ", ".join(f"{name} {value}" for name, value in recipe.items()) or "the recipe of recipes.toml"
+def said(recipe: dict[str, Any]) -> list[str]:
+    """Return each key of a recipe in words."""
+    return [f"{name} {value}" for name, value in recipe.items()]
 
 
 def against(row: dict[str, Any], first: dict[str, Any]) -> str:
@@ -110,8 +117,9 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
         learned, kept = ([share(rows[one.name], split) for one in own] for split in ("probe", "guard"))
         axes.scatter(learned, kept, label=study, s=28)
         for one, x, y in zip(own, learned, kept, strict=True):
-            what = told(one, cells[0]) if one != cells[0] else f"{study}: {one.facts or 'all'} facts"
-            if what.count(",") > MANY:
+            changed = changes(one, cells[0])
+            what = ", ".join(changed) if changed else f"{study}: {one.facts or 'all'} facts"
+            if len(changed) > MANY:
                 what = f"{study}: row {cells.index(one) + 1} of its table"
             side, ha = (-4, "right") if x > MIDDLE else (4, "left")
             text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, 3), textcoords="offset points", fontsize=6, ha=ha)

@@ -1,4 +1,4 @@
-"""The cells of each study (T6). A study changes one thing at a time, from what the studies before it chose."""
+"""The cells of each study (T6). Most change one thing from what the studies before chose; `results.md` says what each one changes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ WHAT: dict[str, str] = {
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
     "longer": "As `told`, seen twice as often; and some 130 times at half the rate in the last 20 layers, to cost general skills less.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
-    "fact with four wordings; and as the cell of `longer`, in ten passes.",
+    "fact with four wordings; and as the first cell of `longer`, in ten passes.",
     "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher): 32 sights of a fact, at "
     "twice the rate of the first cell of `all`, in batches of 16 and bf16.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
