@@ -19,7 +19,6 @@ from alas_assets.records import AdapterRef, Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
-from alas_assets.students.catalog import known_student
 from alas_assets.synthesis.curate import ALREADY_TAUGHT
 from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
@@ -107,7 +106,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
             known,
             fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
         )
-        figures |= {"SFT, then": training.words, "time of SFT": training_time(alas, domain, training.steps)}
+        figures |= {"SFT, then": training.words, "time of SFT alone": training_time(alas, domain, training.steps)}
     else:
         figures["SFT, then"] = "none: nothing new is expected"
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
@@ -178,39 +177,38 @@ def training_of(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh
 
 
 def training_time(alas: Alas, domain: Domain, steps: int) -> str:
-    """Say how long so many steps take at the pace of the newest training of this student with this recipe, of whatever domain.
+    """Say how long so many steps take at the pace of all trainings of this student with this recipe in the store, of whatever domain.
 
     Trainings elsewhere say nothing about this machine, and those of another recipe nothing about its steps.
 
     Raises:
         StoreError: The record or the manifest of a training is damaged.
     """
-    student = known_student(domain.student.model, domain.student.revision, alas.store.models)
-    recipe = alas.recipe(domain).model_dump(mode="json")
-    alike = [
-        (pointer.made_at, str(cell), training)
-        for folder in (alas.store.root / "cells").glob("*")
+    alike = (domain.student.model, alas.recipe(domain).model_dump(mode="json"))
+    paces = {
+        str(cell): training.seconds / (training.steps - training.resumed_from)
+        for folder in sorted((alas.store.root / "cells").glob("*"))
         for cell in opened_cells(alas, folder.name)
-        if student
-        and (pointer := alas.store.pointer(cell, "sft_adapter"))
+        if (pointer := alas.store.pointer(cell, "sft_adapter"))
         and (training := alas.store.read_record(AdapterRef, pointer)).steps > training.resumed_from
-        and training.base_hash == student.base_hash
-        and _recipe_of(alas, training) == recipe
-    ]
-    if not alike:
+        and _made_with(alas, training) == alike
+    }
+    if not paces:
         return "not known before a first training of this student with this recipe in this store"
-    _, cell, training = max(alike, key=lambda one: one[:2])
-    pace = training.seconds / (training.steps - training.resumed_from)
-    return f"about {how_long(steps * pace)}, at the {pace:.2g} s a step of {cell}"
+    low, high = min(paces.values()), max(paces.values())
+    if len(paces) == 1:
+        return f"about {how_long(steps * low)}, at the {low:.2g} s a step of {next(iter(paces))}"
+    return f"{how_long(steps * low)} to {how_long(steps * high)}, at the {low:.2g} to {high:.2g} s a step of {', '.join(paces)}"
 
 
-def _recipe_of(alas: Alas, training: AdapterRef) -> object:
-    """Return what an adapter was trained with; None where its folder is gone, as after a takedown."""
+def _made_with(alas: Alas, training: AdapterRef) -> tuple[object, object]:
+    """Return which student was trained, and with which recipe; nothing where the adapter's folder is gone, as after a takedown."""
     path = alas.store.adapters / training.adapter_hash / "manifest.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["recipe"]
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return manifest["base"]["name"], manifest["recipe"]
     except FileNotFoundError:
-        return None
+        return None, None
     except (OSError, ValueError, KeyError) as error:
         raise StoreError(f"{path}: cannot be read ({error}); materialise the adapter of that cell again") from error
 

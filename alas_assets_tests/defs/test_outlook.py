@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -74,7 +73,7 @@ def trained(
         adapter_hash=f"{domain}{iteration}",
         kind="sft",
         trained=steps > 0,
-        base_hash=harness.alas.student(harness.alas.domain(domain)).base_hash,  # prepares it, as a run does first
+        base_hash="b",
         rows_hash="r",
         probes_hash="p",
         steps=steps,
@@ -83,18 +82,14 @@ def trained(
     )
     folder = harness.store.adapters / adapter.adapter_hash
     folder.mkdir(parents=True)
-    manifest = {"recipe": load_recipe(recipe).model_dump(mode="json")}
+    manifest = {"base": {"name": harness.student}, "recipe": load_recipe(recipe).model_dump(mode="json")}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     harness.finished(domain, iteration)
     harness.store.put(Cell.of(domain, iteration), "sft_adapter", adapter, input_key=f"i{iteration}", inputs={}, run_id="r")
 
 
-def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_newest_alike_in_this_store(
-    tmp_path: Path, tiny_student: Path, quill_site: Site
-) -> None:
-    harness = Harness(tmp_path, str(tiny_student))
-    for domain in ("quill", "other"):
-        harness.domain(domain, quill_site.port)
+def test_the_time_of_a_training_is_estimated_at_the_pace_of_those_alike_in_this_store(harness: Harness, quill_site: Site) -> None:
+    harness.domain("other", quill_site.port)
     quill = harness.alas.domain("quill")
     unknown = "not known before a first training of this student with this recipe in this store"
     assert training_time(harness.alas, quill, 60) == unknown
@@ -104,11 +99,12 @@ def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_newest_alike_in_
     assert training_time(harness.alas, quill, 60) == unknown, "a step of another recipe takes another time"
     trained(harness, "other", 0, steps=100, seconds=250.0)
     assert training_time(harness.alas, quill, 60) == "about 2 min, at the 2.5 s a step of other|000"
-    time.sleep(1.1)  # pointers say in whole seconds when they were made
+    stranger = quill.model_copy(update={"student": quill.student.model_copy(update={"model": "another"})})
+    assert training_time(harness.alas, stranger, 60) == unknown, "a step of another student takes another time"
     trained(harness, "quill", 2, steps=100, seconds=20.0, resumed_from=60)
-    assert training_time(harness.alas, quill, 60) == "about 30 s, at the 0.5 s a step of quill|002"
-    shown = estimate_iteration(harness.alas, "quill").figures
-    assert str(shown["time of SFT"]).endswith("at the 0.5 s a step of quill|002")
+    said = "30 s to 2 min, at the 0.5 to 2.5 s a step of other|000, quill|002"
+    assert training_time(harness.alas, quill, 60) == said
+    assert "of other|000, quill|002" in str(estimate_iteration(harness.alas, "quill").figures["time of SFT alone"])
     (harness.store.adapters / "quill2" / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match=r"quill2/manifest\.json: cannot be read"):
         training_time(harness.alas, quill, 60)
@@ -119,7 +115,7 @@ def test_the_time_of_a_training_is_estimated_at_the_pace_of_the_newest_alike_in_
 def test_where_nothing_new_is_expected_no_training_is(harness: Harness) -> None:
     harness.domain("nothing", 9)
     assert estimate_iteration(harness.alas, "nothing").figures["SFT, then"] == "none: nothing new is expected"
-    assert "time of SFT" not in estimate_iteration(harness.alas, "nothing").figures
+    assert "time of SFT alone" not in estimate_iteration(harness.alas, "nothing").figures
 
 
 def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:
