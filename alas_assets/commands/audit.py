@@ -182,7 +182,7 @@ def report_wrong(
     settings = settings_at(home)
     store = ArtifactStore(settings.home)
     try:
-        cell, answer = _asked_to_report(settings, domain, question) if question else find_answer(store, answer_id)
+        cell, answer = _asked_to_report(settings, domain, question, should_be) if question else find_answer(store, answer_id)
         if should_be and says(answer["question"], should_be, answer["answer"]):
             fail(f"the model said {answer['answer'][:200]!r}, which is what --should-be says is right; nothing is kept", 2)
         earlier = said.people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"]))
@@ -212,13 +212,13 @@ def report_wrong(
     out.print(f"wrong_answers of {plain(str(cell))} is up to date")
 
 
-def _asked_to_report(settings: Settings, domain: str, question: str) -> "tuple[Cell, dict[str, Any]]":
+def _asked_to_report(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Cell, dict[str, Any]]":
     """Ask the current model, and return what is to be kept of it; what a takedown removed is not learned again by way of a report."""
     from alas_assets.defs.serving import asked_answer, forgotten
 
     alas = alas_of(settings, domain)
     with err.status("asking the current model"):
-        cell, answer = asked_answer(alas, domain, question.strip())
+        cell, answer = asked_answer(alas, domain, question.strip(), should_be)
     out.print(plain(f"said     {answer['answer'] or '(nothing)'}"))
     if any(map(forgotten(alas).touches, (answer["question"], answer["answer"], answer["gold"]))):
         fail("question or answer hold words that a takedown removed, so they are not kept; `alas takedown` with that source searches again")

@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.defs.documents import cell_tags, chunk_store
+from alas_assets.defs.grounds import NEAREST_FACTS, SAME_SUBJECT, Support, grounds_of, support_of
 from alas_assets.defs.judging import DECODING
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import not_retrained
@@ -25,25 +26,12 @@ from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import orders, read_marks
-from alas_assets.provenance.trace import Trace, find_answer, learned_by, trace_row
+from alas_assets.provenance.trace import Trace, find_answer, trace_row
 from alas_assets.records import ANSWER_SCHEMA, ASKED, PROBE_SCHEMA, RULES, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
-from alas_assets.synthesis.wording import mentions
 from alas_assets.teachers.protocol import GradeRequest
 
-NEAREST_FACTS = 3
-SAME_SUBJECT = 0.55
-"""Cosine between an asked question and a trained one from which on the pair is shown as what the answer rests on."""
-
-
-class Support(Record):
-    """A pair that an answer rests on."""
-
-    question: str
-    answer: str
-    quote: str
-    url: str
-    fact_id: str
+NO_ADAPTER = "no adapter is current: this is the base student"
 
 
 class Reply(Record):
@@ -118,27 +106,31 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     Raises:
         StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
-    domain, student = alas.domain(domain_key), alas.student(alas.domain(domain_key))
-    cell = newest_scored(alas, domain_key)
-    asked = _one_question(question)
     current = alas.registry.current(domain_key)
-    folder = served_adapter(alas, domain_key) if "current" in systems else None
-    if folder is not None and not folder.is_dir():
-        raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
     replies = []
     for system in systems:
-        contexts = None
-        if system == "rag":
-            contexts = find_contexts(
-                asked, chunk_store(alas, domain_key), cell_tags(alas, cell), embed=lambda texts: alas.embed(domain, texts)
-            )
-        text, chunks = contexts["asked"] if contexts and "asked" in contexts else (None, [])
-        from alas_assets.students.client import AskItem
-
-        said = alas.worker.answer(student, [AskItem(question=question, context=text)], folder if system == "current" else None, DECODING)[0]
-        sources, note = _support(alas, domain_key, question, system, current, chunks, said.text)
-        replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note))
+        said, chunks = _say(alas, domain_key, question, system)
+        sources, note = _support(alas, domain_key, question, system, current, chunks, said)
+        replies.append(Reply(system=system, answer=said, sources=sources, note=note))
     return replies
+
+
+def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, list[str]]:
+    """Return what a system says to a question, and which passages it was shown."""
+    from alas_assets.students.client import AskItem
+
+    domain, cell = alas.domain(domain_key), newest_scored(alas, domain_key)
+    folder = served_adapter(alas, domain_key) if system == "current" else None
+    if folder is not None and not folder.is_dir():
+        raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
+    text, chunks = None, []
+    if system == "rag":
+        found = find_contexts(
+            _one_question(question), chunk_store(alas, domain_key), cell_tags(alas, cell), embed=lambda texts: alas.embed(domain, texts)
+        )
+        text, chunks = found.get("asked", (None, []))
+    said = alas.worker.answer(alas.student(domain), [AskItem(question=question, context=text)], folder, DECODING)[0]
+    return said.text or f"(failed: {said.error})", chunks
 
 
 def _support(
@@ -147,49 +139,17 @@ def _support(
     if system == "base":
         return [], "the base student: nothing of this domain was taught to it"
     if system == "current" and current is None:
-        return [], "no adapter is current: this is the base student"
+        return [], NO_ADAPTER
     pairs = accepted_pairs(alas, domain_key)
     if system == "rag":
         shown = pairs.filter(pl.col("chunk_id").is_in(chunks)).unique("fact_id", maintain_order=True)
         return _rows(shown), f"it was shown {len(chunks)} passages: {', '.join(chunks) or 'none'}"
-    return _taught_support(alas, domain_key, pairs, question, current, said)
-
-
-def _taught_support(
-    alas: Alas, domain_key: str, pairs: pl.DataFrame, question: str, current: str | None, said: str
-) -> tuple[list[Support], str]:
-    """Return the trained pairs of like meaning that give the answer, else the nearest: the current adapter's own first.
-
-    A fact whose answer the question names already is told and not asked for: it comes last, and repeating it gives nothing.
-    """
-    vectors = np.asarray(alas.embed(alas.domain(domain_key), [question, *pairs["question"].to_list()]))
-    near = (
-        pairs.with_columns(pl.Series("score", vectors[1:] @ vectors[0]))
-        .sort("score", descending=True)
-        .filter(pl.col("score") >= SAME_SUBJECT)
-    )
-    best = near.unique("fact_id", maintain_order=True).head(NEAREST_FACTS * 2).to_dicts()
-    told = {row["fact_id"] for row in best if mentions(question, row["answer"])}
-    best.sort(key=lambda row: row["fact_id"] in told)
-    taught = [row for row in best if any(by.adapter_hash == current for by in learned_by(alas.store, domain_key, row["fact_id"]))]
-    before = [row for row in best if row not in taught and learned_by(alas.store, domain_key, row["fact_id"])]
-    kept = (taught + before)[:NEAREST_FACTS]
-    if not kept:
-        return [], "nothing that was taught is about this; the answer is the model's own"
-    giving = [row for row in kept if row["fact_id"] not in told and _gives(row, said)]
-    if not giving:
-        return _rows(pl.DataFrame(kept, schema=near.schema)), "no taught fact gives this answer; these are the nearest that were taught"
-    return _rows(pl.DataFrame(giving, schema=near.schema)), ""
-
-
-def _gives(row: dict[str, Any], said: str) -> bool:
-    """Tell whether a taught fact gives the answer that was said."""
-    asked = GradeRequest(question=row["question"], gold=row["answer"], aliases=row["aliases"], answer_kind=row["answer_kind"], answer=said)
-    return grade(asked).label == "correct"
+    grounds = grounds_of(alas, domain_key, pairs, question, current, said)
+    return grounds.support, grounds.note
 
 
 def _rows(frame: pl.DataFrame) -> list[Support]:
-    return [Support(**{name: row[name] for name in Support.model_fields}) for row in frame.head(NEAREST_FACTS).to_dicts()]
+    return [support_of(row) for row in frame.head(NEAREST_FACTS).to_dicts()]
 
 
 class Again(Record):
@@ -274,13 +234,13 @@ def trace_question(alas: Alas, domain_key: str, question: str, should_be: str) -
 def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = "") -> tuple[Cell, dict[str, Any]]:
     """Ask the current model a question in free words; return the answer as a graded one, with a note on how its fact was found.
 
-    No id leads from free words to a fact: the fact is the taught one that gives this answer, else the nearest in meaning.
+    No id leads from free words to a fact: it is the nearest in meaning, of those that say what is right where that is known.
 
     Args:
         alas: The resource.
         domain_key: The domain.
         question: In free words.
-        should_be: What the answer is held against where no fact is found.
+        should_be: What is right, where somebody knows it; the answer is held against it where no fact is found.
 
     Returns:
         The iteration that trained the model, and a row with the columns of `ANSWER_SCHEMA`.
@@ -288,18 +248,19 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
     Raises:
         StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
-    (reply,) = ask_student(alas, domain_key, question, ["current"])
+    said, _ = _say(alas, domain_key, question, "current")
     current = alas.registry.current(domain_key) or ""
     cell = _trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
-    support, why = reply.sources, reply.note
-    if not current:  # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
-        support, why = _taught_support(alas, domain_key, accepted_pairs(alas, domain_key), question, current, reply.answer)
-        why = "; ".join(part for part in (why, reply.note) if part)
-    fact = support[0] if support else None
-    gold = fact.answer if fact else should_be
-    asked = GradeRequest(question=question, gold=gold or question, answer=reply.answer, answer_kind=kind_of(gold) if gold else "phrase")
-    graded = grade(asked)
-    found = "the fact was found by meaning, not by an id" if fact else "no fact was found"
+    # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
+    grounds = grounds_of(alas, domain_key, accepted_pairs(alas, domain_key), question, current or None, said)
+    fact = grounds.about(should_be)
+    gold = fact["answer"] if fact else should_be
+    if fact:
+        graded = grounds.label(fact)
+    else:
+        graded = grade(GradeRequest(question=question, gold=gold or question, answer=said, answer_kind=kind_of(gold) if gold else "phrase"))
+    beside = grounds.note if current and graded.label != "correct" else "" if current else NO_ADAPTER
+    found = f"the fact was found by meaning (similarity {fact['similarity']:.2f}), not by an id" if fact else "no fact was found"
     probe, base_hash = short_id(ASKED, question), alas.student(alas.domain(domain_key)).base_hash
     return cell, {
         **dict.fromkeys(ANSWER_SCHEMA.names(), ""),
@@ -313,7 +274,7 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
         "system": "current",
         "split": ASKED,
         "question": question,
-        "answer": reply.answer,
+        "answer": said,
         "gold": gold,
         "label": graded.label if gold else "incorrect",
         "error_type": graded.error_type if gold else "",
@@ -322,8 +283,8 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
         "rule_explanation": graded.explanation if gold else "",
         "verdicts": [],
         "adapter_hash": current,
-        "fact_id": fact.fact_id if fact else "",
-        "note": f"asked in free words; {'; '.join(part for part in (found, why) if part)}",
+        "fact_id": fact["fact_id"] if fact else "",
+        "note": "; ".join(part for part in ("asked in free words", found, beside) if part),
     }
 
 

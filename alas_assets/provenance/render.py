@@ -29,7 +29,7 @@ def _again(status: int | None) -> str:
 def trace_text(trace: Trace) -> str:
     """Return the walk from answer to source, a line per step, readable in a terminal of 100 columns."""
     answer = trace.answer_id or "asked just now and kept nowhere"
-    label, right = f"{trace.label}{': ' + trace.error_type if trace.error_type else ''}", trace.gold or "-"
+    label, right = trace.grade_in_words, trace.gold or "-"
     if trace.said and trace.said.label != trace.label:
         label = f"{trace.said.label} says {trace.said.by}, who outranks the grade; graded {label}"
     if trace.said and trace.said.should_be:

@@ -65,7 +65,7 @@ def _said(trace: Trace, verdict: Verdict) -> str:
     items = [
         ("The model said", escape(trace.answer or "(nothing)")),
         ("Held against", escape(verdict.truth or trace.gold)),
-        ("Grade", escape(f"{trace.label}{f', {trace.error_type}' if trace.error_type else ''}. {trace.explanation}")),
+        ("Grade", escape(f"{trace.grade_in_words}. {trace.explanation}")),
         ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}{', the current one' if trace.is_current else ''}"),
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
         ("Answer id", escape(trace.answer_id or "none: it was asked for this report and is kept nowhere else")),

@@ -150,6 +150,12 @@ class Trace(Record):
         """Whether the fact was looked for by words or by meaning, so that the question may be about another one."""
         return bool(self.pairs) and (self.split == ASKED or bool(self.matched_fact))
 
+    @property
+    def grade_in_words(self) -> str:
+        """The grade, with what kind of error, and with what it was held against where no probe says that."""
+        error = f": {self.error_type}" if self.error_type else ""
+        return f"{self.label}{error}{', against a fact found by meaning' if self.pairs and self.split == ASKED else ''}"
+
 
 def cells_of(store: ArtifactStore) -> Iterator[Cell]:
     """Yield every cell that the store knows, newest iteration first within a domain."""

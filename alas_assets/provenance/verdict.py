@@ -71,9 +71,22 @@ def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> 
     accepted = [pair for pair in trace.pairs if pair.accepted]
     if not accepted:
         return _without_a_pair(store, trace, truth)
+    if _was_of_another_fact(trace, should_be):
+        because = f"no taught fact near the question says {should_be!r}, and the nearest one does not say what was answered either"
+        evidence = [f"the nearest says {trace.gold!r}: {accepted[0].question}"]
+        return Verdict(kind="never taught", because=because, truth=truth, evidence=evidence)
     if _was_taught_wrong(trace, should_be):
         return _wrong_before_training(trace, should_be)
     return _wrong_since_training(store, trace, truth, accepted)
+
+
+def _was_of_another_fact(trace: Trace, should_be: str) -> bool:
+    """Tell whether the fact that was found for a question in free words is neither what is right nor what was answered."""
+    if trace.split != ASKED or not should_be:
+        return False
+    return not any(
+        says(trace.question, one, other) for one, other in ((should_be, trace.gold), (trace.gold, should_be), (trace.gold, trace.answer))
+    )
 
 
 def _was_taught_wrong(trace: Trace, should_be: str) -> bool:
@@ -118,7 +131,7 @@ def _taken_down(store: ArtifactStore, trace: Trace) -> list[str]:
 
 def _grounds(trace: Trace) -> list[str]:
     """Return what else speaks on the answer: how its fact was found, a person, the page as it was read since, other pages."""
-    lines = [trace.note] if trace.matched_fact else []
+    lines = [trace.note] if trace.found_without_an_id else []
     if trace.said:
         right = f", and that {trace.said.should_be!r} is right" if trace.said.should_be else ""
         why = f" ({trace.said.comment})" if trace.said.comment else ""
@@ -183,7 +196,7 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
     if before := _right_before(store, trace, truth, {*family[1:], *earlier} - {trace.adapter_hash}):
         because = "a model that was taught it before answered it right"
         return Verdict(kind="forgotten", because=because, truth=truth, evidence=[*before, *taught])
-    because = f"the pairs are right and were trained on, and the model still does not say {truth!r}"
+    because = f"pairs that say so were trained on, and the model still does not say {truth!r}"
     return Verdict(kind="bad learning", because=because, truth=truth, evidence=taught)
 
 

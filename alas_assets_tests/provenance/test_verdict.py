@@ -77,16 +77,24 @@ def test_a_verdict_on_a_fact_that_was_found_without_an_id_says_so(quill: Harness
     answers = wrong_answers(quill, "judge_scores", "probe", "sft")
     for answer in answers.to_dicts():
         own = verdict_of(quill.store, trace_row(quill.store, CELL, answer), "the seventh walrus")
-        asked = trace_row(quill.store, CELL, answer | {"split": ASKED, "note": "the fact was found by meaning"})
+        said = {"split": ASKED, "note": "the fact was found by meaning", "answer": answer["gold"]}
+        asked = trace_row(quill.store, CELL, answer | said)
         found = verdict_of(quill.store, asked, "the seventh walrus")
         assert (own.kind, found.kind) == ("bad source", "bad source")
         assert "provided" not in own.because
         assert found.because == f"{own.because}, provided that the question is about this fact"
         right = verdict_of(quill.store, asked.model_copy(update={"label": "correct"}))
         assert (right.kind, right.because) == ("right", f"the answer says {asked.gold!r}, provided that the question is about this fact")
-        assert verdict_of(quill.store, asked, asked.answer).because == f"the answer says {asked.answer!r}", (
-            "a person's word needs no proviso"
-        )
+        assert verdict_of(quill.store, asked, asked.answer).because == f"the answer says {asked.answer!r}", "a person needs no proviso"
+
+
+def test_no_page_is_blamed_for_a_fact_that_is_neither_what_is_right_nor_what_was_answered(quill: Harness) -> None:
+    for answer in wrong_answers(quill, "judge_scores", "probe", "sft").to_dicts():
+        asked = trace_row(quill.store, CELL, answer | {"split": ASKED, "note": "found by meaning", "answer": "a heron"})
+        assert verdict_of(quill.store, asked, "the seventh walrus").kind == "never taught"
+        echoed = asked.model_copy(update={"answer": asked.gold})
+        assert verdict_of(quill.store, echoed, "the seventh walrus").kind == "bad source", "the model says what the page says"
+        assert verdict_of(quill.store, asked, asked.gold).kind == "bad learning"
 
 
 def test_a_page_that_says_what_is_so_and_was_read_otherwise_is_a_bad_pair(quill: Harness) -> None:
