@@ -79,8 +79,8 @@ class Grounds:
         first = self.near[0]
         if giving is not first:
             return (
-                f"the nearest taught fact says otherwise: {first['question']} -> {first['answer']} "
-                f"(similarity {first['similarity']:.2f}, this one {giving['similarity']:.2f})"
+                f"it is the answer to {giving['question']!r} (similarity {giving['similarity']:.2f}); a taught fact that is nearer says "
+                f"otherwise: {first['question']} -> {first['answer']} ({first['similarity']:.2f})"
             )
         return f"whether the question is about this fact is judged by similarity alone ({giving['similarity']:.2f})"
 

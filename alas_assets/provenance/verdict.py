@@ -192,6 +192,9 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
         because = f"no training row of {who} or of what it was trained from holds the fact"
         return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
     taught = [_rows_of(by) for by in learned]
+    if trace.split == ASKED and (knows := _right_before(store, trace, truth, {trace.adapter_hash})):
+        because = f"pairs that say so were trained on, and the model says {truth!r} where it is asked in other words"
+        return Verdict(kind="bad learning", because=because, truth=truth, evidence=[*knows, *taught])
     earlier = {by.adapter_hash for by in trace.learned_by if by.cell < trace.cell}
     if before := _right_before(store, trace, truth, {*family[1:], *earlier} - {trace.adapter_hash}):
         because = "a model that was taught it before answered it right"

@@ -40,7 +40,8 @@ def test_the_answer_to_a_neighbouring_fact_is_not_right_by_choice(quill: Harness
     assert found.label(about).label == "incorrect"
     assert found.giving is not None
     assert found.giving["fact_id"] == neighbour["fact_id"]
-    assert found.note.startswith(f"the nearest taught fact says otherwise: {nearest['question']} -> {nearest['answer']}")
+    assert found.note.startswith(f"it is the answer to {neighbour['question']!r} (similarity 0.")
+    assert f"a taught fact that is nearer says otherwise: {nearest['question']} -> {nearest['answer']} (0." in found.note
     told = found.about(neighbour["answer"])
     assert told is not None
     assert told["fact_id"] == neighbour["fact_id"], "who says what is right says which fact is meant"

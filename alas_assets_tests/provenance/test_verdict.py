@@ -97,6 +97,20 @@ def test_no_page_is_blamed_for_a_fact_that_is_neither_what_is_right_nor_what_was
         assert verdict_of(quill.store, asked, asked.gold).kind == "bad learning"
 
 
+def test_what_the_same_model_answers_right_in_other_words_is_not_forgotten(quill: Harness, tmp_path: Path) -> None:
+    store = ArtifactStore(Path(shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("dagster"))))
+    asked = wrong_answers(quill, "judge_scores", "probe", "sft").row(0, named=True)
+    trace = trace_row(store, CELL, asked | {"split": ASKED, "question": "Asked otherwise?", "note": "found by meaning"})
+    assert "where it is asked in other words" not in verdict_of(store, trace).because
+    answers = store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores")
+    own = (pl.col("fact_id") == asked["fact_id"]) & (pl.col("split") == "probe")
+    right = answers.with_columns(label=pl.when(own).then(pl.lit("correct")).otherwise(pl.col("label")))
+    put(store, CELL, "judge_scores", right)
+    verdict = verdict_of(store, trace)
+    assert verdict.kind == "bad learning"
+    assert "where it is asked in other words" in verdict.because
+
+
 def test_a_page_that_says_what_is_so_and_was_read_otherwise_is_a_bad_pair(quill: Harness) -> None:
     for trace in traces(quill, "judge_scores", "probe", "sft"):
         assert trace.source is not None
