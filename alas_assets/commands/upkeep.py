@@ -48,7 +48,7 @@ def new(
     out.print(f"wrote {path}")
     if sources.private_hosts:
         out.print(f"private_hosts lets {', '.join(sources.private_hosts)} be read, which is not on the public internet")
-    out.print(f"next: alas run {domain} --dry-run")
+    out.print(f"next: alas estimate {domain}, then alas run {domain} --dry-run")
 
 
 @app.command()

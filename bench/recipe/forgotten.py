@@ -20,6 +20,8 @@ from alas_assets.provenance.ids import content_hash
 TABLES = RESULTS.with_suffix(".md")
 PLOT = RESULTS.with_suffix(".png")
 GENERAL = ("guard", "neighbour", "general")
+A_CURVE = 3
+"""Steps from which on a chain is drawn."""
 
 Row = dict[str, Any]
 
@@ -88,7 +90,7 @@ def told(rows: list[Row]) -> list[str]:
     return [*lines, ""]
 
 
-def plot(longest: list[list[Row]]) -> None:
+def plot(drawn: list[list[Row]]) -> None:
     """Draw what becomes of each step's facts, and of the general questions: a panel for each chain."""
     import matplotlib
 
@@ -96,9 +98,9 @@ def plot(longest: list[list[Row]]) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(6 * len(longest), 4), dpi=110, layout="constrained")
-    panels = figure.subplots(1, len(longest), sharey=True, squeeze=False)[0]
-    for axes, rows in zip(panels, longest, strict=True):
+    figure = Figure(figsize=(6 * len(drawn), 4), dpi=110, layout="constrained")
+    panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    for axes, rows in zip(panels, drawn, strict=True):
         for first in rows:
             own = str(first["step"])
             curve = [(row["step"], row["right"][own]) for row in rows if own in row["right"]]
@@ -133,8 +135,7 @@ def main() -> None:
         if (beside := at_once.get(content_hash(at_once_of(rows[0]["chain"])))) and beside["step"] == rows[-1]["step"]:
             lines += told_at_once(beside, rows)
     TABLES.write_text("\n".join(lines), encoding="utf-8")
-    most = max(map(len, in_steps))
-    plot([rows for rows in in_steps if len(rows) == most])
+    plot([rows for rows in in_steps if len(rows) >= A_CURVE] or in_steps)
     print(f"{len(every)} chains: {TABLES.name}, {PLOT.name}")
 
 
