@@ -72,8 +72,10 @@ def _kind_of(store: ArtifactStore, trace: Trace, should_be: str, truth: str) -> 
     if not accepted:
         return _without_a_pair(store, trace, truth)
     if _was_of_another_fact(trace, should_be):
-        because = f"no taught fact near the question says {should_be!r}, and the nearest one does not say what was answered either"
-        evidence = [f"the nearest says {trace.gold!r}: {accepted[0].question}"]
+        because = (
+            f"the fact that was found says neither {should_be!r} nor what was answered: nothing taught is known to be about the question"
+        )
+        evidence = [f"it says {trace.gold!r}: {accepted[0].question}"]
         return Verdict(kind="never taught", because=because, truth=truth, evidence=evidence)
     if _was_taught_wrong(trace, should_be):
         return _wrong_before_training(trace, should_be)
