@@ -17,7 +17,7 @@ from alas_assets.provenance.trace import learned_by
 from alas_assets.provenance.verdict import says
 from alas_assets.records import Record
 from alas_assets.synthesis.wording import mentions
-from alas_assets.teachers.protocol import GradeRequest
+from alas_assets.teachers.protocol import Grade, GradeRequest
 
 NEAREST_FACTS = 3
 SAME_SUBJECT = 0.55
@@ -95,7 +95,7 @@ class Grounds:
                     return row
         return self.near[0] if self.near else None
 
-    def label(self, row: Row) -> Any:
+    def label(self, row: Row) -> Grade:
         """Return how the answer is graded against a fact, by rule."""
         return _graded(row, self.question, self.said)
 
@@ -126,7 +126,7 @@ def grounds_of(alas: Alas, domain_key: str, pairs: pl.DataFrame, question: str, 
     adapters = {row["fact_id"]: _adapters(alas, domain_key, row) for row in first}
     taught = [row for row in first if current in adapters[row["fact_id"]]]
     before = [row for row in first if row not in taught and adapters[row["fact_id"]]]
-    giving = _giving(facts, named, question, said)
+    giving = _giving(facts, question, said)
     return Grounds(
         question=question,
         said=said,
@@ -141,12 +141,12 @@ def _adapters(alas: Alas, domain_key: str, row: Row) -> set[str]:
     return {by.adapter_hash for by in learned_by(alas.store, domain_key, row["fact_id"])}
 
 
-def _giving(facts: list[Row], named: set[str], question: str, said: str) -> Iterator[Row]:
+def _giving(facts: list[Row], question: str, said: str) -> Iterator[Row]:
     """Yield the facts that give what was said, nearest first; repeating what the question names gives nothing."""
     for row in facts:
-        if row["fact_id"] not in named and not mentions(question, row["answer"]) and _graded(row, row["question"], said).label == "correct":
+        if not mentions(question, row["answer"]) and _graded(row, row["question"], said).label == "correct":
             yield row
 
 
-def _graded(row: Row, question: str, said: str) -> Any:
+def _graded(row: Row, question: str, said: str) -> Grade:
     return grade(GradeRequest(question=question, gold=row["answer"], aliases=row["aliases"], answer_kind=row["answer_kind"], answer=said))

@@ -109,14 +109,14 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     current = alas.registry.current(domain_key)
     replies = []
     for system in systems:
-        said, chunks = _say(alas, domain_key, question, system)
+        said, error, chunks = _say(alas, domain_key, question, system)
         sources, note = _support(alas, domain_key, question, system, current, chunks, said)
-        replies.append(Reply(system=system, answer=said, sources=sources, note=note))
+        replies.append(Reply(system=system, answer=said or f"(failed: {error})", sources=sources, note=note))
     return replies
 
 
-def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, list[str]]:
-    """Return what a system says to a question, and which passages it was shown."""
+def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, str, list[str]]:
+    """Return what a system says to a question, why it says nothing where it does not, and which passages it was shown."""
     from alas_assets.students.client import AskItem
 
     domain, cell = alas.domain(domain_key), newest_scored(alas, domain_key)
@@ -130,7 +130,7 @@ def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, 
         )
         text, chunks = found.get("asked", (None, []))
     said = alas.worker.answer(alas.student(domain), [AskItem(question=question, context=text)], folder, DECODING)[0]
-    return said.text or f"(failed: {said.error})", chunks
+    return said.text, said.error, chunks
 
 
 def _support(
@@ -248,7 +248,7 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
     Raises:
         StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
-    said, _ = _say(alas, domain_key, question, "current")
+    said, error, _ = _say(alas, domain_key, question, "current")
     current = alas.registry.current(domain_key) or ""
     cell = _trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
     # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
@@ -274,7 +274,7 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
         "system": "current",
         "split": ASKED,
         "question": question,
-        "answer": said,
+        "answer": said or f"(failed: {error})",
         "gold": gold,
         "label": graded.label if gold else "incorrect",
         "error_type": graded.error_type if gold else "",
