@@ -135,7 +135,7 @@ class Circuit:
         self.outages = 0
         self._since = 0.0
         self._last = 0.0
-        self._connections_only = True
+        self._refused_since: float | None = None
         self._calls: set[str] = set()
 
     @property
@@ -157,10 +157,11 @@ class Circuit:
     def is_open(self) -> bool:
         """Whether it is down.
 
-        That is: nothing but outages for long enough, and not for one call alone unless nobody even answers the door; or no answer ever,
-        to attempts that took long.
+        That is: nothing but outages for long enough, and not for one call alone unless nobody has even answered the door for as long; or no
+        answer ever, to attempts that took long.
         """
-        told = self._connections_only or len(self._calls) >= self._CALLS
+        nobody = self._refused_since is not None and self._last - self._refused_since >= self.patience
+        told = nobody or len(self._calls) >= self._CALLS
         return (self.outages >= self.SUSPECT and self.seconds >= self.patience and told) or (
             self.outages >= 2 and not self._proven and self.seconds >= self._SILENT * self.patience
         )
@@ -176,14 +177,18 @@ class Circuit:
         """It has answered."""
         self._proven = True
         self.outages = 0
+        self._refused_since = None
         self._calls.clear()
 
     def failed(self, now: float, took: float, call: str, connection: bool) -> None:
         """An attempt of some seconds ended in an outage."""
         if not self.outages:
-            self._since, self._connections_only = now - took, True
+            self._since = now - took
         self.outages += 1
         self._last = now
-        self._connections_only = self._connections_only and connection
+        if not connection:
+            self._refused_since = None  # it broke off, so somebody was there
+        elif self._refused_since is None:
+            self._refused_since = now - took
         if len(self._calls) < self._CALLS:
             self._calls.add(call)

@@ -108,8 +108,13 @@ class FaultServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        with suppress(RuntimeError):  # it died, and its loop is closed
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
+
+    def die(self) -> None:
+        """Drop every connection and refuse all that follow; a plan calls it."""
+        self._stop.set()
 
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)

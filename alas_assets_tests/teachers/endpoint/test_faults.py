@@ -229,6 +229,26 @@ def test_an_endpoint_that_goes_down_in_the_middle_keeps_what_was_answered_and_en
     assert endpoint.ledger.totals(CELL)[0].calls == 100
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("count", "dies_at", "attempts"), [(3, 2, 5), (2, 5, 8)], ids=["under the last two calls", "after a lone call broke it five times"]
+)
+def test_an_endpoint_that_dies_under_its_last_calls_ends_the_batch(connect: Opener, count: int, dies_at: int, attempts: int) -> None:
+    def plan(number: int, _: dict) -> str:
+        if number == dies_at:
+            server.die()
+        return "reset" if number and count == 2 else ""
+
+    with FaultServer(plan=plan, latency=0.3) as server:
+        endpoint = connect(server.url, attempts=attempts, tuning=QUICK)
+        with pytest.raises(EndpointError, match=r"is down.*no connection.*run again when it is up"):
+            endpoint.ask(calls(count))
+    found = endpoint.ledger.totals(CELL)[0]
+    assert found.calls == 1
+    assert set(found.faults) == {"body", "connection"}
+    assert sum(found.faults.values()) <= 40
+
+
 def test_a_short_outage_is_sat_out(connect: Opener) -> None:
     began: list[float] = []
 

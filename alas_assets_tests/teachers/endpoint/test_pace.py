@@ -108,6 +108,24 @@ def test_nobody_at_the_door_opens_it_also_for_one_call() -> None:
     assert outages(Circuit(20.0), [3.0 * n for n in range(10)], ["only"] * 10, connection=True).is_open
 
 
+@given(st.integers(0, 30))
+def test_nobody_at_the_door_opens_it_also_after_one_call_that_broke_off(broken: int) -> None:
+    circuit = Circuit(20.0)
+    circuit.answered()
+    outages(circuit, [3.0 * n for n in range(broken)], ["only"] * broken)
+    assert not circuit.is_open
+    assert not outages(circuit, [3.0 * (broken + n) for n in range(6)], ["only"] * 6, connection=True).is_open, "refused for 15 s"
+    assert outages(circuit, [3.0 * (broken + n) for n in range(6, 9)], ["only"] * 3, connection=True).is_open
+
+
+def test_a_call_that_breaks_a_server_which_starts_again_each_time_does_not_open_the_circuit() -> None:
+    circuit = Circuit(20.0)
+    circuit.answered()
+    for n in range(20):
+        circuit.failed(10.0 * n, 0.0, "poison", connection=n % 2 == 1)
+        assert not circuit.is_open
+
+
 def test_one_answer_closes_it() -> None:
     circuit = outages(Circuit(20.0), [3.0 * n for n in range(10)], [str(n) for n in range(10)])
     circuit.answered()
