@@ -28,7 +28,7 @@ from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.records import Record
 from alas_assets.retrieval.fetch import Fetched
 
-EXTRACTOR_VERSION = "3"
+EXTRACTOR_VERSION = "4"
 """Part of the key under which a reading is remembered: raise it when the worker's output changes."""
 _WORKER = Path(__file__).with_name("extract_worker.py")
 _MAX_ANSWER = 64 << 20
@@ -57,6 +57,10 @@ class Extracted(Record):
     def share_of_words_kept(self) -> float:
         """The fraction of the page's words that reached the text."""
         return self.kept_words / self.page_words if self.page_words else 0.0
+
+
+class _TooLongError(Exception):
+    """A worker's answer is larger than any that is taken."""
 
 
 class Extractor:
@@ -151,6 +155,9 @@ class _Reader:
             worked = _processor_seconds(worker.pid) - worked
             self.stop()
             return Extracted(reason=f"{url} could not be read within {self._seconds:g} s; {_why_late(worked, self._seconds)}")
+        except _TooLongError:
+            self.stop()  # what it still says would be taken for the answer about the next page
+            return Extracted(reason=f"{url} gives more than the {_MAX_ANSWER >> 20} MiB of text and links that are taken of one page")
         except OSError:
             line = b""
         if not line:
@@ -184,7 +191,9 @@ class _Reader:
     def _last_words(self) -> str:
         """Say how the worker ended, with the last line it wrote."""
         worker, errors = self.worker, self._errors
-        code = worker.wait(timeout=10) if worker is not None else None
+        code = None
+        with suppress(subprocess.TimeoutExpired):  # it closed its pipe and lives on; `stop` ends it
+            code = worker.wait(timeout=10) if worker is not None else None
         said = ""
         if errors is not None:
             errors.seek(0)
@@ -229,6 +238,7 @@ def _read_line(pipe: int, until: float) -> bytes:
 
     Raises:
         TimeoutError: The line was not complete in time.
+        _TooLongError: It is longer than an answer may be.
     """
     parts = bytearray()
     while not parts.endswith(b"\n"):
@@ -236,7 +246,9 @@ def _read_line(pipe: int, until: float) -> bytes:
         if left <= 0 or not select.select([pipe], [], [], left)[0]:
             raise TimeoutError
         piece = os.read(pipe, 1 << 16)
-        if not piece or len(parts) > _MAX_ANSWER:
+        if not piece:
             return b""
         parts += piece
+        if len(parts) > _MAX_ANSWER:
+            raise _TooLongError
     return bytes(parts)

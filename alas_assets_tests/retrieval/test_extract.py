@@ -77,6 +77,14 @@ def test_a_declared_base_says_where_the_links_lead() -> None:
     assert got.links == ["http://docs.example/deep/a.html"]
 
 
+@pytest.mark.parametrize(
+    ("form", "content_type"), [("<main>{}<a href='{}'>On</a><a href='{}'>Too far</a></main>", "text/html"), ("{} {} {}", "text/plain")]
+)
+def test_a_link_longer_than_any_address_that_is_fetched_is_left_out(form: str, content_type: str) -> None:
+    longest = f"http://docs.example/{'x' * (2083 - 20)}"
+    assert read_page(form.format(FILLER, longest, longest + "x").encode(), URL, content_type)["links"] == [longest]
+
+
 HIDDEN = [
     '<p style="display:none">{}</p>',
     '<p style="DISPLAY : none !important">{}</p>',
@@ -354,6 +362,21 @@ def test_a_page_that_takes_too_long_is_stopped_and_the_next_page_is_read(store: 
         assert "within 4 s" in extractor.extract(heavy).reason
         after = fetched(store, f"<main><h1>After</h1>{FILLER}</main>".encode())
         assert extractor.extract(after).title == "After"
+
+
+def test_a_small_page_whose_base_makes_gigabytes_of_links_is_read_without_them(extractor: Extractor) -> None:
+    links = "".join(f"<a href={number}>x</a> " for number in range(4_000))
+    head = f"<head><base href='http://h/{'x' * 20_000}/'></head>"
+    html = f"<html>{head}<body><main><h1>Base</h1>{FILLER}<a href='{URL}'>On</a>{links}</main></body></html>"
+    got = extractor.extract(fetched(extractor.store, html.encode()))
+    assert (got.reason, got.title, got.links) == ("", "Base", [URL])
+
+
+def test_a_page_that_gives_more_than_is_taken_of_one_page_is_a_reason_and_the_next_page_is_read(store: ArtifactStore) -> None:
+    with Extractor(store, seconds=120) as extractor:
+        huge = fetched(store, (FILLER + "\U0001f642" * 6_000_000).encode(), "text/plain")
+        assert extractor.extract(huge).reason == f"{URL} gives more than the 64 MiB of text and links that are taken of one page"
+        assert extractor.extract(fetched(store, f"<main><h1>After</h1>{FILLER}</main>".encode())).title == "After"
 
 
 def test_a_page_that_comes_late_on_a_busy_machine_is_not_called_too_heavy(store: ArtifactStore) -> None:

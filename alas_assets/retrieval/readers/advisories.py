@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .documents import markdown_html
 from .flow import to_markdown
 from .markup import cleaned_body
-from .page import Unreadable, answer, refuse_if_empty, tidy, visible, words
+from .page import Unreadable, answer, refuse_if_empty, tidy, usable, visible, words
 
 _REFUSED = "not a CVE JSON 5 or OSV record"
 _MAX_PRODUCTS = 40
@@ -247,7 +247,7 @@ def _plain(text: str) -> str:
 
 
 def _web(links: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(link for link in map(_line, links) if re.match(r"https?://[^\s]+$", link)))
+    return usable(link for link in map(_line, links) if re.match(r"https?://[^\s]+$", link))
 
 
 def _titled(subject: str, title: str) -> str:

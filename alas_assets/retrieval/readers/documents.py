@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .markup import read_made_html
-from .page import absolute, answer, refuse_if_empty, tidy, words
+from .page import absolute, answer, refuse_if_empty, tidy, usable, words
 
 _TEXT_LINK = re.compile(r"\bhttps?://[^\s<>\"')\]]+")
 _FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(\n|\Z)", re.DOTALL)
@@ -22,10 +22,8 @@ def read_plain(text: str, url: str) -> dict[str, Any]:
     count = len(words(kept))
     refuse_if_empty(count, "the file")
     first = next(line for line in kept.split("\n") if line.strip())
-    links = [target for link in _TEXT_LINK.findall(kept) if (target := absolute(url, link.rstrip(".,;:")))]
-    return answer(
-        kept, first.lstrip("#= "), {}, links=list(dict.fromkeys(links)), page_words=count, kept_words=count, link_words=0, how="text"
-    )
+    links = usable(absolute(url, link.rstrip(".,;:")) for link in _TEXT_LINK.findall(kept))
+    return answer(kept, first.lstrip("#= "), {}, links=links, page_words=count, kept_words=count, link_words=0, how="text")
 
 
 def read_markdown(text: str, url: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, Tag
 
 from . import article, hidden
 from .flow import flat_text, to_markdown
-from .page import Unreadable, absolute, answer, refuse_if_empty, tidy, visible, words
+from .page import Unreadable, absolute, answer, refuse_if_empty, tidy, usable, visible, words
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
     heading = node.find("h1") or page.body.find("h1")
     first = node.find(["h2", "h3"])
     title = heading.get_text() if heading else _shown_title(page) or (first.get_text() if first else "")
-    links = [absolute(page.base, str(anchor["href"]).strip()) for anchor in node.find_all("a", href=True)]
+    links = usable(absolute(page.base, str(anchor["href"]).strip()) for anchor in node.find_all("a", href=True))
     link_words = sum(len(words(anchor.get_text(" "))) for anchor in node.find_all("a", href=True))
     text = tidy(to_markdown(node))
     kept = Counter(words(text)) & page.words
@@ -88,7 +88,7 @@ def _told(page: Shown, node: Tag, how: str) -> dict[str, Any]:
         text,
         title,
         page.about,
-        links=list(dict.fromkeys(link for link in links if link)),
+        links=links,
         page_words=page.words.total(),
         kept_words=kept.total(),
         link_words=link_words,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -10,6 +11,7 @@ from alas_assets.provenance.unseen import without_unseen
 
 _WORD = re.compile(r"\w+")
 _LEAST_WORDS = 5
+_MAX_URL = 2083
 
 
 class Unreadable(Exception):
@@ -60,6 +62,14 @@ def absolute(base: str, link: str) -> str:
         return ""
 
 
+def usable(links: Iterable[str]) -> list[str]:
+    """Return links, each once and in order, without those that are longer than an address that is fetched may be.
+
+    A short link is as long as the page's `base` once it is absolute, so that a small page could answer with gigabytes.
+    """
+    return list(dict.fromkeys(link for link in links if 0 < len(link) <= _MAX_URL))
+
+
 def answer(text: str, title: str, about: dict[str, Any], **rest: Any) -> dict[str, Any]:
     """Return what the parent process reads as `retrieval.extract.Extracted`.
 
@@ -73,7 +83,7 @@ def answer(text: str, title: str, about: dict[str, Any], **rest: Any) -> dict[st
         "title": " ".join(sound(visible(title)).replace("¶", " ").split())[:300],
         "authors": [sound(visible(name))[:200] for name in about.get("authors", [])],
         "published_at": about.get("published_at", ""),
-        "canonical_url": sound(about.get("canonical_url", ""))[:2083],
+        "canonical_url": sound(about.get("canonical_url", ""))[:_MAX_URL],
         "licence": sound(about.get("licence", "")),
         "text": text,
         **rest,

@@ -11,7 +11,7 @@ from typing import Any
 from pypdf import PdfReader
 from pypdf.generic import ArrayObject, Destination, TextStringObject
 
-from .page import Unreadable, answer, refuse_if_empty, tidy, words
+from .page import Unreadable, answer, refuse_if_empty, tidy, usable, words
 
 _MAX_PAGES = 500
 _MAX_CHARS = 5_000_000
@@ -57,7 +57,7 @@ def _read(body: bytes) -> dict[str, Any]:
         kept,
         about.pop("title") or first.lstrip("# "),
         about,
-        links=list(dict.fromkeys(link for page in reader.pages for link in _links(page))),
+        links=usable(link for page in reader.pages for link in _links(page)),
         page_words=shown,
         kept_words=shown,
         link_words=0,
