@@ -17,6 +17,8 @@ import httpx2
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Turns a host name and port into addresses."""
 
+LAST_PORT = 65535
+
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Not public either, but global to some versions of `ipaddress`: site-local, local NAT64, documentation, protocol assignments, 6to4 relays.
 _NEVER = [ipaddress.ip_network(net) for net in ("fec0::/10", "64:ff9b:1::/48", "3fff::/20", "192.0.0.0/24", "192.88.99.0/24")]
@@ -77,8 +79,10 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 
         Raises:
             AddressRefusedError: At least one answer is not public and the host is not in `private_hosts`.
-            httpcore2.ConnectError: The name does not resolve, or nothing accepts.
+            httpcore2.ConnectError: The name does not resolve, the port is none, or nothing accepts.
         """
+        if not 0 < port <= LAST_PORT:  # the operating system's own error would end every other request too
+            raise httpcore2.ConnectError(f"{port} is not a port")
         name = host.lower().rstrip(".")
         try:
             addresses = await self._resolver(host, port)

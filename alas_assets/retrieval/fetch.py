@@ -25,7 +25,7 @@ from alas_assets.domains.sources import MAX_CONNECTIONS, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.takedown.order import Blocked
-from alas_assets.retrieval.address import AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
+from alas_assets.retrieval.address import LAST_PORT, AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
 ROBOT_NAME = "alas-assets"
@@ -229,6 +229,8 @@ class _Session:
             raise _PageFailure(f"{target} is not a URL: {error}") from error
         if url.scheme not in ("http", "https") or not url.host:
             raise _PageFailure(f"only http and https URLs are fetched, not {url.scheme or 'this'}:")
+        if url.port is not None and not 0 < url.port <= LAST_PORT:
+            raise _PageFailure(f"the URL's port is not one of 1 to {LAST_PORT}")
         if url.userinfo:
             raise _PageFailure("the URL carries a user name or password; such URLs are not fetched")
         if refusal := self._blocked.address(str(url)):

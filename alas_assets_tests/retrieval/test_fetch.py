@@ -19,7 +19,7 @@ from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
 from alas_assets.retrieval.http_cache import HttpCache
-from alas_assets_tests.retrieval.site import Site, go_to, page, say
+from alas_assets_tests.retrieval.site import Site, go_to, page, say, serving
 
 BODY = page("A page", "<p>Some words that anybody may read.</p>")
 
@@ -155,6 +155,24 @@ def test_only_http_urls_are_opened(url: str, store: ArtifactStore, site: Site) -
     got = Fetcher(site.sources(), store).fetch_many([url])[0]
     assert not got.ok
     assert got.reason
+
+
+@pytest.mark.security("port")
+@pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "9" * 1000])
+@pytest.mark.parametrize("where", ["as given", "behind a redirect", "behind a redirect of robots.txt"])
+def test_a_port_that_does_not_exist_is_a_row_and_the_other_pages_are_fetched(
+    where: str, port: str, site: Site, store: ArtifactStore
+) -> None:
+    url = f"http://127.0.0.1:{port}/"
+    with serving() as other:
+        other.routes["/b"] = say(BODY)
+        site.routes |= {"/a": go_to(url), "/robots.txt": go_to(url)} if "robots" in where else {"/a": go_to(url)}
+        sources = site.sources(private_hosts=("127.0.0.1",))
+        bad, good = Fetcher(sources, store).fetch_many([url if where == "as given" else f"{site.url}/a", f"{other.url}/b"])
+    assert good.ok
+    assert not bad.ok
+    assert "the URL's port is not one of 1 to 65535" in bad.reason
+    assert site.paths == (["/a"] if where == "behind a redirect" else [])
 
 
 @pytest.mark.security("slow server")
