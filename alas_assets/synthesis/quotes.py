@@ -19,12 +19,13 @@ _MIN_PIECE_WORDS = 3
 _ELLIPSIS = re.compile(r"\[?(?:\.\.\.+|…)\]?")
 _MARKS = re.compile(
     r"""
-      ^[ \t]*(?:[-+>*]|\#{1,6})[ \t]+                                           # the sign of a list item or a heading
-    | ^[ \t]*\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+(?:[ \t]*:?-{3,}:?)?[ \t]*$       # the line under a table's head
+      ^[ \t]*+(?:[-+>*]|\#{1,6})[ \t]+                                          # the sign of a list item or a heading
+    | ^[ \t]*+\|?(?:[ \t]*+:?-{3,}+:?[ \t]*+\|)+(?:[ \t]*+:?-{3,}+:?)?[ \t]*+$  # the line under a table's head
     | [`*|]                                                                    # code, emphasis, table cells
     """,
     re.MULTILINE | re.VERBOSE,
 )
+"""Possessive, so that a long run of white space is read once and not once for every way to share it among the parts."""
 _AROUND = "`*"
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given
+import re
+
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.provenance import ids
-from alas_assets.synthesis.quotes import FoldedText, ShownText, explain_missing, shown
+from alas_assets.synthesis.quotes import _MARKS, FoldedText, ShownText, explain_missing, shown
 
 # white space of many kinds, combining marks in and out of order, Hangul jamo, Indic vowel signs, singletons
 HOSTILE = st.text(
@@ -106,3 +109,29 @@ def test_a_quote_runs_over_list_items_and_table_cells_as_a_reader_sees_them() ->
     text = ShownText(stored)
     assert text.locate("New: fold() crease()") == (0, stored.index("\n\n| Old"))
     assert text.locate("Old New dip sip") is not None
+
+
+PLAIN_MARKS = re.compile(
+    r"^[ \t]*(?:[-+>*]|#{1,6})[ \t]+|^[ \t]*\|?(?:[ \t]*:?-{3,}:?[ \t]*\|)+(?:[ \t]*:?-{3,}:?)?[ \t]*$|[`*|]", re.MULTILINE
+)
+"""The marks in the form in which they are easiest to read; slow on long runs of white space."""
+RULES = st.lists(
+    st.sampled_from([" ", "\t", "\n", "|", ":", "-", "---", ":-----:", "- ", "#", "*", "`", "x", "| --- |", "\r"]), max_size=16
+)
+
+
+@settings(max_examples=500)
+@given(RULES.map("".join) | st.text("|:- \t\n", max_size=24) | st.text(max_size=40))
+@example("  | --- | :---: | --- \n")
+@example("---|---\n \t|---|")
+def test_the_marks_are_those_of_the_plain_pattern(text: str) -> None:
+    assert [match.span() for match in _MARKS.finditer(text)] == [match.span() for match in PLAIN_MARKS.finditer(text)]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("run", [" ", "\t", "-", "--- ", "--- |", "|", ":", "\n", "\n ", "`", "# "])
+def test_a_passage_of_one_long_run_is_read(run: str) -> None:
+    stored = "x\n" + run * (200_000 // len(run)) + "end of it"
+    place = ShownText(stored).locate("end of it")
+    assert place is not None
+    assert stored[slice(*place)].lstrip("`") == "end of it"
