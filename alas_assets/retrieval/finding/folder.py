@@ -87,7 +87,7 @@ class Folder:
         if self._root is None:
             return Listing({}, [])
         if not self._root.is_dir():
-            return Listing({}, [(SCHEME, f"{self._root} (sources.folder) is not a folder")])
+            return Listing({}, [(SCHEME, f"{_shown(self._root)} (sources.folder) is not a folder")])
         documents: dict[str, Path] = {}
         problems: list[tuple[str, str]] = []
         for path in _walk(self._root, problems):
@@ -96,8 +96,12 @@ class Folder:
                 continue
             if path.is_symlink():
                 problems.append((url, "a symbolic link: only files that lie in the folder are read"))
+            elif (shown := _shown(path)) != str(path):  # databases, tables and reports could not hold it
+                problems.append((url, f"{shown} has a name that is not UTF-8; give it one that is, and it is read"))
             elif len(documents) == MAX_FILES:
-                problems.append((SCHEME, f"{self._root} (sources.folder) holds more than {MAX_FILES:,} documents; the rest is not read"))
+                problems.append(
+                    (SCHEME, f"{_shown(self._root)} (sources.folder) holds more than {MAX_FILES:,} documents; the rest is not read")
+                )
                 break
             else:
                 documents[url] = path
@@ -161,14 +165,21 @@ def _walk(root: Path, problems: list[tuple[str, str]]) -> Iterator[Path]:
     """Yield the files of a tree in the order of their names, without entering linked or hidden folders."""
 
     def unread(error: OSError) -> None:
-        problems.append((SCHEME, f"{error.filename} cannot be listed: {error.strerror}"))
+        problems.append((SCHEME, f"{_shown(error.filename)} cannot be listed: {error.strerror}"))
 
     for folder, subfolders, files in os.walk(root, onerror=unread, followlinks=False):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in subfolders:
             if (Path(folder) / name).is_symlink():
-                problems.append((SCHEME, f"{Path(folder) / name} is a symbolic link: only folders that lie in sources.folder are read"))
+                problems.append(
+                    (SCHEME, f"{_shown(Path(folder) / name)} is a symbolic link: only folders that lie in sources.folder are read")
+                )
         yield from (Path(folder) / name for name in sorted(files) if not name.startswith("."))
+
+
+def _shown(path: Path | str) -> str:
+    """Return a path as text, each byte that is no part of UTF-8 as its number."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _contents(path: Path, limit: int) -> tuple[bytes, datetime]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import sha256_hex
@@ -116,6 +119,45 @@ def test_what_cannot_be_read_is_a_row_with_its_reason(root: Path, store: Artifac
     assert [row.ok for row in rows] == [False] * 4
     for row, words in zip(rows, ("larger than 1,000 bytes", "is empty", "binary", "not a regular file"), strict=True):
         assert words in row.reason
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_that_shows_it_and_the_other_documents_are_read(root: Path, store: ArtifactStore) -> None:
+    for name in (b"caf\xe9.md", b"d\xe9/e.md", b"image \xff.png"):
+        path = root / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(PAGE)
+    (root / os.fsdecode(b"l\xefnk")).symlink_to(root)
+    (root / "café.md").write_bytes(PAGE)
+    documents = folder(root, store)
+    listing = documents.listing()
+    said = dict(listing.problems)
+    assert set(said) == {f"{SCHEME}caf%E9.md", f"{SCHEME}d%E9/e.md", SCHEME}
+    assert said[f"{SCHEME}caf%E9.md"] == f"{root}/caf\\xe9.md has a name that is not UTF-8; give it one that is, and it is read"
+    assert said[SCHEME].startswith(f"{root}/l\\xefnk is a symbolic link")
+    assert f"{SCHEME}caf%C3%A9.md" in listing.documents
+    assert all(row.ok for row in documents.read(list(listing.documents)))
+    (refused,) = documents.read([f"{SCHEME}caf%E9.md"])
+    assert not refused.ok
+    pl.DataFrame({"reason": [reason for _, reason in listing.problems]})  # a table can hold them
+
+
+_NAMES = st.binary(min_size=1, max_size=60).filter(lambda name: name[:1] != b"." and not set(name) & {0, ord("/")})
+
+
+@given(st.sets(_NAMES, max_size=5), _NAMES)
+def test_whatever_a_file_is_called_it_is_read_or_a_problem_in_sound_text(
+    tmp_path_factory: pytest.TempPathFactory, names: set[bytes], inside: bytes
+) -> None:
+    root = tmp_path_factory.mktemp("names") / os.fsdecode(inside)
+    root.mkdir()
+    for name in names:
+        (root / os.fsdecode(name + b".md")).write_bytes(PAGE)
+    sources = Sources(folder="/x").model_copy(update={"folder": str(root)})  # as a domain file in such a folder places it
+    documents = Folder(sources, ArtifactStore(tmp_path_factory.getbasetemp() / "named"))
+    listing = documents.listing()
+    assert len(listing.documents) + len(listing.problems) == len(names)
+    assert all(row.ok for row in documents.read(list(listing.documents)))
+    assert all((url + reason).encode() for url, reason in listing.problems)
 
 
 def test_a_folder_that_is_not_there_is_a_reason(tmp_path: Path, store: ArtifactStore) -> None:
