@@ -23,6 +23,7 @@ from alas_assets.teachers.llm.citing import stretch
 from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
+from alas_assets.teachers.llm.reading import Reading
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
 from alas_assets.teachers.llm.wordings import NO_SENTENCE, PROBES, Usable, assign, gapped, usable, wanted
 from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
@@ -234,8 +235,7 @@ def write(
                 if outcome.reading is None:
                     refused.append(_refused(outcome.task, f"{NOT_STUDIED}, {outcome.reason}", outcome.text))
                     continue
-                refused += [_refused(outcome.task, item.reason, item.text) for item in outcome.reading.rejected]
-                _take(outcome.reading.items, outcome.task, task.pairs, found, refused)
+                _take(outcome.reading, outcome.task, task.pairs, found, refused)
         refused += [_refused_pair(pair, "over the topic's budget of pairs") for pair in found[max_pairs:]]
         pairs.append(found[:max_pairs])
         rejected.append(refused)
@@ -246,10 +246,13 @@ def write(
     return [_written(found, refused, phrasings) for found, refused in zip(pairs, rejected, strict=True)]
 
 
-def _take(items: Sequence[WrittenPair], task: WriteTask, most: int, found: list[_Pair], refused: list[RejectedDraft]) -> None:
-    if not items:
+def _take(reading: Reading[WrittenPair], task: WriteTask, most: int, found: list[_Pair], refused: list[RejectedDraft]) -> None:
+    # an answer of which nothing can be used says no more of its passages than one that cannot be read
+    lost = f"{NOT_STUDIED}, " if reading.rejected and not reading.items else ""
+    refused += [_refused(task, lost + item.reason, item.text) for item in reading.rejected]
+    if not reading.items and not reading.rejected:
         refused.append(_refused(task, "the teacher found no fact in these passages", ""))
-    for i, item in enumerate(items):
+    for i, item in enumerate(reading.items):
         chunk, quote = _cited(item, task)
         if chunk is None:
             refused.append(_refused(task, f"names passage {item.passage} of {len(task.parts)}, and its quote stands in none", _said(item)))

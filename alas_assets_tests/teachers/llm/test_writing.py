@@ -173,12 +173,41 @@ def test_only_a_passage_that_was_shown_and_answered_counts_as_studied() -> None:
     pairs = curated(result, given_)
     known = studied([pairs], "t")
     assert {name for name, chunk in zip(NAMES, chunks["chunk_id"], strict=True) if chunk in known} == {
-        *("delta", "ember"),  # answered, without a fact that can be used
+        "delta",  # answered, without a fact
         *("heath", "jetty", "knoll"),
     }
     failed = pairs.filter(pl.col("reason").str.starts_with("not studied"))
     assert failed["chunk_id"].n_unique() == 12 - len(known)
     assert studied([pairs], "another") == set()
+
+
+@pytest.mark.parametrize("bad", [{"category": "fact"}, {"difficulty": ""}, {"quote": ""}, {"passage": "first"}], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_passage_whose_answer_cannot_be_used_is_not_studied_and_nobody_says_that_it_holds_no_fact(bad: dict, form: Form) -> None:
+    given_ = assignment(1)
+
+    def answer(call: ModelCall) -> str:
+        return render([pair(1, texts(call, "passage")[1]) | bad] * 2, form_of(call), WRITE)
+
+    [result] = teacher(ScriptedAsker(answer), form).write([given_], 8, 6)
+    [name] = bad
+    assert result.facts == []
+    assert len(result.rejected) == 2
+    assert all(draft.reason.startswith(f"not studied, unusable item: {name} ") for draft in result.rejected)
+    assert studied([curated(result, given_)], "t") == set()
+
+
+def test_a_passage_with_one_usable_item_is_studied_and_the_other_item_is_a_row_with_its_reason() -> None:
+    given_ = assignment(1)
+
+    def answer(call: ModelCall) -> str:
+        good_one = pair(1, texts(call, "passage")[1])
+        return render([good_one, good_one | {"category": "fact"}], form_of(call), WRITE)
+
+    [result] = teacher(ScriptedAsker(answer)).write([given_], 8, 6)
+    assert len(result.facts) == 1
+    assert [draft.reason.split(" should")[0] for draft in result.rejected] == ["unusable item: category"]
+    assert studied([curated(result, given_)], "t") == set(given_.passages["chunk_id"])
 
 
 def test_a_topic_of_one_section_is_written_from_that_section_alone() -> None:
