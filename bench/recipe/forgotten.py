@@ -109,7 +109,7 @@ def plot(drawn: list[list[Row]]) -> None:
             right = [100 * row["right"][name].count("1") / len(row["right"][name]) for row in rows]
             axes.plot([row["step"] for row in rows], right, style, label=name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_title(rehearsal_of(rows), fontsize=9)
+        axes.set_title(f"{rehearsal_of(rows)} (seed {rows[-1]['chain']['seed']})", fontsize=9)
         axes.set_xlabel("step")
         axes.set_ylim(0, 102)
         axes.grid(alpha=0.3)

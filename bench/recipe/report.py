@@ -17,6 +17,8 @@ from shown import difference, rate
 from studies import STUDIES, WHAT
 from study import known
 
+from alas_assets.domains.config import Thresholds
+
 TABLES = Path(__file__).with_name("results.md")
 PLOT = Path(__file__).with_name("results.png")
 MANY = 3
@@ -124,6 +126,7 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
             side, ha = (-4, "right") if x > MIDDLE else (4, "left")
             text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, 3), textcoords="offset points", fontsize=6, ha=ha)
             text.set_in_layout(False)
+    axes.axhline(100 * (1 - Thresholds().rho), color="grey", ls="--", lw=0.8, label="the gate's limit")
     axes.margins(x=0.08)
     axes.set_xlabel("held-out wordings right, %")
     axes.set_ylabel("general questions still right, %")

@@ -66,6 +66,10 @@ STUDIES: dict[str, list[Setting]] = {
         Setting(study="told", facts=100, told=True, gaps=1, recipe={**TOLD, "passes": 7}),
         Setting(study="told", facts=100, recipe={**LARGE, **TELLING, "passes": 10}),
     ],
+    "rank": [
+        Setting(study="rank", facts=100, told=True, recipe={**TOLD, "passes": 8, **rank})
+        for rank in ({}, {"rank": 8, "alpha": 16}, {"rank": 128, "alpha": 256})
+    ],
     "longer": [
         Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 16, "learning_rate": 1.6e-3}),
         Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 28, "learning_rate": 8e-4, "layers": 20}),
@@ -94,6 +98,7 @@ WHAT: dict[str, str] = {
     "those that tell a fact from others. `question_weight` 0.3 took the loss on questions too: 110 of 200 probes were right, without it "
     "107, so it was taken out again (its row is in results.jsonl).",
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
+    "rank": "How much an adapter can hold: a quarter of the rank of `told`, and four times as much, at the same scale of alpha to rank.",
     "longer": "As `told`, seen twice as often; and some 130 times at half the rate in the last 20 layers, to cost general skills less.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings; and as the first cell of `longer`, in ten passes.",
