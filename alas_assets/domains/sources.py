@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from alas_assets.domains.hosts import named_host
+from alas_assets.domains.hosts import host_entry, named_host
 from alas_assets.domains.sections import VARIABLE, Section, http_url
 
 MAX_CONNECTIONS = 16
@@ -29,6 +29,8 @@ class HostPace(Section):
     delay_seconds: float | None = Field(
         default=None, ge=0, description="between two requests, unset: as for the rest; a longer crawl-delay of its robots.txt is kept"
     )
+
+    _host = field_validator("host")(host_entry)
 
 
 class SearchSettings(Section):
@@ -124,6 +126,17 @@ class Sources(Section):
     live: bool = Field(default=True, description="false: the pages are the sample site that `alas` serves itself")
 
     _urls = field_validator("seed_urls", "watch_urls", "feeds", "sitemaps", "record_indexes")(lambda urls: tuple(http_url(u) for u in urls))
+
+    @field_validator("allow_hosts", "deny_hosts", "primary_hosts", "private_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        entries: list[str] = []
+        for number, written in enumerate(value, start=1):
+            try:
+                entries.append(host_entry(written))
+            except ValueError as error:
+                raise ValueError(f"entry {number} {error}") from error
+        return tuple(entries)
 
     @field_validator("link_pattern")
     @classmethod

@@ -115,6 +115,14 @@ def test_every_mistake_of_a_file_is_told_a_line_each(tmp_path: Path) -> None:
         ("sources = 3\n" + GOOD.partition("[sources]")[0], "sources: must be a table with keys of its own"),
         (GOOD + "[student]\naccumulate = 'warmstart'\n", "student.accumulate: must be 'warm-start' or 'fresh'; did you mean 'warm-start'?"),
         (GOOD + "live = 'maybe'\n", "sources.live: must be true or false"),
+        (
+            GOOD + "deny_hosts = ['ads.example', 'https://spam.example']\n",
+            "sources.deny_hosts: entry 2 must be a host: its name alone, such as docs.example.org, or with a port, docs.example.org:8080",
+        ),
+        (
+            GOOD + "[[sources.hosts]]\nhost = 'a/b'\n",
+            "sources.hosts, entry 1.host: must be a host: its name alone, such as docs.example.org, or with a port, docs.example.org:8080",
+        ),
         ("key = 'd'\n" + GOOD, "key: must not be set, the file's name is the domain's key"),
         ("freshness_hours = 0.01\n" + GOOD, "freshness_hours: must be at least a minute, which is 0.017"),
         (f"{GOOD}feeds = {['https://a.example/'] * 51}\n", "sources.feeds: must have at most 50 entries, and has 51"),

@@ -1,11 +1,12 @@
 """Which hosts an entry covers and which URLs count as one source."""
 
+import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from alas_assets.domains.hosts import LOCAL, covers, named_host, site_of
-from alas_assets.domains.sources import Sources
+from alas_assets.domains.hosts import LOCAL, covers, host_and_port, host_entry, named_host, site_of
+from alas_assets.domains.sources import HostPace, Sources
 
 
 @pytest.mark.parametrize(
@@ -46,10 +47,49 @@ def test_any_text_has_a_site(text: str, start: str) -> None:
         ("127.0.0.1:8315", "127.0.0.1", 8315, True),
         ("127.0.0.1:8315", "127.0.0.1", 8316, False),
         ("127.0.0.1", "127.0.0.1", 8316, True),
+        (" Python.ORG. ", "docs.python.org", 443, True),
+        ("bücher.example", "xn--bcher-kva.example", 80, True),
+        ("BÜCHER.example.", "www.xn--bcher-kva.example", 80, True),
+        ("XN--BCHER-KVA.example:8080", "xn--bcher-kva.example", 8080, True),
+        ("faß.example", "xn--fa-hia.example", 80, True),
+        ("faß.example", "fass.example", 80, False),
+        ("[::1]", "::1", 80, True),
+        ("[::1]:9", "::1", 9, True),
+        ("::1:9", "::1", 9, True),
+        ("::1", "::1", 80, True),
+        ("2001:DB8::1", "2001:db8::1", 443, True),
     ],
 )
-def test_an_entry_covers_its_host_and_subdomains(entry: str, host: str, port: int, covered: bool) -> None:
-    assert covers(entry, host, port) is covered
+def test_an_entry_covers_its_host_and_subdomains_however_it_is_spelled(entry: str, host: str, port: int, covered: bool) -> None:
+    assert covers(host_entry(entry), host, port) is covered
+
+
+NO_HOSTS = ["", " ", ".", "*", "*.", "*spam.example", "https://spam.example", "//spam.example", "spam.example/", "spam.example/a"]
+NO_HOSTS += ["me:word@spam.example", "a b", "a,b", "a\nb", "spam.example:", "spam.example:http", "spam.example:0", "spam.example:65536"]
+NO_HOSTS += ["spam..example", "[::1", "[spam.example]", f"{'a' * 64}.example", "bücher/"]
+
+
+@pytest.mark.parametrize("key", ["allow_hosts", "deny_hosts", "primary_hosts", "private_hosts"])
+@pytest.mark.parametrize("entry", NO_HOSTS)
+def test_what_is_no_host_is_a_mistake_of_the_domain_file(key: str, entry: str) -> None:
+    with pytest.raises(ValueError, match="entry 2 must be a host: its name alone"):
+        Sources.model_validate({"folder": "/x", key: ["example.org", entry]})
+    with pytest.raises(ValueError, match=r"must be a host: its name alone|at least 1"):
+        HostPace(host=entry)
+
+
+@given(st.text(st.sampled_from("aZß.ü-_:0123[]*/@%。ﬁ☃") | st.characters(), max_size=20))
+def test_an_entry_written_like_the_host_of_a_url_covers_what_is_fetched_or_is_refused(text: str) -> None:
+    try:
+        url = httpx2.URL(f"http://{text}/")
+        entry = host_entry(text)
+    except (httpx2.InvalidURL, ValueError):
+        return
+    assume(url.host)
+    assert host_entry(entry) == entry
+    host = url.raw_host.decode("ascii").lower().rstrip(".")
+    assert covers(entry, host, url.port or 80)
+    assert host_and_port(str(url)) == (host, url.port or 80)
 
 
 def test_a_domain_that_names_no_primary_host_trusts_those_of_its_own_pages() -> None:

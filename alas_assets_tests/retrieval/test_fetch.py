@@ -18,6 +18,7 @@ from alas_assets.domains.sources import HostPace, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
+from alas_assets.retrieval.finding.queries import may_be_read
 from alas_assets.retrieval.http_cache import HttpCache
 from alas_assets_tests.retrieval.site import Site, go_to, page, say, serving
 
@@ -332,6 +333,16 @@ def test_host_lists_decide_before_anything_is_sent(settings_: dict[str, object],
     site.routes["/a"] = say(BODY)
     assert fetch(site, store, **settings_).ok is ok
     assert bool(site.asked) is ok
+
+
+@pytest.mark.parametrize("entry", ["bücher.example", "BÜCHER.Example.", "*.xn--bcher-kva.example", "bücher.example:80", "example"])
+@pytest.mark.parametrize("host", ["bücher.example", "xn--bcher-kva.example", "XN--BCHER-KVA.EXAMPLE.", "bücher。example"])
+def test_a_denied_host_is_denied_however_either_of_them_is_spelled(entry: str, host: str, site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = go_to(f"http://{host}/")
+    sources = site.sources(deny_hosts=(entry,))
+    for got in Fetcher(sources, store).fetch_many([f"http://{host}/", f"{site.url}/a"]):
+        assert "xn--bcher-kva.example is in sources.deny_hosts" in got.reason
+    assert not may_be_read(f"http://{host}/", sources)
 
 
 # ------------------------------------------------------------------------------------------------ what is a page

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from alas_assets.domains.config import Domain
+from alas_assets.domains.hosts import covers, host_and_port
 from alas_assets.domains.sources import SearchSettings, Sources
 from alas_assets.provenance.ids import fold
 
@@ -59,13 +59,8 @@ def may_be_read(url: str, sources: Sources) -> bool:
 
 def lies_on(url: str, hosts: Sequence[str]) -> bool:
     """Tell whether a URL lies on one of the hosts; a host's name covers its subdomains, `host:port` only itself."""
-    try:
-        parts = urlsplit(url)
-        host, netloc = (parts.hostname or "").rstrip("."), parts.netloc.lower()
-    except ValueError:
-        return False
-    names = [name.lower().strip().lstrip("*").lstrip(".") for name in hosts]
-    return any(name and (name in (host, netloc) or host.endswith(f".{name}")) for name in names)
+    found = host_and_port(url)
+    return found is not None and any(covers(entry, *found) for entry in hosts)
 
 
 def _keywords(text: str) -> str:
