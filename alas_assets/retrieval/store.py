@@ -589,7 +589,10 @@ def write_without(root: Path | str, domain: str, *, pages: Sequence[str], chunk_
 
 
 def _keep_aside(root: Path | str, prefix: str, pages: set[str], chunks: set[str], aside: Path) -> int:
-    """Write each cell's remaining passages, with their vectors, to a file; return how many others there are."""
+    """Write each cell's remaining passages, with their vectors, to a file; return how many others there are.
+
+    A table whose writer was killed before it named its first cell has passages all the same; with none to keep, it goes as a whole.
+    """
     import lancedb
 
     folder = local_folder(root)
@@ -597,14 +600,9 @@ def _keep_aside(root: Path | str, prefix: str, pages: set[str], chunks: set[str]
         return 0
     database = lancedb.connect(str(folder or root).rstrip("/"))
     names = [name for name in _table_names(database) if name.startswith(f"{prefix}.")]
-    if f"{prefix}.cells" not in names:
-        return len(names)  # no cell names any passage: all tables of the domain can go
     aside.mkdir(parents=True, exist_ok=True)
     gone = 0
-    cells = _whole(database.open_table(f"{prefix}.cells"), ["tag", "table", "version", "embedder", "chunk_ids"]).sort(
-        "table", "version", "tag"
-    )
-    for number, cell in enumerate(cells.iter_rows(named=True)):
+    for number, cell in enumerate(_all_cells(database, prefix) if f"{prefix}.cells" in names else []):
         table = database.open_table(cell["table"])
         table.checkout(cell["version"])
         rows = _whole(table, [*_COLUMNS, "vector"]).filter(pl.col("chunk_id").is_in(cell["chunk_ids"]))
@@ -617,6 +615,12 @@ def _keep_aside(root: Path | str, prefix: str, pages: set[str], chunks: set[str]
         (aside / f"{number:04d}.json").write_text(json.dumps(told), encoding="utf-8")
     newest = sum(_own_rows(database.open_table(name), pages, chunks) for name in names if name != f"{prefix}.cells")
     return gone or newest
+
+
+def _all_cells(database: Any, prefix: str) -> list[dict[str, Any]]:
+    """Return what a domain's table of cells holds, in the order in which the cells are to be written again."""
+    cells = _whole(database.open_table(f"{prefix}.cells"), ["tag", "table", "version", "embedder", "chunk_ids"])
+    return cells.sort("table", "version", "tag").to_dicts()
 
 
 def _own_rows(table: Any, pages: set[str], chunks: set[str]) -> int:

@@ -15,7 +15,7 @@ import pytest
 
 from alas_assets.provenance.store import StoreError
 from alas_assets.records import CHUNK_SCHEMA
-from alas_assets.retrieval.store import ChunkStore, _older_than_any_tag, local_folder
+from alas_assets.retrieval.store import ChunkStore, _older_than_any_tag, every_version, local_folder, write_without
 
 
 def rows(names: str, words: str = "plain", text_sha256: str = "t1") -> pl.DataFrame:
@@ -253,6 +253,23 @@ def test_a_large_table_gets_a_vector_index_and_finds_the_same_also_among_what_ca
     for text in (texts[3], texts[700], texts[1_400]):
         hits = large.search("nothing", vectors[text], 1, "cell-001")
         assert hits["chunk_id"].to_list() == plain.search("nothing", vectors[text], 1, "cell-001")["chunk_id"].to_list() == [text]
+
+
+def test_passages_of_a_writer_that_was_killed_before_it_named_its_first_cell_can_be_removed(tmp_path: Path, passages: ChunkStore) -> None:
+    root, aside = tmp_path / "lance", tmp_path / "aside"
+    passages.upsert(rows("abc"), Embedder())
+
+    def without(page: str) -> int:
+        return write_without(root, "python-releases", pages=[page], chunk_ids=[], aside=aside)
+
+    assert without("http://other.example/") == 0
+    assert passages.upsert(rows("abc"), Embedder()).embedded == 0, "nothing of that page is there, so all stays"
+    assert without("http://a.example/") == 3
+    assert list(every_version(root)) == []
+    assert without("http://a.example/") == 0
+    assert not aside.exists()
+    keep(passages, "cell-000", rows("d"), Embedder())
+    assert passages.read_cell("cell-000").equals(rows("d"))
 
 
 def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
