@@ -39,3 +39,14 @@ def adapter_of(harness: Harness) -> str:
     current = harness.alas.registry.current("quill")
     assert current is not None
     return current
+
+
+def decided_anew(harness: Harness, gamma: str) -> GateDecision:
+    """Run the cell with another least gain ("" for none of its own), so that the gate decides anew, and return what it said."""
+    path = harness.settings.home / "domains" / "quill.toml"
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("gamma")]
+    path.write_text("\n".join([*lines, f"gamma = {gamma}"] if gamma else lines), encoding="utf-8")
+    outcome = harness.run("quill")
+    assert outcome.success, outcome.failures
+    assert "sft_adapter" not in harness.redone()
+    return harness.store.read_record(GateDecision, harness.pointers("quill")["promotion"], "promotion")

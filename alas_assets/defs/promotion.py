@@ -43,6 +43,24 @@ def is_newest(alas: Alas, cell: Cell) -> bool:
     return alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
 
 
+def why_barred(alas: Alas, cell: Cell) -> str:
+    """Say why an iteration may promote nothing, whatever its candidate can do; "" where it may (G4).
+
+    What a person rolled back stays out until that person or another says otherwise: were the gate to decide anew, on a candidate that
+    was trained again or by a changed rule, it would undo what was done on purpose.
+    """
+    if not is_newest(alas, cell):
+        return f"a later iteration of {cell.domain} was opened, only the newest may change what is current"
+    undone = alas.registry.standing_rollback(cell.domain)
+    if undone and not undone.run_id and undone.iteration == cell.number:
+        by, reason = f" by {undone.by}" if undone.by else "", f" ({undone.reason})" if undone.reason else ""
+        return (
+            f"what iteration {cell.iteration} promoted was rolled back{by} on {undone.at[:10]}{reason}, so nothing of it is promoted "
+            f"again: `alas rollback {cell.domain} --undo` takes that back, the next iteration is free to promote"
+        )
+    return ""
+
+
 @loop_asset("3", kinds={"json"})
 def promotion(
     context: dg.AssetExecutionContext,
@@ -76,7 +94,7 @@ def promotion(
             reference=baseline_scores,
             current_before=before,
             seed_current=curriculum_seed.inherited.current_adapter,
-            newest_cell=is_newest(alas, cell),
+            barred=why_barred(alas, cell),
             gamma=domain.thresholds.gamma,
             rho=domain.thresholds.rho,
             seed=domain.seed,

@@ -48,7 +48,7 @@ def decide(
     reference: pl.DataFrame,
     current_before: str | None,
     seed_current: str | None,
-    newest_cell: bool,
+    barred: str,
     gamma: float,
     rho: float,
     seed: int,
@@ -88,7 +88,8 @@ def decide(
         reference: Graded answers of `base` and, where an adapter was current, `previous`.
         current_before: Adapter that is current now; None for the base student.
         seed_current: Adapter that was current when the iteration was opened.
-        newest_cell: Whether this is the domain's newest iteration; an older one promotes nothing.
+        barred: Why this iteration may promote nothing, whatever its candidate can do (an older one, one that a person rolled back); ""
+            where it may.
         gamma: Least gain, a fraction.
         rho: Most that a guard set may fall, a fraction.
         seed: Fixes the bootstrap.
@@ -126,8 +127,8 @@ def decide(
             changed = new.filter(~pl.col("fact_group").is_in(list(again)))
             verdict, reason = _correct(changed, chosen.answers, guards, rho=rho, seen=reason)
         reason += _failed_note(other)
-        if verdict == "promote" and not newest_cell:
-            verdict, reason = "keep", f"a later iteration of {domain} was opened, only the newest may change what is current ({reason})"
+        if verdict == "promote" and barred:
+            verdict, reason = "keep", f"{barred} ({reason})"
         elif verdict == "promote" and current_before != seed_current:
             verdict = "keep"
             reason = (

@@ -40,7 +40,7 @@ def first(**more: Any) -> GateDecision:
     arguments: dict[str, Any] = {
         "domain": "d", "iteration": 0, "probes": asked, "probes_hash": "P", "sft": ref("sft", "S"), "dpo": ref("dpo", "S", trained=False),
         "sft_answers": answers(asked, "sft", sft, "S"), "dpo_answers": NONE, "reference": answers(asked, "base", base),
-        "current_before": None, "seed_current": None, "newest_cell": True, "gamma": 0.01, "rho": 0.1, "seed": 17,
+        "current_before": None, "seed_current": None, "barred": "", "gamma": 0.01, "rho": 0.1, "seed": 17,
     }  # fmt: skip
     return decide(**{**arguments, **more})
 
@@ -117,10 +117,10 @@ def test_an_iteration_that_trained_nothing_keeps_what_is_there_and_says_so() -> 
     assert "no new facts" in verdict.reason
 
 
-def test_an_older_cell_and_one_whose_start_is_no_longer_current_promote_nothing() -> None:
-    older = first(newest_cell=False)
+def test_a_barred_cell_and_one_whose_start_is_no_longer_current_promote_nothing() -> None:
+    older = first(barred="a later iteration was opened")
     assert older.verdict == "keep"
-    assert "only the newest" in older.reason
+    assert older.reason.startswith("a later iteration was opened (+")
     assert older.test is not None
     rolled_back = later(right(2, earlier=15), right(30, earlier=15), right(0, earlier=0), current_before=None)
     assert (rolled_back.verdict, rolled_back.current_after) == ("keep", None)

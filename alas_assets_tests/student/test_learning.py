@@ -14,6 +14,7 @@ from alas_assets.defs.serving import ask_student
 from alas_assets.provenance.trace import trace_answer
 from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness
+from alas_assets_tests.released import decided_anew
 
 pytestmark = pytest.mark.timeout(4800)
 
@@ -67,6 +68,19 @@ def test_rollback_makes_the_base_student_current_again_until_it_is_undone(learne
     assert learned.alas.registry.rollback("quill") is None
     assert learned.alas.registry.current("quill") is None
     assert learned.alas.registry.undo_rollback("quill") == promoted
+
+
+def test_the_gate_does_not_promote_anew_what_a_person_rolled_back_until_that_is_undone(learned: Harness, tmp_path: Path) -> None:
+    harness = learned.copied(tmp_path)
+    promoted = harness.alas.registry.current("quill")
+    harness.alas.registry.rollback("quill", by="Ada", reason="it says odd things")
+    barred = decided_anew(harness, "0.02")
+    assert (barred.verdict, barred.candidate, barred.current_after) == ("keep", promoted, None)
+    assert "was rolled back by Ada" in barred.reason
+    assert harness.alas.registry.current("quill") is None
+    harness.alas.registry.undo_rollback("quill")
+    assert decided_anew(harness, "0.03").verdict == "promote"
+    assert harness.alas.registry.current("quill") == promoted
 
 
 def test_the_store_holds_no_pickle_and_no_path_of_this_machine_in_an_adapter(learned: Harness) -> None:

@@ -43,7 +43,7 @@ def promoted(rows: list[dict[str, object]], candidate: list[bool], previous: lis
         reference=pl.concat([_answers(probes, "base", "", previous), _answers(probes, "previous", "O", previous)]),
         current_before="O",
         seed_current="O",
-        newest_cell=True,
+        barred="",
         gamma=GAMMA,
         rho=RHO,
         seed=seed,
