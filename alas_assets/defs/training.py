@@ -50,11 +50,19 @@ def write_rows(step: Step, name: str, rows: pl.DataFrame) -> tuple[str, Path]:
     """Store the exact training rows under their content hash, for the manifest and the audit (T5)."""
     digest = rows_hash(rows)
     path = step.store.training_rows_path(name, digest)
-    if not path.exists():
+    if not _holds(path, digest):
         buffer = io.BytesIO()
         rows.write_parquet(buffer)
         write_atomic(path, buffer.getvalue())
     return digest, path
+
+
+def _holds(path: Path, digest: str) -> bool:
+    """Tell whether a file holds the training rows that it is named by; one that is torn or edited does not."""
+    try:
+        return rows_hash(pl.read_parquet(path.read_bytes())) == digest
+    except (OSError, pl.exceptions.PolarsError):
+        return False
 
 
 def run_training(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, folde
 from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 
@@ -63,6 +65,11 @@ class Cell:
     def number(self) -> int:
         """The iteration as an integer."""
         return int(self.iteration)
+
+    @property
+    def tag(self) -> str:
+        """Names, in LanceDB, exactly the passages that this cell read (A1)."""
+        return f"cell-{self.iteration}"
 
     def __str__(self) -> str:
         return f"{self.domain}|{self.iteration}"
@@ -163,7 +170,7 @@ class ArtifactStore:
         """Store bytes under their hash and return it; equal content is stored once."""
         digest = sha256_hex(data)
         target = folder / f"{digest}{suffix}"
-        if not target.exists() or target.stat().st_size != len(data):
+        if not target.exists() or file_hash(target) != digest:
             write_atomic(target, data)
         return digest
 
@@ -229,7 +236,8 @@ class ArtifactStore:
             kind = "json"
             digest = content_hash(value.model_dump(mode="json", exclude=set(volatile)))
         path = self.artifact_path(asset, digest, kind)
-        if not path.exists():
+        redacted = self._redacted_by(path, cell, asset, digest)
+        if not redacted and not _holds(path, digest, volatile):
             if isinstance(value, pl.DataFrame):
                 with tempfile.SpooledTemporaryFile() as buffer:
                     value.write_parquet(buffer)  # pyright: ignore[reportArgumentType]
@@ -248,6 +256,7 @@ class ArtifactStore:
             run_id=run_id,
             made_at=datetime.now(UTC).isoformat(timespec="seconds"),
             blobs=blobs,
+            redacted=redacted,
         )
         first = self.first_made(pointer)
         pointer = replace(pointer, run_id=first.run_id, made_at=first.made_at)
@@ -265,10 +274,22 @@ class ArtifactStore:
 
     def first_made(self, pointer: Pointer) -> Pointer:
         """Return the earliest pointer on record to the same content of the same cell: its run made what others only made again."""
-        now = self.pointer(Cell(*pointer.cell.split("|")), pointer.asset)
-        memos = (_read_pointer(path) for path in (self.root / "memo" / safe_name(pointer.asset)).glob("*.json"))
-        same = [one for one in (now, *memos) if one and (one.cell, one.hash) == (pointer.cell, pointer.hash)]
+        on_record = self._on_record(Cell(*pointer.cell.split("|")), pointer.asset)
+        same = [one for one in on_record if (one.cell, one.hash) == (pointer.cell, pointer.hash)]
         return min([*same, pointer], key=lambda one: one.made_at)
+
+    def _on_record(self, cell: Cell, asset: str) -> Iterator[Pointer]:
+        """Yield what a cell's asset is and what any inputs gave for it, of whatever cell."""
+        memos = (_read_pointer(path) for path in (self.root / "memo" / safe_name(asset)).glob("*.json"))
+        yield from (one for one in (self.pointer(cell, asset), *memos) if one)
+
+    def _redacted_by(self, path: Path, cell: Cell, asset: str, digest: str) -> tuple[str, ...]:
+        """Return the takedowns that left a file as it is; none where it was never redacted, or was changed since."""
+        marked = [one for one in self._on_record(cell, asset) if one.redacted and one.hash == digest]
+        if not marked or not path.is_file():
+            return ()
+        now = file_hash(path)
+        return next((one.redacted for one in marked if one.file_sha256 == now), ())
 
     def point(self, cell: Cell, pointer: Pointer) -> None:
         """Point a cell at an artifact that exists (the same inputs were seen before)."""
@@ -288,7 +309,7 @@ class ArtifactStore:
         path = self.root / relative
         if path.is_dir():  # a retired adapter is as it has to be: it is not trained again behind anybody's back (A3)
             return (path / TOMBSTONE).is_file() or folder_hash(path) == path.name
-        return path.is_file()
+        return path.is_file() and (not _DIGEST.fullmatch(path.name) or file_hash(path) == path.name)
 
     def adapter(self, adapter_hash: str) -> Path:
         """Return the folder of an adapter that is to be used, whether it is there or not.
@@ -387,6 +408,17 @@ class ArtifactStore:
             yield
         finally:
             lock.release()
+
+
+def _holds(path: Path, digest: str, volatile: tuple[str, ...]) -> bool:
+    """Tell whether a file holds the content that it is named by; one that was torn or edited does not."""
+    try:
+        raw = path.read_bytes()
+        if path.suffix == ".parquet":
+            return table_hash(pl.read_parquet(raw), volatile) == digest
+        return content_hash({name: value for name, value in json.loads(raw).items() if name not in volatile}) == digest
+    except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError):
+        return False
 
 
 def _read_pointer(path: Path) -> Pointer | None:

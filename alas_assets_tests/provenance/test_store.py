@@ -1,6 +1,7 @@
 """The artifact store: content addressed, atomic, and unwilling to leave its folder."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, StoreError, table_hash, write_atomic
 from alas_assets.records import Topic
 
@@ -51,6 +53,60 @@ def test_known_inputs_are_found_again_until_the_file_is_deleted_or_damaged(tmp_p
     assert store.known("qa_pairs", "k1") is None
     with pytest.raises(StoreError, match="materialise"):
         store.read_table(pointer)
+
+
+def test_a_torn_file_is_written_over_by_what_is_made_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    path = store.artifact_path("qa_pairs", put(store, FRAME).hash, "parquet")
+    path.write_bytes(path.read_bytes()[:-4])
+    again = put(store, FRAME)
+    assert store.read_table(again).equals(FRAME)
+    assert store.known("qa_pairs", "k1") == again
+
+
+def test_an_edited_file_is_never_taken_for_what_was_made_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    topic, frame = Topic(topic_id="t", name="n"), FRAME.with_columns(a=pl.lit(9, pl.Int64))
+    record, table = put(store, topic), put(store, FRAME, "k2")
+    path = store.artifact_path("qa_pairs", record.hash, "json")
+    path.write_text(path.read_text().replace('"n"', '"edited"'))
+    frame.write_parquet(store.artifact_path("qa_pairs", table.hash, "parquet"))
+    assert store.read_record(Topic, put(store, topic)) == topic
+    assert store.read_table(put(store, FRAME, "k2")).equals(FRAME)
+
+
+def test_a_file_that_is_whole_keeps_its_times_where_the_same_is_made_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    first = put(store, FRAME, volatile=("when",))
+    again = put(store, FRAME.with_columns(when=pl.lit("z")), volatile=("when",))
+    assert again.file_sha256 == first.file_sha256
+    assert store.read_table(again).equals(FRAME)
+
+
+def test_what_a_takedown_left_of_a_file_is_not_undone_by_a_step_that_makes_the_whole_again(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    pointer = put(store, FRAME)
+    path = store.artifact_path("qa_pairs", pointer.hash, "parquet")
+    FRAME.head(1).write_parquet(path)
+    told = replace(pointer, file_sha256=file_hash(path), redacted=("takedown",))
+    for kept in (tmp_path / "memo").rglob("*.json"):
+        kept.write_text(json.dumps(told.__dict__))
+    again = put(store, FRAME)
+    assert again.redacted == ("takedown",)
+    assert store.read_table(again).equals(FRAME.head(1))
+
+
+@pytest.mark.parametrize("folder", ["pages", "texts"])
+def test_a_stored_page_or_text_that_was_changed_makes_the_artifact_unknown_and_is_stored_again(tmp_path: Path, folder: str) -> None:
+    store = ArtifactStore(tmp_path)
+    place = tmp_path / folder
+    digest = store.put_bytes(place, b"as it was read")
+    put(store, FRAME, blobs=(f"{folder}/{digest}",))
+    assert store.known("qa_pairs", "k1") is not None
+    (place / digest).write_bytes(b"as it was rEad")
+    assert store.known("qa_pairs", "k1") is None
+    assert store.put_bytes(place, b"as it was read") == digest
+    assert store.known("qa_pairs", "k1") is not None
 
 
 @pytest.mark.parametrize(("key", "remember"), [("k1", True), ("k2", True), ("k1", False)])
