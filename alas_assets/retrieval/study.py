@@ -214,11 +214,12 @@ def read_pages(
 
 
 def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Topic]:
-    """Return the topics with the pages that a search found for them added to their own, so that pairs are written from them too."""
+    """Return the topics with the pages that a search found for them and those that theirs moved to, so that pairs are written from them."""
     more: dict[str, list[str]] = {}
-    for url, topic_ids in fetches.filter("ok", pl.col("found_by").str.starts_with("search ")).select("final_url", "topic_ids").iter_rows():
-        for topic_id in topic_ids:
-            more.setdefault(topic_id, []).append(url)
+    for row in fetches.filter("ok").select("final_url", "requested_url", "found_by", "topic_ids").iter_rows(named=True):
+        if row["found_by"].startswith("search ") or page_id(row["final_url"]) != row["requested_url"]:
+            for topic_id in row["topic_ids"]:
+                more.setdefault(topic_id, []).append(row["final_url"])
     return [topic.model_copy(update={"urls": list(dict.fromkeys([*topic.urls, *more.get(topic.topic_id, [])]))}) for topic in topics]
 
 

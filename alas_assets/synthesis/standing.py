@@ -17,12 +17,17 @@ _TWIN = rf"{SAYS_THE_SAME} (?:another fact: )?([0-9a-f]{{20}})$"
 
 
 def latest_texts(readings: Sequence[pl.DataFrame]) -> dict[str, str]:
-    """Return the hash of each page's newest text; a reading that failed changes nothing.
+    """Return the hash of each page's newest text, under its old address too where it moved; a reading that failed changes nothing.
 
     Args:
         readings: Tables of fetches (`FETCH_SCHEMA`), oldest first.
     """
-    return {page: sha for table in readings for page, sha, ok in table.select("page_id", "text_sha256", "ok").iter_rows() if ok and sha}
+    latest: dict[str, str] = {}
+    for table in readings:
+        read = table.filter(pl.col("ok") & (pl.col("text_sha256").fill_null("") != ""))
+        for page, asked, sha in read.select("page_id", "requested_url", "text_sha256").iter_rows():
+            latest |= {asked: sha, page: sha}
+    return latest
 
 
 def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, str], read_text: Callable[[str], str]) -> frozenset[str]:

@@ -10,8 +10,8 @@ TAUGHT = domain(["alpha", "beta"], "a.html", 0)
 TEXTS = {"new": "Nothing of it is left.", "same": " ".join(TAUGHT["quote"].unique().to_list())}
 
 
-def reading(page: str, sha: str, ok: bool = True) -> pl.DataFrame:
-    return pl.DataFrame({"page_id": [page], "text_sha256": [sha], "ok": [ok]})
+def reading(page: str, sha: str, ok: bool = True, asked: str = "") -> pl.DataFrame:
+    return pl.DataFrame({"page_id": [page], "requested_url": [asked or page], "text_sha256": [sha], "ok": [ok]})
 
 
 def test_facts_whose_quote_is_gone_from_their_page_are_retired_and_others_stand() -> None:
@@ -23,6 +23,13 @@ def test_facts_whose_quote_is_gone_from_their_page_are_retired_and_others_stand(
 
 def test_the_newest_reading_counts_and_a_failed_one_does_not() -> None:
     assert latest_texts([reading("p", "1"), reading("p", "2"), reading("p", "", ok=False)]) == {"p": "2"}
+
+
+def test_a_page_that_moved_is_read_for_what_was_taught_from_its_old_address() -> None:
+    assert latest_texts([reading("old", "1"), reading("new", "2", asked="old")]) == {"old": "2", "new": "2"}
+    page = TAUGHT["page_id"][0]
+    assert no_longer_stated([TAUGHT], latest_texts([reading("new", "new", asked=page)]), TEXTS.__getitem__) == frozenset(TAUGHT["fact_id"])
+    assert no_longer_stated([TAUGHT], latest_texts([reading("new", "same", asked=page)]), TEXTS.__getitem__) == frozenset()
 
 
 def test_an_unchanged_page_is_not_even_opened() -> None:

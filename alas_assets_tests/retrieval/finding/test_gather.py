@@ -17,7 +17,7 @@ from alas_assets.retrieval.finding.folder import SCHEME
 from alas_assets.retrieval.finding.gather import MAX_SITEMAPS
 from alas_assets.retrieval.study import QUERY, Studied, study, survey, with_found_pages, yield_problem
 from alas_assets_tests.retrieval.finding.provider import Provider, providing
-from alas_assets_tests.retrieval.site import Site, page, say
+from alas_assets_tests.retrieval.site import Site, go_to, page, say
 from alas_assets_tests.retrieval.test_store import Embedder
 
 TODAY = date(2026, 11, 27)
@@ -236,6 +236,16 @@ def test_the_best_hits_of_each_topic_are_read_and_keep_what_found_them(site: Sit
     ]
     assert [request.query["q"] for request in provider.asked] == ["Memory 2026", "Speed 2026"]
     assert [topic.urls for topic in with_found_pages(topics, got.fetches)] == [[f"{site.url}/own", f"{site.url}/a"], [f"{site.url}/a"]]
+
+
+def test_a_page_that_moved_since_its_topic_was_made_belongs_to_the_topic_under_its_new_address(site: Site, store: ArtifactStore) -> None:
+    serve(site, "new")
+    site.routes["/old"] = go_to("/new", status=301)
+    topic = Topic(topic_id="t1", name="Memory", urls=[f"{site.url}/old"])
+    got = studied(site.domain(), store, topic)
+    (moved,) = with_found_pages([topic], got.fetches)
+    assert moved.urls == [f"{site.url}/old", f"{site.url}/new"]
+    assert set(got.chunks["url"]) <= set(moved.urls)
 
 
 def test_hits_of_several_queries_are_taken_in_turn_and_what_may_not_be_read_uses_up_no_place(
