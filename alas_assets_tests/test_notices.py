@@ -96,6 +96,22 @@ def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once
     assert "general skills fell" in next(notice["text"] for notice in told(hook) if notice["kind"] == "not promoted")
 
 
+def test_what_the_webhook_did_not_take_is_told_again_at_the_next_tick(harness: Harness, hook: HTTPServer) -> None:
+    harness.stale("quill")
+    hook.clear()
+    hook.expect_oneshot_request(SECRET, method="POST").respond_with_data("", status=500)
+    hook.expect_request(SECRET, method="POST").respond_with_data("")
+    sensor, cursor, said = harness.repository.get_sensor_def("standing_notices"), None, []
+    for _ in range(3):
+        with dg.build_sensor_context(
+            instance=harness.instance, repository_def=harness.repository, resources={"alas": harness.alas}, cursor=cursor
+        ) as context:
+            said.append(skipped(sensor(context)).partition(":")[0])  # type: ignore[arg-type]
+            cursor = context.cursor
+    assert said == ["not told yet", "told", "nothing new"]
+    assert [notice["kind"] for notice in told(hook)] == ["stale", "stale"]
+
+
 def test_a_failed_run_is_told_with_its_cell_and_reason(harness: Harness, hook: HTTPServer) -> None:
     outcome = harness.run("quill", 1)
     assert not outcome.success

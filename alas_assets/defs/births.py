@@ -15,7 +15,7 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
 from alas_assets.partitions import cell_key, domains, iterations
-from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.provenance.store import BadKeyError, Cell, StoreError
 from alas_assets.provenance.takedown.order import under_way as takedown_under_way
 from alas_assets.provenance.takedown.order import unfinished_words
 from alas_assets.records import RevisedCurriculum
@@ -28,6 +28,7 @@ UNDER_WAY = [
     dg.DagsterRunStatus.CANCELING,
 ]
 START_JOB = "start_iteration"
+LONGEST_WAIT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,16 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
 
 
 def automatic_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_cause: str | None = None) -> Opening:
-    """As `next_opening`, but hold back where opening this cell failed: until the next try is due, and for good after the last."""
+    """As `next_opening`, but hold back where opening this cell failed: until the next try is due, and for good after the last.
+
+    One that somebody cancelled counts as failed here: it opened nothing, and is not to be requested anew at once.
+    """
     opening = next_opening(alas, instance, domain, outside_cause)
-    failures = failures_of(instance, opening.cell, START_JOB) if opening.cell else []
+    failures = failed_births(instance, opening.cell) if opening.cell else []
     if opening.cell is None or not failures:
         return opening
     retries, run_id = alas.domain(domain).retries, failures[0].dagster_run.run_id
-    said = f"{domain}: opening iteration {opening.cell.iteration} failed {len(failures)} times, last in run {run_id[:8]}"
+    said = f"{domain}: opening iteration {opening.cell.iteration} failed or was cancelled {len(failures)} times, last in run {run_id[:8]}"
     if len(failures) >= retries.attempts:
         return Opening(None, f"{said}; see that run, then `alas open {domain}`")
     when = due(retries, failures)
@@ -94,30 +98,51 @@ def under_way(instance: dg.DagsterInstance, cell: Cell) -> list[str]:
     return [run.run_id for run in runs]
 
 
-def failures_of(instance: dg.DagsterInstance, cell: Cell, job: str | None = None) -> list[dg.RunRecord]:
+def run_of(instance: dg.DagsterInstance, domain: str) -> str:
+    """Return the id of a domain's run that has not ended, of an iteration or of its scoreboard; "" where there is none."""
+    for tag in ("dagster/partition/domain", "dagster/partition"):
+        if runs := instance.get_runs(dg.RunsFilter(tags={tag: domain}, statuses=UNDER_WAY), limit=1):
+            return runs[0].run_id
+    return ""
+
+
+def failures_of(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
     """Return the failed runs of a cell, newest first; those that somebody cancelled do not count."""
-    wanted = dg.RunsFilter(job_name=job, tags={"dagster/partition": cell_key(cell)}, statuses=[dg.DagsterRunStatus.FAILURE])
+    wanted = dg.RunsFilter(tags={"dagster/partition": cell_key(cell)}, statuses=[dg.DagsterRunStatus.FAILURE])
+    return list(instance.get_run_records(wanted))
+
+
+def failed_births(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
+    """Return the runs that were to open a cell and ended without, newest first: failed and cancelled ones."""
+    ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+    wanted = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition": cell_key(cell)}, statuses=ended)
     return list(instance.get_run_records(wanted))
 
 
 def due(retries: Retries, failures: Sequence[dg.RunRecord]) -> datetime:
     """Return when the next try is due: after the newest failure, twice as long each time (O2)."""
     ended = datetime.fromtimestamp(failures[0].end_time or failures[0].update_timestamp.timestamp(), UTC)
-    return ended + timedelta(minutes=retries.wait_minutes * 2 ** (len(failures) - 1))
+    return ended + wait_after(retries, len(failures), LONGEST_WAIT)
+
+
+def wait_after(retries: Retries, failures: int, most: timedelta) -> timedelta:
+    """Return how long to wait after so many failures: twice as long each time, up to a limit."""
+    doubled = retries.wait_minutes * 2 ** min(failures - 1, 60)  # beyond that any limit is passed, and a float would not hold it
+    return timedelta(minutes=min(doubled, most / timedelta(minutes=1)))
 
 
 def each_by_itself(domain: str, consider: Callable[[str], Opening]) -> Opening:
     """Consider one domain so that a damaged file of it, or a broken domain file, is named and keeps no other domain waiting."""
     try:
         return consider(domain)
-    except (DomainError, StoreError) as error:
+    except (BadKeyError, DomainError, StoreError) as error:
         return Opening(None, f"{domain}: {error}")
 
 
 def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Sequence[dg.AssetCheckEvaluation] = ()) -> dg.SensorResult:
     """Return the sensor result that adds the partitions and requests the seeds of these openings, and logs what is to be `shown`.
 
-    Dagster remembers a run key for ever, so a birth that failed has to be requested under another.
+    Dagster remembers a run key for ever, so a birth that failed or was cancelled has to be requested under another.
     """
     opened = [(opening.cell, opening.reason) for opening in openings if opening.cell]
     return dg.SensorResult(
@@ -127,7 +152,7 @@ def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Seq
         ],
         run_requests=[
             dg.RunRequest(
-                run_key=f"{cell.domain}/{cell.iteration}/{len(failures_of(instance, cell, START_JOB))}",
+                run_key=f"{cell.domain}/{cell.iteration}/{len(failed_births(instance, cell))}",
                 partition_key=cell_key(cell),
                 tags={CAUSE_TAG: reason},
             )

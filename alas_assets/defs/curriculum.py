@@ -8,7 +8,7 @@ import polars as pl
 
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
-from alas_assets.defs.lineage import ancestors
+from alas_assets.defs.lineage import ancestors, taught_before
 from alas_assets.defs.looks import take_note
 from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
@@ -32,7 +32,7 @@ CAUSE_TAG = "alas/because"
 
 def inherited(alas: Alas, cell: Cell) -> Inherited:
     """Collect what the cell takes over from the domain's earlier iterations, by content hash."""
-    store, earlier = alas.store, ancestors(alas, cell)
+    store, earlier = alas.store, taught_before(alas, cell)
     plans = [store.read_record(Curriculum, p) for c in earlier if (p := store.pointer(c, "curriculum"))]
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
@@ -142,7 +142,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
 
     def make(_: str) -> Made[Curriculum]:
         require_usable_folder(domain.student.model)  # the student is used first after a teacher has planned and written
-        watched, unread = take_note(alas, domain.key)
+        watched, unread = take_note(alas, step.cell)
         anew = bool(curriculum_seed.retrain)
         standing = curriculum_seed.inherited.covered_urls if anew else []  # what led to them may have been taken down
         outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched, *standing])

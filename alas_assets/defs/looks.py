@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import WatchState, update_watch_state
+from alas_assets.provenance.store import Cell
 from alas_assets.provenance.takedown.order import TAKEN_DOWN, Blocked
 from alas_assets.retrieval.watch import Look, changed_pages, look, remembered, shown_entries
 
@@ -32,14 +33,22 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
     return update_watch_state(alas.settings.home, domain, seen), _unread(looks)
 
 
-def take_note(alas: Alas, domain: str) -> tuple[list[str], Unread]:
-    """Look at a domain's watched sources for an iteration that goes on to read them: what changed is its own, so nothing is pending.
+def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
+    """Look at a domain's watched sources for an iteration that goes on to read them: what changed is its own, and pending if it fails.
 
     Returns:
         The pages that are there, and the sources that could not be read.
     """
-    looks = look(alas.domain(domain), alas.store, None)
-    update_watch_state(alas.settings.home, domain, lambda state: _after(state, looks))
+    looks, blocked = look(alas.domain(cell.domain), alas.store, None), Blocked(alas.store.root)
+
+    def noted(state: WatchState) -> WatchState:
+        fresh = [page for page in changed_pages(looks, state) if not blocked.address(page)]
+        if not fresh:
+            return _after(state, looks)
+        own = list(dict.fromkeys([*state.noticed.get(cell.iteration, []), *fresh]))
+        return _after(state, looks).model_copy(update={"noticed": {**state.noticed, cell.iteration: own}})
+
+    update_watch_state(alas.settings.home, cell.domain, noted)
     return [one.page for one in looks if one.digest and one.entries is None], _unread(looks)
 
 

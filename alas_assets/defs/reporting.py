@@ -46,7 +46,10 @@ def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReaso
     description="Tells once of every watched domain that became stale, candidate that was not promoted, and iteration that was closed.",
 )
 def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SkipReason:
-    """Tell once of every watched domain that has become stale, candidate that was not promoted, and iteration that was closed."""
+    """Tell once of every watched domain that has become stale, candidate that was not promoted, and iteration that was closed.
+
+    What the webhook did not take is told again at the next tick.
+    """
     told: dict[str, list[str]] = json.loads(context.cursor) if context.cursor else {}
     said: list[str] = []
     now: dict[str, list[str]] = {}
@@ -57,11 +60,13 @@ def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.Skip
             said.append(f"{domain}: {error}")
             now[domain] = told.get(domain, [])
             continue
+        undelivered = set()
         for key, notice in notices.items():
             if key not in told.get(domain, []):
                 problem = tell(notice, alas.settings.webhook)
-                said.append(f"told: {notice.text}{f'; {problem}' if problem else ''}")
-        now[domain] = sorted(notices)
+                said.append(f"{'not told yet' if problem else 'told'}: {notice.text}{f'; {problem}' if problem else ''}")
+                undelivered |= {key} if problem else set()
+        now[domain] = sorted(notices.keys() - undelivered)
     context.update_cursor(json.dumps(now))
     return dg.SkipReason("; ".join(said)[:2000] or ("nothing new" if now else NOBODY_WATCHED))
 

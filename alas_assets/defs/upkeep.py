@@ -3,7 +3,7 @@
 Sensors and schedule only; whether an iteration may be opened is `births`', what stale means is `freshness`'.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from alas_assets.defs.births import (
     each_by_itself,
     failures_of,
     under_way,
+    wait_after,
 )
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
@@ -63,7 +64,7 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
         return Opening(None, f"{domain}: {in_words(known.age)} old, {in_words(known.window)} are allowed")
     tries = _tries_since(alas, domain, known.beat)
     if tries:
-        wait = min(known.window, timedelta(minutes=alas.domain(domain).retries.wait_minutes * 2 ** (len(tries) - 1)))
+        wait = wait_after(alas.domain(domain).retries, len(tries), known.window)
         when = _made_at(alas, tries[-1], "revised_curriculum" if finished(alas, tries[-1]) else "curriculum_seed") + wait
         if when > datetime.now(UTC):
             return Opening(

@@ -29,9 +29,14 @@ class WatchState(Record):
     )
     pending: list[str] = Field(default_factory=list, description="pages that changed and that no iteration has taken up")
     taken: dict[str, list[str]] = Field(default_factory=dict, description="iteration to the changed pages it took up")
+    noticed: dict[str, list[str]] = Field(default_factory=dict, description="iteration to the changed pages it found itself as it planned")
     entries: dict[str, list[str]] = Field(default_factory=dict, description="watched feed to the ids of the entries that it has shown")
     closed: dict[str, str] = Field(default_factory=dict, description="unfinished iteration that was given up, and why")
     retried: dict[str, str] = Field(default_factory=dict, description="iteration to when its failures began to count anew, ISO 8601, UTC")
+
+    def pages_of(self, cell: Cell) -> list[str]:
+        """Return the changed pages that an iteration of the domain is to study: those it took up, and those it found itself."""
+        return list(dict.fromkeys([*self.taken.get(cell.iteration, []), *self.noticed.get(cell.iteration, [])]))
 
 
 def _file(home: Path, domain: str) -> Path:
@@ -90,10 +95,10 @@ def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
 
 
 def close_iteration(home: Path, cell: Cell, reason: str) -> None:
-    """Give up an unfinished iteration, so that the next cause can open another; what it took up is pending again."""
+    """Give up an unfinished iteration, so that the next cause can open another; the changes it was to study are pending again."""
 
     def closed(state: WatchState) -> WatchState:
-        back = [page for page in state.taken.get(cell.iteration, []) if page not in state.pending]
+        back = [page for page in state.pages_of(cell) if page not in state.pending]
         return state.model_copy(update={"closed": {**state.closed, cell.iteration: reason}, "pending": [*state.pending, *back]})
 
     update_watch_state(home, cell.domain, closed)
@@ -106,7 +111,7 @@ def retry_iteration(home: Path, cell: Cell) -> None:
         again = {"retried": {**state.retried, cell.iteration: datetime.now(UTC).isoformat()}}
         if cell.iteration not in state.closed:
             return state.model_copy(update=again)
-        pending = [page for page in state.pending if page not in state.taken.get(cell.iteration, [])]
+        pending = [page for page in state.pending if page not in state.pages_of(cell)]
         closed = {iteration: reason for iteration, reason in state.closed.items() if iteration != cell.iteration}
         return state.model_copy(update={**again, "closed": closed, "pending": pending})
 

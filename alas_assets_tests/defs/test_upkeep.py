@@ -7,13 +7,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from alas_assets.defs.births import next_opening
+from alas_assets.defs.births import START_JOB, next_opening, wait_after
 from alas_assets.defs.freshness import heartbeat
+from alas_assets.defs.lineage import ancestors, taught_before
+from alas_assets.defs.looks import take_note
 from alas_assets.defs.running import open_cell
+from alas_assets.domains.config import Retries
 from alas_assets.provenance.changes import close_iteration, read_watch_state, retry_iteration, take_up, update_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.records import Seed
-from alas_assets_tests.harness import Harness, requests, skipped
+from alas_assets.records import GateDecision, Seed
+from alas_assets_tests.harness import Harness, Site, requests, skipped
 
 
 @pytest.fixture
@@ -77,6 +80,12 @@ def test_a_site_that_is_down_for_long_does_not_get_one_iteration_after_another(h
     assert [request.partition_key for request in requests(overdue(harness))] == ["quill|004"]
 
 
+def test_the_wait_doubles_up_to_its_limit_however_many_tries_there_were() -> None:
+    week = timedelta(days=7)
+    waits = [wait_after(Retries(), failures, week) for failures in (1, 2, 3, 39, 2000)]
+    assert waits == [timedelta(minutes=10), timedelta(minutes=20), timedelta(minutes=40), week, week]
+
+
 def test_the_schedule_opens_an_iteration_of_every_watched_domain_that_is_finished(harness: Harness) -> None:
     harness.domain("ink", 9)
     harness.finished("ink", 0)
@@ -137,6 +146,36 @@ def test_an_iteration_after_a_closed_one_goes_on_from_the_last_finished_one(fail
     assert read_watch_state(failing.settings.home, "quill").pending == []
 
 
+def test_a_change_that_a_failing_iteration_noticed_itself_is_pending_once_it_is_closed(tmp_path: Path, quill_site: Site) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    url = f"http://127.0.0.1:{quill_site.port}/watched.html"
+    harness.domain("quill", quill_site.port, watch_urls=f'["{url}"]')
+    cell = Cell.of("quill", 1)
+    for text, noticed in (("It says one thing.", None), ("It says another thing.", [url]), ("It says another thing.", [url])):
+        quill_site.page("/watched.html", "Watched", f"<p>{text * 10}</p>")
+        assert take_note(harness.alas, cell) == ([url], [])
+        state = read_watch_state(harness.settings.home, "quill")
+        assert state.noticed.get("001", None if noticed is None else []) == noticed
+        assert state.pending == [], "it goes on to study the page itself"
+    close_iteration(harness.settings.home, cell, "the teacher did not answer")
+    assert read_watch_state(harness.settings.home, "quill").pending == [url]
+    retry_iteration(harness.settings.home, cell)
+    assert read_watch_state(harness.settings.home, "quill").pending == []
+
+
+def test_an_iteration_that_was_closed_after_its_candidate_was_promoted_hands_its_facts_on(harness: Harness) -> None:
+    for number, verdict in ((1, "promote"), (2, "keep")):
+        cell = Cell.of("quill", number)
+        harness.opened("quill", number)
+        decision = GateDecision(
+            domain="quill", iteration=number, verdict=verdict, reason="", candidate="A", current_before=None, current_after=None
+        )
+        harness.store.put(cell, "promotion", decision, input_key=f"k{number}", inputs={}, run_id="r")
+        close_iteration(harness.settings.home, cell, "what came after the gate failed")
+    assert [one.number for one in taught_before(harness.alas, Cell.of("quill", 3))] == [0, 1]
+    assert [one.number for one in ancestors(harness.alas, Cell.of("quill", 3))] == [0], "it has no revision to go on from"
+
+
 def test_retry_lets_failures_count_anew_and_takes_a_closing_back(failing: Harness) -> None:
     close_iteration(failing.settings.home, Cell.of("quill", 1), "it failed")
     assert "was closed: it failed" in skipped(again(failing))
@@ -160,5 +199,17 @@ def test_a_birth_that_failed_is_asked_for_under_another_key_and_not_for_ever(har
         seed_of_the_last.write_bytes(kept)
         keys += [request.run_key for request in requests(harness.tick("next_iteration"))]
     assert keys == ["quill/001/0", "quill/001/1"]
-    assert "failed 2 times" in skipped(harness.tick("next_iteration"))
+    assert "failed or was cancelled 2 times" in skipped(harness.tick("next_iteration"))
     assert "alas open quill" in skipped(harness.tick("next_iteration"))
+
+
+def test_a_birth_that_somebody_cancelled_is_asked_for_again_under_another_key_but_not_at_once(harness: Harness) -> None:
+    harness.finished("quill", 0, "continue")
+    (request,) = requests(harness.tick("next_iteration"))
+    job = harness.repository.get_job(START_JOB)
+    run = harness.instance.create_run_for_job(job, tags={"dagster/partition": request.partition_key, "dagster/partition/domain": "quill"})
+    harness.instance.report_run_canceled(run)
+    assert "failed or was cancelled 1 times" in skipped(harness.tick("next_iteration"))
+    path = harness.settings.home / "domains" / "quill.toml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n[retries]\nwait_minutes = 0\n", encoding="utf-8")
+    assert [again.run_key for again in requests(harness.tick("next_iteration"))] == ["quill/001/1"]
