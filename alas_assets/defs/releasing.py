@@ -123,6 +123,7 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         seed=manifest["seed"],
         decision=decision,
         decision_hash=decision_hash,
+        rolled_back=_rolled_back(alas, domain_key, adapter),
         scores_of=str(scores_of),
         scores=scores,
         scored_as_answering=as_now,
@@ -137,6 +138,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReleaseError(f"{path}: cannot be read ({error}), so nobody can say what the adapter learned") from error
+
+
+def _rolled_back(alas: Alas, domain: str, adapter: str) -> str:
+    """Return by whom, when and why an adapter was rolled back; "" where it was not, or is current again."""
+    undone = alas.registry.rollback_of(domain, adapter)
+    if undone is None:
+        return ""
+    gate = "the gate, which decided otherwise when the iteration was made again"
+    return f"by {undone.by or (gate if undone.run_id else 'somebody')} on {undone.at[:10]}{f' ({undone.reason})' if undone.reason else ''}"
 
 
 def _decision(alas: Alas, cell: Cell) -> tuple[GateDecision, str]:

@@ -78,7 +78,7 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
         "## Evaluation\n",
         *_evaluation(release),
         "## The gate's decision\n",
-        f"**{release.decision.verdict}** (rule: {release.decision.rule}). {plain(release.decision.reason, 1_000)}\n",
+        f"{_on_whom(release)}**{release.decision.verdict}** (rule: {release.decision.rule}). {plain(release.decision.reason, 1_000)}\n",
         *_guards(release),
         "## Source pages\n",
         *_sources(release),
@@ -90,9 +90,17 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
 
 def _gate_said(release: Release) -> str:
     """Return the gate's word at the head of the card, so that nobody takes a refused adapter for a released one."""
+    if not release.judged:
+        return "**The gate did NOT judge it**: its iteration's other candidate was compared with what came before, see below."
+    if release.decision.verdict == "promote" and release.rolled_back:
+        return f"The gate promoted it, and it was **rolled back** {plain(release.rolled_back)}."
     if release.decision.verdict == "promote":
         return "The gate compared it with what came before and promoted it."
     return "**The gate did NOT promote it**: what came before stayed current, for the reason given below."
+
+
+def _on_whom(release: Release) -> str:
+    return "" if release.judged else f"On adapter `{(release.decision.candidate or 'none')[:12]}`, not on this one: "
 
 
 def _read_when(release: Release) -> str:

@@ -123,9 +123,11 @@ def manifest_of(release: Release, format: Format, precision: Precision) -> Manif
         probes_hash=release.probes_hash,
         decision={
             "hash": release.decision_hash,
-            "verdict": release.decision.verdict,
+            "verdict": release.decision.verdict if release.judged else "not judged",
+            "candidate": release.decision.candidate or "",
             "rule": release.decision.rule,
             "reason": release.decision.reason,
+            "rolled_back": release.rolled_back,
         },
         precision=precision,
         decoding=release.decoding,

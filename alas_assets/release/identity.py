@@ -72,12 +72,20 @@ class Release(Record):
     seed: int
     decision: GateDecision
     decision_hash: str
+    rolled_back: str = Field(
+        default="", description="by whom and when it was rolled back, and why; empty where it was not, or is current again"
+    )
     scores_of: str = Field(description="the iteration whose scores these are")
     scores: list[Score]
     scored_as_answering: bool = Field(default=True, description="False: the answers behind the scores were decoded or computed otherwise")
     sources: list[Source]
     unknown_sources: int = Field(default=0, description="facts whose page is no longer on record")
     decoding: Decoding = Field(default_factory=Decoding)
+
+    @property
+    def judged(self) -> bool:
+        """Whether the gate's decision is on this adapter, and not on the other candidate of its iteration."""
+        return self.decision.candidate == self.adapter_hash
 
     @property
     def model_name(self) -> str:

@@ -83,6 +83,16 @@ class Registry:
         undone = _undone(self.history(domain))
         return undone[-1] if undone else None
 
+    def rollback_of(self, domain: str, adapter: str) -> Entry | None:
+        """Return the rollback that took an adapter out; None where none did, or it became current again since."""
+        found = None
+        for entry in self.history(domain):
+            if entry.action == "rollback" and entry.previous == adapter:
+                found = entry
+            elif entry.adapter_hash == adapter:
+                found = None
+        return found
+
     def history(self, domain: str) -> list[Entry]:
         """Return every change, oldest first.
 

@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from alas_assets.records import GateDecision
 from alas_assets.release.card import link, model_card, plain, yaml_text
+from alas_assets.release.export import manifest_of
 from alas_assets.release.identity import Manifest, Release, Score, Source
 from alas_assets.students.answering import Decoding
 
@@ -144,6 +145,22 @@ def test_an_adapter_that_the_gate_refused_is_said_to_be_refused_at_the_head() ->
     kept = promoted.decision.model_copy(update={"verdict": "keep", "reason": "general skills fell"})
     heads = [model_card(a_release(decision=one), a_manifest(), "").split("## Use")[0] for one in (promoted.decision, kept)]
     assert ["NOT promote" in head for head in heads] == [promoted.decision.verdict != "promote", True]
+
+
+def test_an_adapter_that_the_gate_did_not_judge_is_not_said_to_be_promoted_where_its_iterations_other_candidate_was() -> None:
+    other = a_release(adapter_hash="9" * 64, kind="dpo")
+    card = model_card(other, a_manifest(), "")
+    assert "The gate did NOT judge it" in card.split("## Use")[0]
+    assert f"On adapter `{'a' * 12}`, not on this one: **promote**" in card
+    told = manifest_of(other, "adapter", "fp32").decision
+    assert (told["verdict"], told["candidate"]) == ("not judged", "a" * 64)
+    assert manifest_of(a_release(), "adapter", "fp32").decision["verdict"] == "promote"
+
+
+def test_a_promoted_adapter_that_was_rolled_back_is_said_to_be_at_the_head() -> None:
+    undone = a_release(rolled_back="by Ada on 2026-11-29 (it says odd things)")
+    assert "was **rolled back** by Ada on 2026-11-29 (it says odd things)." in model_card(undone, a_manifest(), "").split("## Use")[0]
+    assert manifest_of(undone, "adapter", "fp32").decision["rolled_back"] == undone.rolled_back
 
 
 def test_scores_of_a_later_iteration_are_said_not_to_be_of_what_was_taught() -> None:

@@ -84,6 +84,19 @@ def test_a_decision_that_holds_again_is_applied_again_after_the_gate_decided_oth
     assert registry.current("d") is None
 
 
+def test_the_rollback_of_an_adapter_is_known_until_it_is_current_again(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1)
+    registry.rollback("d", by="Ada", reason="odd")
+    undone = registry.rollback_of("d", "B")
+    assert undone is not None
+    assert (undone.by, undone.reason) == ("Ada", "odd")
+    assert registry.rollback_of("d", "A") is None
+    registry.undo_rollback("d")
+    assert registry.rollback_of("d", "B") is None
+
+
 def test_an_iteration_made_again_replaces_its_own_promotion_and_rolls_back_behind_it(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     promote(registry, "A", None)
