@@ -74,6 +74,10 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     looks = look(domain, alas.store, None)
     watched = [one.page for one in looks if one.digest and one.entries is None]
     outlines, failures = survey(domain, alas.store, also=[*seed.changed_pages, *watched])
+    lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
+    surveyed = {"iteration": f"{seed.iteration:03d}", "pages surveyed": len(outlines), "pages not readable": len(lines)}
+    if not outlines:
+        return Outlook(surveyed, lines, readable=False)
     plan = plan_curriculum(
         seed,
         # by rule, also where a model will plan: an estimate costs nothing
@@ -88,11 +92,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     facts = min(most, round(sum(page.text_chars for page in pages) / chars_of_a_fact(alas, domain)))
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
     known = pl.concat([table.filter("accepted")["fact_id"] for table in earlier]).n_unique() if earlier else 0
-    lines = failure_lines(alas, domain_key, [*failures, *((one.url, one.reason) for one in looks if one.digest is None)])
-    figures = {
-        "iteration": f"{seed.iteration:03d}",
-        "pages surveyed": len(outlines),
-        "pages not readable": len(lines),
+    figures = surveyed | {
         "pages changed": len(plan.changed_pages),
         "topics": f"{len(plan.topics)} now, {len(plan.deferred)} later",
         "pages to study": len(pages),
@@ -110,7 +110,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     else:
         figures["SFT, then"] = "none: nothing new is expected"
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
-    return Outlook(figures, lines, bool(outlines))
+    return Outlook(figures, lines, readable=True)
 
 
 def chars_of_a_fact(alas: Alas, domain: Domain) -> float:
@@ -123,15 +123,26 @@ def chars_of_a_fact(alas: Alas, domain: Domain) -> float:
     newest = last_opened(alas, domain.key)
     for iteration in range(newest.number + 1 if newest else 0):
         cell = Cell.of(domain.key, iteration)
-        written = alas.store.pointer(cell, "qa_pairs")
-        if written is None:
+        written, read = alas.store.pointer(cell, "qa_pairs"), alas.store.pointer(cell, "documents")
+        if written is None or read is None:
             continue
-        pairs = alas.store.read_table(written)
-        # passages that stand as they did, or that the teacher never answered on, say nothing of what a page gives
-        given = pairs.filter(~pl.col("reason").str.starts_with(NOT_STUDIED) & ~pl.col("reason").str.starts_with(ALREADY_TAUGHT))
-        put = facts_by_page(alas, cell).filter(pl.col("page_id").is_in(given["page_id"].unique().to_list()))
-        chars, facts = chars + int(put["text_chars"].sum()), facts + int(put["facts"].sum())
+        more, given = yield_of(alas.store.read_table(read), alas.store.read_table(written))
+        chars, facts = chars + more, facts + given
     return chars / facts if facts else max(chars, CHARS_OF_A_FACT[domain.teacher.kind])
+
+
+def yield_of(fetches: pl.DataFrame, pairs: pl.DataFrame) -> tuple[int, int]:
+    """Return how many characters of text were put to the teacher, and how many facts were accepted of them.
+
+    Pages whose passages stand as they did, or that the teacher never answered on, say nothing of what a page gives.
+
+    Args:
+        fetches: What an iteration read (`FETCH_SCHEMA`).
+        pairs: What was written of it (`QA_SCHEMA`).
+    """
+    said = pairs.filter(~pl.col("reason").str.starts_with(NOT_STUDIED) & ~pl.col("reason").str.starts_with(ALREADY_TAUGHT))
+    put = _by_page(fetches, pairs).filter(pl.col("page_id").is_in(said["page_id"].unique().to_list()))
+    return int(put["text_chars"].sum()), int(put["facts"].sum())
 
 
 @dataclass(frozen=True)
@@ -286,8 +297,12 @@ def facts_by_page(alas: Alas, cell: Cell) -> pl.DataFrame:
     if fetches is None or written is None:
         counts = {"text_chars": pl.Int64, "passages": pl.Int32, "facts": pl.UInt32, "rejected": pl.UInt32}
         return pl.DataFrame(schema={"page_id": pl.String, "url": pl.String, **counts})
-    facts = alas.store.read_table(written).unique(["fact_id", "accepted"])
+    return _by_page(alas.store.read_table(fetches), alas.store.read_table(written))
+
+
+def _by_page(fetches: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    facts = pairs.unique(["fact_id", "accepted"])
     counted = facts.group_by("page_id").agg(facts=pl.col("accepted").sum(), rejected=(~pl.col("accepted")).sum())
-    read = alas.store.read_table(fetches).filter("ok")
-    joined = read.join(counted, on="page_id", how="left", maintain_order="left").with_columns(pl.col("facts", "rejected").fill_null(0))
-    return joined.select("page_id", pl.col("final_url").alias("url"), "text_chars", pl.col("chunks").alias("passages"), "facts", "rejected")
+    read = fetches.filter("ok").join(counted, on="page_id", how="left", maintain_order="left")
+    pages = read.with_columns(pl.col("facts", "rejected").fill_null(0))
+    return pages.select("page_id", pl.col("final_url").alias("url"), "text_chars", pl.col("chunks").alias("passages"), "facts", "rejected")

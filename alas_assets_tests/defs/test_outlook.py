@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -17,11 +18,14 @@ from alas_assets.defs.outlook import (
     training_of,
     training_time,
     unread_lines,
+    yield_of,
 )
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, Curriculum
 from alas_assets.retrieval.study import survey
+from alas_assets.synthesis.curate import ALREADY_TAUGHT
+from alas_assets.teachers.protocol import NOT_STUDIED
 from alas_assets.training.spec import load_recipe
 from alas_assets_tests.harness import Harness, Site
 
@@ -50,6 +54,23 @@ def test_facts_are_estimated_from_the_length_of_the_pages_to_study(harness: Harn
     chars = sum(page.text_chars for page in survey(harness.alas.domain("quill"), harness.store)[0])
     most = int(str(figures["topics"]).split()[0]) * harness.alas.domain("quill").budget.pairs_per_topic
     assert figures["facts"] == f"about {round(chars / CHARS_OF_A_FACT['extractive'])}, at most {most}"
+
+
+def test_what_a_page_gives_is_learned_from_the_pages_that_the_teacher_answered_on_alone() -> None:
+    fetches = pl.DataFrame(
+        {
+            "page_id": ["good", "dull", "kept", "unasked", "failed"],
+            "final_url": ["g", "d", "k", "u", "f"],
+            "ok": [True, True, True, True, False],
+            "text_chars": [1000, 400, 7000, 9000, 5000],
+            "chunks": [2, 1, 9, 9, 0],
+        }
+    )
+    reasons = {"good": ["", "", "answer not in the quote"], "dull": ["says the same as another fact"]}
+    reasons |= {"kept": [f"{ALREADY_TAUGHT} in iteration 000"], "unasked": [f"{NOT_STUDIED}, not shown: the topic has room for 3 pairs"]}
+    rows = [(page, f"{page} {n}", reason, not reason) for page, said in reasons.items() for n, reason in enumerate(said)]
+    pairs = pl.DataFrame(rows, schema=["page_id", "fact_id", "reason", "accepted"], orient="row")
+    assert yield_of(fetches, pairs) == (1400, 2)
 
 
 def test_training_is_estimated_with_the_sights_steps_and_rehearsal_that_the_recipe_asks_for() -> None:
@@ -112,10 +133,13 @@ def test_the_time_of_a_training_is_estimated_at_the_pace_of_those_alike_in_this_
     assert training_time(harness.alas, quill, 60).endswith("of other|000"), "what an adapter that is gone was trained with is not known"
 
 
-def test_where_nothing_new_is_expected_no_training_is(harness: Harness) -> None:
-    harness.domain("nothing", 9)
-    assert estimate_iteration(harness.alas, "nothing").figures["SFT, then"] == "none: nothing new is expected"
-    assert "time of SFT alone" not in estimate_iteration(harness.alas, "nothing").figures
+def test_where_nothing_new_is_expected_no_training_is(harness: Harness, quill_site: Site) -> None:
+    quill_site.page("/short.html", "Little", f"<p>{'There is hardly a thing to say here. ' * 4}</p>")
+    harness.domain("little", quill_site.port, seed_urls=f'["http://127.0.0.1:{quill_site.port}/short.html"]')
+    figures = estimate_iteration(harness.alas, "little").figures
+    assert figures["pages surveyed"] == 1
+    assert figures["SFT, then"] == "none: nothing new is expected"
+    assert "time of SFT alone" not in figures
 
 
 def test_an_estimate_changes_nothing_of_what_is_watched(harness: Harness) -> None:
@@ -154,6 +178,7 @@ def test_a_domain_of_which_nothing_can_be_read_says_so(tmp_path: Path) -> None:
     harness.domain("quill", 9)
     outlook = estimate_iteration(harness.alas, "quill")
     assert not outlook.readable
+    assert set(outlook.figures) == {"iteration", "pages surveyed", "pages not readable"}, "nothing is known of what is to come"
     assert outlook.failures[0].startswith("sources.seed_urls: http://127.0.0.1:9/: ")
 
 
