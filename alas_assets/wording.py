@@ -1,8 +1,13 @@
-"""Words that users read: docstrings and descriptions without the specification's ids, and how long something takes (U1)."""
+"""Words that users read: counts, durations, and docstrings without the specification's ids (U1)."""
 
 import re
 
 _IDS = re.compile(r"\s*\([A-Z]\d+(?:-[A-Z]?\d+)?(?:, [A-Z]\d+(?:-[A-Z]?\d+)?)*\)")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s where there is not one of it."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def how_long(seconds: float) -> str:

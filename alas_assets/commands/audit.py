@@ -65,7 +65,7 @@ def trace(
     if file is not None and format is not ReportFormat.html:
         fail("--out goes with --format html", 2)
     settings = settings_at(home)
-    store = ArtifactStore(settings.home)
+    store = ArtifactStore(settings.home, settings.lance)
     try:
         found, near = _asked(settings, domain, question, should_be) if question else (trace_answer(store, answer_id), [])
         if format is ReportFormat.text:
@@ -141,7 +141,7 @@ def sources(
         fail("--out goes with --format html", 2)
     settings = settings_at(home)
     try:
-        found = derived_from(ArtifactStore(settings.home), source)
+        found = derived_from(ArtifactStore(settings.home, settings.lance), source)
     except (TraceError, StoreError) as error:
         fail(str(error))
     if format is not ReportFormat.html:
@@ -180,7 +180,7 @@ def report_wrong(
     if len(should_be) > MAX_WORDS or len(comment) > MAX_WORDS:
         fail(f"--should-be and --comment take {MAX_WORDS} characters at most; give the answer itself", 2)
     settings = settings_at(home)
-    store = ArtifactStore(settings.home)
+    store = ArtifactStore(settings.home, settings.lance)
     try:
         cell, answer = _asked_to_report(settings, domain, question, should_be) if question else find_answer(store, answer_id)
         if should_be and says(answer["question"], should_be, answer["answer"]):

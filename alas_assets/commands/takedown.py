@@ -104,8 +104,8 @@ def _ordered(
 
 
 def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Path) -> None:
-    from alas_assets.provenance.render import counted
     from alas_assets.provenance.takedown.plan import question_lines
+    from alas_assets.wording import counted
 
     for root in (settings.home, settings.dagster_home):
         if file.resolve().is_relative_to(root):
@@ -123,7 +123,7 @@ def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Pa
 def _print_plan(planned: "Plan") -> None:
     from rich.table import Table
 
-    from alas_assets.provenance.render import counted
+    from alas_assets.wording import counted
 
     order = planned.order
     out.print(f"[bold]{plain(order.source)}[/], takedown {order.id}: what would go")

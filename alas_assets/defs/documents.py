@@ -16,15 +16,10 @@ from alas_assets.viewer.links import page_link
 VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
 
 
-def cell_tag(cell: Cell) -> str:
-    """Return the LanceDB tag that pins what this cell's training read (A1)."""
-    return f"cell-{cell.iteration}"
-
-
 def cell_tags(alas: Alas, cell: Cell) -> list[str]:
     """Return the tags of all that the domain has read up to this cell."""
     cells_so_far = [Cell.of(cell.domain, number) for number in range(cell.number + 1)]
-    return [cell_tag(earlier) for earlier in cells_so_far if alas.store.pointer(earlier, "documents")]
+    return [earlier.tag for earlier in cells_so_far if alas.store.pointer(earlier, "documents")]
 
 
 def chunk_store(alas: Alas, domain: str) -> ChunkStore:
@@ -34,7 +29,7 @@ def chunk_store(alas: Alas, domain: str) -> ChunkStore:
 
 def chunks_of(alas: Alas, cell: Cell) -> pl.DataFrame:
     """Read the cell's passages as they were when `documents` was made."""
-    return chunk_store(alas, cell.domain).read_cell(cell_tag(cell))
+    return chunk_store(alas, cell.domain).read_cell(cell.tag)
 
 
 @loop_asset("2", kinds={"lancedb", "parquet"}, pool="lancedb")
@@ -50,7 +45,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             store,
             embed=lambda texts: alas.embed(domain, texts),
             embedder=domain.student.embedder,
-            tag=cell_tag(cell),
+            tag=cell.tag,
             found_by=curriculum.found_by,
         )
         fetched = studied.fetches.filter("ok")

@@ -5,7 +5,7 @@ Read-only towards the loop: nothing here changes a cell or the registry.
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,13 +23,15 @@ from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
+from alas_assets.provenance.shown import passages_shown
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import orders, read_marks
-from alas_assets.provenance.trace import Trace, find_answer, trace_row
+from alas_assets.provenance.trace import Trace, cells_until, find_answer, trace_row
 from alas_assets.records import ANSWER_SCHEMA, ASKED, PROBE_SCHEMA, RULES, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
 from alas_assets.teachers.protocol import GradeRequest
+from alas_assets.wording import counted
 
 NO_ADAPTER = "no adapter is current: this is the base student"
 
@@ -106,17 +108,24 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     Raises:
         StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
-    current = alas.registry.current(domain_key)
     replies = []
     for system in systems:
-        said, error, chunks = _say(alas, domain_key, question, system)
-        sources, note = _support(alas, domain_key, question, system, current, chunks, said)
-        replies.append(Reply(system=system, answer=said or f"(failed: {error})", sources=sources, note=note))
+        said = _say(alas, domain_key, question, system)
+        sources, note = _support(alas, domain_key, question, system, said)
+        replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note))
     return replies
 
 
-def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, str, list[str]]:
-    """Return what a system says to a question, why it says nothing where it does not, and which passages it was shown."""
+class _Said(NamedTuple):
+    """What a system said to a question, or why it said nothing, and who that was: a promotion may come while it is asked."""
+
+    text: str
+    error: str
+    adapter: str | None
+    chunks: list[str]
+
+
+def _say(alas: Alas, domain_key: str, question: str, system: str) -> _Said:
     from alas_assets.students.client import AskItem
 
     domain, cell = alas.domain(domain_key), newest_scored(alas, domain_key)
@@ -130,22 +139,26 @@ def _say(alas: Alas, domain_key: str, question: str, system: str) -> tuple[str, 
         )
         text, chunks = found.get("asked", (None, []))
     said = alas.worker.answer(alas.student(domain), [AskItem(question=question, context=text)], folder, DECODING)[0]
-    return said.text, said.error, chunks
+    return _Said(said.text, said.error, folder.name if folder else None, chunks)
 
 
-def _support(
-    alas: Alas, domain_key: str, question: str, system: str, current: str | None, chunks: list[str], said: str
-) -> tuple[list[Support], str]:
+def _support(alas: Alas, domain_key: str, question: str, system: str, said: _Said) -> tuple[list[Support], str]:
     if system == "base":
         return [], "the base student: nothing of this domain was taught to it"
-    if system == "current" and current is None:
+    if system == "current" and said.adapter is None:
         return [], NO_ADAPTER
     pairs = accepted_pairs(alas, domain_key)
     if system == "rag":
-        shown = pairs.filter(pl.col("chunk_id").is_in(chunks)).unique("fact_id", maintain_order=True)
-        return _rows(shown), f"it was shown {len(chunks)} passages: {', '.join(chunks) or 'none'}"
-    grounds = grounds_of(alas, domain_key, pairs, question, current, said)
+        shown = pairs.filter(pl.col("chunk_id").is_in(said.chunks)).unique("fact_id", maintain_order=True)
+        return _rows(shown), _shown_in_words(alas, domain_key, said.chunks)
+    grounds = grounds_of(alas, domain_key, pairs, question, said.adapter, said.text)
     return grounds.support, grounds.note
+
+
+def _shown_in_words(alas: Alas, domain_key: str, chunks: list[str]) -> str:
+    passages = passages_shown(alas.store, cells_until(alas.store, newest_scored(alas, domain_key)), chunks)
+    places = "; ".join(passage.gone or f"{passage.url} ({passage.heading})" for passage in passages)
+    return f"it was shown {counted(len(passages), 'passage')}: {places}" if passages else "it was shown no passage: none fits the question"
 
 
 def _rows(frame: pl.DataFrame) -> list[Support]:
@@ -248,8 +261,8 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
     Raises:
         StoreError: The domain has not been through an iteration, or its adapter is gone.
     """
-    said, error, _ = _say(alas, domain_key, question, "current")
-    current = alas.registry.current(domain_key) or ""
+    said, error, adapter, _ = _say(alas, domain_key, question, "current")
+    current = adapter or ""
     cell = _trained_in(alas, domain_key, current) or newest_scored(alas, domain_key)
     # a base student's answer rests on nothing taught, and the fact asked for is looked for all the same
     grounds = grounds_of(alas, domain_key, accepted_pairs(alas, domain_key), question, current or None, said)

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from alas_assets.provenance.derived import Derived, DerivedFact, Reading
+from alas_assets.provenance.shown import ShownPassage
 from alas_assets.provenance.trace import Trace
 from alas_assets.provenance.verdict import Verdict
 from alas_assets.provenance.wrong import about_taught_facts
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
+from alas_assets.wording import counted
 
 if TYPE_CHECKING:
     from alas_assets.retrieval.drift import Drift
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, which takes an s where there is not one of it."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _again(status: int | None) -> str:
@@ -71,8 +68,7 @@ def trace_text(trace: Trace) -> str:
     if said := trace.said:
         right = f", right is {said.should_be}" if said.should_be else ""
         lines.append(f"person   {said.by} at {said.at}: {said.label}{right}{f'; {said.comment}' if said.comment else ''}")
-    if trace.context_chunks:
-        lines.append(f"shown    {counted(len(trace.context_chunks), 'passage')} beside the question: {', '.join(trace.context_chunks)}")
+    lines += [_shown_lines(passage) for passage in trace.shown]
     for adapter in trace.learned_by:
         lines.append(
             f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {counted(adapter.rows, 'row')} "
@@ -85,6 +81,13 @@ def trace_text(trace: Trace) -> str:
         for run in trace.runs
     ]
     return "\n".join(lines)
+
+
+def _shown_lines(passage: ShownPassage) -> str:
+    if passage.gone:
+        return f"shown    passage {passage.chunk_id}: {passage.gone}"
+    where = text_link(passage.text_sha256, passage.start, passage.end)
+    return f"shown    {passage.url}  (fetched {passage.retrieved_at})\n  {' '.join(passage.text.split())}\n  {where}"
 
 
 def _run(run_id: str, deleted: str) -> str:

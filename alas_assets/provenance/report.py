@@ -10,12 +10,12 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
-from alas_assets.provenance.render import counted
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
 from alas_assets.viewer.document import document, link, table
 from alas_assets.viewer.links import answer_link, manifest_link, page_link, run_link, source_link, text_link
+from alas_assets.wording import counted
 
 AROUND = 800
 """Characters of the stored page that are shown before and after the quote."""
@@ -44,6 +44,7 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
                 _source(store, trace.source)
                 if trace.source
                 else f"<h2>Source</h2><p>{escape(trace.note or 'no page was read for it')}</p>",
+                _shown(trace),
                 _disputes(trace),
                 _pairs(trace),
                 _learned(trace),
@@ -70,8 +71,6 @@ def _said(trace: Trace, verdict: Verdict) -> str:
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
         ("Answer id", escape(trace.answer_id or "none: it was asked for this report and is kept nowhere else")),
     ]
-    if trace.context_chunks:
-        items.append(("Passages shown beside it", escape(", ".join(trace.context_chunks))))
     if said := trace.said:
         right = f", right is {said.should_be}" if said.should_be else ""
         items.append(("A person", escape(f"{said.by} at {said.at}: {said.label}{right}. {said.comment}")))
@@ -120,6 +119,22 @@ def _disputes(trace: Trace) -> str:
         return ""
     rows = [[escape(one.answer), escape(one.quote), link(one.url, one.url)] for one in trace.disputes]
     return f"<h2>Other pages say otherwise</h2>{table(['answer', 'quote', 'source'], rows)}"
+
+
+def _shown(trace: Trace) -> str:
+    if not trace.shown:
+        return ""
+    rows = [
+        [
+            escape(one.text or f"passage {one.chunk_id}: {one.gone}"),
+            f"{link(one.url, one.url)}, fetched {escape(one.retrieved_at)}; "
+            f"{link('where it stands', text_link(one.text_sha256, one.start, one.end))}"
+            if one.url
+            else "",
+        ]
+        for one in trace.shown
+    ]
+    return f"<h2>Shown beside the question</h2>{table(['passage', 'source'], rows)}"
 
 
 def _pairs(trace: Trace) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import fold, pair_of_unknown
+from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
 from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
@@ -128,7 +129,7 @@ class Trace(Record):
     verdicts: list[dict[str, str]] = Field(default_factory=list, description="what each judge said")
     adapter_hash: str
     is_current: bool = Field(description="the model that answered is the one that answers users now")
-    context_chunks: list[str]
+    shown: list[ShownPassage] = Field(default_factory=list, description="the passages that stood beside the question")
     probe_id: str
     fact_id: str
     matched_fact: str = Field(
@@ -431,7 +432,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         verdicts=answer["verdicts"],
         adapter_hash=answer["adapter_hash"],
         is_current=answer["system"] != "rag" and answer["adapter_hash"] == (Registry(store.root / "registry").current(cell.domain) or ""),
-        context_chunks=answer["context_chunks"] or [],
+        shown=passages_shown(store, cells_until(store, cell), answer["context_chunks"] or []),
         probe_id=answer["probe_id"],
         fact_id=fact,
         matched_fact=matched,

@@ -26,6 +26,7 @@ from alas_assets.provenance.trace import (
 from alas_assets.records import ASKED, Record, as_answers
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
+from alas_assets.wording import counted
 
 Kind = Literal["right", "bad source", "bad pair", "bad learning", "forgotten", "never taught"]
 VERDICTS: tuple[Kind, ...] = ("bad source", "bad pair", "bad learning", "forgotten", "never taught")
@@ -155,6 +156,13 @@ def _rows_of(by: LearnedBy) -> str:
     return f"{by.rows} rows on it in {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}"
 
 
+def _shown_in_words(trace: Trace, truth: str) -> str:
+    """Tell, of an answer beside which passages were shown, one that was not found from one that was not read."""
+    holding, gone = sum(holds_answer(passage.text, truth) for passage in trace.shown), sum(bool(passage.gone) for passage in trace.shown)
+    held = f"of which {holding or 'none'} had {truth!r} in it{f', and {gone} can be read no more' if gone else ''}"
+    return f"it was shown {counted(len(trace.shown), 'passage')} beside the question, {held}"
+
+
 def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
     """Decide on questions for which no pair was accepted: nothing can have taught them, but they can be forgotten."""
     if trace.adapter_hash and (before := _right_before(store, trace, truth, {"", *adapter_line(store, trace.adapter_hash)[1:]})):
@@ -191,6 +199,7 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
     if not learned:
         who = f"adapter {trace.adapter_hash[:16]}" if trace.adapter_hash else f"the base student ({trace.system})"
         elsewhere = [f"it was taught to {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}" for by in trace.learned_by]
+        elsewhere += [] if not trace.shown else [_shown_in_words(trace, truth)]
         because = f"no training row of {who} or of what it was trained from holds the fact"
         return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
     taught = [_rows_of(by) for by in learned]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from alas_assets.provenance.store import StoreError
+from alas_assets.records import CHUNK_SCHEMA
 from alas_assets.retrieval.store import ChunkStore
 
 Contexts = Mapping[str, tuple[str, list[str]]]
@@ -51,7 +52,8 @@ def find_contexts(
             .unique("chunk_id", keep="first", maintain_order=True)
             .head(PASSAGES)
         )
-        found[probe] = _shown(best)
+        texts = as_shown(best)
+        found[probe] = "\n\n".join(texts), best["chunk_id"].to_list()[: len(texts)]
     return found
 
 
@@ -66,24 +68,32 @@ def contexts_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]
     Raises:
         StoreError: A passage is in none of the cells, or the table is gone or damaged.
     """
-    stored = pl.concat([store.read_cell(tag) for tag in reversed(tags)]).unique("chunk_id", keep="first", maintain_order=True)
-    wanted = pl.DataFrame({"chunk_id": list(chunks)}, schema={"chunk_id": pl.String})
-    found = wanted.join(stored, on="chunk_id", how="inner", maintain_order="left")
+    found = passages_again(chunks, store, tags)
     if found.height < len(chunks):
         missing = sorted(set(chunks) - set(found["chunk_id"]))
         raise StoreError(f"passage {missing[0]} is in none of the cells {', '.join(tags)}; what was shown cannot be shown again")
-    return _shown(found)[0]
+    return "\n\n".join(as_shown(found))
 
 
-def _shown(hits: pl.DataFrame) -> tuple[str, list[str]]:
+def passages_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]) -> pl.DataFrame:
+    """Return those of the passages that are stored for one of the cells (`CHUNK_SCHEMA`); else as `contexts_again`."""
+    stored = CHUNK_SCHEMA.to_frame()
+    for tag in reversed(tags):
+        if set(chunks) <= set(stored["chunk_id"]):
+            break
+        stored = pl.concat([stored, store.read_cell(tag)]).unique("chunk_id", keep="first", maintain_order=True)
+    wanted = pl.DataFrame({"chunk_id": list(chunks)}, schema={"chunk_id": pl.String})
+    return wanted.join(stored, on="chunk_id", how="inner", maintain_order="left")
+
+
+def as_shown(passages: pl.DataFrame) -> list[str]:
+    """Return what is shown of each passage, its headings first; none for the last ones where no word is left for them."""
     words = CONTEXT_WORDS
     texts: list[str] = []
-    chunks: list[str] = []
-    for row in hits.iter_rows(named=True):
-        passage = f"{' > '.join(row['heading_path'])}\n{row['text']}".split(" ")
+    for row in passages.iter_rows(named=True):
         if words <= 0:
             break
+        passage = f"{' > '.join(row['heading_path'])}\n{row['text']}".split(" ")
         texts.append(" ".join(passage[:words]))
-        chunks.append(row["chunk_id"])
         words -= len(passage)
-    return "\n\n".join(texts), chunks
+    return texts

@@ -57,10 +57,10 @@ def create_site_app(folder: Path) -> Starlette:
     return _app(routes, content_policy=None)
 
 
-def create_viewer_app(store_root: Path) -> Starlette:
+def create_viewer_app(store_root: Path, lance: str = "") -> Starlette:
     """Return the app that shows a store's pages, texts, traces, reports and manifests; the store need not exist yet."""
     root = store_root.resolve()
-    store = ArtifactStore(root)
+    store = ArtifactStore(root, lance)
 
     def page(request: Request) -> Response:
         path = _blob(root / "pages", request.path_params["sha"], "stored page")

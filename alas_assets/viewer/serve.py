@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from alas_assets.settings import Settings
+from alas_assets.settings import Settings, load_settings
 from alas_assets.viewer.app import IDENTITY, create_site_app, create_viewer_app, identity
 
 HOST = "127.0.0.1"
@@ -301,7 +301,7 @@ def main(argv: list[str] | None = None) -> int:
             apps[given.site_port] = create_site_app(given.site)
         if given.store is not None:
             sockets.append(_listen(given.port, VIEWER_SETTING))
-            apps[given.port] = create_viewer_app(given.store)
+            apps[given.port] = create_viewer_app(given.store, load_settings().lance)
     except (PortError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ import json
 import shutil
 import urllib.request
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import polars as pl
@@ -49,11 +50,31 @@ def test_the_trace_names_the_adapter_that_learned_the_fact_and_the_run_that_trai
 
 def test_a_retrieved_answer_names_the_passages_it_was_shown(quill: Harness) -> None:
     trace = trace_answer(quill.store, str(an_answer(quill, "baseline_scores", "probe", "rag")["answer_id"]))
-    assert trace.context_chunks
-    assert f"{len(trace.context_chunks)} passages beside the question: {trace.context_chunks[0]}" in trace_text(trace)
+    assert trace.shown
+    for passage in trace.shown:
+        stored = (quill.store.texts / passage.text_sha256).read_text(encoding="utf-8")
+        assert passage.text.startswith(passage.heading)
+        assert passage.text.removeprefix(passage.heading).strip() in stored[passage.start : passage.end]
+        assert passage.url in trace_text(trace)
+        assert escape(passage.text) in answer_html(quill.store, trace, verdict_of(quill.store, trace))
     assert {"baseline_scores"} == {run.step for run in trace.runs if run.step.endswith("_scores")}
     assert not {"sft_adapter", "preference_pairs", "dpo_adapter", "promotion"} & {run.step for run in trace.runs}
     assert not trace.is_current, "the base student is current, and nobody shows it passages"
+
+
+def test_a_trace_stands_where_the_passages_that_were_shown_are_gone_and_says_so(quill: Harness, tmp_path: Path) -> None:
+    shutil.copytree(quill.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("lance", "locks"))
+    store, answer = ArtifactStore(tmp_path / "store"), str(an_answer(quill, "baseline_scores", "probe", "rag")["answer_id"])
+    trace = trace_answer(store, answer)
+    assert [one.chunk_id for one in trace.shown] == [one.chunk_id for one in trace_answer(quill.store, answer).shown]
+    assert trace.source is not None
+    verdict = verdict_of(store, trace)
+    for passage in trace.shown:
+        assert passage.gone
+        assert f"passage {passage.chunk_id}: {passage.gone}" in trace_text(trace)
+        assert escape(passage.gone) in answer_html(store, trace, verdict)
+    if trace.label != "correct":
+        assert any(f"and {len(trace.shown)} can be read no more" in ground for ground in verdict.evidence)
 
 
 def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quill: Harness, tmp_path: Path) -> None:

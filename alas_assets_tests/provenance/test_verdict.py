@@ -57,6 +57,19 @@ def test_what_the_base_student_does_not_know_was_never_taught_to_it(quill: Harne
     assert kinds(quill.store, traces(quill, "baseline_scores", "probe", "base")) == {"never taught"}
 
 
+def test_of_an_answer_that_was_shown_passages_it_is_said_whether_the_right_one_was_among_them(quill: Harness) -> None:
+    shown = [trace for trace in traces(quill, "baseline_scores", "probe", "rag") if trace.shown and trace.label != "correct"]
+    assert shown
+    said = set()
+    for trace in shown:
+        verdict = verdict_of(quill.store, trace)
+        assert verdict.kind == "never taught"
+        holding = sum(trace.gold.casefold() in passage.text.casefold() for passage in trace.shown)
+        said.add(holding > 0)
+        assert any(f"beside the question, of which {holding or 'none'} had {trace.gold!r} in it" in ground for ground in verdict.evidence)
+    assert True in said
+
+
 def test_what_was_trained_on_and_is_still_wrong_is_bad_learning_and_the_rows_are_named(quill: Harness) -> None:
     for trace in traces(quill, "judge_scores", "probe", "sft"):
         verdict = verdict_of(quill.store, trace)

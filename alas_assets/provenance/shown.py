@@ -1,0 +1,59 @@
+"""The passages that an answer was shown with its question: what they say, and where that stands (A1, E5).
+
+Reading only; which passages a question is shown is `retrieval.open_book`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.records import CHUNK_SCHEMA, Record
+from alas_assets.retrieval.open_book import as_shown, passages_again
+from alas_assets.retrieval.store import ChunkStore
+
+
+class ShownPassage(Record):
+    """A passage beside a question, and its place in the stored text of its page."""
+
+    chunk_id: str
+    gone: str = Field(default="", description="why what it said is not known; then only its id is")
+    url: str = ""
+    heading: str = Field(default="", description="from the page's title down to the passage's own heading")
+    text: str = Field(default="", description="what was shown of it; the rest, if it was cut, stands in the stored text")
+    text_sha256: str = ""
+    start: int = 0
+    end: int = 0
+    retrieved_at: str = ""
+
+
+def passages_shown(store: ArtifactStore, cells: Sequence[Cell], chunk_ids: Sequence[str]) -> list[ShownPassage]:
+    """Return passages as they were shown, in that order; of one that is gone the reason, since the rest of a trace holds without it.
+
+    Args:
+        store: The artifact store.
+        cells: The answer's iteration and those before it, of one domain, oldest first.
+        chunk_ids: The passages.
+    """
+    if not chunk_ids:
+        return []
+    passages = ChunkStore(store.lance, cells[-1].domain, embedder="")  # reading by id needs no vectors
+    why = "it is among the stored passages no longer: its source was taken down, or its page read anew"
+    try:
+        found = passages_again(chunk_ids, passages, [cell.tag for cell in cells if store.pointer(cell, "documents")])
+    except StoreError as error:
+        found, why = CHUNK_SCHEMA.to_frame(), str(error)
+    shown = {row["chunk_id"]: _shown(row, text) for row, text in zip(found.to_dicts(), as_shown(found), strict=False)}
+    return [shown.get(chunk, ShownPassage(chunk_id=chunk, gone=why)) for chunk in chunk_ids]
+
+
+def _shown(row: dict[str, Any], text: str) -> ShownPassage:
+    return ShownPassage(
+        **{name: row[name] for name in ("chunk_id", "url", "text_sha256", "start", "end")},
+        heading=" > ".join(row["heading_path"]),
+        text=text,
+        retrieved_at=row["retrieved_at"].isoformat() if row["retrieved_at"] else "",
+    )
