@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -148,6 +149,73 @@ def test_a_series_with_two_fixes_gets_no_sentence_of_its_own() -> None:
     text = read(osv(affected=affected)).text
     assert "are 3.0.4 and 3.0.9." in text
     assert "series" not in text
+
+
+def entry(*ranges: tuple[str, str], name: str = "lib", ecosystem: str = "PyPI", **more: Any) -> dict[str, Any]:
+    """Return an entry of `affected` with these ranges, each from one version before another."""
+    told = [{"type": "ECOSYSTEM", "events": [{"introduced": start}, {"fixed": before}]} for start, before in ranges]
+    return {"package": {"name": name, "ecosystem": ecosystem}, "ranges": told} | more
+
+
+def test_a_package_with_an_entry_for_each_range_has_one_first_fix_for_each_series_and_none_of_all() -> None:
+    text = read(osv(affected=[entry(("4.2", "4.2.16")), entry(("5.0", "5.0.9"))])).text
+    assert text.count("## Affected versions of lib") == 1
+    assert "The versions of lib in which CVE-2026-10007 is fixed are 4.2.16 and 5.0.9." in text
+    assert "The first version of the lib 4.2 series in which CVE-2026-10007 is fixed is `4.2.16`." in text
+    assert "The first version of lib in which" not in text
+
+
+def _version() -> st.SearchStrategy[str]:
+    return st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(0, 9)).map(lambda parts: ".".join(map(str, parts)))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.tuples(_version(), _version()), max_size=3), min_size=1, max_size=5))
+def test_a_package_reads_alike_with_its_ranges_in_one_entry_and_in_many(parts: list[list[tuple[str, str]]]) -> None:
+    whole = [each for part in parts for each in part]
+    assert read(osv(affected=[entry(*part) for part in parts])).text == read(osv(affected=[entry(*whole)])).text
+
+    def server(ranges: list[tuple[str, str]]) -> dict[str, Any]:
+        versions = [{"version": start, "status": "affected", "lessThan": before} for start, before in ranges]
+        return {"vendor": "Example.org", "product": "Server", "defaultStatus": "unaffected", "versions": versions}
+
+    one, many = cve({"affected": [server(whole)]}), cve({"affected": [server(part) for part in parts]})
+    assert read(many).text == read(one).text
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["lib", "util"]),
+            st.sampled_from(["", "PyPI", "Debian:12"]),
+            st.lists(st.tuples(_version(), _version()), max_size=3),
+        ),
+        max_size=6,
+    )
+)
+def test_no_record_gives_two_first_fixes_of_one_thing(entries: list[tuple[str, str, list[tuple[str, str]]]]) -> None:
+    text = read(osv(affected=[entry(*ranges, name=name, ecosystem=ecosystem) for name, ecosystem, ranges in entries])).text
+    told = re.findall(r"^The first version of (.+) in which CVE-2026-10007 is fixed is ", text, re.MULTILINE)
+    assert len(told) == len(set(told))
+
+
+def test_packages_of_one_name_in_two_ecosystems_keep_their_own_fixes() -> None:
+    text = read(osv(affected=[entry(("0", "4.2.16")), entry(("0", "3:4.2.1-1"), ecosystem="Debian:12")])).text
+    assert "The first version of the PyPI package lib in which CVE-2026-10007 is fixed is `4.2.16`." in text
+    assert "The first version of the Debian:12 package lib in which CVE-2026-10007 is fixed is `3:4.2.1-1`." in text
+
+
+def test_the_versions_of_an_entry_without_ranges_are_told_beside_the_ranges_of_another() -> None:
+    text = read(osv(affected=[entry(("4.2", "4.2.16"), versions=["4.2", "4.2.1"]), entry(versions=["3.9", "3.9.1"])])).text
+    assert "- lib from 4.2 before 4.2.16\n- lib 3.9 and 3.9.1\n" in text
+    assert "4.2.1\n" not in text
+
+
+def test_what_two_containers_of_a_record_say_alike_is_told_once() -> None:
+    record = json.loads(cve())
+    record["containers"]["adp"] = [{"affected": record["containers"]["cna"]["affected"]}]
+    assert read(json.dumps(record).encode()).text == read(cve()).text
 
 
 def test_a_withdrawn_and_a_rejected_record_say_so() -> None:

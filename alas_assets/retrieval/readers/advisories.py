@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import takewhile
 from typing import Any
@@ -75,6 +76,8 @@ class _Part(BaseModel):
 class _Range(_Part):
     """Versions from `start`, up to but not including `before`, or up to `last`."""
 
+    model_config = ConfigDict(frozen=True)
+
     start: str = ""
     before: str = ""
     last: str = ""
@@ -93,7 +96,7 @@ class _Product(_Part):
     vendor: str = ""
     ecosystem: str = ""
     ranges: list[_Range] = Field(default_factory=list)
-    versions: list[str] = Field(default_factory=list)
+    versions: list[str] = Field(default_factory=list, description="versions that stand in no range")
     fixed: list[_Range] = Field(default_factory=list, description="ranges whose `before` is known to be a fix")
 
 
@@ -160,13 +163,12 @@ class _Told(_Part):
 
     def _affected(self) -> list[str]:
         parts: list[str] = []
-        for product in self.products[:_MAX_PRODUCTS]:
+        for product in _merged(self.products)[:_MAX_PRODUCTS]:
             lines = [f"- {product.name} {one.words()}" for one in product.ranges[:_MAX_RANGES]]
-            singles = product.versions[:_MAX_RANGES] if not lines else []
-            if singles:
-                lines = [f"- {product.name} {_listed(singles)}"]
-            more = len(product.ranges) - _MAX_RANGES if product.ranges else len(product.versions) - _MAX_RANGES
-            if more > 0:
+            if product.versions:
+                lines.append(f"- {product.name} {_listed(product.versions[:_MAX_RANGES])}")
+            more = sum(max(0, len(told) - _MAX_RANGES) for told in (product.ranges, product.versions))
+            if more:
                 lines.append(f"- {more} more are in the record itself")
             package = f" ({product.ecosystem} package)" if product.ecosystem else ""
             parts += _section(f"Affected versions of {product.name}{package}", "\n".join(lines))
@@ -174,15 +176,19 @@ class _Told(_Part):
 
     def _fixed(self) -> list[str]:
         lines: list[str] = []
-        for product in self.products[:_MAX_PRODUCTS]:
+        products = _merged(self.products)
+        homes = Counter(product.name for product in products)
+        for product in products[:_MAX_PRODUCTS]:
             fixed = [one for one in product.fixed if one.before][:_MAX_RANGES]
-            if len(fixed) == 1:
-                lines.append(self._fix(product.name, fixed[0].before))
-            elif fixed:
-                lines.append(
-                    f"The versions of {product.name} in which {self.subject} is fixed are {_listed([one.before for one in fixed])}."
-                )
-                lines += [self._fix(f"the {product.name} {series} series", fix) for series, fix in _fixed_by_series(fixed).items()]
+            fixes = list(dict.fromkeys(one.before for one in fixed))
+            # packages of one name in two ecosystems have fixes of their own
+            home = f"{product.ecosystem} package " if product.ecosystem and homes[product.name] > 1 else ""
+            what = f"the {home}{product.name}" if home else product.name
+            if len(fixes) == 1:
+                lines.append(self._fix(what, fixes[0]))
+            elif fixes:
+                lines.append(f"The versions of {what} in which {self.subject} is fixed are {_listed(fixes)}.")
+                lines += [self._fix(f"the {home}{product.name} {series} series", fix) for series, fix in _fixed_by_series(fixed).items()]
         return _section("Fixed versions", "\n\n".join(dict.fromkeys(lines)))
 
     def _fix(self, what: str, version: str) -> str:
@@ -204,6 +210,23 @@ class _Told(_Part):
         return lines
 
 
+def _merged(products: list[_Product]) -> list[_Product]:
+    """Return one product for each name of an ecosystem: many records give each range of a package an entry of its own."""
+    entries: dict[tuple[str, str], list[_Product]] = {}
+    for one in products:
+        entries.setdefault((one.ecosystem, one.name), []).append(one)
+    return [
+        _Product(
+            name=name,
+            ecosystem=ecosystem,
+            ranges=list(dict.fromkeys(each for one in same for each in one.ranges)),
+            versions=list(dict.fromkeys(version for one in same for version in one.versions)),
+            fixed=list(dict.fromkeys(each for one in same for each in one.fixed)),
+        )
+        for (ecosystem, name), same in entries.items()
+    ]
+
+
 def _fixed_by_series(ranges: list[_Range]) -> dict[str, str]:
     """Return the fix of each series, 5.2 for a range from 5.2.0 before 5.2.11; none for a series that has several."""
     found: dict[str, list[str]] = {}
@@ -212,7 +235,7 @@ def _fixed_by_series(ranges: list[_Range]) -> dict[str, str]:
         series = ".".join(start for start, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         if series:
             found.setdefault(series, []).append(one.before)
-    return {series: fixes[0] for series, fixes in found.items() if len(fixes) == 1}
+    return {series: fixes[0] for series, fixes in found.items() if len(set(fixes)) == 1}
 
 
 def _section(heading: str, text: str) -> list[str]:
@@ -380,6 +403,7 @@ def _cve_product(one: _CveProduct) -> _Product:
             versions.append(start)
     if ranges:
         ranges += [_Range(start=version, last=version) for version in versions]
+        versions = []
     # What follows an affected range is a fix only where the record says that other versions are not affected.
     unaffected = {_line(version.version) for version in one.versions if version.status == "unaffected"}
     ends = [each for each in ranges if each.before and "*" not in each.before]
@@ -500,7 +524,7 @@ def _osv_product(one: _OsvProduct) -> _Product:
         name=_line(one.package.name),
         ecosystem=_line(one.package.ecosystem),
         ranges=ranges,
-        versions=[_line(version) for version in one.versions],
+        versions=[] if ranges else [_line(version) for version in one.versions],  # else they list what the ranges say
         fixed=[each for each in ranges if each.before],
     )
 
