@@ -24,7 +24,7 @@ ABSENT = ""
 """The digest of a page that was not there (404 or 410)."""
 
 MAX_REMEMBERED = 2000
-"""Entries of one feed that are known to have been shown; the oldest are forgotten first."""
+"""Entries of one feed that are known to have been shown; those that the feed left out longest ago are forgotten first."""
 
 READING_SECONDS = 4.0
 """Where a look has a deadline: for one page's text, and for beginning to read pages once the deadline is over."""
@@ -126,6 +126,6 @@ def shown_entries(looks: Sequence[Look], before: Mapping[str, Sequence[str]]) ->
     shown = {url: list(ids) for url, ids in before.items()}
     for one in looks:
         if one.entries is not None:
-            ids = dict.fromkeys([*shown.get(one.url, []), *(entry.id for entry in one.entries)])
-            shown[one.url] = list(ids)[-MAX_REMEMBERED:]
+            here = dict.fromkeys(entry.id for entry in one.entries)
+            shown[one.url] = [*(entry for entry in shown.get(one.url, []) if entry not in here), *here][-MAX_REMEMBERED:]
     return shown
