@@ -53,11 +53,6 @@ class Extracted(Record):
     how: str = Field(default="", description="what the text was taken from: an element or extractor of HTML, or a format")
     reason: str = Field(default="", description="why there is no text; empty when there is")
 
-    @property
-    def share_of_words_kept(self) -> float:
-        """The fraction of the page's words that reached the text."""
-        return self.kept_words / self.page_words if self.page_words else 0.0
-
 
 class _TooLongError(Exception):
     """A worker's answer is larger than any that is taken."""
