@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import unicodedata
 from dataclasses import dataclass, replace
@@ -318,9 +319,9 @@ def _meta(found: dict[str, Any]) -> dict[str, Any]:
 
 def _short(value: Any) -> Any:
     """Return a value as it is, or how long it is: cut in two, a key in it could not be found and removed."""
-    if value is None or isinstance(value, (int, float)):
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = str(value)
+    text = _text(str(value))  # NaN and Infinity stand in no JSON that others read
     return text if len(text) <= _LONGEST_NOTE else f"[{len(text)} characters]"
 
 

@@ -68,6 +68,7 @@ class FaultServer:
         apis: Interfaces that it has.
         usage: Whether it counts tokens.
         counts: Makes what it counts, sent and received, from a request and an answer; None: a token for four characters.
+        adds: What else stands in every answer, over what it would say there.
         echoes: Whether it repeats the Authorization header in the response's id and fingerprint.
         retry_after: What the header says.
         drip_seconds: Between two bytes of a slow answer.
@@ -85,6 +86,7 @@ class FaultServer:
     apis: tuple[str, ...] = ("chat", "responses")
     usage: bool = True
     counts: Callable[[dict[str, Any], str], tuple[int, int]] | None = None
+    adds: dict[str, Any] = field(default_factory=dict)
     echoes: bool = False
     complaint: str = "This prompt is too long."
     retry_after: str = "1"
@@ -209,7 +211,7 @@ class FaultServer:
         await asyncio.sleep(self.latency)
         if fault == "html":
             return await _send(writer, 200, b"<!DOCTYPE html><html><body>Sign in</body></html>", {"Content-Type": "text/html"})
-        answered = json.dumps(self._answered(body, api, fault) | self._echo(headers)).encode()
+        answered = json.dumps(self._answered(body, api, fault) | self.adds | self._echo(headers)).encode()
         if fault == "broken":
             return await _send(writer, 200, answered[:-20] + b"}}")
         if fault == "truncated":

@@ -195,6 +195,21 @@ def test_a_ledger_goes_to_another_home_as_json_lines_and_nobody_there_pays(conne
 
 
 @pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), "\ud800", [float("nan")], {"\ud800": 1}, 10**4000, True, None, 1.5], ids=range(9)
+)
+def test_a_ledger_goes_to_another_home_whatever_a_server_says_of_its_answers(connect: Opener, tmp_path: Path, value: object) -> None:
+    with FaultServer(adds=dict.fromkeys(("id", "model", "system_fingerprint", "created"), value)) as server:
+        endpoint = connect(server.url)
+        assert not endpoint.ask([call(0)])[0].failure
+    endpoint.ledger.export(tmp_path / "ledger.jsonl")
+    other, again = Ledger(tmp_path / "other.sqlite"), tmp_path / "again.jsonl"
+    assert other.load(tmp_path / "ledger.jsonl") == 1
+    other.export(again)
+    stored, taken = (json.loads(json.loads(path.read_text())["meta"]) for path in (tmp_path / "ledger.jsonl", again))
+    assert stored == taken
+
+
+@pytest.mark.parametrize(
     "line",
     [
         *("not json", "[1]", "{}", "[" * 100_000),
