@@ -167,8 +167,10 @@ class State:
         return self.circuit.is_open or self.busy.is_open
 
     def clean(self, text: str) -> str:
-        """Return a text without the key."""
-        return redact(text, (self.key.get_secret_value(),) if len(self.key) >= _LEAST_SECRET else ())
+        """Return a text without the key, and without half a surrogate pair, which is valid JSON and which no table takes."""
+        return redact(
+            text.encode("utf-8", "replace").decode("utf-8"), (self.key.get_secret_value(),) if len(self.key) >= _LEAST_SECRET else ()
+        )
 
     def error(self, message: str) -> EndpointError:
         """Return an error that does not show the key."""

@@ -321,7 +321,7 @@ def _short(value: Any) -> Any:
     """Return a value as it is, or how long it is: cut in two, a key in it could not be found and removed."""
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = _text(str(value))  # NaN and Infinity stand in no JSON that others read
+    text = str(value)  # NaN and Infinity stand in no JSON that others read
     return text if len(text) <= _LONGEST_NOTE else f"[{len(text)} characters]"
 
 

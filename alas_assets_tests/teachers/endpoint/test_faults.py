@@ -75,6 +75,18 @@ def test_an_answer_that_is_cut_off_is_a_reply_and_no_failure(connect: Opener, ap
     assert reply.text
 
 
+@pytest.mark.parametrize("adds", [{}, {"error": {"message": "half \ud800 a pair"}}], ids=["status", "answer"])
+def test_a_complaint_that_no_table_takes_fails_its_call_alone(connect: Opener, adds: dict) -> None:
+    def plan(_: int, body: dict) -> str:
+        server.adds = adds if "number 3" in str(body) else {}
+        return "bad" if "number 3" in str(body) and not adds else ""
+
+    with FaultServer(plan=plan, complaint="half \ud800 a pair") as server:
+        replies = connect(server.url, concurrency=1, attempts=2).ask(calls(6))
+    assert [bool(reply.failure) for reply in replies] == [number == 3 for number in range(6)]
+    assert "half ? a pair" in replies[3].failure
+
+
 def test_one_deadline_bounds_an_attempt_although_bytes_keep_coming(connect: Opener) -> None:
     with FaultServer(plan=first(1, "drip"), drip_seconds=0.1) as server:
         endpoint = connect(server.url, deadline_seconds=2.0)
