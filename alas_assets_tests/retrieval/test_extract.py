@@ -36,6 +36,19 @@ def read(html: str) -> Extracted:
     return Extracted(**read_page(html.encode(), URL, "text/html; charset=utf-8"))
 
 
+HEADS = ["<title>T</title>", '<meta charset="utf-8"><title>T</title><link rel="icon" href="/i">', '<base href="/new/">']
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("element", ["main", "article", "section", "div"])
+def test_a_page_that_leaves_out_the_tags_of_head_and_body_is_read_as_if_it_had_them(head: str, element: str) -> None:
+    shown = f"<{element}><h1>Page</h1>{FILLER}<p>The last words.</p></{element}><p>After.</p>"
+    bare = read(f"<!doctype html>{head}{shown}")
+    tagged = read(f"<html><head>{head}</head><body>{shown}</body></html>")
+    assert (bare.text, bare.title, bare.how) == (tagged.text, "Page", tagged.how)
+    assert bare.kept_words == tagged.kept_words > 0
+
+
 def test_headings_lists_code_and_tables_survive_and_links_become_their_text() -> None:
     got = read(
         """<html><body><nav>Home | Index</nav><main><h1>What is new<a class="headerlink" href="#x">¶</a></h1>

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bs4 import BeautifulSoup, MarkupResemblesLocatorWarning, Tag
+from bs4.element import NavigableString, PageElement
 
 from .flow import BLOCKS
 from .page import Unreadable, absolute, words
@@ -24,6 +25,7 @@ _LEAST_OF_PAGE = 0.7
 Measured (bench/RESULTS.md, "Coverage"): below, whole sections are lost; above, the menu comes along more often.
 """
 _NEARLY_ALL = 0.95
+_OF_A_HEAD = frozenset(["base", "basefont", "bgsound", "link", "meta", "noframes", "noscript", "script", "style", "template", "title"])
 
 
 def parse(html: str) -> BeautifulSoup:
@@ -42,7 +44,27 @@ def parse(html: str) -> BeautifulSoup:
             level = depth[id(element)] = depth[id(element.parent)] + 1
             if level > _MAX_DEPTH:
                 raise Unreadable(f"the page's elements are nested too deep (more than {_MAX_DEPTH} levels)")
+    _begin_body(soup)
     return soup
+
+
+def _begin_body(soup: BeautifulSoup) -> None:
+    """Let the body begin at the first thing that no head holds, as HTML says; in a head that is not closed lxml leaves `main`."""
+    begun = next((child for child in soup.head.children if _is_shown(child)), None) if soup.head else None
+    if begun is None or soup.head is None:
+        return
+    shown = [begun, *begun.next_siblings]
+    if soup.body is None:
+        soup.head.insert_after(soup.new_tag("body"))
+    assert soup.body is not None
+    for place, element in enumerate(shown):
+        soup.body.insert(place, element.extract())
+
+
+def _is_shown(child: PageElement) -> bool:
+    if isinstance(child, Tag):
+        return child.name not in _OF_A_HEAD
+    return type(child) is NavigableString and bool(child.strip())
 
 
 def newspaper_article(html: str, url: str) -> Any:
