@@ -329,6 +329,10 @@ class _Sentence:
     def stems(self) -> tuple[str, ...]:
         return content_stems(self.text)
 
+    @cached_property
+    def own(self) -> frozenset[str]:
+        return frozenset(self.stems)
+
 
 def _support(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Claim]) -> dict[str, set[str]]:
     """Return the domains that state each claim: in a sentence of theirs, or by the same answer to the same question."""
@@ -365,18 +369,24 @@ class _Statements:
     """Sentences, searched for those that state a claim."""
 
     def __init__(self, sentences: Sequence[_Sentence]) -> None:
-        self._sentences = sentences
-        self._holders: dict[str, list[int]] = defaultdict(list)
-        for i, sentence in enumerate(sentences):
-            for stem in set(sentence.stems):
-                self._holders[stem].append(i)
+        self._holders: dict[str, list[_Sentence]] = defaultdict(list)
+        self._near: dict[str, list[_Sentence]] = defaultdict(list)
+        for sentence in sentences:
+            for word in sentence.own:
+                self._holders[word].append(sentence)
+            for word in sentence.own.union(content_stems(sentence.place), _release_words(sentence.place)):
+                self._near[word].append(sentence)
 
     def sites(self, claim: Claim) -> set[str]:
-        """Return the domains with a sentence that states the claim; it must hold the rarest word of an answer."""
-        near: set[int] = set()
-        for stems in filter(None, map(content_stems, claim.answers)):
-            near.update(min((self._holders.get(stem, []) for stem in stems), key=len))
-        return {self._sentences[i].site for i in near if _states(self._sentences[i], claim)}
+        """Return the domains with a sentence that states the claim; it must hold the rarest word of an answer.
+
+        Each word of the claim must stand in the sentence or its place (`_states`), so only those near the claim's rarest word are read:
+        "high" stands in as many sentences as there are claims with that answer.
+        """
+        said = content_stems(clean(claim.quote))
+        near = min((self._near.get(word, []) for word in said), key=len, default=[])
+        rare = {min(stems, key=lambda word: len(self._holders.get(word, ()))) for stems in map(content_stems, claim.answers) if stems}
+        return {sentence.site for sentence in near if not rare.isdisjoint(sentence.own) and _states(sentence, claim)}
 
 
 def _states(sentence: _Sentence, claim: Claim) -> bool:
@@ -387,7 +397,7 @@ def _states(sentence: _Sentence, claim: Claim) -> bool:
     or "A may replace B". Only the release that the page is on may be named anywhere. A synonym costs support and never adds it.
     """
     quote = clean(claim.quote)
-    said, own, around = content_stems(quote), set(sentence.stems), set(content_stems(sentence.place))
+    said, own, around = content_stems(quote), sentence.own, set(content_stems(sentence.place))
     anywhere = _release_words(sentence.place) - {word for form in claim.answers for word in content_stems(form)}
     return (
         len(own.intersection(said)) >= _STATED * len(own)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.domains.config import Consensus
@@ -19,6 +19,10 @@ from alas_assets.synthesis.consensus import (
     Claim,
     Finding,
     Rules,
+    _Sentence,
+    _Statements,
+    _states,
+    content_stems,
     dispute_table,
     disputes,
     over_the_caps,
@@ -190,6 +194,43 @@ def test_names_in_a_pages_title_do_not_excuse_their_order() -> None:
 
 def test_a_page_on_another_release_does_not_support() -> None:
     assert support(STATED, "crease()", {"http://two.test/": STATED}, title="What is new in Quill 2") == 1
+
+
+SENTENCES = st.lists(
+    st.sampled_from(
+        ["the", "is", "`high`", "low", "severity", "Quill", "3", "3.1", "CVE-2026-1", "rated", "not", "in", "`run()`", "of", "risk's"]
+    ),
+    max_size=9,
+).map(" ".join)
+PLACES = st.sampled_from(["", "Quill 3", "Quill 3.1 high", "CVE-2026-1 CVE-2026-1: severity of run", "the risk in 3"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(SENTENCES, PLACES), max_size=12),
+    SENTENCES,
+    st.lists(st.sampled_from(["high", "`run()`", "3.1", "risk low", ""]), min_size=1),
+    PLACES,
+)
+def test_an_index_finds_the_sentences_that_state_a_claim_as_reading_them_all_does(
+    read: list[tuple[str, str]], quote: str, answers: list[str], place: str
+) -> None:
+    """One claim is also that of a sentence which was read, else hardly any would be stated."""
+    sentences = [_Sentence(f"site{i}.test", text, about) for i, (text, about) in enumerate(read)]
+    held = {word: sum(word in sentence.stems for sentence in sentences) for sentence in sentences for word in sentence.stems}
+    index = _Statements(sentences)
+    for said, about in ((quote, place), *read[:3]):
+        asked = Claim("f", "http://own.test/", said, answers[0], tuple(answers[1:]), "phrase", ("q",), about)
+        rare = [min(stems, key=lambda word: held.get(word, 0)) for stems in map(content_stems, asked.answers) if stems]
+        assert index.sites(asked) == {one.site for one in sentences if any(word in one.stems for word in rare) and _states(one, asked)}
+
+
+@pytest.mark.timeout(90)
+def test_thousands_of_claims_with_one_answer_are_held_against_sentences_of_their_own_records_only() -> None:
+    records = [f"CVE-2026-{number}" for number in range(10_000, 14_000)]
+    index = _Statements([_Sentence("other.test", f"The severity of {record} is `high`.", f"{record}: a flaw") for record in records])
+    claims = [claim(f"The severity of {record} is high.", "high", f"http://own.test/{record}", f"{record}: a flaw") for record in records]
+    assert all(index.sites(one) == {"other.test"} for one in claims)
 
 
 def test_what_earlier_iterations_accepted_supports_until_its_page_no_longer_states_it() -> None:
