@@ -26,8 +26,12 @@ def http_url(value: str) -> str:
     Raises:
         ValueError: It is none, or shows a user name or password.
     """
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        reachable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:  # brackets that are no address, a port above 65535
+        raise ValueError(f"{value!r} is not an http(s) URL: {error}") from error
+    if not reachable:
         raise ValueError(f"{value!r} is not an http(s) URL")
     if parts.username or parts.password:
         raise ValueError(f"{parts.hostname}: a user name or password must not stand in a URL, where logs and tables would show it")

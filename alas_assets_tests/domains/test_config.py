@@ -152,7 +152,9 @@ def test_whatever_stands_in_a_file_is_told_without_the_words_of_the_library(raw:
     assert not [line for line in told for word in ("Input should", "pydantic", "tuple", "instance of", "Value error") if word in line]
 
 
-@pytest.mark.parametrize("url", ["ftp://a/", "file:///etc/passwd", "no url", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://a/", "file:///etc/passwd", "no url", "http://", "http://a:0/", "http://a:65536/", "http://a:b/", "http://[a/"]
+)
 def test_a_bad_url_is_refused_by_key(tmp_path: Path, url: str) -> None:
     path = tmp_path / "d.toml"
     path.write_text(GOOD.replace("https://example.org/", url))
