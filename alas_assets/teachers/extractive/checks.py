@@ -6,7 +6,9 @@ Every refusal is a reason in words, kept beside the accepted facts (spec S10).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from alas_assets.provenance.ids import fold
 from alas_assets.teachers.extractive.answers import too_generic
@@ -85,14 +87,31 @@ def unaskable(unit: Unit) -> str:
     return ""
 
 
-def refuse(asked: Asked, unit: Unit, quote: str, page: Sequence[tuple[Unit, frozenset[str]]], forbidden: Sequence[str]) -> str:
+class Sentences:
+    """A page's sentences, searched for those that hold certain content words, in themselves or in the labels and headings above."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        """Index the sentences."""
+        self._words = [(unit, content(" ".join((unit.text, *unit.labels, *unit.headings[-1:])))) for unit in units]
+        self._holders: dict[str, list[tuple[Unit, frozenset[str]]]] = defaultdict(list)
+        for held in self._words:
+            for word in held[1]:
+                self._holders[word].append(held)
+
+    def holding(self, words: frozenset[str]) -> Iterator[Unit]:
+        """Return the sentences that hold all the words, in their order; only the holders of the rarest word are looked at."""
+        near = min((self._holders.get(word, []) for word in words), key=len, default=self._words)
+        return (unit for unit, held in near if words <= held)
+
+
+def refuse(asked: Asked, unit: Unit, quote: str, page: Sentences, forbidden: Sequence[str]) -> str:
     """Return why a question is not asked, or "".
 
     Args:
         asked: The question.
         unit: Its sentence.
         quote: What will be cited.
-        page: Every sentence of the page with the content words of it and of the labels and headings above it.
+        page: Every sentence of the page.
         forbidden: The answer and its other spellings.
     """
     answer = asked.answer
@@ -131,10 +150,10 @@ def refuse(asked: Asked, unit: Unit, quote: str, page: Sequence[tuple[Unit, froz
         keys.append(key - {"modul"})
     if len(wording.front) > 230:
         return "the question is too long"
-    for other, words in page:
+    for other in chain.from_iterable(map(page.holding, keys)):
         if other.quote in quote or other.quote == unit.quote:
             continue
-        if any(key <= words for key in keys) and _could_answer(asked, other.text, wording.gap) and not _names(other.text, forbidden):
+        if _could_answer(asked, other.text, wording.gap) and not _names(other.text, forbidden):
             return "another sentence of the page could answer it"
     return ""
 

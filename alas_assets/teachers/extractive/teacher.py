@@ -18,7 +18,7 @@ from alas_assets.records import RULES, Category, Difficulty, DraftFact, PageOutl
 from alas_assets.teachers.extractive import gaps, syllabus
 from alas_assets.teachers.extractive.answers import aliases
 from alas_assets.teachers.extractive.asking import Candidate, Page, relabel
-from alas_assets.teachers.extractive.checks import content, refuse, setting_of, unaskable
+from alas_assets.teachers.extractive.checks import Sentences, refuse, setting_of, unaskable
 from alas_assets.teachers.extractive.forms import Setting, contains, phrase
 from alas_assets.teachers.extractive.reading import CODE, Unit, clean, is_credit, read_units
 from alas_assets.teachers.extractive.rules import candidates
@@ -30,10 +30,10 @@ _MIN_PROBES = 2
 
 @dataclass(frozen=True)
 class _Reading:
-    """One page as it is read: its sentences with their content words, what it is about, its passages' folded text."""
+    """One page as it is read: its sentences, what it is about, its passages' folded text."""
 
     units: tuple[Unit, ...]
-    words: tuple[tuple[Unit, frozenset[str]], ...]
+    sentences: Sentences
     page: Page
     place: tuple[str, str]
     texts: dict[str, str]
@@ -104,7 +104,7 @@ class ExtractiveTeacher:
         place = context_of(self.context, units)
         return _Reading(
             units=tuple(units),
-            words=tuple((unit, content(" ".join((unit.text, *unit.labels, *unit.headings[-1:])))) for unit in units),
+            sentences=Sentences(units),
             page=Page(proper=_proper_words(units), about=place[0]),
             place=place,
             texts={row["chunk_id"]: fold(row["text"] or "") for row in chunks.iter_rows(named=True)},
@@ -148,7 +148,7 @@ def _draft(topic: Topic, unit: Unit, candidate: Candidate, reading: _Reading, ph
     said = f"{asked.plain.front} {asked.plain.gap} {asked.varied.front} {asked.varied.gap}"
     others = [alias for alias in aliases(asked.answer, asked.kind) if not contains(said, alias)]
     forbidden = [asked.answer, *others]
-    reason = refuse(asked, unit, candidate.quote, reading.words, forbidden)
+    reason = refuse(asked, unit, candidate.quote, reading.sentences, forbidden)
     if reason:
         return reason
     gap = candidate.rule == "gap"
