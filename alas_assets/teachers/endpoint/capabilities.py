@@ -15,7 +15,7 @@ from alas_assets.provenance.ids import content_hash
 from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.endpoint.faults import Fault
 from alas_assets.teachers.endpoint.ledger import CallRow
-from alas_assets.teachers.endpoint.wire import Answers, Api, Form, Held, Question
+from alas_assets.teachers.endpoint.wire import FORM_SETTINGS, Answers, Api, Form, Held, Question
 
 Send = Callable[[Question, Api], Awaitable["CallRow | Fault"]]
 
@@ -28,7 +28,6 @@ _SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _PROBE_TOKENS = 512
-_FORM_SETTINGS = ("response_format", "text.format")
 _FORM_STATUSES = (400, 415, 422)
 """What a server answers to a form that it does not know, without naming it; that it answers without the form is then asked, too."""
 _ANSWERS: dict[Answers, Form] = {"schema": "schema", "json": "json", "xml": "text", "lines": "text"}
@@ -167,7 +166,7 @@ def _held(found: CallRow | Fault) -> Held:
     """
     if isinstance(found, Fault):
         # a server that is busy, broken or down says nothing about a form, and what is found here is kept for good
-        if found.setting in _FORM_SETTINGS or (found.kind == "refused" and found.status in _FORM_STATUSES):
+        if found.setting in FORM_SETTINGS or (found.kind == "refused" and found.status in _FORM_STATUSES):
             return "refused"
         raise ProbeError(found)
     try:

@@ -11,9 +11,6 @@ from alas_assets.teachers.llm.fences import Block, line
 from alas_assets.teachers.llm.prompts import Form, prompt
 from alas_assets.teachers.llm.reading.shapes import Shape
 
-FRAME_CHARS = 10_000
-"""Characters that a call may have beyond `page_chars`: instructions, the topic, and for grading one item that is larger alone."""
-
 DESCRIPTION_CHARS = 1_500
 
 

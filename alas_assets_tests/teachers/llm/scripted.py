@@ -14,6 +14,8 @@ from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import Shape
 from alas_assets.teachers.llm.teacher import LanguageModelTeacher
 
+FRAME_CHARS = 10_000
+"""Characters that a call may have beyond `page_chars`: instructions, the topic, and for grading one item that is larger alone."""
 FORMS: tuple[Form, ...] = ("json", "xml", "lines")
 _FENCE = re.compile(r"^\[(\w+) (\d+) \| ([0-9a-f]{8})(?: \| ([^\n]*))?\]\n(.*?)\n\[end \2 \| \3\]$", re.MULTILINE | re.DOTALL)
 

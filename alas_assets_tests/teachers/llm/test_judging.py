@@ -15,11 +15,10 @@ from alas_assets.evaluation import grading
 from alas_assets.teachers.endpoint.calls import ModelCall, ModelReply
 from alas_assets.teachers.llm import Hooks, Trouble
 from alas_assets.teachers.llm.judging import aimed_at_the_judge
-from alas_assets.teachers.llm.making import FRAME_CHARS
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import JUDGE
 from alas_assets.teachers.protocol import Grade, GradeRequest
-from alas_assets_tests.teachers.llm.scripted import FORMS, ScriptedAsker, blocks, form_of, render, teacher, texts, unanswered
+from alas_assets_tests.teachers.llm.scripted import FORMS, FRAME_CHARS, ScriptedAsker, blocks, form_of, render, teacher, texts, unanswered
 
 
 def request(i: int, answer: str | None = None, **more: Any) -> GradeRequest:

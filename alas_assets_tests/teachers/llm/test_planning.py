@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from alas_assets.records import PageOutline, Topic, TopicScore
 from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.llm import Hooks, Trouble
-from alas_assets.teachers.llm.making import FRAME_CHARS
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PLAN, REVISE
-from alas_assets_tests.teachers.llm.scripted import FORMS, ScriptedAsker, form_of, render, teacher, texts
+from alas_assets_tests.teachers.llm.scripted import FORMS, FRAME_CHARS, ScriptedAsker, form_of, render, teacher, texts
 
 URL = "http://site.test/{}.html"
 

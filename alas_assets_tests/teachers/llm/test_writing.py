@@ -16,13 +16,12 @@ from alas_assets.synthesis.curate import Limits, curate
 from alas_assets.synthesis.writing import studied
 from alas_assets.teachers.endpoint.calls import BudgetSpentError, EndpointError, ModelCall, ModelReply
 from alas_assets.teachers.llm import Hooks, Trouble
-from alas_assets.teachers.llm.making import FRAME_CHARS
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE
 from alas_assets.teachers.llm.writing import kind_of
 from alas_assets.teachers.protocol import Assignment
 from alas_assets_tests.synthesis.factory import count_tokens, page
-from alas_assets_tests.teachers.llm.scripted import FORMS, ScriptedAsker, blocks, form_of, render, teacher, texts, unanswered
+from alas_assets_tests.teachers.llm.scripted import FORMS, FRAME_CHARS, ScriptedAsker, blocks, form_of, render, teacher, texts, unanswered
 
 NAMES = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon"]
 SENTENCE = "Quill 3.2 adds the `--{}` flag, which prints part {} of the plan."
