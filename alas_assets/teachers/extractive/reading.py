@@ -14,7 +14,7 @@ from alas_assets.provenance.ids import fold
 
 CODE = r"`[^`\n]+`"
 _FENCE = re.compile(r"^\s*(```|~~~)")
-_HEADING = re.compile(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*)$")
 _ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+(.*)$")
 _LINK = re.compile(r"!?\[([^\]\[]*)\]\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _EMPHASIS = re.compile(r"(?<![\w*`])(\*{1,3})(?=\S)([^*`\n]*?\S)\1(?![\w*])|(?<![\w_`])_(?=[^\s_])([^_`\n]*[^\s_])_(?![\w_])")
@@ -156,7 +156,8 @@ def _blocks(markdown: str, path: tuple[str, ...]) -> Iterator[_Block]:
             yield from flush()
             stack.clear()
             is_item, introduction = False, ""
-            name = clean(heading[2])
+            # stripped by hand: a pattern for the closing signs reads a run of white space once for every way to share it out
+            name = clean(heading[1].rstrip().rstrip("#").rstrip())
             known = [i for i, part in enumerate(path) if clean(part) == name]
             headings = path[: known[-1] + 1] if known else (*path, name)
             continue

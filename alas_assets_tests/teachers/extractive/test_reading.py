@@ -1,4 +1,7 @@
-from hypothesis import given
+import re
+
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import fold
@@ -78,3 +81,23 @@ def test_a_credit_is_recognised():
 def test_every_quote_is_in_its_passage_whatever_the_text(text):
     for unit in units(text):
         assert fold(unit.quote) in fold(text)
+
+
+@given(st.text("# \ta\r\u00a0\x1f", max_size=16) | st.text(max_size=30).map(lambda text: "# " + text))
+@example("## a # ##  ")
+@example("# #")
+def test_a_heading_is_read_without_its_closing_signs(line):
+    line = line.replace("\n", " ")
+    plain = re.match(r"^\s{0,3}(#{1,6})\s+(.*?)\s*#*\s*$", line)
+    found = read_units(f"{line}\n\nSome words are here.", ["Page"], "c1", "Page")
+    if plain:
+        assert found[0].headings == (("Page",) if clean(plain[2]) == "Page" else ("Page", clean(plain[2])))
+    else:
+        assert all(unit.headings == ("Page",) for unit in found)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("line", ["# a{}b", "{}# a", "# {}", "# a {}b", "- {}b"])
+@pytest.mark.parametrize("run", [" ", "#", "\t", " #"])
+def test_a_line_with_one_long_run_is_read(line, run):
+    assert read_units(line.format(run * 20_000) + "\n\nSome words are here.", ["Page"], "c1", "Page")[-1].text == "Some words are here."
