@@ -8,12 +8,13 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 from dagster import EventLogEntry, EventLogRecord
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
@@ -23,7 +24,7 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.sqlalchemy_compat import db_select
 from dagster._serdes import deserialize_value, serialize_value
 
-from alas_assets.defs.births import UNDER_WAY
+from alas_assets.defs.births import run_of
 from alas_assets.defs.lineage import closed_because, finished, last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.partitions import cell_key, cell_of
@@ -34,6 +35,8 @@ from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
 from alas_assets.provenance.takedown.marks import Finder, strings_in
 from alas_assets.provenance.takedown.order import (
     Order,
+    RetiredAdapter,
+    Share,
     Step,
     TakedownError,
     folder_of,
@@ -44,10 +47,10 @@ from alas_assets.provenance.takedown.order import (
     write_marks,
     write_order,
 )
-from alas_assets.provenance.takedown.plan import Plan, forget_ids, plan_takedown, read_ids, write_ids
+from alas_assets.provenance.takedown.plan import Ids, Plan, forget_ids, plan_takedown, read_ids, write_ids
 from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal
-from alas_assets.retrieval.store import count_passages, write_without
+from alas_assets.retrieval.store import count_passages, every_version, write_without
 from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]
@@ -57,26 +60,41 @@ _KEPT_WORDS = ("cell", "input_key", "adapter", "verdict", "decision", "rule", "b
 
 
 def plan(alas: Alas, source: str, *, reason: str, by: str) -> Plan:
-    """Say what a takedown would remove, passages counted where they lie; else as `plan_takedown`."""
+    """Say what a takedown would remove, passages found and counted where they lie; else as `plan_takedown`."""
     found = plan_takedown(alas.store, alas.registry, source, data=alas.settings.data, reason=reason, by=by)
-    counts = {one.domain: count_passages(alas.store.lance, one.domain, found.ids.pages, found.ids.chunks) for one in found.order.shares}
+    chunks = sorted({*found.ids.chunks, *_passages_of(alas, found.ids.pages)})  # also those on which no pair was written
+    counts = {one.domain: count_passages(alas.store.lance, one.domain, found.ids.pages, chunks) for one in found.order.shares}
     shares = [share.model_copy(update={"passages": counts[share.domain]}) for share in found.order.shares]
-    return Plan(found.order.model_copy(update={"shares": shares}), found.ids, found.marks, found.derived)
+    ids = found.ids.model_copy(update={"chunks": chunks})
+    return Plan(found.order.model_copy(update={"shares": shares}), ids, found.marks, found.derived)
+
+
+def _passages_of(alas: Alas, pages: Sequence[str]) -> set[str]:
+    """Return the ids of all passages that were ever stored of these pages."""
+    tables = (rows for _, _, rows in every_version(alas.store.lance) if "page_id" in rows.columns)
+    return {chunk for rows in tables for chunk in rows.filter(pl.col("page_id").is_in(list(pages)))["chunk_id"]}
 
 
 def begin(alas: Alas, instance: dg.DagsterInstance, planned: Plan) -> Order:
     """Record a takedown, so that it blocks the source from now on and can be carried out and resumed; its record is written last.
 
     Raises:
-        TakedownError: A run of one of its domains is under way, or another process is at a takedown.
+        TakedownError: A run of one of its domains is under way or ended since it was planned, or another process is at a takedown.
     """
-    root = alas.store.root
+    root, order = alas.store.root, planned.order
     with one_at_a_time(root):
-        refuse_runs_under_way(instance, planned.order)
+        refuse_runs_under_way(instance, order)
+        if _what_goes(plan(alas, order.source, reason=order.reason, by=order.ordered_by)) != _what_goes(planned):
+            raise TakedownError(f"what came from {order.source} is not what was shown: a run ended meanwhile; give the command again")
         write_ids(root, planned.order.id, planned.ids)
         write_marks(root, planned.order.id, planned.marks)
         write_order(root, planned.order)
     return planned.order
+
+
+def _what_goes(planned: Plan) -> tuple[Ids, list[RetiredAdapter], list[Share]]:
+    """Return what a takedown removes, without what is salted."""
+    return planned.ids.model_copy(update={"said": []}), planned.order.retired, planned.order.shares
 
 
 def refuse_runs_under_way(instance: dg.DagsterInstance, order: Order) -> None:
@@ -86,9 +104,8 @@ def refuse_runs_under_way(instance: dg.DagsterInstance, order: Order) -> None:
         TakedownError: A run is under way; the message names it.
     """
     for domain in order.domains:
-        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition/domain": domain}, statuses=UNDER_WAY))
-        if runs:
-            raise TakedownError(f"run {runs[0].run_id[:8]} of {domain} is under way; end it or wait for it, then give the command again")
+        if run_id := run_of(instance, domain):
+            raise TakedownError(f"run {run_id[:8]} of {domain} is under way; end it or wait for it, then give the command again")
 
 
 def carry_out(alas: Alas, instance: dg.DagsterInstance, order_id: str, on_step: OnStep = lambda *_: None) -> Order:

@@ -19,7 +19,7 @@ import pytest
 from alas_assets.definitions import build_defs
 from alas_assets.defs import takedown as work
 from alas_assets.defs.births import next_opening
-from alas_assets.defs.documents import cell_tag, chunk_store
+from alas_assets.defs.documents import chunk_store
 from alas_assets.defs.freshness import last_heartbeat
 from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
@@ -44,6 +44,7 @@ from alas_assets.provenance.watching import set_watched
 from alas_assets.records import AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers, as_pairs
 from alas_assets.release.registry import RegistryError
 from alas_assets.retrieval.store import every_version
+from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import LOOP, Harness, Site, requests
 
 pytestmark = pytest.mark.timeout(600)
@@ -135,6 +136,40 @@ def test_an_adapter_that_was_trained_from_an_affected_one_is_affected(case: Case
     assert (chained.rows, chained.trained_from) == (0, case.adapter)
 
 
+def test_a_takedown_is_refused_where_something_came_of_the_source_since_it_was_shown(case: Case, tmp_path: Path) -> None:
+    harness = case.before.copied(tmp_path)
+    harness = Harness(harness.settings.home.parent, harness.student)
+    shown = work.plan(harness.alas, case.order.source, reason="r", by="Ada")
+    pairs = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs")
+    fresh = pairs.filter(pl.col("url") == case.order.source).head(1).with_columns(qa_id=pl.lit("f" * 20), fact_id=pl.lit("e" * 20))
+    harness.store.put(CELL, "qa_pairs", pl.concat([pairs, fresh]), input_key="later", inputs={}, run_id="later")
+    with pytest.raises(TakedownError, match="is not what was shown: a run ended meanwhile"):
+        work.begin(harness.alas, harness.instance, shown)
+    assert read_order(harness.settings.home, shown.order.id) is None
+    work.begin(harness.alas, harness.instance, work.plan(harness.alas, case.order.source, reason="r", by="Ada"))
+
+
+def test_a_report_that_stands_in_the_journal_twice_is_removed_like_any_other(case: Case, tmp_path: Path) -> None:
+    store = ArtifactStore(Path(shutil.copytree(case.before.settings.home, tmp_path / "store", ignore=shutil.ignore_patterns("locks"))))
+    scores = store.read_table(case.before.pointers("quill")["judge_scores"], "judge_scores")
+    answer = scores.filter(pl.col("answer_id").is_in(case.planned.ids.answers)).row(0, named=True)
+    for should_be in ("a walrus", "a seal", "a walrus"):
+        assert report_wrong(store.root, "quill", answer, should_be=should_be, comment="", by="ann", at="2026-11-27")
+    removal = Removal(case.planned.order, case.planned.ids, Finder(case.planned.marks))
+    assert purge.purge_leftovers(store, removal)["review_rows"] == 3
+    assert people_said(store.root, "quill") == {}
+    assert purge.purge_leftovers(store, removal)["review_rows"] == 0
+
+
+def test_passages_on_which_no_pair_was_written_are_among_what_goes(case: Case, tmp_path: Path) -> None:
+    harness = case.before.copied(tmp_path)
+    written = harness.pointers("quill")["qa_pairs"]
+    others = harness.store.read_table(written, "qa_pairs").filter(pl.col("url") != case.order.source)
+    harness.store.put(CELL, "qa_pairs", others, input_key="none", inputs={}, run_id="r")
+    harness.store.artifact_path("qa_pairs", written, "parquet").unlink()
+    assert set(work.plan(harness.alas, case.order.source, reason="r", by="Ada").ids.chunks) == set(case.planned.ids.chunks) != set()
+
+
 def test_planning_changes_nothing(case: Case, quill_site: Site) -> None:
     before = files_of(case.before.store)
     work.plan(case.before.alas, gone_url(quill_site), reason="r", by="Ada")
@@ -224,7 +259,9 @@ def test_every_other_answer_still_traces_as_before(case: Case) -> None:
         old, new = trace_answer(case.before.store, row["answer_id"]), trace_answer(case.after.store, row["answer_id"])
         if row["shown"]:
             assert new.answer == case.order.note
-            words = {"answer": "", "explanation": "", "verdicts": []}
+            gone = {one.chunk_id for one in new.shown if one.gone}
+            assert gone == {one.chunk_id for one in old.shown} & set(case.planned.ids.chunks)
+            words = {"answer": "", "explanation": "", "verdicts": [], "shown": []}
             old, new = old.model_copy(update=words), new.model_copy(update=words)
         assert without_marks(new) == without_marks(old)
         now, then = verdict_of(case.after.store, new), verdict_of(case.before.store, old)
@@ -246,8 +283,8 @@ def test_an_answer_about_it_is_not_there_any_more(case: Case) -> None:
 
 
 def test_the_cell_still_reads_its_other_passages(case: Case, quill_site: Site) -> None:
-    old = chunk_store(case.before.alas, "quill").read_cell(cell_tag(CELL))
-    new = chunk_store(case.after.alas, "quill").read_cell(cell_tag(CELL))
+    old = chunk_store(case.before.alas, "quill").read_cell(CELL.tag)
+    new = chunk_store(case.after.alas, "quill").read_cell(CELL.tag)
     assert new.equals(old.filter(pl.col("url") == kept_url(quill_site)))
     assert new.height
 

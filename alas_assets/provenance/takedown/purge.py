@@ -463,7 +463,7 @@ def _clean_review(folder: Path, removal: Removal) -> int:
     if gone:
         write_atomic(journal, json.dumps(kept_entries, indent=1, ensure_ascii=False).encode())
         still = {entry["hash"] for entry in kept_entries}
-        for path in gone:
+        for path in dict.fromkeys(gone):  # who says the same a second time has two entries and one file
             if path.stem not in still:
                 path.unlink()
     for path in sorted(folder.glob("*")):
