@@ -127,10 +127,14 @@ def rollback(
 @app.command()
 def gc(domain: DomainKey, home: Home = None) -> None:
     """Free working folders and artifacts that no cell and no registry entry names."""
+    from alas_assets.defs.births import run_of
+    from alas_assets.defs.running import open_instance
     from alas_assets.provenance.collect import collect_garbage
 
     settings = settings_at(home)
     alas_of(settings, domain)
+    if run_id := run_of(open_instance(settings), domain):
+        fail(f"run {run_id[:8]} of {domain} is under way, and what it has just made is named by nothing yet; wait for it")
     freed = collect_garbage(settings.home, domain)
     out.print(f"freed {freed.files} files, {freed.bytes / 1e6:.1f} MB")
 

@@ -22,7 +22,8 @@ class Freed:
 def collect_garbage(home: Path, domain: str) -> Freed:
     """Free the domain's unnamed files: memo entries whose artifact no cell points at, and working folders of finished steps.
 
-    An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it.
+    An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it; a served model, which can
+    be merged again, if it answers now. Nothing of the domain may run meanwhile: what it has just made is named by nothing yet.
     """
     named, blobs, inputs = _named(home, domain)
     own = f"{domain}|"
@@ -40,9 +41,11 @@ def collect_garbage(home: Path, domain: str) -> Freed:
         if folder.name in inputs:
             files, size = _remove(folder)
             freed_files, freed_bytes = freed_files + files, freed_bytes + size
-    current = {adapter for path in (home / "registry").glob("*.json") if (adapter := Registry(home / "registry").current(path.stem))}
+    current = {Registry(home / "registry").current(path.name) for path in (home / "cells").glob("*")}
+    answering = {adapter for adapter in current if adapter}
+    spared = (".", "base-") if None in current else (".",)  # a base student answers where nothing is current
     for folder in sorted((home / "served").glob("*")):
-        if folder.is_dir() and folder.name not in current and not folder.name.startswith("."):  # each can be merged again
+        if folder.is_dir() and folder.name not in answering and not folder.name.startswith(spared):  # each can be merged again
             files, size = _remove(folder)
             freed_files, freed_bytes = freed_files + files, freed_bytes + size
     return Freed(freed_files, freed_bytes)

@@ -43,5 +43,10 @@ def test_of_merged_models_only_those_of_current_adapters_stay(tmp_path: Path) ->
     for number, adapter in enumerate((old, new)):
         before = registry.current("quill")
         registry.promote("quill", adapter, iteration=number, decision_hash=adapter, run_id="r", at="2026", previous=before)
-    assert collect_garbage(tmp_path, "quill").files == 2
-    assert [path.name for path in (tmp_path / "served").iterdir()] == [new]
+    (tmp_path / "cells" / "quill").mkdir(parents=True)
+    (tmp_path / "cells" / "ink").mkdir()
+    assert collect_garbage(tmp_path, "quill").files == 1
+    assert {path.name for path in (tmp_path / "served").iterdir()} == {new, "base-3333"}, "the base student answers for `ink`"
+    (tmp_path / "cells" / "ink").rmdir()
+    assert collect_garbage(tmp_path, "quill").files == 1
+    assert {path.name for path in (tmp_path / "served").iterdir()} == {new}
