@@ -14,11 +14,12 @@ from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
 from alas_assets.evaluation.agreement import HUMAN, MIN_COMPARED, TOGETHER, agreement, confusion, disagreements, ratings, said, too_low
 from alas_assets.evaluation.answers import ask_all, grade_answers, unsettled
 from alas_assets.evaluation.declining import declining
-from alas_assets.evaluation.exam import covered_by, exam_probes, read_exam
+from alas_assets.evaluation.exam import covered_by, exam_probes, overlap_report, read_exam
 from alas_assets.evaluation.scoreboard import breakdown, score_rows
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
-from alas_assets.records import ANSWER_SCHEMA, RULES, UNKNOWN, AdapterRef, GateDecision, Seed, as_pairs
+from alas_assets.provenance.store import Cell
+from alas_assets.records import ANSWER_SCHEMA, QA_SCHEMA, RULES, UNKNOWN, AdapterRef, GateDecision, Seed, as_pairs
 from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.review.answers import human_labels
 from alas_assets.students.answering import Decoding
@@ -251,6 +252,7 @@ def exam_scores(
         if answers.is_empty():
             return {"note": "the domain names no exam_file"}
         taught = exam_taught(alas, step.cell.domain, step.cell.number)
+        overlap = overlap_report(read_exam(path), trained_questions(alas, step.cell.domain, step.cell.number))
         scores = score_rows(step.cell.domain, step.cell.number, answers)
         covered = score_rows(step.cell.domain, step.cell.number, answers.filter(pl.col("fact_id").is_in(sorted(taught))))
         rates = ["system", "split", "n", "correct", "accuracy", "ci_low", "ci_high"]
@@ -261,6 +263,8 @@ def exam_scores(
             "all_questions": show.table(scores, rates, rows=20),
             "questions_with_a_pair": show.table(covered, rates, rows=20),
             "covered": len(taught),
+            "median_word_overlap_with_training": overlap["overlap"].median(),
+            "most_like_a_trained_question": show.table(overlap, rows=10),
             **describe_judges(answers, human),
             "wrong_answers": show.answers(wrong, urls, "", rows=30),
             "dagster/row_count": answers.height,
@@ -273,14 +277,21 @@ def exam_scores(
 
 def exam_taught(alas: Alas, domain: str, iteration: int) -> set[str]:
     """Return the exam ids whose fact has an accepted pair in this or an earlier iteration; for reporting only."""
-    from alas_assets.provenance.store import Cell
-
-    store, key = alas.store, alas.domain(domain)
-    pointers = [store.pointer(Cell.of(domain, number), "qa_pairs") for number in range(iteration + 1)]
-    pairs = [as_pairs(store.read_table(pointer)) for pointer in pointers if pointer]
-    if not key.exam_file or not pairs:
+    key = alas.domain(domain)
+    if not key.exam_file:
         return set()
-    return set(covered_by(read_exam(alas.settings.question_file("exams", key.exam_file)), pl.concat(pairs)))
+    return set(covered_by(read_exam(alas.settings.question_file("exams", key.exam_file)), pairs_until(alas, domain, iteration)))
+
+
+def trained_questions(alas: Alas, domain: str, iteration: int) -> list[str]:
+    """Return the wordings that this and earlier iterations put into training rows; for reporting only."""
+    return pairs_until(alas, domain, iteration).filter("accepted", pl.col("role") == "train")["question"].unique().to_list()
+
+
+def pairs_until(alas: Alas, domain: str, iteration: int) -> pl.DataFrame:
+    """Return the pairs of this and earlier iterations (`QA_SCHEMA`)."""
+    pointers = [alas.store.pointer(Cell.of(domain, number), "qa_pairs") for number in range(iteration + 1)]
+    return pl.concat([QA_SCHEMA.to_frame(), *(as_pairs(alas.store.read_table(pointer)) for pointer in pointers if pointer)])
 
 
 def judged_result(answers: pl.DataFrame, cell: str) -> dg.AssetCheckResult:

@@ -69,6 +69,8 @@ _COMMON: Mapping[str, str] = {
     "quote_start": "where the quote starts in the page's text, in characters",
     "quote_end": "where it ends",
     "overlap": "share of words in common with the nearest training row, 0 to 1; empty for guards and unknown ones",
+    "exam_id": "the exam's id of the question",
+    "nearest": "the trained wording that has most words in common with it",
     "tokens": "length of question and answer in the student's tokens",
     "teacher": "who wrote it",
     "accepted": "whether it may be trained on",

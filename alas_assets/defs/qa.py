@@ -14,6 +14,7 @@ from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_
 from alas_assets.domains.catalog import missing_guards
 from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import grade_answers
+from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import Cell
@@ -320,6 +321,24 @@ def probes_reworded(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame
         severity=dg.AssetCheckSeverity.WARN,
         description=f"median word overlap with the nearest training row {overlap:.2f}, at most {MAX_MEDIAN_OVERLAP} wanted",
         metadata={"median_word_overlap": overlap},
+    )
+
+
+@dg.asset_check(
+    asset=probes, partitions_def=cells, description="Every right answer, in each form that counts, is itself graded correct by rule."
+)
+def right_answers_pass(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame) -> dg.AssetCheckResult:
+    """Name the probes that no answer could pass: a model that says just what the page says would be marked wrong (E3)."""
+    answerable = probes.filter(pl.col("split") != UNKNOWN)
+    problems = validate_grader(answerable.iter_rows(named=True))
+    words = "; ".join(problems[:3])
+    return dg.AssetCheckResult(
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(problems)} cannot be passed: {words}"
+        if problems
+        else f"the right answers of {answerable.height} questions pass",
+        metadata={"cannot_be_passed": len(problems)},
     )
 
 

@@ -70,16 +70,6 @@ def breakdown(answers: pl.DataFrame, by: Literal["topic", "category", "difficult
     return _rates(answers, ["system", "split", by])
 
 
-def error_types(answers: pl.DataFrame) -> pl.DataFrame:
-    """Count the wrong answers of each system and split by error type; failed ones are their own type (E2, E4)."""
-    wrong = answers.filter(pl.col("label") != "correct").with_columns(
-        pl.when(pl.col("label") == "failed").then(pl.lit("failed")).otherwise("error_type").alias("error_type")
-    )
-    return _sorted(
-        wrong.group_by("system", "split", "error_type").agg(pl.len().cast(pl.Int64).alias("n")), ["system", "split", "error_type"]
-    )
-
-
 def current_answers(decision: GateDecision, baseline: pl.DataFrame, sft_answers: pl.DataFrame, dpo_answers: pl.DataFrame) -> pl.DataFrame:
     """Return the answers of the model that is current after the gate (E5).
 

@@ -39,7 +39,3 @@ class Stops:
         """Return what was held back, now that nothing more comes."""
         held, self._held = self._held, ""
         return held
-
-    def whole(self, text: str) -> str:
-        """Return a whole text up to the first stop string."""
-        return self.take(text) + self.rest()

@@ -1,6 +1,8 @@
 """The loop's mechanics on a tiny random student: everything is made once, skipped when unchanged, redone when needed."""
 
+import json
 import shutil
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -89,21 +91,55 @@ def test_a_deleted_chunk_table_is_built_again_from_the_pages(quill: Harness) -> 
     assert quill.redone() == {"documents"}
 
 
-def test_the_run_in_the_ui_shows_counts_samples_and_plots(quill: Harness) -> None:
-    def shown(asset: str) -> dict[str, dg.MetadataValue]:
-        found = quill.instance.fetch_materializations(
-            dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[cell_key(Cell.of("quill", 0))]), limit=1
-        )
-        materialization = found.records[0].asset_materialization
-        assert materialization is not None
-        return dict(materialization.metadata)
+def shown(harness: Harness, asset: str) -> dict[str, dg.MetadataValue]:
+    """Return what the newest materialisation of the cell's asset shows."""
+    found = harness.instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[cell_key(Cell.of("quill", 0))]), limit=1
+    )
+    materialization = found.records[0].asset_materialization
+    assert materialization is not None
+    return dict(materialization.metadata)
 
-    assert isinstance(shown("qa_pairs")["sample"], dg.TableMetadataValue)
-    assert isinstance(shown("sft_adapter")["loss"], dg.MarkdownMetadataValue)
-    assert shown("judge_scores")["answers"].value
-    assert shown("documents")["pages"].value == 1
-    assert shown("documents")["words_kept"].value == "100.0 %"
-    assert isinstance(shown("documents")["coverage"], dg.TableMetadataValue)
+
+def test_the_run_in_the_ui_shows_counts_samples_and_plots(quill: Harness) -> None:
+    assert isinstance(shown(quill, "qa_pairs")["sample"], dg.TableMetadataValue)
+    assert isinstance(shown(quill, "sft_adapter")["loss"], dg.MarkdownMetadataValue)
+    assert shown(quill, "judge_scores")["answers"].value
+    assert shown(quill, "documents")["pages"].value == 1
+    assert shown(quill, "documents")["words_kept"].value == "100.0 %"
+    assert isinstance(shown(quill, "documents")["coverage"], dg.TableMetadataValue)
+
+
+def test_the_run_says_whether_the_right_answers_can_be_given(quill: Harness) -> None:
+    (said, *_) = reversed(quill.check_shown(dg.AssetCheckKey(dg.AssetKey("probes"), "right_answers_pass")))
+    assert said.passed
+    probes = quill.store.read_table(quill.pointers("quill")["probes"], "probes")
+    assert said.description == f"the right answers of {probes.height} questions pass"
+
+
+def test_an_exam_is_asked_after_training_and_its_overlap_with_what_was_trained_is_shown(quill: Harness, tmp_path: Path) -> None:
+    harness = quill.copied(tmp_path)
+    pairs = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs").filter("accepted", pl.col("role") == "train")
+    lines = [
+        {"id": "same", "question": pairs["question"][0], "answer": pairs["answer"][0]},
+        {"id": "other", "question": "Whose walrus sings?", "answer": "nobody's"},
+    ]
+    exam = harness.settings.home / "exams" / "own.jsonl"
+    exam.parent.mkdir()
+    exam.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    domain = harness.settings.home / "domains" / "quill.toml"
+    domain.write_text(domain.read_text(encoding="utf-8").replace('exam_file = ""', 'exam_file = "own.jsonl"'), encoding="utf-8")
+    outcome = harness.run("quill")
+    assert outcome.success, outcome.failures
+    assert "exam_scores" in harness.redone()
+    assert not {"qa_pairs", "sft_adapter", "promotion"} & harness.redone()
+    like = shown(harness, "exam_scores")["most_like_a_trained_question"]
+    assert isinstance(like, dg.TableMetadataValue)
+    first, second = (record.data for record in like.records)
+    assert (first["exam_id"], first["overlap"], first["nearest"]) == ("same", 1.0, pairs["question"][0])
+    assert (second["exam_id"], shown(harness, "exam_scores")["median_word_overlap_with_training"].value) == (
+        "other", (1.0 + float(second["overlap"])) / 2
+    )  # fmt: skip
 
 
 def test_the_run_says_whether_the_pages_were_kept_whole(quill: Harness) -> None:

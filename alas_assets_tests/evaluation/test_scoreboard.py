@@ -16,7 +16,6 @@ from alas_assets.evaluation.scoreboard import (
     ScoreError,
     breakdown,
     current_answers,
-    error_types,
     iteration_rows,
     render_table,
     score_rows,
@@ -100,12 +99,11 @@ def test_current_is_the_candidate_the_previous_adapter_or_the_base_student() -> 
         current_answers(decision(candidate="X"), both, sft, dpo)
 
 
-def test_breakdowns_and_error_types_add_up() -> None:
+def test_breakdowns_add_up() -> None:
     asked = probes(probe(0, category="factual"), probe(1, category="analysis"), probe(2, category="factual"), probe(3, category="factual"))
     table = answers(asked, "base", [True, False, "failed", False])
     by = breakdown(table, "category")
     assert by.select("category", "n", "correct").rows() == [("analysis", 1, 0), ("factual", 3, 1)]
-    assert error_types(table).select("error_type", "n").rows() == [("failed", 1), ("omission", 2)]
 
 
 def test_the_table_and_the_pictures_can_be_drawn() -> None:
