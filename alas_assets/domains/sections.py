@@ -29,10 +29,11 @@ def http_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         reachable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError as error:  # brackets that are no address, a port above 65535
-        raise ValueError(f"{value!r} is not an http(s) URL: {error}") from error
+    except ValueError:  # brackets that are no address, a port above 65535
+        reachable = False
     if not reachable:
-        raise ValueError(f"{value!r} is not an http(s) URL")
+        shown = "" if "@" in value else f"{value!r} "  # what may hold a password is not repeated
+        raise ValueError(f"{shown}is not an http(s) URL with a host that can be reached")
     if parts.username or parts.password:
         raise ValueError(f"{parts.hostname}: a user name or password must not stand in a URL, where logs and tables would show it")
     return value

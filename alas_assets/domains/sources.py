@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from alas_assets.domains.hosts import host_entry, named_host
 from alas_assets.domains.sections import VARIABLE, Section, http_url
@@ -129,13 +129,15 @@ class Sources(Section):
 
     @field_validator("allow_hosts", "deny_hosts", "primary_hosts", "private_hosts")
     @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _hosts(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         entries: list[str] = []
         for number, written in enumerate(value, start=1):
             try:
                 entries.append(host_entry(written))
             except ValueError as error:
                 raise ValueError(f"entry {number} {error}") from error
+            if info.field_name == "private_hosts" and written.strip().startswith(("*", ".")):
+                raise ValueError(f"entry {number} must name one host: subdomains on private addresses are let through one by one")
         return tuple(entries)
 
     @field_validator("link_pattern")

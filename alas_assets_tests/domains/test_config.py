@@ -153,13 +153,26 @@ def test_whatever_stands_in_a_file_is_told_without_the_words_of_the_library(raw:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/", "file:///etc/passwd", "no url", "http://", "http://a:0/", "http://a:65536/", "http://a:b/", "http://[a/"]
+    "url",
+    [
+        "ftp://a/",
+        "file:///etc/passwd",
+        "no url",
+        "http://",
+        "http://a:0/",
+        "http://a:65536/",
+        "http://a:b/",
+        "http://[a/",
+        "http://u:hunter2@a:99999/",
+        "http://u:hunter2/x@a/",
+    ],
 )
 def test_a_bad_url_is_refused_by_key(tmp_path: Path, url: str) -> None:
     path = tmp_path / "d.toml"
     path.write_text(GOOD.replace("https://example.org/", url))
-    with pytest.raises(DomainError, match=r"sources\.seed_urls: .*is not an http"):
+    with pytest.raises(DomainError, match=r"sources\.seed_urls: .*is not an http") as refused:
         read_domain(path)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_domain_without_sources_is_refused(tmp_path: Path) -> None:

@@ -69,6 +69,12 @@ NO_HOSTS += ["me:word@spam.example", "a b", "a,b", "a\nb", "spam.example:", "spa
 NO_HOSTS += ["spam..example", "[::1", "[spam.example]", f"{'a' * 64}.example", "bücher/"]
 
 
+def test_private_hosts_are_let_through_one_by_one() -> None:
+    with pytest.raises(ValueError, match="entry 1 must name one host"):
+        Sources.model_validate({"folder": "/x", "private_hosts": ["*.corp.example"]})
+    assert Sources.model_validate({"folder": "/x", "deny_hosts": ["*.corp.example"]}).deny_hosts == ("corp.example",)
+
+
 @pytest.mark.parametrize("key", ["allow_hosts", "deny_hosts", "primary_hosts", "private_hosts"])
 @pytest.mark.parametrize("entry", NO_HOSTS)
 def test_what_is_no_host_is_a_mistake_of_the_domain_file(key: str, entry: str) -> None:
