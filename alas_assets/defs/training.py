@@ -61,7 +61,7 @@ def _holds(path: Path, digest: str) -> bool:
     """Tell whether a file holds the training rows that it is named by; one that is torn or edited does not."""
     try:
         return rows_hash(pl.read_parquet(path.read_bytes())) == digest
-    except (OSError, pl.exceptions.PolarsError):
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False
 
 

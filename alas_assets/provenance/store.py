@@ -417,7 +417,7 @@ def _holds(path: Path, digest: str, volatile: tuple[str, ...]) -> bool:
         if path.suffix == ".parquet":
             return table_hash(pl.read_parquet(raw), volatile) == digest
         return content_hash({name: value for name, value in json.loads(raw).items() if name not in volatile}) == digest
-    except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError):
+    except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return False
 
 

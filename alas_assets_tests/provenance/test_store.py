@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,21 @@ def test_a_torn_file_is_written_over_by_what_is_made_again(tmp_path: Path) -> No
     again = put(store, FRAME)
     assert store.read_table(again).equals(FRAME)
     assert store.known("qa_pairs", "k1") == again
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3))
+def test_whatever_bytes_of_a_file_were_changed_the_same_made_again_is_whole(edits: list[tuple[int, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = ArtifactStore(Path(folder))
+        path = store.artifact_path("qa_pairs", put(store, FRAME).hash, "parquet")
+        raw = bytearray(path.read_bytes())
+        for place, byte in edits:
+            raw[place % len(raw)] = byte
+        path.write_bytes(raw)
+        again = put(store, FRAME)
+        assert store.read_table(again).equals(FRAME)
+        assert store.known("qa_pairs", "k1") == again
 
 
 def test_an_edited_file_is_never_taken_for_what_was_made_again(tmp_path: Path) -> None:
