@@ -8,13 +8,12 @@ import json
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import polars as pl
 from dagster import EventLogEntry, EventLogRecord
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
@@ -50,7 +49,7 @@ from alas_assets.provenance.takedown.order import (
 from alas_assets.provenance.takedown.plan import Ids, Plan, forget_ids, plan_takedown, read_ids, write_ids
 from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal
-from alas_assets.retrieval.store import count_passages, every_version, write_without
+from alas_assets.retrieval.store import stored_passages, write_without
 from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]
@@ -60,32 +59,25 @@ _KEPT_WORDS = ("cell", "input_key", "adapter", "verdict", "decision", "rule", "b
 
 
 def plan(alas: Alas, source: str, *, reason: str, by: str) -> Plan:
-    """Say what a takedown would remove, passages found and counted where they lie; else as `plan_takedown`."""
+    """Say what a takedown would remove, passages counted where they lie; else as `plan_takedown`."""
     found = plan_takedown(alas.store, alas.registry, source, data=alas.settings.data, reason=reason, by=by)
-    chunks = sorted({*found.ids.chunks, *_passages_of(alas, found.ids.pages)})  # also those on which no pair was written
-    counts = {one.domain: count_passages(alas.store.lance, one.domain, found.ids.pages, chunks) for one in found.order.shares}
+    ids = found.ids
+    counts = {one.domain: len(stored_passages(alas.store.lance, one.domain, ids.pages, ids.chunks)) for one in found.order.shares}
     shares = [share.model_copy(update={"passages": counts[share.domain]}) for share in found.order.shares]
-    ids = found.ids.model_copy(update={"chunks": chunks})
     return Plan(found.order.model_copy(update={"shares": shares}), ids, found.marks, found.derived)
-
-
-def _passages_of(alas: Alas, pages: Sequence[str]) -> set[str]:
-    """Return the ids of all passages that were ever stored of these pages."""
-    tables = (rows for _, _, rows in every_version(alas.store.lance) if "page_id" in rows.columns)
-    return {chunk for rows in tables for chunk in rows.filter(pl.col("page_id").is_in(list(pages)))["chunk_id"]}
 
 
 def begin(alas: Alas, instance: dg.DagsterInstance, planned: Plan) -> Order:
     """Record a takedown, so that it blocks the source from now on and can be carried out and resumed; its record is written last.
 
     Raises:
-        TakedownError: A run of one of its domains is under way or ended since it was planned, or another process is at a takedown.
+        TakedownError: A run of one of its domains is under way, what goes changed since it was planned, or another takedown is at work.
     """
     root, order = alas.store.root, planned.order
     with one_at_a_time(root):
         refuse_runs_under_way(instance, order)
         if _what_goes(plan(alas, order.source, reason=order.reason, by=order.ordered_by)) != _what_goes(planned):
-            raise TakedownError(f"what came from {order.source} is not what was shown: a run ended meanwhile; give the command again")
+            raise TakedownError(f"what came from {order.source} is not what was shown, as something came or went; give the command again")
         write_ids(root, planned.order.id, planned.ids)
         write_marks(root, planned.order.id, planned.marks)
         write_order(root, planned.order)

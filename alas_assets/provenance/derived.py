@@ -20,6 +20,7 @@ from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
+from alas_assets.retrieval.store import stored_passages
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import SAYS_THE_SAME
 
@@ -133,7 +134,9 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     own = pairs.filter(pl.col("page_id").is_in(pages))
     supports = pl.col("accepted") | pl.col("reason").str.contains(SAYS_THE_SAME, literal=True)
     written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
-    fact_ids, chunk_ids = written["fact_id"].unique().to_list(), own.filter(pl.col("chunk_id") != "")["chunk_id"].unique().to_list()
+    fact_ids, chunk_ids = written["fact_id"].unique().to_list(), set(own.filter(pl.col("chunk_id") != "")["chunk_id"])
+    for domain in {reading.cell.partition("|")[0] for reading in readings}:
+        chunk_ids |= stored_passages(store.lance, domain, pages)  # also those on which no pair was written
     return Derived(
         source=source,
         by=by,
@@ -142,7 +145,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         facts=_facts(written, pairs.filter(supports & ~pl.col("page_id").is_in(pages))),
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids)),
-        answers=list(_answers(store, cells, fact_ids, chunk_ids)),
+        answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
     )
 
 

@@ -521,8 +521,8 @@ def _table_names(database: Any) -> list[str]:
             return sorted(names)
 
 
-def count_passages(root: Path | str, domain: str, pages: Sequence[str], chunk_ids: Sequence[str]) -> int:
-    """Return how many stored passages of a domain are of these pages or have these ids, in the newest versions.
+def stored_passages(root: Path | str, domain: str, pages: Sequence[str], chunk_ids: Sequence[str] = ()) -> set[str]:
+    """Return the ids of a domain's stored passages that are of these pages or have these ids; the newest versions hold all there ever were.
 
     Raises:
         StoreError: A table cannot be read.
@@ -531,7 +531,7 @@ def count_passages(root: Path | str, domain: str, pages: Sequence[str], chunk_id
 
     folder, prefix = local_folder(root), safe_name(domain)
     if folder is not None and not folder.is_dir():
-        return 0
+        return set()
     database = lancedb.connect(str(folder or root).rstrip("/"))
     found: set[str] = set()
     for name in _table_names(database):
@@ -539,7 +539,7 @@ def count_passages(root: Path | str, domain: str, pages: Sequence[str], chunk_id
             rows = _whole(database.open_table(name), ["chunk_id", "page_id"])
             own = rows.filter(pl.col("page_id").is_in(list(pages)) | pl.col("chunk_id").is_in(list(chunk_ids)))
             found |= set(own["chunk_id"])
-    return len(found)
+    return found
 
 
 def _whole(table: Any, columns: list[str]) -> pl.DataFrame:

@@ -38,6 +38,7 @@ from alas_assets.provenance.takedown.order import (
 from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, cells_of
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
+from alas_assets.retrieval.store import stored_passages
 
 _NO_EXAM = pl.DataFrame(schema={"probe_id": pl.String, "topic": pl.String})
 KEPT_FILES = ("guards", "replay", "exams", "domains")
@@ -135,6 +136,10 @@ def _domain(cell: str) -> str:
     return cell.partition("|")[0]
 
 
+def _domains(derived: Derived) -> list[str]:
+    return sorted({_domain(one.cell) for one in derived.readings})
+
+
 def _shares(registry: Registry, derived: Derived, retired: Sequence[RetiredAdapter], passages: Mapping[str, int]) -> list[Share]:
     """Return what goes in each domain, counted as `derived_from` counts."""
     domains = sorted({_domain(one.cell) for one in derived.readings} | {one.domain for one in retired})
@@ -195,7 +200,8 @@ def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Stayi
         own = bool({row["page_id"], row["final_url"]} & pages)
         (bodies if own else kept_bodies).add(row["body_sha256"] or "")
         (texts if own else kept_texts).add(row["text_sha256"] or "")
-    chunks, facts, pairs, answers, kept_answers = set[str](), set[str](), set[str](), set[str](), set[str]()
+    chunks = {chunk for domain in _domains(derived) for chunk in stored_passages(store.lance, domain, sorted(pages))}
+    facts, pairs, answers, kept_answers = set[str](), set[str](), set[str](), set[str]()
     kept_strings: list[str] = []
     for table in tables_of(store, "qa_pairs"):
         for row in as_pairs(table).iter_rows(named=True):

@@ -403,8 +403,17 @@ def purge_leftovers(store: ArtifactStore, removal: Removal) -> Did:
 
 
 def _unwatched(state: WatchState, removal: Removal) -> WatchState:
-    seen = {url: digest for url, digest in state.seen.items() if not removal.is_page(url)}
-    return state.model_copy(update={"seen": seen, "pending": [url for url in state.pending if not removal.is_page(url)]})
+    def kept(urls: list[str]) -> list[str]:
+        return [url for url in urls if not removal.is_page(url)]
+
+    return state.model_copy(
+        update={
+            "seen": {url: digest for url, digest in state.seen.items() if not removal.is_page(url)},
+            "pending": kept(state.pending),
+            "taken": {iteration: kept(urls) for iteration, urls in state.taken.items()},
+            "noticed": {iteration: kept(urls) for iteration, urls in state.noticed.items()},
+        }
+    )
 
 
 def _loose_files(store: ArtifactStore) -> Iterator[Path]:
