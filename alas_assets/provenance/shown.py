@@ -46,8 +46,12 @@ def passages_shown(store: ArtifactStore, cells: Sequence[Cell], chunk_ids: Seque
         found = passages_again(chunk_ids, passages, [cell.tag for cell in cells if store.pointer(cell, "documents")])
     except StoreError as error:
         found, why = CHUNK_SCHEMA.to_frame(), str(error)
-    shown = {row["chunk_id"]: _shown(row, text) for row, text in zip(found.to_dicts(), as_shown(found), strict=False)}
-    return [shown.get(chunk, ShownPassage(chunk_id=chunk, gone=why)) for chunk in chunk_ids]
+    there = set(found["chunk_id"])
+    first = next((place for place, chunk in enumerate(chunk_ids) if chunk not in there), len(chunk_ids))
+    known = found.head(first)  # passages share a number of words, so of those after a lost one nobody knows how many were shown
+    shown = [_shown(row, text) for row, text in zip(known.to_dicts(), as_shown(known), strict=False)]
+    cut = "how much of it was shown is not known, since a passage before it is stored no longer"
+    return shown + [ShownPassage(chunk_id=chunk, gone=cut if chunk in there else why) for chunk in chunk_ids[first:]]
 
 
 def _shown(row: dict[str, Any], text: str) -> ShownPassage:
