@@ -49,6 +49,13 @@ def test_a_page_that_leaves_out_the_tags_of_head_and_body_is_read_as_if_it_had_t
     assert bare.kept_words == tagged.kept_words > 0
 
 
+def test_a_body_that_stands_in_the_head_is_the_body_and_thousands_of_parts_are_moved_out_of_a_head_at_once() -> None:
+    inside = f"<body><main><h1>Page</h1>{FILLER}<p>The last words.</p></main></body>"
+    assert "last words" in read(f"<head><title>t</title><my-menu>{inside}").text
+    parts = "".join(f"<section><p>Part {number} says what it is about.</p></section>" for number in range(6000))
+    assert "Part 5999 says" in read(f"<title>x</title><main><h1>Page</h1></main>{parts}").text
+
+
 def test_headings_lists_code_and_tables_survive_and_links_become_their_text() -> None:
     got = read(
         """<html><body><nav>Home | Index</nav><main><h1>What is new<a class="headerlink" href="#x">¶</a></h1>

@@ -50,15 +50,19 @@ def parse(html: str) -> BeautifulSoup:
 
 def _begin_body(soup: BeautifulSoup) -> None:
     """Let the body begin at the first thing that no head holds, as HTML says; in a head that is not closed lxml leaves `main`."""
-    begun = next((child for child in soup.head.children if _is_shown(child)), None) if soup.head else None
-    if begun is None or soup.head is None:
+    head, body = soup.head, soup.body
+    if head and body and head in body.parents:
+        body.unwrap()
+        body = None
+    begun = next((child for child in head.children if _is_shown(child)), None) if head else None
+    if head is None or begun is None:
         return
     shown = [begun, *begun.next_siblings]
-    if soup.body is None:
-        soup.head.insert_after(soup.new_tag("body"))
-    assert soup.body is not None
+    if body is None:
+        body = soup.new_tag("body")
+        head.insert_after(body)
     for place, element in enumerate(shown):
-        soup.body.insert(place, element.extract())
+        body.insert(place, element.extract())
 
 
 def _is_shown(child: PageElement) -> bool:
