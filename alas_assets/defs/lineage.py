@@ -6,7 +6,6 @@ Reads stored state only. Who may open the next is `defs.births`, what is handed 
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.records import GateDecision
 
 
 def opened_cells(alas: Alas, domain: str) -> list[Cell]:
@@ -42,13 +41,8 @@ def ancestors(alas: Alas, cell: Cell) -> list[Cell]:
 def taught_before(alas: Alas, cell: Cell) -> list[Cell]:
     """Return the earlier iterations whose facts an iteration takes over, oldest first.
 
-    One that was closed as failed after its candidate had been promoted is among them: what is current was taught its facts, so they are
-    rehearsed and guarded like all others.
+    One that was closed as failed after its candidate had been promoted is among them as long as that stands: what is current was taught its
+    facts, so they are rehearsed and guarded like all others.
     """
     earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
-    return [one for one in earlier if closed_because(alas, one) is None or _promoted(alas, one)]
-
-
-def _promoted(alas: Alas, cell: Cell) -> bool:
-    pointer = alas.store.pointer(cell, "promotion")
-    return pointer is not None and alas.store.read_record(GateDecision, pointer).verdict == "promote"
+    return [one for one in earlier if closed_because(alas, one) is None or alas.registry.stands(one.domain, one.number)]

@@ -73,6 +73,10 @@ class Registry:
         stack = _in_force(self.history(domain))
         return stack[-1] if stack else None
 
+    def stands(self, domain: str, iteration: int) -> bool:
+        """Tell whether a promotion of this iteration is in force: what is current is its adapter or was promoted after it."""
+        return any(entry.iteration == iteration for entry in _in_force(self.history(domain)))
+
     def taken_back_by_the_gate(self, domain: str) -> bool:
         """Tell whether the last change is a rollback that no person asked for: an iteration, made again, decided otherwise."""
         entries = self.history(domain)

@@ -23,11 +23,13 @@ def latest_texts(readings: Sequence[pl.DataFrame]) -> dict[str, str]:
         readings: Tables of fetches (`FETCH_SCHEMA`), oldest first.
     """
     latest: dict[str, str] = {}
+    moved: dict[str, str] = {}
     for table in readings:
         read = table.filter(pl.col("ok") & (pl.col("text_sha256").fill_null("") != ""))
         for page, asked, sha in read.select("page_id", "requested_url", "text_sha256").iter_rows():
-            latest |= {asked: sha, page: sha}
-    return latest
+            latest[page] = sha
+            moved[asked] = page
+    return latest | {asked: latest[page] for asked, page in moved.items()}
 
 
 def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, str], read_text: Callable[[str], str]) -> frozenset[str]:

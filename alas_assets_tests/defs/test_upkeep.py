@@ -15,7 +15,7 @@ from alas_assets.defs.running import open_cell
 from alas_assets.domains.config import Retries
 from alas_assets.provenance.changes import close_iteration, read_watch_state, retry_iteration, take_up, update_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.records import GateDecision, Seed
+from alas_assets.records import Seed
 from alas_assets_tests.harness import Harness, Site, requests, skipped
 
 
@@ -164,16 +164,16 @@ def test_a_change_that_a_failing_iteration_noticed_itself_is_pending_once_it_is_
 
 
 def test_an_iteration_that_was_closed_after_its_candidate_was_promoted_hands_its_facts_on(harness: Harness) -> None:
-    for number, verdict in ((1, "promote"), (2, "keep")):
-        cell = Cell.of("quill", number)
+    registry, third = harness.alas.registry, Cell.of("quill", 3)
+    for number in (1, 2):
         harness.opened("quill", number)
-        decision = GateDecision(
-            domain="quill", iteration=number, verdict=verdict, reason="", candidate="A", current_before=None, current_after=None
-        )
-        harness.store.put(cell, "promotion", decision, input_key=f"k{number}", inputs={}, run_id="r")
-        close_iteration(harness.settings.home, cell, "what came after the gate failed")
-    assert [one.number for one in taught_before(harness.alas, Cell.of("quill", 3))] == [0, 1]
-    assert [one.number for one in ancestors(harness.alas, Cell.of("quill", 3))] == [0], "it has no revision to go on from"
+        close_iteration(harness.settings.home, Cell.of("quill", number), "what came after the gate failed")
+    assert [one.number for one in taught_before(harness.alas, third)] == [0]
+    registry.promote("quill", "A", iteration=1, decision_hash="d", run_id="r", at="2026-11-29", previous=None)
+    assert [one.number for one in taught_before(harness.alas, third)] == [0, 1]
+    assert [one.number for one in ancestors(harness.alas, third)] == [0], "it has no revision to go on from"
+    registry.rollback("quill", by="Ada")
+    assert [one.number for one in taught_before(harness.alas, third)] == [0], "what is current was not taught its facts"
 
 
 def test_retry_lets_failures_count_anew_and_takes_a_closing_back(failing: Harness) -> None:

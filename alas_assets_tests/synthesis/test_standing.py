@@ -27,6 +27,8 @@ def test_the_newest_reading_counts_and_a_failed_one_does_not() -> None:
 
 def test_a_page_that_moved_is_read_for_what_was_taught_from_its_old_address() -> None:
     assert latest_texts([reading("old", "1"), reading("new", "2", asked="old")]) == {"old": "2", "new": "2"}
+    later = [reading("old", "1"), reading("new", "2", asked="old"), reading("new", "3")]
+    assert latest_texts(later) == {"old": "3", "new": "3"}
     page = TAUGHT["page_id"][0]
     assert no_longer_stated([TAUGHT], latest_texts([reading("new", "new", asked=page)]), TEXTS.__getitem__) == frozenset(TAUGHT["fact_id"])
     assert no_longer_stated([TAUGHT], latest_texts([reading("new", "same", asked=page)]), TEXTS.__getitem__) == frozenset()
