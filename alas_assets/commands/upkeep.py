@@ -134,7 +134,7 @@ def gc(domain: DomainKey, home: Home = None) -> None:
     settings = settings_at(home)
     alas_of(settings, domain)
     if run_id := run_of(open_instance(settings), domain):
-        fail(f"run {run_id[:8]} of {domain} is under way, and what it has just made is named by nothing yet; wait for it")
+        fail(f"run {run_id[:8]} of {domain} is under way, and what it has just made is named by nothing yet; wait for it, or end it")
     freed = collect_garbage(settings.home, domain)
     out.print(f"freed {freed.files} files, {freed.bytes / 1e6:.1f} MB")
 

@@ -28,7 +28,8 @@ UNDER_WAY = [
     dg.DagsterRunStatus.CANCELING,
 ]
 START_JOB = "start_iteration"
-LONGEST_WAIT = timedelta(days=7)
+LONGEST_WAIT = timedelta(days=3650)
+"""So that a date can still hold when the next try is due."""
 
 
 @dataclass(frozen=True)

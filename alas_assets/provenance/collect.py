@@ -23,7 +23,7 @@ def collect_garbage(home: Path, domain: str) -> Freed:
     """Free the domain's unnamed files: memo entries whose artifact no cell points at, and working folders of finished steps.
 
     An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it; a served model, which can
-    be merged again, if it answers now. Nothing of the domain may run meanwhile: what it has just made is named by nothing yet.
+    be merged again, if it is current or a base student's. Nothing of the domain may run meanwhile: nothing names what it has just made.
     """
     named, blobs, inputs = _named(home, domain)
     own = f"{domain}|"
@@ -41,11 +41,10 @@ def collect_garbage(home: Path, domain: str) -> Freed:
         if folder.name in inputs:
             files, size = _remove(folder)
             freed_files, freed_bytes = freed_files + files, freed_bytes + size
-    current = {Registry(home / "registry").current(path.name) for path in (home / "cells").glob("*")}
-    answering = {adapter for adapter in current if adapter}
-    spared = (".", "base-") if None in current else (".",)  # a base student answers where nothing is current
+    current = {adapter for path in (home / "registry").glob("*.json") if (adapter := Registry(home / "registry").current(path.stem))}
     for folder in sorted((home / "served").glob("*")):
-        if folder.is_dir() and folder.name not in answering and not folder.name.startswith(spared):  # each can be merged again
+        spared = folder.name in current or folder.name.startswith((".", "base-"))  # a base student answers wherever nothing is current
+        if folder.is_dir() and not spared:  # each can be merged again
             files, size = _remove(folder)
             freed_files, freed_bytes = freed_files + files, freed_bytes + size
     return Freed(freed_files, freed_bytes)

@@ -91,7 +91,7 @@ def model_card(release: Release, manifest: Manifest, usage: str) -> str:
 def _gate_said(release: Release) -> str:
     """Return the gate's word at the head of the card, so that nobody takes a refused adapter for a released one."""
     if not release.judged:
-        return "**The gate did NOT judge it**: its iteration's other candidate was compared with what came before, see below."
+        return "**The gate did NOT judge it**: the decision of its iteration is on another adapter, see below."
     if release.decision.verdict == "promote" and release.rolled_back:
         return f"The gate promoted it, and it was **rolled back** {plain(release.rolled_back)}."
     if release.decision.verdict == "promote":
