@@ -80,10 +80,14 @@ def check_ready(alas: "Alas", domain: str) -> None:
         err.print(f"[yellow]note[/] {plain(line)}")
 
 
+def at_home(home: Path | None) -> str:
+    """Return the option that a further command needs to find the same store, with a space before it; "" where none was given."""
+    return f" --home {shlex.quote(str(home))}" if home else ""
+
+
 def how_to_report(domain: str, question: str, home: Path | None) -> str:
     """Return the command that reports what the current model of this store says to a question, for whoever sees that it is wrong."""
-    where = f" --home {shlex.quote(str(home))}" if home else ""
-    return f'is it wrong? alas report-wrong{where} --domain {domain} --question {shlex.quote(question)} --should-be "what is right"'
+    return f'is it wrong? alas report-wrong{at_home(home)} --domain {domain} --question {shlex.quote(question)} --should-be "what is right"'
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, site_served, user_name
+from alas_assets.commands.common import DomainKey, Home, alas_of, at_home, err, fail, out, plain, settings_at, site_served, user_name
 from alas_assets.settings import PROJECT_ROOT
 
 app = typer.Typer()
@@ -48,7 +48,7 @@ def new(
     out.print(f"wrote {path}")
     if sources.private_hosts:
         out.print(f"private_hosts lets {', '.join(sources.private_hosts)} be read, which is not on the public internet")
-    out.print(f"next: alas estimate {domain}, then alas run {domain} --dry-run")
+    out.print(plain(f"next: alas estimate {domain}{at_home(home)}, then alas run {domain} --dry-run{at_home(home)}"))
 
 
 @app.command()
@@ -121,7 +121,7 @@ def rollback(
     out.print(f"current was {entry.previous or 'the base student'}")
     out.print(f"current is  {entry.adapter_hash or 'the base student'}")
     if not undo:
-        out.print(f"to take it back: alas rollback {domain} --undo")
+        out.print(plain(f"to take it back: alas rollback {domain} --undo{at_home(home)}"))
 
 
 @app.command()

@@ -33,7 +33,7 @@ def http_url(value: str) -> str:
         reachable = False
     if not reachable:
         shown = "" if "@" in value else f"{value!r} "  # what may hold a password is not repeated
-        raise ValueError(f"{shown}is not an http(s) URL with a host that can be reached")
+        raise ValueError(f"{shown}is not an http(s) URL with a host, and a port up to 65535 if any")
     if parts.username or parts.password:
         raise ValueError(f"{parts.hostname}: a user name or password must not stand in a URL, where logs and tables would show it")
     return value

@@ -103,8 +103,8 @@ class Sources(Section):
         max_length=50,
         description="pages whose change opens an iteration, also such that are not there yet; empty: seed_urls. Feeds are watched too",
     )
-    allow_hosts: tuple[str, ...] = Field(default=(), description="if set, only these hosts are fetched")
-    deny_hosts: tuple[str, ...] = Field(default=(), description="these hosts are never fetched")
+    allow_hosts: tuple[str, ...] = Field(default=(), description="if set, only these hosts are fetched, subdomains included")
+    deny_hosts: tuple[str, ...] = Field(default=(), description="these hosts are never fetched, subdomains included")
     primary_hosts: tuple[str, ...] = Field(
         default=(),
         description="hosts of primary documentation, subdomains included: their pages come first and their word is enough (R1, R7); pages "

@@ -83,11 +83,16 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(lines)
 
 
+CUT = " … (cut here)"
+"""After what was shown of a passage that goes on."""
+
+
 def _shown_lines(passage: ShownPassage) -> str:
     if passage.gone:
         return f"shown    passage {passage.chunk_id}: {passage.gone}"
     where = text_link(passage.text_sha256, passage.start, passage.end)
-    return f"shown    {passage.url}  (fetched {passage.retrieved_at})\n  {' '.join(passage.text.split())}\n  {where}"
+    said = f"{' '.join(passage.text.split())}{CUT if passage.cut else ''}"
+    return f"shown    {passage.url}  (fetched {passage.retrieved_at})\n  {said}\n  {where}"
 
 
 def _run(run_id: str, deleted: str) -> str:

@@ -10,6 +10,7 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
+from alas_assets.provenance.render import CUT
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
@@ -126,7 +127,7 @@ def _shown(trace: Trace) -> str:
         return ""
     rows = [
         [
-            escape(one.text or f"passage {one.chunk_id}: {one.gone}"),
+            escape(f"{one.text}{CUT if one.cut else ''}" or f"passage {one.chunk_id}: {one.gone}"),
             f"{link(one.url, one.url)}, fetched {escape(one.retrieved_at)}; "
             f"{link('where it stands', text_link(one.text_sha256, one.start, one.end))}"
             if one.url

@@ -24,9 +24,10 @@ class ShownPassage(Record):
     url: str = ""
     heading: str = Field(default="", description="from the page's title down to the passage's own heading")
     text: str = Field(default="", description="what was shown of it; the rest, if it was cut, stands in the stored text")
+    cut: bool = Field(default=False, description="the passage goes on after what was shown of it")
     text_sha256: str = ""
-    start: int = 0
-    end: int = 0
+    start: int = Field(default=0, description="where in the stored text what was shown begins")
+    end: int = Field(default=0, description="where it ends")
     retrieved_at: str = ""
 
 
@@ -55,9 +56,13 @@ def passages_shown(store: ArtifactStore, cells: Sequence[Cell], chunk_ids: Seque
 
 
 def _shown(row: dict[str, Any], text: str) -> ShownPassage:
+    heading = " > ".join(row["heading_path"])
+    body = text[len(heading) + 1 :]  # a passage is shown with its heading on a line before it
     return ShownPassage(
-        **{name: row[name] for name in ("chunk_id", "url", "text_sha256", "start", "end")},
-        heading=" > ".join(row["heading_path"]),
+        **{name: row[name] for name in ("chunk_id", "url", "text_sha256", "start")},
+        end=row["start"] + len(body),
+        cut=body != row["text"],
+        heading=heading,
         text=text,
         retrieved_at=row["retrieved_at"].isoformat() if row["retrieved_at"] else "",
     )

@@ -181,6 +181,7 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
         ReviewError: What people reported is damaged.
     """
     hits: dict[str, tuple[Cell, dict[str, Any]]] = {}
+    answer_id = answer_id.removeprefix("a-")  # as a review sheet names it
     for cell in cells_of(store):
         for asset in ANSWER_TABLES:
             table = _table(store, cell, asset)

@@ -159,8 +159,10 @@ def _rows_of(by: LearnedBy) -> str:
 def _shown_in_words(trace: Trace, truth: str) -> str:
     """Tell, of an answer beside which passages were shown, one that was not found from one that was not read."""
     holding, gone = sum(holds_answer(passage.text, truth) for passage in trace.shown), sum(bool(passage.gone) for passage in trace.shown)
-    held = f"of which {holding or 'none'} had {truth!r} in it{f', and {gone} can be read no more' if gone else ''}"
-    return f"it was shown {counted(len(trace.shown), 'passage')} beside the question, {held}"
+    how = f"{holding or 'none'} of the {counted(len(trace.shown), 'passage')} beside the question had {truth!r} in it"
+    if gone:
+        return f"{how}, and {gone} can be read no more"
+    return f"{how}: {'it was there and not read' if holding else 'the search did not find it'}"
 
 
 def _without_a_pair(store: ArtifactStore, trace: Trace, truth: str) -> Verdict:
@@ -199,8 +201,9 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
     if not learned:
         who = f"adapter {trace.adapter_hash[:16]}" if trace.adapter_hash else f"the base student ({trace.system})"
         elsewhere = [f"it was taught to {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}" for by in trace.learned_by]
-        elsewhere += [] if not trace.shown else [_shown_in_words(trace, truth)]
         because = f"no training row of {who} or of what it was trained from holds the fact"
+        if trace.shown and not trace.adapter_hash:
+            because = f"it was taught nothing and had to read: {_shown_in_words(trace, truth)}"
         return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
     taught = [_rows_of(by) for by in learned]
     if trace.split == ASKED and (knows := _right_before(store, trace, truth, {trace.adapter_hash})):

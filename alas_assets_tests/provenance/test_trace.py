@@ -53,8 +53,8 @@ def test_a_retrieved_answer_names_the_passages_it_was_shown(quill: Harness) -> N
     assert trace.shown
     for passage in trace.shown:
         stored = (quill.store.texts / passage.text_sha256).read_text(encoding="utf-8")
-        assert passage.text.startswith(passage.heading)
-        assert passage.text.removeprefix(passage.heading).strip() in stored[passage.start : passage.end]
+        assert passage.text == f"{passage.heading}\n{stored[passage.start : passage.end]}"
+        assert passage.cut is (not stored[passage.end :].startswith("\n") and passage.end < len(stored))
         assert passage.url in trace_text(trace)
         assert escape(passage.text) in answer_html(quill.store, trace, verdict_of(quill.store, trace))
     assert {"baseline_scores"} == {run.step for run in trace.runs if run.step.endswith("_scores")}
@@ -74,7 +74,7 @@ def test_a_trace_stands_where_the_passages_that_were_shown_are_gone_and_says_so(
         assert f"passage {passage.chunk_id}: {passage.gone}" in trace_text(trace)
         assert escape(passage.gone) in answer_html(store, trace, verdict)
     if trace.label != "correct":
-        assert any(f"and {len(trace.shown)} can be read no more" in ground for ground in verdict.evidence)
+        assert f"and {len(trace.shown)} can be read no more" in verdict.because
 
 
 def test_an_answer_asked_again_later_names_the_runs_that_read_the_page_then(quill: Harness, tmp_path: Path) -> None:

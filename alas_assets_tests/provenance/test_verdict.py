@@ -66,7 +66,9 @@ def test_of_an_answer_that_was_shown_passages_it_is_said_whether_the_right_one_w
         assert verdict.kind == "never taught"
         holding = sum(trace.gold.casefold() in passage.text.casefold() for passage in trace.shown)
         said.add(holding > 0)
-        assert any(f"beside the question, of which {holding or 'none'} had {trace.gold!r} in it" in ground for ground in verdict.evidence)
+        found = "it was there and not read" if holding else "the search did not find it"
+        assert verdict.because.startswith(f"it was taught nothing and had to read: {holding or 'none'} of the ")
+        assert verdict.because.endswith(f"beside the question had {trace.gold!r} in it: {found}")
     assert True in said
 
 
