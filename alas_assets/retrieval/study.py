@@ -217,7 +217,7 @@ def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Top
     """Return the topics with the pages that a search found for them and those that theirs moved to, so that pairs are written from them."""
     more: dict[str, list[str]] = {}
     for row in fetches.filter("ok").select("final_url", "requested_url", "found_by", "topic_ids").iter_rows(named=True):
-        if row["found_by"].startswith("search ") or page_id(row["final_url"]) != row["requested_url"]:
+        if (row["found_by"] or "").startswith("search ") or page_id(row["final_url"]) != row["requested_url"]:
             for topic_id in row["topic_ids"]:
                 more.setdefault(topic_id, []).append(row["final_url"])
     return [topic.model_copy(update={"urls": list(dict.fromkeys([*topic.urls, *more.get(topic.topic_id, [])]))}) for topic in topics]

@@ -71,7 +71,7 @@ TEXTS = {"without": "It says other things.", "with": " ".join(KNOWN["quote"].uni
 
 
 def reading(sha: str) -> pl.DataFrame:
-    return pl.DataFrame({"page_id": [PAGE], "text_sha256": [sha], "ok": [True]})
+    return pl.DataFrame({"page_id": [PAGE], "requested_url": [PAGE], "text_sha256": [sha], "ok": [True]})
 
 
 def test_what_was_found_known_stays_known_as_long_as_its_page_states_it() -> None:

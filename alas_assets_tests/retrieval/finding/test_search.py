@@ -212,9 +212,8 @@ def test_a_provider_on_a_private_address_must_be_allowed(name: str, provider: Pr
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-@pytest.mark.parametrize("port", [1, 99999])
-def test_a_provider_that_is_down_or_cannot_be_there_is_a_reason(port: int, name: str, provider: Provider, store: ArtifactStore) -> None:
-    answer = asked(provider, name, search={"url": f"http://127.0.0.1:{port}"}, private_hosts=["127.0.0.1"], store=store)
+def test_a_provider_that_is_down_is_a_reason(name: str, provider: Provider, store: ArtifactStore) -> None:
+    answer = asked(provider, name, search={"url": "http://127.0.0.1:1"}, private_hosts=["127.0.0.1"], store=store)
     assert f"no answer from {name}" in answer.reason
 
 
