@@ -15,7 +15,7 @@ from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, replay
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
-from alas_assets.provenance.store import write_atomic
+from alas_assets.provenance.store import holds, write_atomic
 from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, UNKNOWN, AdapterRef, Seed
 from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.leaks import usable_replay
@@ -50,19 +50,11 @@ def write_rows(step: Step, name: str, rows: pl.DataFrame) -> tuple[str, Path]:
     """Store the exact training rows under their content hash, for the manifest and the audit (T5)."""
     digest = rows_hash(rows)
     path = step.store.training_rows_path(name, digest)
-    if not _holds(path, digest):
+    if not holds(path, digest):
         buffer = io.BytesIO()
         rows.write_parquet(buffer)
         write_atomic(path, buffer.getvalue())
     return digest, path
-
-
-def _holds(path: Path, digest: str) -> bool:
-    """Tell whether a file holds the training rows that it is named by; one that is torn or edited does not."""
-    try:
-        return rows_hash(pl.read_parquet(path.read_bytes())) == digest
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        return False
 
 
 def run_training(

@@ -237,7 +237,7 @@ class ArtifactStore:
             digest = content_hash(value.model_dump(mode="json", exclude=set(volatile)))
         path = self.artifact_path(asset, digest, kind)
         redacted = self._redacted_by(path, cell, asset, digest)
-        if not redacted and not _holds(path, digest, volatile):
+        if not redacted and not holds(path, digest, volatile):
             if isinstance(value, pl.DataFrame):
                 with tempfile.SpooledTemporaryFile() as buffer:
                     value.write_parquet(buffer)  # pyright: ignore[reportArgumentType]
@@ -410,8 +410,8 @@ class ArtifactStore:
             lock.release()
 
 
-def _holds(path: Path, digest: str, volatile: tuple[str, ...]) -> bool:
-    """Tell whether a file holds the content that it is named by; one that was torn or edited does not."""
+def holds(path: Path, digest: str, volatile: tuple[str, ...] = ()) -> bool:
+    """Tell whether a table's or record's file holds the content of this hash; one that was torn or edited does not."""
     try:
         raw = path.read_bytes()
         if path.suffix == ".parquet":

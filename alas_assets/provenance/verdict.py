@@ -159,9 +159,10 @@ def _rows_of(by: LearnedBy) -> str:
 def _shown_in_words(trace: Trace, truth: str) -> str:
     """Tell, of an answer beside which passages were shown, one that was not found from one that was not read."""
     holding, gone = sum(holds_answer(passage.text, truth) for passage in trace.shown), sum(bool(passage.gone) for passage in trace.shown)
+    if gone:  # what was in those is not known, so neither is why the answer is wrong
+        known = f"{holding or 'none'} is known to have had {truth!r} in it"
+        return f"of {counted(len(trace.shown), 'passage')} beside the question {known}, and {gone} can be read no more"
     how = f"{holding or 'none'} of the {counted(len(trace.shown), 'passage')} beside the question had {truth!r} in it"
-    if gone:
-        return f"{how}, and {gone} can be read no more"
     return f"{how}: {'it was there and not read' if holding else 'the search did not find it'}"
 
 
