@@ -105,7 +105,7 @@ class Comparison:
 
     def plain(self) -> Made:
         """Standard SFT: one wording, rejected pairs too, nothing else in the rows; as many steps as the loop takes."""
-        steps = self.sft().notes["steps"]
+        steps = ceil(self.bench.rows(self.recipe, self.taught, [], self.seed).height * self.recipe.epochs / self.recipe.batch_size)
         once, kept = worded(self.pairs, 1, 0), self.bench.pairs.filter("accepted")
         refused = self.bench.pairs.filter(  # whole facts; single wordings that were refused of an accepted fact are right, or leak
             ~pl.col("accepted")

@@ -70,6 +70,10 @@ STUDIES: dict[str, list[Setting]] = {
         Setting(study="rank", facts=100, told=True, recipe={**TOLD, "passes": 8, **rank})
         for rank in ({}, {"rank": 8, "alpha": 16}, {"rank": 128, "alpha": 256})
     ],
+    "steps": [
+        Setting(study="steps", facts=100, told=True, recipe={**TOLD, "passes": 8, **steps})
+        for steps in ({}, {"batch_size": 8, "learning_rate": 1.6e-3})
+    ],
     "longer": [
         Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 16, "learning_rate": 1.6e-3}),
         Setting(study="longer", facts=100, told=True, recipe={**TOLD, "passes": 28, "learning_rate": 8e-4, "layers": 20}),
@@ -99,6 +103,7 @@ WHAT: dict[str, str] = {
     "107, so it was taken out again (its row is in results.jsonl).",
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each.",
     "rank": "How much an adapter can hold: a quarter of the rank of `told`, and four times as much, at the same scale of alpha to rank.",
+    "steps": "Batches of half the size at the rate that was best with them at 48 facts, so twice as many optimiser steps on the same rows.",
     "longer": "As `told`, seen twice as often; and some 130 times at half the rate in the last 20 layers, to cost general skills less.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings; and as the first cell of `longer`, in ten passes.",
