@@ -49,7 +49,7 @@ from alas_assets.provenance.takedown.order import (
 from alas_assets.provenance.takedown.plan import Ids, Plan, forget_ids, plan_takedown, read_ids, write_ids
 from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal
-from alas_assets.retrieval.store import stored_passages, write_without
+from alas_assets.retrieval.takedown import stored_passages, write_without
 from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]

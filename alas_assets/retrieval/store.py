@@ -1,14 +1,12 @@
 """The chunk store: a domain's passages in LanceDB, and for every cell exactly those it read, pinned by a version tag (R3, R4, O8).
 
-Vectors are made by whoever calls.
+Vectors are made by whoever calls; what a takedown does with the tables of all domains and versions is `retrieval.takedown`'s.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -104,7 +102,7 @@ class ChunkStore:
         with self._explained(name):
             if table is None:
                 assert made is not None  # nothing is stored, so all are missing
-                table = self._create(name, _length(made))
+                table = self._create(name, vector_length(made))
             before = table.version
             version = self._write(table, changed, self._vectors(table, name, made, changed["chunk_id"].to_list()))
             if version != before + 1 and not self._holds(name, version, chunks):
@@ -142,7 +140,7 @@ class ChunkStore:
         made = made if made is not None else pl.DataFrame(schema={"chunk_id": pl.String, "vector": kind})
         if made["vector"].dtype != kind:
             raise StoreError(
-                f"the embedder {self._embedder} gives vectors of {_length(made)} numbers, those stored under its name have {length};"
+                f"the embedder {self._embedder} gives vectors of {vector_length(made)} numbers, those stored under its name have {length};"
                 f" give the new model a name of its own (student.embedder)"
             )
         fresh = set(made["chunk_id"])
@@ -365,7 +363,7 @@ class ChunkStore:
                 if stats["fragment_stats"]["num_small_fragments"] >= _COMPACT_FROM or unindexed >= _UNINDEXED_FROM:
                     table.optimize(cleanup_older_than=_older_than_any_tag(table))
         except (RuntimeError, ValueError, OSError) as error:
-            log.warning("%s/%s: not compacted or indexed (%s); the next write tries again", self._root, name, _first_line(error))
+            log.warning("%s/%s: not compacted or indexed (%s); the next write tries again", self._root, name, first_line(error))
 
     def _merge(self, table: Any, key: str, rows: Any) -> Any:
         return table.merge_insert(key).when_matched_update_all().when_not_matched_insert_all().execute(rows, timeout=_WRITE_TIMEOUT)
@@ -417,7 +415,7 @@ class ChunkStore:
         except StoreError:
             raise
         except (RuntimeError, ValueError, OSError, KeyError, pl.exceptions.PolarsError) as error:
-            raise StoreError(f"{self._root}/{name}: the stored passages cannot be used ({_first_line(error)}); {self._remedy()}") from error
+            raise StoreError(f"{self._root}/{name}: the stored passages cannot be used ({first_line(error)}); {self._remedy()}") from error
 
 
 def local_folder(root: Path | str) -> Path | None:
@@ -433,7 +431,8 @@ def _differing(chunks: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     return chunks.join(stored, on=_COLUMNS, how="anti", nulls_equal=True, maintain_order="left")
 
 
-def _length(vectors: pl.DataFrame) -> int:
+def vector_length(vectors: pl.DataFrame) -> int:
+    """Return how many numbers each vector of a table with a column `vector` has."""
     kind = vectors.schema["vector"]
     assert isinstance(kind, pl.Array)
     return kind.shape[0]
@@ -463,7 +462,8 @@ def _older_than_any_tag(table: Any) -> timedelta:
     return max([_SUPERSEDED_KEPT, *(age + timedelta(seconds=1) for age in ages)])
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says in one line that is not too long; its kind where it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
@@ -480,173 +480,3 @@ def _small(kind: Any) -> Any:
     if pa.types.is_large_list(kind):
         return pa.list_(_small(kind.value_type))
     return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
-
-
-# ------------------------------------------------------------------------------------------------ all tables of a folder
-
-
-def every_version(root: Path | str) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    """Yield (table, version, rows without vectors) of every version of every table, those of all domains and those set aside as damaged.
-
-    Raises:
-        StoreError: A table or version cannot be read.
-    """
-    import lancedb
-
-    folder = local_folder(root)
-    if folder is not None and not folder.is_dir():
-        return
-    try:
-        database = lancedb.connect(str(folder or root).rstrip("/"))
-        for name in _table_names(database):
-            table = database.open_table(name)
-            for version in sorted(one["version"] for one in table.list_versions()):
-                table.checkout(version)
-                wanted = [column for column in table.schema.names if column != "vector"]
-                frame = pl.from_arrow(table.search().select(wanted).limit(max(1, table.count_rows())).to_arrow())
-                assert isinstance(frame, pl.DataFrame)
-                yield name, version, frame
-    except (RuntimeError, ValueError, OSError, KeyError, pl.exceptions.PolarsError) as error:
-        raise StoreError(f"{root}: its passages cannot be read ({_first_line(error)}); restore the folder, or move it away") from error
-
-
-def _table_names(database: Any) -> list[str]:
-    names: list[str] = []
-    page = None
-    while True:
-        listed = database.list_tables(page_token=page)
-        names += listed.tables
-        page = listed.page_token
-        if not page:
-            return sorted(names)
-
-
-def stored_passages(root: Path | str, domain: str, pages: Sequence[str], chunk_ids: Sequence[str] = ()) -> set[str]:
-    """Return the ids of a domain's stored passages that are of these pages or have these ids; the newest versions hold all there ever were.
-
-    Raises:
-        StoreError: A table cannot be read.
-    """
-    import lancedb
-
-    folder, prefix = local_folder(root), safe_name(domain)
-    if folder is not None and not folder.is_dir():
-        return set()
-    database = lancedb.connect(str(folder or root).rstrip("/"))
-    found: set[str] = set()
-    for name in _table_names(database):
-        if name.startswith(f"{prefix}.") and name != f"{prefix}.cells":
-            rows = _whole(database.open_table(name), ["chunk_id", "page_id"])
-            own = rows.filter(pl.col("page_id").is_in(list(pages)) | pl.col("chunk_id").is_in(list(chunk_ids)))
-            found |= set(own["chunk_id"])
-    return found
-
-
-def _whole(table: Any, columns: list[str]) -> pl.DataFrame:
-    frame = pl.from_arrow(table.search().select(columns).limit(max(1, table.count_rows())).to_arrow())
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
-def write_without(root: Path | str, domain: str, *, pages: Sequence[str], chunk_ids: Sequence[str], aside: Path) -> int:
-    """Write a domain's tables anew without some passages, so that no version, index or log of them still has any; cells keep their tags.
-
-    What stays is first kept in `aside`; a call after a kill goes on from there. Nobody may read or write the tables meanwhile.
-
-    Args:
-        root: The LanceDB folder or URI.
-        domain: The domain's key.
-        pages: Pages whose passages go.
-        chunk_ids: Further passages that go.
-        aside: A folder of the caller's for what stays, until it is written; removed at the end.
-
-    Returns:
-        How many passages went, counted once a cell.
-
-    Raises:
-        StoreError: A table cannot be read or written.
-    """
-    prefix = safe_name(domain)
-    ready = aside / "ready"
-    try:
-        if not ready.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            gone = _keep_aside(root, prefix, set(pages), set(chunk_ids), aside)
-            if not gone:
-                shutil.rmtree(aside, ignore_errors=True)
-                return 0
-            ready.write_text(str(gone), encoding="utf-8")
-        gone = int(ready.read_text(encoding="utf-8"))
-        _write_again(root, domain, prefix, aside)
-        shutil.rmtree(aside)
-    except (RuntimeError, ValueError, OSError, KeyError, pl.exceptions.PolarsError) as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(
-            f"{root}: the passages of {domain} cannot be written anew ({_first_line(error)}); give the command again"
-        ) from error
-    return gone
-
-
-def _keep_aside(root: Path | str, prefix: str, pages: set[str], chunks: set[str], aside: Path) -> int:
-    """Write each cell's remaining passages, with their vectors, to a file; return how many others there are.
-
-    A table whose writer was killed before it named its first cell has passages all the same; with none to keep, it goes as a whole.
-    """
-    import lancedb
-
-    folder = local_folder(root)
-    if folder is not None and not folder.is_dir():
-        return 0
-    database = lancedb.connect(str(folder or root).rstrip("/"))
-    names = [name for name in _table_names(database) if name.startswith(f"{prefix}.")]
-    aside.mkdir(parents=True, exist_ok=True)
-    gone = 0
-    for number, cell in enumerate(_all_cells(database, prefix) if f"{prefix}.cells" in names else []):
-        table = database.open_table(cell["table"])
-        table.checkout(cell["version"])
-        rows = _whole(table, [*_COLUMNS, "vector"]).filter(pl.col("chunk_id").is_in(cell["chunk_ids"]))
-        kept = rows.filter(~(pl.col("page_id").is_in(list(pages)) | pl.col("chunk_id").is_in(list(chunks))))
-        staying = set(kept["chunk_id"])
-        ids = [chunk for chunk in cell["chunk_ids"] if chunk in staying]
-        gone += rows.height - kept.height
-        kept.write_parquet(aside / f"{number:04d}.parquet")
-        told = {"tag": cell["tag"], "embedder": cell["embedder"], "chunk_ids": ids, "length": _length(rows) if rows.height else 0}
-        (aside / f"{number:04d}.json").write_text(json.dumps(told), encoding="utf-8")
-    newest = sum(_own_rows(database.open_table(name), pages, chunks) for name in names if name != f"{prefix}.cells")
-    return gone or newest
-
-
-def _all_cells(database: Any, prefix: str) -> list[dict[str, Any]]:
-    """Return what a domain's table of cells holds, in the order in which the cells are to be written again."""
-    cells = _whole(database.open_table(f"{prefix}.cells"), ["tag", "table", "version", "embedder", "chunk_ids"])
-    return cells.sort("table", "version", "tag").to_dicts()
-
-
-def _own_rows(table: Any, pages: set[str], chunks: set[str]) -> int:
-    """Return the most passages that any version of a table has of these."""
-    most = 0
-    for version in table.list_versions():
-        table.checkout(version["version"])
-        rows = _whole(table, ["chunk_id", "page_id"])
-        most = max(most, rows.filter(pl.col("page_id").is_in(list(pages)) | pl.col("chunk_id").is_in(list(chunks))).height)
-    return most
-
-
-def _write_again(root: Path | str, domain: str, prefix: str, aside: Path) -> None:
-    """Drop a domain's tables and write its cells from what was kept aside, in the order of their versions."""
-    import lancedb
-
-    folder = local_folder(root)
-    database = lancedb.connect(str(folder or root).rstrip("/"))
-    for name in _table_names(database):
-        if name.startswith(f"{prefix}."):
-            database.drop_table(name)
-    for left in sorted(folder.glob(f"{prefix}.*")) if folder is not None else []:
-        if left.is_dir():  # also what was set aside as damaged
-            shutil.rmtree(left)
-    for told_file in sorted(aside.glob("*.json")):
-        told: dict[str, Any] = json.loads(told_file.read_text(encoding="utf-8"))
-        kept = pl.read_parquet(told_file.with_suffix(".parquet"))
-        store = ChunkStore(root, domain, told["embedder"])
-        store.write_cell(told["tag"], kept, told["chunk_ids"], int(told["length"]))

@@ -43,7 +43,7 @@ from alas_assets.provenance.verdict import adapter_line, verdict_of
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers, as_pairs
 from alas_assets.release.registry import RegistryError
-from alas_assets.retrieval.store import every_version
+from alas_assets.retrieval.takedown import every_version
 from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import LOOP, Harness, Site, requests
 

@@ -15,7 +15,8 @@ import pytest
 
 from alas_assets.provenance.store import StoreError
 from alas_assets.records import CHUNK_SCHEMA
-from alas_assets.retrieval.store import ChunkStore, _older_than_any_tag, every_version, local_folder, write_without
+from alas_assets.retrieval.store import ChunkStore, _older_than_any_tag, local_folder
+from alas_assets.retrieval.takedown import every_version, write_without
 
 
 def rows(names: str, words: str = "plain", text_sha256: str = "t1") -> pl.DataFrame:

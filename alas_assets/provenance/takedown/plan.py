@@ -38,7 +38,7 @@ from alas_assets.provenance.takedown.order import (
 from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, cells_of
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
-from alas_assets.retrieval.store import stored_passages
+from alas_assets.retrieval.takedown import stored_passages
 
 _NO_EXAM = pl.DataFrame(schema={"probe_id": pl.String, "topic": pl.String})
 KEPT_FILES = ("guards", "replay", "exams", "domains")

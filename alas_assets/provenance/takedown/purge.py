@@ -1,7 +1,7 @@
 """Removing a source from the store, step by step: registry, adapters, tables, pages, caches and what lies about (A3).
 
 Each function is one step, may be killed at any point and does the rest when called again. Artifacts keep their hash, which pointers, seeds
-and Dagster name; the file is rewritten. Passages are `retrieval.store`'s, Dagster's own storage is `defs.takedown`'s.
+and Dagster name; the file is rewritten. Passages are `retrieval.takedown`'s, Dagster's own storage is `defs.takedown`'s.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from alas_assets.provenance.store import ArtifactStore, StoreError
 from alas_assets.provenance.takedown.files import BYTES, ROW, UnreadableError, is_text, located_texts, texts_in_table
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.records import Record
-from alas_assets.retrieval.store import every_version, local_folder
+from alas_assets.retrieval.store import local_folder
+from alas_assets.retrieval.takedown import every_version
 
 ROOT = "(files of the store itself)"
 PASSAGES = "lance, every version"
