@@ -19,6 +19,7 @@ from alas_assets.provenance.store import BadKeyError, Cell, StoreError
 from alas_assets.provenance.takedown.order import under_way as takedown_under_way
 from alas_assets.provenance.takedown.order import unfinished_words
 from alas_assets.records import RevisedCurriculum
+from alas_assets.release.registry import RegistryError
 
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -136,7 +137,7 @@ def each_by_itself(domain: str, consider: Callable[[str], Opening]) -> Opening:
     """Consider one domain so that a damaged file of it, or a broken domain file, is named and keeps no other domain waiting."""
     try:
         return consider(domain)
-    except (BadKeyError, DomainError, StoreError) as error:
+    except (BadKeyError, DomainError, RegistryError, StoreError) as error:
         return Opening(None, f"{domain}: {error}")
 
 

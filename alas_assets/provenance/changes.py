@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from alas_assets.provenance.ids import safe_name
 from alas_assets.provenance.store import Cell, StoreError, write_atomic
 from alas_assets.records import Record
+from alas_assets.release.registry import Registry
 
 _LOCK_SECONDS = 10
 
@@ -95,10 +96,18 @@ def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
 
 
 def close_iteration(home: Path, cell: Cell, reason: str) -> None:
-    """Give up an unfinished iteration, so that the next cause can open another; the changes it was to study are pending again."""
+    """Give up an unfinished iteration, so that the next cause can open another; the changes it was to study are pending again.
+
+    Not where its promotion is in force: what is current was taught them, and the iterations that follow take its readings over.
+
+    Raises:
+        StoreError: The file is damaged, or another process keeps it locked.
+        RegistryError: The domain's registry cannot be read.
+    """
+    learned = Registry(home / "registry").stands(cell.domain, cell.number)
 
     def closed(state: WatchState) -> WatchState:
-        back = [page for page in state.pages_of(cell) if page not in state.pending]
+        back = [] if learned else [page for page in state.pages_of(cell) if page not in state.pending]
         return state.model_copy(update={"closed": {**state.closed, cell.iteration: reason}, "pending": [*state.pending, *back]})
 
     update_watch_state(home, cell.domain, closed)

@@ -176,6 +176,33 @@ def test_an_iteration_that_was_closed_after_its_candidate_was_promoted_hands_its
     assert [one.number for one in taught_before(harness.alas, third)] == [0], "what is current was not taught its facts"
 
 
+def test_a_change_that_a_closed_iteration_learned_opens_no_other_as_long_as_its_promotion_stands(harness: Harness) -> None:
+    home, changed, cell = harness.settings.home, ["http://h/new.html"], Cell.of("quill", 1)
+    harness.opened("quill", 1)
+    take_up(home, cell, changed)
+    harness.alas.registry.promote("quill", "A", iteration=1, decision_hash="d", run_id="r", at="2026-11-29", previous=None)
+    close_iteration(home, cell, "what came after the gate failed")
+    assert read_watch_state(home, "quill").pending == []
+    assert "no watched page changed" in skipped(harness.tick("release_pages"))
+    retry_iteration(home, cell)
+    harness.alas.registry.rollback("quill", by="Ada")
+    close_iteration(home, cell, "it failed again")
+    assert read_watch_state(home, "quill").pending == changed, "what is current was not taught it"
+    assert [request.partition_key for request in requests(harness.tick("release_pages"))] == ["quill|002"]
+
+
+def test_a_domain_whose_registry_is_damaged_keeps_no_other_from_being_tried_again(failing: Harness) -> None:
+    assert not failing.run("quill", 1).success
+    registry = failing.settings.home / "registry" / "quill.json"
+    registry.parent.mkdir(exist_ok=True)
+    registry.write_text("{", encoding="utf-8")
+    failing.domain("ink", 9)
+    failing.finished("ink", 0)
+    said = skipped(again(failing))
+    assert "quill.json: cannot be read" in said
+    assert "ink: nothing is unfinished" in said
+
+
 def test_retry_lets_failures_count_anew_and_takes_a_closing_back(failing: Harness) -> None:
     close_iteration(failing.settings.home, Cell.of("quill", 1), "it failed")
     assert "was closed: it failed" in skipped(again(failing))
