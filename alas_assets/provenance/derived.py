@@ -15,10 +15,11 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
+from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import Blocked
-from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, TraceError, cells_of
+from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, TraceError, cells_of, facts_of_exam
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.retrieval.takedown import stored_passages
 from alas_assets.review.said import Said, people_said
@@ -87,6 +88,18 @@ class DerivedAnswers(Record):
     shown: int = Field(description="of these and others, answers for which a passage was retrieved that a pair of the source names")
 
 
+class DerivedExam(Record):
+    """What one system answered in one iteration to exam questions that were matched to facts of the source by page and words (E8).
+
+    No id leads from such a question to a fact, so these stand apart from the answers that one leads to.
+    """
+
+    cell: str
+    system: str
+    asked: int
+    correct: int
+
+
 class Derived(Record):
     """Everything that came from one page or one host, in every domain of the store."""
 
@@ -98,6 +111,7 @@ class Derived(Record):
     probes: list[DerivedProbes]
     adapters: list[DerivedAdapter]
     answers: list[DerivedAnswers]
+    exam: list[DerivedExam]
 
     @property
     def taught(self) -> list[DerivedFact]:
@@ -146,6 +160,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids)),
         answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
+        exam=list(_exam(store, cells, pairs, fact_ids)),
     )
 
 
@@ -272,3 +287,22 @@ def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk
         )
         for row in found.iter_rows(named=True):
             yield DerivedAnswers(cell=str(cell), **row)
+
+
+def _exam(store: ArtifactStore, cells: list[Cell], pairs: pl.DataFrame, fact_ids: list[str]) -> Iterator[DerivedExam]:
+    urls = pairs.filter(pl.col("accepted") & pl.col("fact_id").is_in(fact_ids))["url"].unique().to_list()
+    for cell, table in _tables(store, cells, "exam_scores"):
+        rows = as_answers(table).filter(pl.col("split").is_in(EXAM)).with_columns(pl.col("topic").fill_null(""))
+        pages = [page for page in rows["topic"].unique() if any(is_page(page, url) for url in urls)]
+        rows = rows.filter(pl.col("topic").is_in(pages))  # matching is slow, and no other question can be about the source
+        until = pairs.filter(pl.col("cell").str.starts_with(f"{cell.domain}|") & (pl.col("cell") <= str(cell)))
+        matched = facts_of_exam(rows.to_dicts(), until)
+        about = rows.filter(pl.col("probe_id").is_in([probe for probe, fact in matched.items() if fact in fact_ids]))
+        right = pl.col("label") == "correct"
+        found = (
+            _as_people_say(about, people_said(store.root, cell.domain))
+            .group_by("system", maintain_order=True)
+            .agg(pl.len().alias("asked"), right.sum().alias("correct"))
+        )
+        for row in found.iter_rows(named=True):
+            yield DerivedExam(cell=str(cell), **row)

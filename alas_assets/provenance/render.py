@@ -131,7 +131,15 @@ def derived_text(derived: Derived) -> str:
         shown = f"; its passages were retrieved for {counted(said.shown, 'answer')}" if said.shown else ""
         right = f"{said.correct} of {counted(said.asked, 'question')} about it right" if said.asked else "not asked about it"
         lines.append(f"answered {said.cell}, system {said.system}: {right}{shown}")
+    lines += [
+        f"exam     {said.cell}, system {said.system}: {said.correct} of {counted(said.asked, 'question')} right, {BY_WORDS}"
+        for said in derived.exam
+    ]
     return "\n".join(lines)
+
+
+BY_WORDS = "matched to its facts by page and words, not by an id"
+"""How exam questions were found to be about a source."""
 
 
 def _reading_line(reading: Reading) -> str:

@@ -10,7 +10,7 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
-from alas_assets.provenance.render import CUT
+from alas_assets.provenance.render import BY_WORDS, CUT
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
@@ -266,6 +266,14 @@ def derived_html(derived: Derived) -> str:
         f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",
         f"<h2>Adapters that learned from it</h2>{table(['iteration', 'adapter', 'of it', 'run'], adapters)}",
         f"<h2>Answers about it</h2>{table(['iteration', 'system', 'right', 'answers it was retrieved for'], answers)}",
+        _exam(derived),
         f"<h2>Facts</h2>{table(['state', 'question and answer', 'quote', 'iterations'], facts)}",
     ]
     return document(f"What {derived.source} taught", "".join(parts))
+
+
+def _exam(derived: Derived) -> str:
+    if not derived.exam:
+        return ""
+    rows = [[escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right"] for one in derived.exam]
+    return f"<h2>Exam questions about it, {BY_WORDS}</h2>{table(['iteration', 'system', 'right'], rows)}"

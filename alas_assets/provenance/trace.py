@@ -5,7 +5,7 @@ Reading only. The command line and the reports render the records; which Dagster
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -288,10 +288,25 @@ def cells_until(store: ArtifactStore, cell: Cell) -> list[Cell]:
 def _matched(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> str:
     """Return the fact that an exam's question asks for by its page and words; "" where no accepted pair does (E8)."""
     tables = [as_pairs(table) for one in cells_until(store, cell) if (table := _table(store, one, "qa_pairs")) is not None]
-    asked = ExamQuestion(id=answer["answer_id"], question=answer["question"], answer=answer["gold"], page=answer["topic"] or "")
-    pairs = pl.concat([QA_SCHEMA.to_frame(), *tables])
-    urls = [url for url in pairs["url"].unique().to_list() if url and is_page(asked.page, url)]
-    return covered_by([asked], pairs.filter(pl.col("url").is_in(urls))).get(asked.id, "")  # its pages alone: there may be thousands
+    return facts_of_exam([answer], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(answer["probe_id"], "")
+
+
+def facts_of_exam(answers: Sequence[Mapping[str, Any]], pairs: pl.DataFrame) -> dict[str, str]:
+    """Return the facts that an exam's questions ask for by their page and words, by `probe_id`; none where no accepted pair does (E8).
+
+    Args:
+        answers: Answers of one iteration to exam questions (rows of `ANSWER_SCHEMA`).
+        pairs: The pairs of that iteration and of those before it in its domain (`QA_SCHEMA`).
+    """
+    of_page: dict[str, list[ExamQuestion]] = {}
+    for probe, answer in {answer["probe_id"]: answer for answer in answers}.items():  # several systems answer the same question
+        asked = ExamQuestion(id=probe, question=answer["question"], answer=answer["gold"], page=answer["topic"] or "")
+        of_page.setdefault(asked.page, []).append(asked)
+    found: dict[str, str] = {}
+    for page, questions in of_page.items():
+        urls = [url for url in pairs["url"].unique().to_list() if url and is_page(page, url)]
+        found |= covered_by(questions, pairs.filter(pl.col("url").is_in(urls)))  # its pages alone: there may be thousands
+    return found
 
 
 def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) -> list[Dispute]:

@@ -11,7 +11,8 @@ from alas_assets.provenance.render import derived_text
 from alas_assets.provenance.report import derived_html
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
-from alas_assets.records import AdapterRef
+from alas_assets.records import ANSWER_SCHEMA, AdapterRef
+from alas_assets.review.said import report_wrong
 from alas_assets_tests.harness import Harness, Site
 
 
@@ -87,6 +88,59 @@ def test_a_system_that_was_asked_nothing_of_a_source_is_not_shown_as_wrong_on_it
     assert "read 1 time, " in derived_text(some)
     assert ">not asked<" in derived_html(some)
     assert "0 of 0" not in derived_text(some) + derived_html(some)
+
+
+def with_an_exam(quill: Harness, folder: Path, page: str) -> ArtifactStore:
+    """Copy the store and let base and current be examined on a fact of the page, the same fact by the page's name, and on other things."""
+    store = ArtifactStore(Path(shutil.copytree(quill.settings.home, folder / "store", ignore=shutil.ignore_patterns("dagster"))))
+    pairs = store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs").filter("accepted", pl.col("role") == "train")
+    fact = pairs.filter(pl.col("url") == page).row(0, named=True)
+    asked = {"question": fact["question"], "gold": fact["answer"], "fact_id": "one", "label": "correct", "rule_label": "correct"}
+    other = {"question": "Who keeps bees?", "gold": "Ada", "fact_id": "two", "label": "incorrect", "rule_label": "incorrect"}
+    questions = [
+        asked | {"split": "exam", "topic": page, "probe_id": "p1"},
+        asked | {"split": "exam_paraphrase", "topic": "3.html", "probe_id": "p2"},
+        asked | {"split": "exam", "topic": "", "probe_id": "p3", "question": "What is new?"},
+        asked | {"split": "exam", "topic": "4.html", "probe_id": "p4"},
+        other | {"split": "exam", "topic": page, "probe_id": "p5"},
+    ]
+    scores = store.read_table(quill.pointers("quill")["judge_scores"], "judge_scores").row(0, named=True)
+    systems = [scores | {"system": system, "adapter_hash": adapter} for system, adapter in (("base", ""), ("current", "a" * 64))]
+    rows = [row | one | {"answer_id": f"{row['system']}-{one['probe_id']}"} for row in systems for one in questions]
+    put = {"input_key": "planted", "inputs": {}, "run_id": "planted"}
+    store.put(Cell("quill", "000"), "exam_scores", pl.DataFrame(rows, schema=ANSWER_SCHEMA), **put)
+    return store
+
+
+def test_exam_questions_that_words_match_to_a_fact_of_the_page_stand_apart_and_say_so(quill: Harness, page: str, tmp_path: Path) -> None:
+    store = with_an_exam(quill, tmp_path, page)
+    derived = derived_from(store, page)
+    assert [(one.cell, one.system, one.asked, one.correct) for one in derived.exam] == [
+        ("quill|000", "base", 2, 2),
+        ("quill|000", "current", 2, 2),
+    ]
+    assert derived.answers == derived_from(quill.store, page).answers, "what no id leads to is not counted among what one does"
+    line = "exam     quill|000, system current: 2 of 2 questions right, matched to its facts by page and words, not by an id"
+    assert derived_text(derived).splitlines()[-1] == line
+    assert "Exam questions about it, matched to its facts by page and words, not by an id" in derived_html(derived)
+    assert not derived_from(quill.store, page).exam
+    assert "Exam questions" not in derived_html(derived_from(quill.store, page))
+
+
+def test_both_directions_agree_on_every_exam_question(quill: Harness, quill_site: Site, page: str, tmp_path: Path) -> None:
+    store = with_an_exam(quill, tmp_path, page)
+    asked = everywhere(store, "exam_scores").filter(pl.col("system") == "current")
+    sources = [source.url for row in asked["answer_id"] if (source := trace_answer(store, row).source)]
+    (of_page,) = [one for one in derived_from(store, page).exam if one.system == "current"]
+    (of_host,) = [one for one in derived_from(store, f"127.0.0.1:{quill_site.port}").exam if one.system == "current"]
+    assert (of_page.asked, of_host.asked) == (sources.count(page), len(sources))
+
+
+def test_a_person_outranks_the_grade_of_an_exam_answer_too(quill: Harness, page: str, tmp_path: Path) -> None:
+    store = with_an_exam(quill, tmp_path, page)
+    answer = everywhere(store, "exam_scores").filter(pl.col("answer_id") == "current-p1")
+    report_wrong(store.root, "quill", answer.row(0, named=True), should_be="a walrus", comment="", by="ann", at="2026-01-01")
+    assert [one.correct for one in derived_from(store, page).exam if one.system == "current"] == [0]
 
 
 def test_a_host_is_all_its_pages(quill: Harness, quill_site: Site, page: str) -> None:
