@@ -22,12 +22,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.report import answer_html, derived_html, wrong_html
-from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, BadKeyError, Cell, StoreError
-from alas_assets.provenance.trace import TraceError, trace_answer
+from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError
+from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.review.journal import ReviewError
 from alas_assets.viewer.document import OWN_HTML, document
 from alas_assets.viewer.links import HASH, is_report_name
+from alas_assets.wording import counted
 
 HOSTS = ["127.0.0.1", "localhost"]
 IDENTITY = "/.alas"
@@ -104,7 +105,7 @@ def create_viewer_app(store_root: Path, lance: str = "") -> Starlette:
         return _own(derived_html(derived_from(store, request.query_params.get("of", ""))))
 
     def index(_: Request) -> Response:
-        return _own(_index(root))
+        return _own(_index(store))
 
     routes = [
         Route("/", index),
@@ -237,7 +238,8 @@ def _quoted(path: Path, start: str, end: str) -> Response:
     return HTMLResponse(document("Stored text", body), headers={"content-security-policy": f"{OWN_HTML}; sandbox"})
 
 
-def _index(root: Path) -> str:
+def _index(store: ArtifactStore) -> str:
+    root = store.root
     reports = sorted(name for name in _names(root / "reports") if is_report_name(name))
     adapters = sorted(name for name in _names(root / "artifacts" / "adapters") if HASH.fullmatch(name))
     pages, texts = (sum(1 for name in _names(root / part) if HASH.fullmatch(name)) for part in ("pages", "texts"))
@@ -246,12 +248,27 @@ def _index(root: Path) -> str:
         f"<p>Store: <code>{escape(str(root))}</code>. Everything here is read-only.</p>",
         f"<p>{pages} pages as they were fetched, under <code>/pages/SHA-256</code> (shown as plain text, never as a page), and "
         f"{texts} extracted texts under <code>/texts/SHA-256</code>. Traces and the tables in Dagster link to them.</p>",
+        "<h2>Wrong answers</h2>",
+        _links(_wrong_lists(store), "No iteration has been judged yet."),
         "<h2>Reports</h2>",
         _links([(f"/reports/{name}", name) for name in reports], "No report has been written yet."),
         "<h2>Adapters</h2>",
         _links([(f"/adapters/{name}/manifest.json", _adapter_words(root, name)) for name in adapters], "No adapter has been trained yet."),
     ]
     return document("ALAS store", "".join(lines))
+
+
+def _wrong_lists(store: ArtifactStore) -> list[tuple[str, str]]:
+    """Return where each iteration's wrong answers are listed and how many there are, the newest iteration of a domain first."""
+    made = [(cell, pointer) for cell in cells_of(store) if (pointer := store.pointer(cell, "wrong_answers"))]
+    return [(f"/wrong/{cell.domain}/{cell.iteration}", f"{cell}: {_wrong_words(store, pointer)}") for cell, pointer in made]
+
+
+def _wrong_words(store: ArtifactStore, pointer: Pointer) -> str:
+    try:
+        return counted(store.read_table(pointer).height, "wrong answer")
+    except StoreError:  # its own page says why and what to do; the front page shows the others all the same
+        return "its list is damaged"
 
 
 def _adapter_words(root: Path, name: str) -> str:

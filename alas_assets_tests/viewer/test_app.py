@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import polars as pl
 import pytest
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import sha256_hex
-from alas_assets.provenance.store import TOMBSTONE
+from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, Cell
+from alas_assets.records import WRONG_SCHEMA
 from alas_assets.viewer.app import create_site_app, create_viewer_app
 
 SECRET = b"outside secret"
@@ -206,6 +208,37 @@ def test_the_front_page_says_in_words_what_there_is(viewer: Server) -> None:
 def test_an_empty_store_has_a_front_page_too(tmp_path: Path) -> None:
     for server in serve(create_viewer_app(tmp_path / "none")):
         assert b"No report has been written yet" in server.ask("/").body
+        assert b"No iteration has been judged yet" in server.ask("/").body
+
+
+def put_wrong(store: ArtifactStore, cell: Cell, answers: int) -> Path:
+    """Store a list of so many wrong answers, and return its file."""
+    nothing = {name: [] if isinstance(kind, pl.List) else None for name, kind in WRONG_SCHEMA.items()}
+    texts = dict.fromkeys((name for name, kind in WRONG_SCHEMA.items() if kind == pl.String), str(cell))
+    rows = [nothing | texts | {"answer_id": f"{cell}{number}", "is_current": True} for number in range(answers)]
+    made = {"input_key": str(cell), "inputs": {}, "run_id": "r"}
+    pointer = store.put(cell, "wrong_answers", pl.DataFrame(rows, schema=WRONG_SCHEMA), **made)
+    return store.artifact_path("wrong_answers", pointer.hash, "parquet")
+
+
+def test_the_front_page_leads_to_what_each_iteration_got_wrong_the_newest_first(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "store")
+    for number, answers in ((0, 3), (1, 1), (2, 0)):
+        damaged = put_wrong(store, Cell.of("quill", number), answers)
+    put_wrong(store, Cell("ink", "000"), 2)
+    store.put(Cell("quill", "003"), "promotion", WRONG_SCHEMA.to_frame(), input_key="k", inputs={}, run_id="r")
+    for server in serve(create_viewer_app(store.root)):
+        page = server.ask("/").body.decode()
+        wanted = [("ink", "000", "2 wrong answers"), ("quill", "002", "0 wrong answers"), ("quill", "001", "1 wrong answer")]
+        for domain, iteration, words in [*wanted, ("quill", "000", "3 wrong answers")]:
+            assert f'<a href="/wrong/{domain}/{iteration}">{domain}|{iteration}: {words}</a>' in page
+            assert server.ask(f"/wrong/{domain}/{iteration}").status == 200
+        places = [page.index(f"/wrong/quill/{number:03d}") for number in (2, 1, 0)]
+        assert places == sorted(places)
+        assert "quill/003" not in page, "nobody has looked at what that iteration got wrong"
+        damaged.write_bytes(b"torn")
+        assert '<a href="/wrong/quill/002">quill|002: its list is damaged</a>' in server.ask("/").body.decode()
+        assert server.ask("/wrong/quill/002").status == 500
 
 
 def test_what_is_unknown_is_a_404_that_says_so(viewer: Server) -> None:
