@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from alas_assets.provenance.store import StoreError
-from alas_assets.records import CHUNK_SCHEMA
 from alas_assets.retrieval.store import ChunkStore
 
 Contexts = Mapping[str, tuple[str, list[str]]]
@@ -76,14 +75,12 @@ def contexts_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]
 
 
 def passages_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]) -> pl.DataFrame:
-    """Return those of the passages that are stored for one of the cells (`CHUNK_SCHEMA`); else as `contexts_again`."""
-    stored = CHUNK_SCHEMA.to_frame()
-    for tag in reversed(tags):
-        if set(chunks) <= set(stored["chunk_id"]):
-            break
-        stored = pl.concat([stored, store.read_cell(tag)]).unique("chunk_id", keep="first", maintain_order=True)
-    wanted = pl.DataFrame({"chunk_id": list(chunks)}, schema={"chunk_id": pl.String})
-    return wanted.join(stored, on="chunk_id", how="inner", maintain_order="left")
+    """Return those of the passages that are stored for one of the cells (`CHUNK_SCHEMA`), in their order; else as `contexts_again`.
+
+    Raises:
+        StoreError: The table or the tag of a cell that is looked in is gone or damaged, or it has lost a passage that it is to have.
+    """
+    return store.read_passages(chunks, tags)
 
 
 def as_shown(passages: pl.DataFrame) -> list[str]:

@@ -219,13 +219,35 @@ class ChunkStore:
             StoreError: The table, the tag or a passage is gone or damaged.
         """
         cell = self._cell(tag)
-        table = self._at(cell)
-        found = self._rows(table, cell["table"], cell["chunk_ids"], _COLUMNS)
-        lost = len(cell["chunk_ids"]) - len(found)
-        if lost:
-            raise StoreError(f"{self._root}/{cell['table']}: {lost} passages of {tag} are gone; {self._remedy()}")
-        order = pl.DataFrame({"chunk_id": cell["chunk_ids"]}, schema={"chunk_id": pl.String})
-        return order.join(found, on="chunk_id", how="left", maintain_order="left").select(_COLUMNS)
+        return _in_order(self._passages(cell, cell["chunk_ids"]), cell["chunk_ids"])
+
+    def read_passages(self, chunk_ids: Sequence[str], tags: Sequence[str]) -> pl.DataFrame:
+        """Return those of some passages that one of the cells has, as they were when the last of these cells that has them was tagged.
+
+        Args:
+            chunk_ids: The passages.
+            tags: The cells to look in; one is looked in only for what no cell after it has.
+
+        Returns:
+            `CHUNK_SCHEMA`, in the order of `chunk_ids`; what no cell has is left out.
+
+        Raises:
+            StoreError: A table, the tag of a cell that is looked in, or a passage that it has is gone or damaged.
+        """
+        wanted, found = set(chunk_ids), [CHUNK_SCHEMA.to_frame()]
+        cells = self._cells_of(tags) if wanted and tags else {}
+        for tag in reversed(tags):
+            if not wanted:
+                break
+            if tag not in cells:
+                raise self._untagged(tag)
+            here = [chunk for chunk in cells[tag]["chunk_ids"] if chunk in wanted]
+            if here:
+                found.append(self._passages(cells[tag], here))
+                wanted.difference_update(here)
+        there = pl.concat(found)
+        known = set(there["chunk_id"])
+        return _in_order(there, [chunk for chunk in chunk_ids if chunk in known])
 
     def search(self, text: str, vector: Sequence[float], k: int, tag: str, *, chunk_ids: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the passages of a cell that fit best, by full text and vector together (reciprocal ranks).
@@ -376,14 +398,29 @@ class ChunkStore:
             return _as_polars(query.to_arrow())
 
     def _cell(self, tag: str) -> dict[str, Any]:
-        from lancedb.expr import col, lit
+        cell = self._cells_of([tag]).get(tag)
+        if cell is None:
+            raise self._untagged(tag)
+        return cell
+
+    def _cells_of(self, tags: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return, by tag, what is remembered of cells; those that were never tagged are left out."""
+        from lancedb.expr import col
 
         cells = self._open(self._cells)
         with self._explained(self._cells):
-            rows = cells.search().where(col("tag") == lit(tag)).limit(1).to_arrow().to_pylist()
-        if not rows:
-            raise StoreError(f"{self._root}/{self._cells}: {tag} has no stored passages; {self._remedy()}")
-        return rows[0]
+            rows = cells.search().where(col("tag").isin(list(tags))).limit(len(tags)).to_arrow().to_pylist()
+        return {row["tag"]: row for row in rows}
+
+    def _untagged(self, tag: str) -> StoreError:
+        return StoreError(f"{self._root}/{self._cells}: {tag} has no stored passages; {self._remedy()}")
+
+    def _passages(self, cell: dict[str, Any], chunk_ids: list[str]) -> pl.DataFrame:
+        """Return passages that a cell has, in no order, from the version that it pins."""
+        found = self._rows(self._at(cell), cell["table"], chunk_ids, _COLUMNS)
+        if lost := len(chunk_ids) - len(found):
+            raise StoreError(f"{self._root}/{cell['table']}: {lost} passages of {cell['tag']} are gone; {self._remedy()}")
+        return found
 
     def _at(self, cell: dict[str, Any]) -> Any:
         table = self._open(cell["table"])
@@ -429,6 +466,12 @@ def local_folder(root: Path | str) -> Path | None:
 def _differing(chunks: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     """Return the passages that are not stored exactly as given."""
     return chunks.join(stored, on=_COLUMNS, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def _in_order(passages: pl.DataFrame, chunk_ids: Sequence[str]) -> pl.DataFrame:
+    """Return passages in the order of these ids, all of which are there."""
+    order = pl.DataFrame({"chunk_id": list(chunk_ids)}, schema={"chunk_id": pl.String})
+    return order.join(passages, on="chunk_id", how="left", maintain_order="left").select(_COLUMNS)
 
 
 def vector_length(vectors: pl.DataFrame) -> int:

@@ -95,6 +95,37 @@ def test_a_cell_made_again_replaces_its_own_set(passages: ChunkStore) -> None:
     assert passages.read_cell("cell-000")["chunk_id"].to_list() == ["c"]
 
 
+def test_some_passages_are_read_as_the_last_cell_that_has_them_has_them_in_the_order_asked_for(passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("abc"), Embedder())
+    keep(passages, "cell-001", rows("bc", text_sha256="t2"), Embedder())
+    keep(passages, "cell-002", rows("cd", text_sha256="t3"), Embedder())
+
+    def read(names: str, *tags: str) -> list[tuple[str, str]]:
+        found = passages.read_passages(list(names), tags)
+        assert found.schema == CHUNK_SCHEMA
+        return found.select("chunk_id", "text_sha256").rows()
+
+    assert read("cab", "cell-000", "cell-001", "cell-002") == [("c", "t3"), ("a", "t1"), ("b", "t2")]
+    assert read("cd", "cell-000", "cell-001") == [("c", "t2")], "what only a cell after these has is not theirs"
+    assert read("zb", "cell-000", "cell-001", "cell-002") == [("b", "t2")]
+    assert read("", "cell-000") == []
+    assert read("a") == []
+    assert read("dd", "cell-002") == [("d", "t3")] * 2
+    assert read("c", "never tagged", "cell-002") == [("c", "t3")], "nothing is left to look for before it"
+    with pytest.raises(StoreError, match="never tagged has no stored passages; materialise `documents` of python-releases again"):
+        read("a", "never tagged", "cell-002")
+
+
+def test_a_passage_that_a_cell_names_and_its_table_has_lost_is_no_passage_that_was_never_there(tmp_path: Path) -> None:
+    passages = ChunkStore(tmp_path, "python-releases", "tiny")
+    passages.tag_cell("cell-000", ["a", "lost"], passages.upsert(rows("a"), Embedder()))
+    assert passages.read_passages(["a"], ["cell-000"]).equals(rows("a"))
+    with pytest.raises(StoreError, match="1 passages of cell-000 are gone"):
+        passages.read_passages(["a", "lost"], ["cell-000"])
+    with pytest.raises(StoreError, match="1 passages of cell-000 are gone"):
+        passages.read_cell("cell-000")
+
+
 def test_equal_ids_in_one_batch_are_stored_once(passages: ChunkStore) -> None:
     upserted = passages.upsert(pl.concat([rows("ab"), rows("ab")]), Embedder())
     assert upserted.rows == 2
