@@ -41,19 +41,19 @@ def find_contexts(
         StoreError: The table or a tag is gone or damaged.
     """
     questions = asked["question"].to_list()
-    vectors = embed(questions)
-    found: dict[str, tuple[str, list[str]]] = {}
-    for probe, question, vector in zip(asked["probe_id"], questions, vectors, strict=True):
-        hits = pl.concat([store.search(question, vector, PASSAGES, tag) for tag in tags])
-        best = (
-            hits.filter(pl.col("similarity") >= RELEVANT)
-            .sort("score", "chunk_id", descending=[True, False])
-            .unique("chunk_id", keep="first", maintain_order=True)
-            .head(PASSAGES)
-        )
-        texts = as_shown(best)
-        found[probe] = "\n\n".join(texts), best["chunk_id"].to_list()[: len(texts)]
-    return found
+    best: dict[str, list[str]] = {}
+    for probe, question, vector in zip(asked["probe_id"], questions, embed(questions), strict=True):
+        hits = store.search(question, vector, PASSAGES, tags)
+        best[probe] = hits.filter(pl.col("similarity") >= RELEVANT)["chunk_id"].to_list()
+    # What is shown is read as it is read again for an audit, which shows a passage as the newest of the cells has it.
+    stored = store.read_passages(sorted({chunk for chunks in best.values() for chunk in chunks}), tags)
+    return {probe: _context(stored, chunks) for probe, chunks in best.items()}
+
+
+def _context(stored: pl.DataFrame, chunks: list[str]) -> tuple[str, list[str]]:
+    """Return what is shown of passages, best first, and the ids of those that have room."""
+    texts = as_shown(pl.DataFrame({"chunk_id": chunks}, schema={"chunk_id": pl.String}).join(stored, on="chunk_id", maintain_order="left"))
+    return "\n\n".join(texts), chunks[: len(texts)]
 
 
 def contexts_again(chunks: Sequence[str], store: ChunkStore, tags: Sequence[str]) -> str:

@@ -54,6 +54,14 @@ class Upserted:
     embedded: int  # of these, how many had no vector yet
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """What a search of some cells reads."""
+
+    table: Any  # at the version that has the passages of all of them
+    only: Any | None  # the filter that keeps to these; None where the version has no others
+
+
 class ChunkStore:
     """The passages of one domain, embedded by one model; another model's vectors lie in a table of their own.
 
@@ -74,7 +82,7 @@ class ChunkStore:
         self._vector_index_from = vector_index_from
         self._prefix = safe_name(domain)
         self._cells = f"{self._prefix}.cells"
-        self._opened: dict[str, tuple[dict[str, Any], Any]] = {}
+        self._opened: dict[tuple[str, ...], _Searched | None] = {}
 
     # -- writing ------------------------------------------------------------------------------------------------
     def upsert(self, chunks: pl.DataFrame, embed: Embed) -> Upserted:
@@ -170,7 +178,7 @@ class ChunkStore:
         """
         import pyarrow as pa
 
-        self._opened.pop(tag, None)
+        self._opened.clear()
         table = self._open(upserted.table)
         with self._explained(upserted.table):
             if tag in table.tags.list():
@@ -249,42 +257,37 @@ class ChunkStore:
         known = set(there["chunk_id"])
         return _in_order(there, [chunk for chunk in chunk_ids if chunk in known])
 
-    def search(self, text: str, vector: Sequence[float], k: int, tag: str, *, chunk_ids: Sequence[str] | None = None) -> pl.DataFrame:
-        """Return the passages of a cell that fit best, by full text and vector together (reciprocal ranks).
+    def search(self, text: str, vector: Sequence[float], k: int, tags: Sequence[str]) -> pl.DataFrame:
+        """Return the passages of some cells that fit best, by full text and vector together (reciprocal ranks).
+
+        All cells are searched at once: ranks tell nothing of one another that were given among different passages.
 
         Args:
             text: The question as text; it has no syntax.
             vector: The same question, embedded.
             k: How many at most.
-            tag: The cell.
-            chunk_ids: Restricts the search further.
+            tags: The cells.
 
         Returns:
-            `CHUNK_SCHEMA`, `score` (reciprocal ranks) and `similarity` (cosine of question and passage), best first.
+            `CHUNK_SCHEMA` as last written for one of the cells, `score` (reciprocal ranks) and `similarity` (cosine of question and
+            passage), best first.
 
         Raises:
-            StoreError: The table or the tag is gone or damaged, or the cell's passages were embedded by another model.
+            StoreError: The table or a tag is gone or damaged, or a cell's passages were embedded by another model.
         """
-        from lancedb.expr import col
         from lancedb.rerankers import RRFReranker
 
-        # Opening costs more than a search, and the questions of one evaluation all go to the same few cells.
-        if tag not in self._opened:
-            found_cell = self._cell(tag)
-            self._opened[tag] = found_cell, self._at(found_cell)
-        cell, table = self._opened[tag]
-        if cell["embedder"] != self._embedder:
-            raise StoreError(
-                f"the passages of {tag} were embedded by {cell['embedder']}, the question by {self._embedder}; {self._remedy()}"
-            )
-        asked = set(cell["chunk_ids"] if chunk_ids is None else chunk_ids)
-        wanted = [chunk for chunk in cell["chunk_ids"] if chunk in asked]
-        if not wanted:
+        # Opening costs more than a search, and the questions of one evaluation all go to the same cells.
+        key = tuple(tags)
+        if key not in self._opened:
+            self._opened[key] = self._searched(tags)
+        searched = self._opened[key]
+        if searched is None:
             return pl.DataFrame(schema={**CHUNK_SCHEMA, "score": pl.Float64, "similarity": pl.Float64})
-        with self._explained(cell["table"]):
-            query: Any = table.search(query_type="hybrid").vector(list(vector)).text(text if text.strip() else "-")
-            if len(wanted) < table.count_rows():  # a filter of thousands of ids costs more than the search: none where it says "all"
-                query = query.where(col("chunk_id").isin(wanted))
+        with self._explained(searched.table.name):
+            query: Any = searched.table.search(query_type="hybrid").vector(list(vector)).text(text if text.strip() else "-")
+            if searched.only is not None:
+                query = query.where(searched.only)
             # More than k are ranked: whichever of two equal scores LanceDB meets first must not decide who is among the k.
             found = query.rerank(RRFReranker()).limit(4 * k + 16).to_arrow()
         scored = found.select([*_COLUMNS, "_relevance_score"]).rename_columns([*_COLUMNS, "score"])
@@ -294,6 +297,28 @@ class ChunkStore:
         frame = _as_polars(scored).cast({"score": pl.Float64}).with_columns(pl.Series("similarity", similarity, dtype=pl.Float64))
         # Equal scores come in no fixed order; the id decides, so that the same question is shown the same passages.
         return frame.sort("score", "chunk_id", descending=[True, False]).head(k)
+
+    def _searched(self, tags: Sequence[str]) -> _Searched | None:
+        """Open what a search of some cells reads: the newest version that one of them pins, which has the passages of all.
+
+        Passages are only ever added to a table; a takedown, which makes it anew, writes the cells in the order of their versions.
+        """
+        from lancedb.expr import col
+
+        found = self._cells_of(tags) if tags else {}
+        if untagged := next((tag for tag in tags if tag not in found), None):
+            raise self._untagged(untagged)
+        if stranger := next((cell for cell in found.values() if cell["embedder"] != self._embedder), None):
+            asked = f"the passages of {stranger['tag']} were embedded by {stranger['embedder']}, the question by {self._embedder}"
+            raise StoreError(f"{asked}; {self._remedy()}")
+        wanted = sorted({chunk for cell in found.values() for chunk in cell["chunk_ids"]})
+        if not wanted:
+            return None
+        newest = max(found.values(), key=lambda cell: cell["version"])
+        table = self._at(newest)
+        with self._explained(newest["table"]):
+            # A filter of thousands of ids costs more than the search: none where it says "all".
+            return _Searched(table, col("chunk_id").isin(wanted) if len(wanted) < table.count_rows() else None)
 
     # -- LanceDB ------------------------------------------------------------------------------------------------
     def _connect(self) -> Any:

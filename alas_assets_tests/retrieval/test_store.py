@@ -137,25 +137,25 @@ def test_search_finds_by_words_and_by_vector_only_within_the_cell(passages: Chun
     embed = Embedder()
     keep(passages, "cell-000", pl.concat([rows("ab", "lazy imports"), rows("cd", "profiling tools")]), embed)
     keep(passages, "cell-001", rows("e", "lazy imports"), embed)
-    hits = passages.search("lazy", [0.1, 1.0, 0.1, 0.1], 2, "cell-000")
+    hits = passages.search("lazy", [0.1, 1.0, 0.1, 0.1], 2, ["cell-000"])
     assert sorted(hits["chunk_id"]) == ["a", "b"]
-    assert passages.search("profiling", [0.1, 0.1, 0.1, 1.0], 1, "cell-000")["chunk_id"][0] in "cd"
+    assert passages.search("profiling", [0.1, 0.1, 0.1, 1.0], 1, ["cell-000"])["chunk_id"][0] in "cd"
     assert hits.columns == [*CHUNK_SCHEMA.names(), "score", "similarity"]
-    assert "e" not in passages.search("lazy imports", [1.0, 0.1, 0.1, 0.1], 10, "cell-000")["chunk_id"]
-    assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["c"])["chunk_id"].to_list() == ["c"]
-    assert passages.search("lazy", [1.0, 0, 0, 0], 5, "cell-000", chunk_ids=["e"]).is_empty()
+    assert "e" not in passages.search("lazy imports", [1.0, 0.1, 0.1, 0.1], 10, ["cell-000"])["chunk_id"]
+    assert sorted(passages.search("lazy", [0.1, 1.0, 0.1, 0.1], 3, ["cell-000", "cell-001"])["chunk_id"]) == ["a", "b", "e"]
+    assert passages.search("lazy", [1.0, 0, 0, 0], 5, []).is_empty()
 
 
 @pytest.mark.parametrize("text", ["", '"', "AND ( OR", "a' OR 1=1; --", "foo:bar^2", "\x00", "🐍"])
 def test_no_question_breaks_the_search(text: str, passages: ChunkStore) -> None:
     keep(passages, "cell-000", rows("ab"), Embedder())
-    assert len(passages.search(text, [1.0, 0, 0, 0], 2, "cell-000")) == 2
+    assert len(passages.search(text, [1.0, 0, 0, 0], 2, ["cell-000"])) == 2
 
 
 def test_equal_searches_give_equal_answers(passages: ChunkStore) -> None:
     keep(passages, "cell-000", rows("abcdefghijklmnop"), Embedder())
-    first = passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, "cell-000")
-    assert all(passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, "cell-000").equals(first) for _ in range(5))
+    first = passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, ["cell-000"])
+    assert all(passages.search("passage", [1.0, 1.0, 1.0, 1.0], 3, ["cell-000"]).equals(first) for _ in range(5))
 
 
 def test_domains_do_not_mix(tmp_path: Path, passages: ChunkStore) -> None:
@@ -178,7 +178,7 @@ def test_another_embedder_has_its_own_vectors_and_its_question_is_refused(tmp_pa
     keep(passages, "cell-000", rows("ab"), Embedder())
     larger = ChunkStore(tmp_path / "lance", "python-releases", "larger")
     with pytest.raises(StoreError, match="embedded by tiny, the question by larger"):
-        larger.search("a", [1.0] * 6, 1, "cell-000")
+        larger.search("a", [1.0] * 6, 1, ["cell-000"])
     assert larger.upsert(rows("ab"), Embedder(6)).embedded == 2
     assert len(larger.read_cell("cell-000")) == 2
 
@@ -246,7 +246,7 @@ def test_a_table_whose_maker_was_killed_before_it_had_indices_gets_them_at_the_n
     keep(passages, "cell-000", rows("abcd"), Embedder())
     table.checkout_latest()
     assert {index.columns[0] for index in table.list_indices()} == {"chunk_id", "text"}
-    assert passages.search("passage", [1.0, 0, 0, 0], 1, "cell-000").height == 1
+    assert passages.search("passage", [1.0, 0, 0, 0], 1, ["cell-000"]).height == 1
 
 
 def test_superseded_versions_are_freed_only_where_no_older_one_is_pinned(tmp_path: Path, passages: ChunkStore) -> None:
@@ -283,8 +283,8 @@ def test_a_large_table_gets_a_vector_index_and_finds_the_same_also_among_what_ca
         assert [index.num_unindexed_rows for index in table.list_indices()] == [0] * len(kinds[name]), "indices cover what a cell pins"
     assert kinds["large"] == {**kinds["plain"], "vector": "IvfFlat"}
     for text in (texts[3], texts[700], texts[1_400]):
-        hits = large.search("nothing", vectors[text], 1, "cell-001")
-        assert hits["chunk_id"].to_list() == plain.search("nothing", vectors[text], 1, "cell-001")["chunk_id"].to_list() == [text]
+        hits = large.search("nothing", vectors[text], 1, ["cell-001"])
+        assert hits["chunk_id"].to_list() == plain.search("nothing", vectors[text], 1, ["cell-001"])["chunk_id"].to_list() == [text]
 
 
 def test_passages_of_a_writer_that_was_killed_before_it_named_its_first_cell_can_be_removed(tmp_path: Path, passages: ChunkStore) -> None:
@@ -309,7 +309,7 @@ def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
     by_uri = ChunkStore(root.as_uri(), "python-releases", "tiny")
     keep(by_uri, "cell-000", rows("ab"), Embedder())
     assert ChunkStore(root, "python-releases", "tiny").read_cell("cell-000").equals(rows("ab"))
-    assert by_uri.search("passage", [1.0, 0, 0, 0], 1, "cell-000").height == 1
+    assert by_uri.search("passage", [1.0, 0, 0, 0], 1, ["cell-000"]).height == 1
 
 
 def test_only_a_path_or_a_file_uri_is_a_folder() -> None:
