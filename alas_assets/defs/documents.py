@@ -8,7 +8,7 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.records import FETCH_SCHEMA, Curriculum
+from alas_assets.records import FETCH_SCHEMA, Curriculum, Seed
 from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import LEAST_COVERAGE, coverage, coverage_problem, study, yield_problem
 from alas_assets.viewer.links import page_link
@@ -32,6 +32,13 @@ def chunks_of(alas: Alas, cell: Cell) -> pl.DataFrame:
     return chunk_store(alas, cell.domain).read_cell(cell.tag)
 
 
+def _earlier_fetches(alas: Alas, cell: Cell) -> list[pl.DataFrame]:
+    """Return what the iterations fetched that a cell takes over, oldest first."""
+    pointer = alas.store.pointer(cell, "curriculum_seed")
+    hashes = alas.store.read_record(Seed, pointer).inherited.document_hashes if pointer else []
+    return [alas.store.read_table(digest, "documents") for digest in hashes]
+
+
 @loop_asset("2", kinds={"lancedb", "parquet"}, pool="lancedb")
 def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag."""
@@ -47,6 +54,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             embedder=domain.student.embedder,
             tag=cell.tag,
             found_by=curriculum.found_by,
+            earlier=_earlier_fetches(alas, cell),
         )
         fetched = studied.fetches.filter("ok")
         if fetched.is_empty() or studied.chunks.is_empty():

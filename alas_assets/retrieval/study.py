@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import zip_longest
 from urllib.parse import urldefrag, urlsplit
@@ -42,6 +42,7 @@ _LEAST_WORDS_A_PAGE = 20
 _SUMMARY_CHARS = 300
 LEAST_COVERAGE = 0.9
 """A page of which less reached the passages is worth a look; on the measured pages the lowest share is higher (bench/RESULTS.md)."""
+_GONE = (404, 410)
 _NAMED_PAGES = 5
 _WRITERS = 8
 _NOT_PAGES = re.compile(
@@ -141,6 +142,7 @@ def study(
     embedder: str,
     tag: str,
     found_by: Mapping[str, str] | None = None,
+    earlier: Sequence[pl.DataFrame] = (),
     fetcher: Fetcher | None = None,
     today: date | None = None,
 ) -> Studied:
@@ -148,7 +150,8 @@ def study(
 
     Every distinct URL is requested once; what was fetched before is asked about conditionally, and a passage that is stored
     already is not embedded again (R4). A page that fails is a row with its reason (R6). Where the domain names a search
-    provider, the best pages that it finds for each topic are read too (R1); a query that fails is a row of its own.
+    provider, the best pages that it finds for each topic are read too (R1); a query that fails is a row of its own. An address that
+    was read before and leads to a page that the survey found is a row too, without passages: what was taught from there goes by it.
 
     Args:
         topics: Whose pages to read.
@@ -157,7 +160,8 @@ def study(
         embed: Turns passages into vectors.
         embedder: The name of the model behind `embed`.
         tag: The name under which the chunk store keeps what this cell read.
-        found_by: What led to each of the topics' pages, by URL, as the survey says.
+        found_by: What led to each page that the survey found, by URL.
+        earlier: What earlier iterations fetched (`FETCH_SCHEMA`), oldest first.
         fetcher: For tests and for callers with a resolver of their own.
         today: What searches count back from; the day it is, in UTC, where none is given.
 
@@ -175,17 +179,18 @@ def study(
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
     with Extractor(store, readers=domain.sources.readers) as extractor:
         pages = _read(wanted, fetcher, folder, extractor)
+        pages += _moved(earlier, pages, found_by or {}, fetcher, extractor)
     fetch_rows, chunk_rows = [], []
     cut: set[str] = set()
     for (page, found), text_sha256 in zip(pages, _kept_texts(pages, store), strict=True):
         identity = page_id(page.final_url)
-        # Two addresses may lead to one page: its passages count once, for the first of them.
-        chunks = split(found.text, identity) if text_sha256 and identity not in cut else []
+        # Two addresses may lead to one page: its passages count once, for the first of them; for one that nobody studies they do not.
+        chunks = split(found.text, identity) if text_sha256 and identity not in cut and page.requested_url in wanted else []
         if text_sha256:
             cut.add(identity)
         chunk_rows += [_chunk_row(chunk, page, found, text_sha256) for chunk in chunks]
         way = ways.get(page.requested_url, "")
-        fetch_rows.append(_fetch_row(page, found, wanted[page.requested_url], text_sha256, len(chunks), way))
+        fetch_rows.append(_fetch_row(page, found, wanted.get(page.requested_url, []), text_sha256, len(chunks), way))
     fetch_rows += [_fetch_row(_unanswered(one), Extracted(), [], "", 0, QUERY) for one in asked if one.reason]
     fetches = pl.DataFrame(fetch_rows, schema=FETCH_SCHEMA, orient="row")
     passages = pl.DataFrame(chunk_rows, schema=CHUNK_SCHEMA, orient="row")
@@ -301,6 +306,46 @@ def _read(urls: Iterable[str], fetcher: Fetcher, folder: Folder, extractor: Extr
     for page in folder.read(list(filter(is_folder_url, distinct))):
         arrived(page)
     return [(rows[url], reading[url].result() if rows[url].ok else Extracted()) for url in distinct]
+
+
+def _moved(
+    earlier: Sequence[pl.DataFrame],
+    pages: Sequence[tuple[Fetched, Extracted]],
+    found_by: Mapping[str, str],
+    fetcher: Fetcher,
+    extractor: Extractor,
+) -> list[tuple[Fetched, Extracted]]:
+    """Ask the addresses that were read before and that nothing led to this time; return those that lead to a page that was found.
+
+    One that is gone leads to the page of its host that says word for word what was last read there. Where a survey found no page that is
+    new, nothing is asked, and never so much that more pages are read than a domain lets surveys read.
+    """
+    here = {page_id(page.final_url): (page, found) for page, found in pages if page.ok and not found.reason}
+    texts, found = _last_read(earlier), here.keys() | found_by.keys()
+    if not texts or found <= texts.keys():
+        return []
+    known = found | _addresses(pages)
+    missed = [url for url in reversed(texts) if url not in known and not is_folder_url(url)]
+    twins = {(_host(url), sha256_hex(found.text)): (page, found) for url, (page, found) in here.items()}
+    moved: list[tuple[Fetched, Extracted]] = []
+    for page in fetcher.fetch_many(missed[: max(0, fetcher.sources.max_pages - len(found_by))]):
+        old, new = page.requested_url, page_id(page.final_url)
+        twin = twins.get((_host(old), texts[old])) if page.status in _GONE else None
+        if twin is not None:
+            moved.append((replace(twin[0], requested_url=old), twin[1]))
+        elif page.ok and new != old and new in found:
+            moved.append((page, extractor.extract(page)))
+    return [(page, found) for page, found in moved if not found.reason]
+
+
+def _last_read(earlier: Sequence[pl.DataFrame]) -> dict[str, str]:
+    """Return the hash of what was last read at each page, those read last at the end; addresses that lead to another are no pages."""
+    texts: dict[str, str] = {}
+    for table in earlier:
+        for page, sha in table.filter("ok").select("page_id", "text_sha256").iter_rows():
+            texts.pop(page, None)
+            texts[page] = sha
+    return texts
 
 
 def _kept_texts(pages: Sequence[tuple[Fetched, Extracted]], store: ArtifactStore) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +13,9 @@ from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Topic
 from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import Studied, coverage, coverage_problem, study, survey, yield_problem
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets_tests.retrieval.documents import lines, osv, pdf
-from alas_assets_tests.retrieval.site import Site, go_to, page, say
+from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say
 from alas_assets_tests.retrieval.test_store import Embedder
 
 PROSE = "<p>" + "The release changes how the tool reads its settings, and this sentence says so plainly. " * 12 + "</p>"
@@ -226,3 +228,88 @@ def test_a_seed_that_leads_nowhere_is_studied_itself_however_many_links_it_holds
     outlines, failures = survey(site.domain(link_pattern="/whatsnew/"), store)
     assert [outline.url for outline in outlines] == [f"{site.url}/"]
     assert failures == []
+
+
+# ------------------------------------------------------------------------------------------------ pages that moved
+
+
+def release(says: str) -> bytes:
+    return page("Release notes", f"<p>The limit of the reader is {says} bytes now, and the notes of the release say why. {PROSE}</p>")
+
+
+def index(*links: str) -> Answer:
+    return say(page("Index", "<ul>" + "".join(f'<li><a href="{link}">{link}</a></li>' for link in links) + "</ul>"))
+
+
+def iteration(site: Site, store: ArtifactStore, earlier: Sequence[pl.DataFrame] = (), *, plan: Sequence[str] | None = None) -> Studied:
+    """Survey the site, and study what was found or only what a plan is for."""
+    outlines, _ = survey(site.domain(), store)
+    found_by = {one.url: one.found_by for one in outlines}
+    topics = [topic("t", *(found_by if plan is None else plan))]
+    tag = f"cell-{len(earlier):03d}"
+    return study(topics, site.domain(), store, embed=Embedder(), embedder="tiny", tag=tag, found_by=found_by, earlier=earlier)
+
+
+def retired(store: ArtifactStore, old: str, quote: str, *readings: pl.DataFrame) -> bool:
+    """Tell whether a fact that was taught from an address no longer stands after these readings."""
+    sha = readings[0].filter(page_id=old)["text_sha256"].item()
+    taught = pl.DataFrame({"accepted": [True], "fact_id": ["f"], "page_id": [old], "text_sha256": [sha], "quote": [quote]})
+    return bool(no_longer_stated([taught], latest_texts(readings), lambda name: (store.texts / name).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("status", [301, 308])
+@pytest.mark.parametrize("planned", [True, False])
+def test_what_a_page_taught_goes_by_its_new_address_although_the_survey_finds_that_at_once(
+    status: int, planned: bool, site: Site, store: ArtifactStore
+) -> None:
+    site.routes |= {"/": index("/a.html", "/old.html"), "/a.html": say(page("A", PROSE)), "/old.html": say(release("64"))}
+    first = iteration(site, store)
+    old, new, quote = f"{site.url}/old.html", f"{site.url}/new.html", "The limit of the reader is 64 bytes now"
+    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(release("128")), "/old.html": go_to("/new.html", status=status)}
+    second = iteration(site, store, [first.fetches], plan=None if planned else [f"{site.url}/a.html"])
+    assert second.fetches.filter(requested_url=old).select("page_id", "ok", "chunks", "topic_ids").rows() == [(new, True, 0, [])]
+    assert set(second.chunks["page_id"]) == {f"{site.url}/a.html"} | ({new} if planned else set())
+    assert retired(store, old, quote, first.fetches, second.fetches)
+    assert not retired(store, old, "the notes of the release say why", first.fetches, second.fetches)
+    assert yield_problem(second.fetches, second.chunks) is None
+
+
+def test_a_page_that_is_gone_and_stands_word_for_word_elsewhere_on_its_host_goes_by_that_address(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/": index("/a.html", "/old.html"), "/a.html": say(page("A", PROSE)), "/old.html": say(release("64"))}
+    first = iteration(site, store)
+    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(release("64"))}
+    del site.routes["/old.html"]
+    second = iteration(site, store, [first.fetches])
+    site.routes["/new.html"] = say(release("128"))
+    third = iteration(site, store, [first.fetches, second.fetches])
+    old, quote = f"{site.url}/old.html", "The limit of the reader is 64 bytes now"
+    assert not retired(store, old, quote, first.fetches, second.fetches)
+    assert retired(store, old, quote, first.fetches, second.fetches, third.fetches)
+
+
+def test_a_page_that_is_there_still_gone_or_leads_where_no_survey_did_keeps_what_it_said(site: Site, store: ArtifactStore) -> None:
+    names = ("stays", "gone", "login")
+    site.routes |= {"/": index(*(f"/{name}.html" for name in names)), **{f"/{name}.html": say(release("64")) for name in names}}
+    first = iteration(site, store)
+    site.routes |= {"/": index("/new.html", "/more.html"), "/new.html": say(release("128")), "/more.html": say(page("More", PROSE))}
+    site.routes |= {"/gone.html": say(b"gone", status=410), "/door": say(page("Log in", PROSE)), "/login.html": go_to("/door", status=301)}
+    second = iteration(site, store, [first.fetches])
+    assert second.fetches["requested_url"].to_list() == [f"{site.url}/new.html", f"{site.url}/more.html"]
+    for name in names:
+        assert not retired(store, f"{site.url}/{name}.html", "The limit of the reader is 64 bytes now", first.fetches, second.fetches)
+
+
+def test_addresses_that_nothing_leads_to_are_asked_only_where_a_page_is_new_and_within_the_limit(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/": index("/a.html", "/b.html"), "/a.html": say(page("A", PROSE)), "/b.html": say(page("B", PROSE))}
+    first = iteration(site, store)
+    site.routes["/"] = index("/a.html")
+    site.asked.clear()
+    iteration(site, store, [first.fetches])
+    assert "/b.html" not in site.paths
+    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(page("New", PROSE))}
+    iteration(site, store, [first.fetches])
+    assert site.paths.count("/b.html") == 1
+    found_by = dict.fromkeys((f"{site.url}/a.html", f"{site.url}/new.html"), "link")
+    plan, few = [topic("t", *found_by)], site.domain(max_pages=2)
+    study(plan, few, store, embed=Embedder(), embedder="tiny", tag="cell-003", found_by=found_by, earlier=[first.fetches])
+    assert site.paths.count("/b.html") == 1
