@@ -182,7 +182,7 @@ def report_files(root: Path, order_id: str) -> tuple[Path, Path]:
 
 
 def read_order(root: Path, order_id: str) -> Order | None:
-    """Return a takedown's record; None where there is none.
+    """Return a takedown's record, also one whose source had another id while hosts were spelled otherwise; None where there is none.
 
     Raises:
         StoreError: It is damaged. Nothing is read from anywhere until it is restored: what it blocks is not known.
@@ -192,7 +192,7 @@ def read_order(root: Path, order_id: str) -> Order | None:
         state = path.stat()
         return _parsed(path, state.st_ino, state.st_mtime_ns, state.st_size)
     except FileNotFoundError:
-        return None
+        return next((order for order in orders(root) if takedown_id(order.source) == order_id), None)
     except (OSError, ValidationError) as error:
         raise StoreError(f"{path}: the record of a takedown cannot be read ({str(error)[:200]}); restore it from a copy") from error
 
@@ -299,6 +299,8 @@ class Blocked:
 
     def __init__(self, root: Path) -> None:
         self._orders = orders(root)
+        # a record holds hashes, of hosts as they were spelled when it was made; its source is compared as hosts are spelled now
+        self._sources = {order.id: normal(order.source) if order.by == "page" else _host_key(order.source) for order in self._orders}
 
     def address(self, url: str) -> str:
         """Return why an address is not read; "" where nothing blocks it."""
@@ -306,7 +308,8 @@ class Blocked:
             return ""
         form, host = normal(url), _host_key(urlsplit(url).netloc.rpartition("@")[2])
         for order in self._orders:
-            if salted(order.salt, form) in order.addresses or salted(order.salt, host) in order.hosts:
+            named = self._sources[order.id] == (form if order.by == "page" else host)
+            if named or salted(order.salt, form) in order.addresses or salted(order.salt, host) in order.hosts:
                 return order.refusal
         return ""
 

@@ -14,6 +14,7 @@ from alas_assets.provenance.takedown.order import (
     normal,
     one_at_a_time,
     order_file,
+    read_order,
     salted,
     takedown_id,
     write_order,
@@ -75,6 +76,21 @@ def test_a_host_blocks_all_its_pages_and_no_other_port_or_host(tmp_path: Path) -
     assert blocked.address("https://Example.org:8080")
     assert not blocked.address("http://example.org/any")
     assert not blocked.address("http://www.example.org:8080/")
+
+
+@pytest.mark.parametrize(("source", "by"), [("http://stra\u00dfe.example/a", "page"), ("stra\u00dfe.example", "host")])
+def test_a_takedown_from_when_hosts_were_spelled_otherwise_blocks_and_is_found_as_they_are_spelled_now(
+    source: str, by: str, tmp_path: Path
+) -> None:
+    then = "strasse.example/a" if by == "page" else "strasse.example"
+    recorded = {"addresses" if by == "page" else "hosts": [salted("s", then)]}
+    write_order(tmp_path, order_of(source, by=by, **{"addresses": [], "hosts": [], **recorded, "id": "0" * 20}))
+    for url in ("http://stra\u00dfe.example/a", "https://xn--strae-oqa.example/a"):
+        assert Blocked(tmp_path).address(url).startswith("taken down on")
+    assert not Blocked(tmp_path).address("http://xn--strae-oqb.example/a")
+    found = read_order(tmp_path, takedown_id(source))
+    assert found is not None
+    assert found.id == "0" * 20, "giving the command again goes on with it"
 
 
 def test_the_same_body_and_text_are_blocked_under_any_address(tmp_path: Path) -> None:
