@@ -12,6 +12,9 @@ from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, how
 from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from alas_assets.defs.resources import Alas
     from alas_assets.defs.serving import NearProbe
     from alas_assets.provenance.store import Cell
     from alas_assets.provenance.trace import Trace
@@ -35,6 +38,16 @@ class ListFormat(StrEnum):
 
     text = "text"
     json = "json"
+
+
+class WrongSystem(StrEnum):
+    """Whose wrong answers are listed in the place of the current model's."""
+
+    base = "base"
+    rag = "rag"
+    previous = "previous"
+    sft = "sft"
+    dpo = "dpo"
 
 
 ShouldBe = Annotated[str, typer.Option(help="What is right by your word; else the probe's own answer is taken for right.")]
@@ -231,25 +244,28 @@ def wrong(
     every: Annotated[
         bool, typer.Option("--all", help="Also of other models, and to questions that no taught fact covers (guards, parts of an exam).")
     ] = False,
+    system: Annotated[
+        WrongSystem | None,
+        typer.Option(
+            help="Instead of the current model: the base student, it with passages, the adapter that was current before, or a candidate."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="How many to show; by default 20 as text, and all of them as json.")] = None,
     format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
     home: Home = None,
 ) -> None:
-    """List what the current model says wrong about taught facts, as of the newest judged iteration, with ids and verdicts."""
-    from alas_assets.defs.revision import newest_wrong_answers, rolled_back
+    """List what the current model, or --system, says wrong about taught facts in the newest judged iteration, with ids and verdicts."""
+    from alas_assets.defs.revision import rolled_back
     from alas_assets.provenance.store import StoreError
+    from alas_assets.provenance.trace import TraceError
+    from alas_assets.review.journal import ReviewError
 
     alas = alas_of(settings_at(home), domain)
     try:
-        found = newest_wrong_answers(alas, domain)
-    except StoreError as error:
+        found, taught, in_words = _wrong_of_system(alas, domain, system) if system else _wrong_of_current(alas, domain)
+    except (StoreError, TraceError, ReviewError) as error:
         fail(str(error))
-    if found is None:
-        fail(f"no iteration of {domain} has a list of wrong answers yet; run `alas run {domain}`")
-    from alas_assets.provenance.render import wrong_text
-    from alas_assets.provenance.wrong import about_taught_facts
-
-    mine = found if every else about_taught_facts(found)
+    mine = found if every else taught
     if format is ListFormat.json:
         print(mine.head(limit or mine.height).write_json())
         return
@@ -262,7 +278,31 @@ def wrong(
         print(other)
     left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
     print(f"{min(limit, mine.height)} shown{left}; `alas trace ID` walks each back to its source")
-    print(f"{wrong_text(found)}{'; --all lists them all' if mine.height < found.height else ''}")
+    print(f"{in_words}{'; --all lists them all' if mine.height < found.height else ''}")
+
+
+def _wrong_of_current(alas: "Alas", domain: str) -> "tuple[pl.DataFrame, pl.DataFrame, str]":
+    """Return all wrong answers of the newest list, those of the current model about taught facts, and how many there are in words."""
+    from alas_assets.defs.revision import newest_wrong_answers
+    from alas_assets.provenance.render import wrong_text
+    from alas_assets.provenance.wrong import about_taught_facts
+
+    found = newest_wrong_answers(alas, domain)
+    if found is None:
+        fail(f"no iteration of {domain} has a list of wrong answers yet; run `alas run {domain}`")
+    return found, about_taught_facts(found), wrong_text(found)
+
+
+def _wrong_of_system(alas: "Alas", domain: str, system: WrongSystem) -> "tuple[pl.DataFrame, pl.DataFrame, str]":
+    """Return the same of one system of the newest judged iteration, which no asset lists, so that it is judged here."""
+    from alas_assets.defs.serving import newest_scored
+    from alas_assets.provenance.render import system_wrong_text
+    from alas_assets.provenance.wrong import with_a_source, wrong_of
+
+    cell = newest_scored(alas, domain)
+    with err.status(f"judging what {system.value} says wrong"):
+        found = wrong_of(alas.store, cell, system.value)
+    return found, with_a_source(found), system_wrong_text(found, str(cell), system.value)
 
 
 @app.command("ask-again")

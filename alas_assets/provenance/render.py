@@ -10,7 +10,7 @@ from alas_assets.provenance.derived import Derived, DerivedFact, Reading
 from alas_assets.provenance.shown import ShownPassage
 from alas_assets.provenance.trace import Trace
 from alas_assets.provenance.verdict import Verdict
-from alas_assets.provenance.wrong import about_taught_facts
+from alas_assets.provenance.wrong import about_taught_facts, with_a_source
 from alas_assets.records import RULES
 from alas_assets.viewer.links import page_link, text_link
 from alas_assets.wording import counted
@@ -167,6 +167,15 @@ def wrong_text(wrong: pl.DataFrame) -> str:
     return (
         f"the current model answers {counted(current, 'question')} wrong: {taught} about taught facts, {current - taught} that no taught "
         f"fact covers; other models answer {wrong.height - current} wrong"
+    )
+
+
+def system_wrong_text(wrong: pl.DataFrame, cell: str, system: str) -> str:
+    """Say how many questions one system of an iteration answers wrong (`WRONG_SCHEMA`), and how many of these are about taught facts."""
+    taught = with_a_source(wrong).height
+    return (
+        f"{system} of {cell} answers {counted(wrong.height, 'question')} wrong: {taught} about taught facts, "
+        f"{wrong.height - taught} that no taught fact covers"
     )
 
 

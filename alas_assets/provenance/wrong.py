@@ -1,11 +1,11 @@
-"""All wrong answers of an iteration's trained models, each with its verdict and its way back to the page (A1).
+"""All wrong answers of an iteration's models, each with its verdict and its way back to the page (A1).
 
 Reads stored tables only. What one answer's verdict rests on is `provenance.verdict`; the asset is in `defs.auditing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,19 @@ from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.takedown.order import deleted_run, orders
-from alas_assets.provenance.trace import ABOUT_FACTS, EXAM, SourceTrace, Trace, cells_of, stored_text, trace_row
+from alas_assets.provenance.trace import (
+    ABOUT_FACTS,
+    ANSWER_TABLES,
+    EXAM,
+    SourceTrace,
+    Trace,
+    TraceError,
+    cells_of,
+    stored_text,
+    trace_row,
+)
 from alas_assets.provenance.verdict import VERDICTS, Verdict, verdict_of
-from alas_assets.records import ASKED, WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, ASKED, WRONG_SCHEMA, AdapterRef, GateDecision, as_answers, as_pairs
 from alas_assets.review.said import Said, asked_answers, people_said
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
@@ -25,7 +35,7 @@ SPLITS = ("probe", "earlier", "mine", "asked", "exam", "exam_paraphrase", "guard
 """In what order wrong answers are shown: first those about facts that a page states."""
 ADAPTERS = ("sft_adapter", "dpo_adapter")
 TRAINED_ANSWERS = ("judge_scores", "dpo_judge_scores", "exam_scores")
-"""Tables with answers of trained models. What base and retrieval say is no wrong that anything taught: trace it by its id."""
+"""Tables with answers of trained models. What base and retrieval say is no wrong that anything taught; `wrong_of` lists it."""
 
 
 def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
@@ -42,11 +52,58 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
     """
     once = ReadOnce(store)
     said, overtaken = people_said(store.root, cell.domain), _overtaken_facts(once, cell)
-    trained_in = _training_runs(once, cell.domain)
+    return _judged(once, cell, _suspects(once, cell, said, overtaken), said, overtaken)
+
+
+def wrong_of(store: ArtifactStore, cell: Cell, system: str) -> pl.DataFrame:
+    """Return what one system of a judged iteration, such as base or rag, says wrong: rows, order and grounds as in `wrong_answers`.
+
+    Raises:
+        TraceError: The iteration asked no such system; the message names those that it asked.
+        StoreError: A table or stored page on the way is damaged or gone.
+        ReviewError: What people said of answers is damaged.
+    """
+    once = ReadOnce(store)
+    asked = systems_of(once, cell)
+    if system not in asked:
+        raise TraceError(
+            f"{cell} did not ask {system!r}, only {', '.join(asked) or 'nobody yet'}: previous answers where an adapter was current "
+            "before the iteration, sft and dpo where it trained one"
+        )
+    said, overtaken = people_said(store.root, cell.domain), _overtaken_facts(once, cell)
+    answers = _once_each(_answers_of(once, cell, system, asked[system]))
+    return _judged(once, cell, _doubtful(cell, answers, said, overtaken), said, overtaken)
+
+
+def systems_of(store: ArtifactStore, cell: Cell) -> dict[str, str]:
+    """Return the systems that an iteration put its probes to, each with its adapter's hash; "" for the base student."""
+    tables = [store.read_table(pointer) for asset in ANSWER_TABLES if asset != "exam_scores" and (pointer := store.pointer(cell, asset))]
+    return {
+        system: adapter
+        for table in tables
+        for system, adapter in table.select("system", "adapter_hash").unique(maintain_order=True).iter_rows()
+    }
+
+
+def about_taught_facts(wrong: pl.DataFrame) -> pl.DataFrame:
+    """Return what the current model says wrong about facts that a page taught, whether a probe asked or an exam that was matched to one."""
+    return with_a_source(wrong.filter("is_current"))
+
+
+def with_a_source(wrong: pl.DataFrame) -> pl.DataFrame:
+    """Return the wrong answers about facts that a page taught, whoever gave them."""
+    return wrong.filter(pl.col("url") != "")
+
+
+def _judged(
+    store: ReadOnce, cell: Cell, suspects: Iterable[_Suspect], said: Mapping[str, Said], overtaken: Mapping[str, str]
+) -> pl.DataFrame:
+    """Return those of the suspects that are wrong, each with its verdict (`WRONG_SCHEMA`)."""
+    trained_in = _training_runs(store, cell.domain)
     rows = []
-    for suspect in _suspects(once, cell, said, overtaken):
-        trace = trace_row(once, suspect.cell, suspect.answer, said)
-        verdict = verdict_of(once, trace)
+    for suspect in suspects:
+        trace = trace_row(store, suspect.cell, suspect.answer, said)
+        verdict = verdict_of(store, trace)
         if verdict.kind != "right":
             found = {"counted_by": _counted_by(trace, overtaken), "run_id": trained_in.get(trace.adapter_hash, "")}
             rows.append(_row(suspect, verdict, trace.source) | found)
@@ -54,13 +111,12 @@ def wrong_answers(store: ArtifactStore, cell: Cell) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=WRONG_SCHEMA).sort(order)
 
 
-def about_taught_facts(wrong: pl.DataFrame) -> pl.DataFrame:
-    """Return what the current model says wrong about facts that a page taught, whether a probe asked or an exam that was matched to one."""
-    return wrong.filter("is_current", pl.col("url") != "")
-
-
 def _rank(column: str, order: Sequence[str]) -> pl.Expr:
     return pl.col(column).replace_strict({value: i for i, value in enumerate(order)}, default=len(order), return_dtype=pl.Int32)
+
+
+_Answered = tuple[dict[str, Any], bool]
+"""A graded answer, and whether the model that gave it is current after its iteration."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +129,9 @@ class _Suspect:
 
 
 def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: Mapping[str, str]) -> Iterator[_Suspect]:
-    seen: set[tuple[str, str]] = set()
-    for answer, current in _answers(store, cell):
-        key = (answer["probe_id"], answer["adapter_hash"])
-        if key in seen:
-            continue  # where a step trained nothing, its system is the one before it
-        seen.add(key)
-        by_person = item_key(answer["question"], answer["gold"], answer["answer"]) in said
-        if answer["label"] != "correct" or by_person or _about(answer) in overtaken:
-            yield _Suspect(cell, answer, current)
+    answers = _once_each(_answers(store, cell))
+    seen = {(answer["probe_id"], answer["adapter_hash"]) for answer, _ in answers}
+    yield from _doubtful(cell, answers, said, overtaken)
     for answer in asked_answers(store.root, cell.domain):
         if answer["iteration"] <= cell.number and answer["adapter_hash"]:
             yield _Suspect(Cell.of(cell.domain, answer["iteration"]), answer, answer["adapter_hash"] == _current_after(store, cell))
@@ -94,7 +144,34 @@ def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: 
                 yield _Suspect(earlier, answer, current)
 
 
-def _answers(store: ReadOnce, cell: Cell) -> Iterator[tuple[dict[str, Any], bool]]:
+def _once_each(answers: Iterable[_Answered]) -> list[_Answered]:
+    """Return what each model said to each question once: where a step trained nothing, its system is the one before it."""
+    found: dict[tuple[str, str], _Answered] = {}
+    for answer, current in answers:
+        found.setdefault((answer["probe_id"], answer["adapter_hash"]), (answer, current))
+    return list(found.values())
+
+
+def _doubtful(cell: Cell, answers: Iterable[_Answered], said: Mapping[str, Said], overtaken: Mapping[str, str]) -> Iterator[_Suspect]:
+    """Yield the answers that were graded wrong, that a person spoke of, or that what was read since speaks against."""
+    for answer, current in answers:
+        by_person = item_key(answer["question"], answer["gold"], answer["answer"]) in said
+        if answer["label"] != "correct" or by_person or _about(answer) in overtaken:
+            yield _Suspect(cell, answer, current)
+
+
+def _answers_of(store: ReadOnce, cell: Cell, system: str, adapter: str) -> Iterator[_Answered]:
+    """Yield what one system answered in an iteration, the exam included, which asked it under the name of the current model."""
+    tables = [as_answers(store.read_table(pointer)) for asset in ANSWER_TABLES if (pointer := store.pointer(cell, asset))]
+    same = pl.col("system") == system
+    if system != "rag":  # it shares the base student's empty hash, and no exam showed it passages
+        same |= (pl.col("system") == "current") & (pl.col("adapter_hash") == adapter)
+    current = system != "rag" and adapter == (_current_after(store, cell) or "")
+    for answer in pl.concat([ANSWER_SCHEMA.to_frame(), *tables]).filter(same).iter_rows(named=True):
+        yield answer, current
+
+
+def _answers(store: ReadOnce, cell: Cell) -> Iterator[_Answered]:
     current = _current_after(store, cell)
     for asset in TRAINED_ANSWERS:
         pointer = store.pointer(cell, asset)

@@ -231,6 +231,23 @@ def test_a_reported_answer_is_wrong_by_that_word_and_the_list_in_the_ui_says_so(
     assert quill.run("quill").success
 
 
+def test_wrong_lists_what_base_and_retrieval_say_wrong_too_and_each_of_their_ids_can_be_traced(quill: Harness) -> None:
+    home = quill.settings.home
+    scores = quill.store.read_table(quill.pointers("quill")["baseline_scores"], "baseline_scores").filter(pl.col("label") != "correct")
+    for system in ("base", "rag"):
+        listed = json.loads(alas(home, "wrong", "quill", "--system", system, "--all", "--format", "json").stdout)
+        assert {row["answer_id"] for row in listed} == set(scores.filter(pl.col("system") == system)["answer_id"])
+    taught = json.loads(alas(home, "wrong", "quill", "--system", "rag", "--format", "json").stdout)
+    assert taught
+    assert all(row["url"] for row in taught)
+    text = alas(home, "wrong", "quill", "--system", "rag").stdout
+    assert taught[0]["answer_id"] in text
+    assert f"rag of quill|000 answers {len(listed)} questions wrong: {len(taught)} about taught facts, " in text
+    assert "BAD" in (shown := alas(home, "trace", taught[0]["answer_id"]).stdout) or "NEVER TAUGHT" in shown
+    assert "did not ask 'previous', only base, rag, sft, dpo" in alas(home, "wrong", "quill", "--system", "previous", code=1).stderr
+    alas(home, "wrong", "quill", "--system", "nobody", code=2)
+
+
 @pytest.mark.parametrize(("asset", "system"), [("judge_scores", "sft"), ("baseline_scores", "rag"), ("baseline_scores", "base")])
 def test_a_past_answer_is_asked_again_with_the_model_and_passages_of_its_time(quill: Harness, asset: str, system: str) -> None:
     scores = quill.store.read_table(quill.pointers("quill")[asset], asset).filter(

@@ -10,11 +10,11 @@ from alas_assets.defs.auditing import describe_wrong
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.reading import ReadOnce
-from alas_assets.provenance.render import wrong_text
+from alas_assets.provenance.render import system_wrong_text, wrong_text
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.trace import trace_answer, trace_row
+from alas_assets.provenance.trace import TraceError, trace_answer, trace_row
 from alas_assets.provenance.verdict import verdict_of
-from alas_assets.provenance.wrong import about_taught_facts, wrong_answers
+from alas_assets.provenance.wrong import about_taught_facts, systems_of, with_a_source, wrong_answers, wrong_of
 from alas_assets.records import ANSWER_SCHEMA, WRONG_SCHEMA, GateDecision
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.said import people_said, report_wrong
@@ -232,3 +232,46 @@ def test_reading_once_gives_what_the_store_gives_and_sees_no_later_change(store:
     assert before == trace_row(store, CELL, row)
     put(store, CELL, "qa_pairs", table(store, "qa_pairs").clear())
     assert trace_row(once, CELL, row).pairs == before.pairs
+
+
+@pytest.mark.parametrize("system", ["base", "rag", "sft", "dpo"])
+def test_what_any_system_says_wrong_can_be_listed_with_the_verdict_of_its_trace(store: ArtifactStore, system: str) -> None:
+    wrong = wrong_of(store, CELL, system)
+    asked = pl.concat([table(store, asset) for asset in ("baseline_scores", "judge_scores", "dpo_judge_scores")])
+    expected = asked.filter(pl.col("system") == system, pl.col("label") != "correct")
+    assert set(wrong["answer_id"]) == set(expected["answer_id"])
+    assert wrong.schema == WRONG_SCHEMA
+    assert wrong.height == expected.height > 0
+    assert set(wrong["system"]) == {system}
+    for row in wrong.head(10).iter_rows(named=True):
+        verdict = verdict_of(store, trace_answer(store, row["answer_id"]))
+        assert (row["verdict"], row["because"]) == (verdict.kind, verdict.because)
+    taught = with_a_source(wrong).height
+    words = f"{system} of quill|000 answers {wrong.height} questions wrong: {taught} about taught facts, {wrong.height - taught} that no"
+    assert system_wrong_text(wrong, str(CELL), system).startswith(words)
+
+
+def test_passages_beside_a_question_are_not_the_base_students_and_no_exam_showed_any(store: ArtifactStore) -> None:
+    an_exam_on_a_taught_fact(store)
+    exam = table(store, "exam_scores").with_columns(pl.lit("").alias("adapter_hash"))
+    base = exam.with_columns(pl.lit("base").alias("system"), (pl.lit("b") + pl.col("answer_id")).alias("answer_id"))
+    put(store, CELL, "exam_scores", pl.concat([base, exam.with_columns(pl.lit("current").alias("system"))]))
+    examined = wrong_of(store, CELL, "base").filter(pl.col("split").is_in(["exam", "exam_paraphrase"]))
+    assert set(examined["answer_id"]) == {"be1", "be2", "be3"}, "what the same model said under another name is listed once"
+    assert not {"exam", "exam_paraphrase"} & set(wrong_of(store, CELL, "rag")["split"])
+    assert not wrong_of(store, CELL, "rag")["is_current"].any()
+
+
+def test_the_exam_counts_for_the_candidate_that_became_current_and_was_asked_as_that(store: ArtifactStore) -> None:
+    all_right(store)
+    an_exam_on_a_taught_fact(store)
+    put(store, CELL, "exam_scores", table(store, "exam_scores").with_columns(pl.lit("current").alias("system")))
+    wrong = wrong_of(store, CELL, "sft")
+    assert set(wrong["answer_id"]) == {"e1", "e2", "e3"}
+    assert wrong["is_current"].all()
+
+
+def test_a_system_that_was_not_asked_is_refused_and_those_that_were_are_named(store: ArtifactStore) -> None:
+    assert list(systems_of(store, CELL)) == ["base", "rag", "sft", "dpo"]
+    with pytest.raises(TraceError, match=r"quill\|000 did not ask 'previous', only base, rag, sft, dpo: previous answers where an adapter"):
+        wrong_of(store, CELL, "previous")
