@@ -22,9 +22,15 @@ SPARE_WORDS = 40
 """Words an answer may have beyond the question's and the gold answer's.
 
 A full sentence that repeats the question and gives the answer needs about their sum; forty more leave room for a
-clause or two of explanation. What is longer is a list that happens to hold the answer, and reading it out of the list
+clause or two of explanation. What is longer is a text that happens to hold the answer, and reading it out of the text
 is work that the student did not do.
 """
+
+LIST_PIECES = 3
+"""Pieces from which on an answer that consists of nothing else is a list, out of which somebody would have to pick the answer."""
+
+LIST_PIECES_OPEN = 6
+"""The same where the question may have several true answers, of which the gold answer names one."""
 
 _ARTICLES = frozenset({"a", "an", "the"})
 _STOP = _ARTICLES | frozenset(
@@ -91,6 +97,22 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
+_BULLET = r"(?:[-*\u2022]\s+|\d+[.)]\s+)?"
+_LIST_JOINT = re.compile(rf"(?:[,;]|\n\s*{_BULLET}|\b(?:and|or)\b|(?<=[\w)`'\"\]\s])/)\s*")
+_LIST_OPENING = re.compile(
+    rf"[\s\"'(`]*(?:(?:it|this|that|they|these|the answers?) (?:is|are|was|were|(?:could|can|may|might) be)\b"
+    rf"|either\b|one of\b|\s|:|{_BULLET})*"
+)
+_PATH = re.compile(r"(?<!\S)[`'\"(]*(?:[~.]{0,2}/\w|\w+:/)|/[\w-]+\.\w{1,5}(?!\w)")
+_UNCOUNTED = _ARTICLES | {"of", "new"}
+_LIST_WORDS = 3
+"""Words that a piece of a list may have: a longer one may be a clause ("the call raises a ValueError")."""
+_SEVERAL_TRUE = re.compile(
+    r"\bwhere\b|\b(?:in|on) (?:which|what) (?:\w+ )?(?:city|town|state|country|continent|region|place|part)\b"
+    r"|\b(?:what|which|who)(?: \w+){0,3} (?:are|were|have|do(?! (?:i|you|we)\b))\b|\bwhat (?:does|is an?)\b"
+    r"|\bused for\b|\bmade (?:of|from)\b|\b(?:examples?|list|name (?:the|some|all|any|two|three|four|five))\b"
+)
+"""Questions with several true answers, or whose answer is said from small to large ("Agra, Uttar Pradesh, India")."""
 _CLAUSE_WORDS = frozenset({"but", "however"})
 
 _VERSION = re.compile(
@@ -395,6 +417,9 @@ def grade(request: GradeRequest) -> Grade:
     question_words = frozenset(token.text for token in _tokens(question))
     if any(_negated(found, answer, question_words) for found in _widest(hits)):
         return Grade(label="incorrect", error_type="misinterpretation", explanation="denies the gold answer")
+    pieces = _others_listed(answer, question, forms, hits)
+    if pieces:
+        return Grade(label="incorrect", error_type="other", explanation=f"the gold answer is one of a list of {pieces}")
     allowed = len(question_words) + max(len(words(form)) for form in forms) + SPARE_WORDS
     length = len(_tokens(answer))
     if length > allowed:
@@ -402,6 +427,59 @@ def grade(request: GradeRequest) -> Grade:
             label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
         )
     return Grade(label="correct", explanation="holds the gold answer")
+
+
+def _others_listed(answer: str, question: str, forms: list[str], hits: list[_Found]) -> int:
+    """Return of how many pieces an answer is a list that holds others beside the gold answer; 0 where it is none.
+
+    A piece that holds a part of the question names nothing else, and one other piece may say the gold answer in other words.
+    """
+    least = LIST_PIECES_OPEN if _SEVERAL_TRUE.search(question) else LIST_PIECES
+    pieces = _list_pieces(answer, hits)
+    if len(pieces) < least or any(len(_list_pieces(normalise(form), [])) >= LIST_PIECES for form in forms):
+        return 0
+    asked = {token.text for token in _tokens(question)} | _STOP
+    others = [
+        piece
+        for piece in pieces
+        if not any(hit.start < piece.end and piece.start < hit.end for hit in hits)
+        and any(token.text not in asked for token in _tokens(answer[piece.start : piece.end]))
+    ]
+    return len(pieces) if len(others) > 1 else 0
+
+
+def _list_pieces(text: str, whole: list[_Found]) -> list[_Found]:
+    """Split a normalised text that is nothing but short names side by side; what is to stay whole is not split. Empty for other texts."""
+    end = len(text.rstrip(" .!?\n`'\")*"))
+    opening = _LIST_OPENING.match(text)
+    start = opening.end() if opening else 0
+    if re.search(r"(?<!\d)[.!?:](?=\s)", text[start:end]):
+        return []
+    pieces: list[_Found] = []
+    for joint in [*_LIST_JOINT.finditer(text, start, end), None]:
+        if joint and (_within(joint, text, start) or any(hit.start < joint.end() and joint.start() < hit.end for hit in whole)):
+            continue
+        pieces.append(_Found(start, joint.start() if joint else end))
+        start = joint.end() if joint else end
+    pieces = [piece for piece in pieces if _TOKEN.search(text, piece.start, piece.end)]
+    return pieces if all(_is_a_name(piece, text, whole) for piece in pieces) else []
+
+
+def _is_a_name(piece: _Found, text: str, whole: list[_Found]) -> bool:
+    """Tell whether a piece is what is to stay whole and nothing else, or a name that is short and no clause."""
+    said = [token for token in _tokens(text) if piece.start <= token.start and token.end <= piece.end]
+    if any(all(hit.start <= token.start and token.end <= hit.end for token in said) for hit in whole):
+        return True
+    counted = [token.text for token in said if token.text not in _UNCOUNTED]
+    return len(counted) <= _LIST_WORDS and not _STOP.intersection(counted)
+
+
+def _within(joint: re.Match[str], text: str, start: int) -> bool:
+    """Tell whether a joint is inside brackets, or a slash inside a path."""
+    before = text[start : joint.start()]
+    if any(before.count(opened) > before.count(closed) for opened, closed in ("()", "[]", "{}")):
+        return True
+    return joint[0].strip() == "/" and _PATH.search(text) is not None
 
 
 def _grade_unknown(request: GradeRequest) -> Grade:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import cycle, islice
+from pathlib import Path
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from alas_assets.evaluation.exam import read_exam
 from alas_assets.evaluation.grading import SPARE_WORDS, grade, kind_of, token_f1, validate_grader, words
+from alas_assets.synthesis.questions import read_guards
 from alas_assets.teachers.protocol import Grade, GradeRequest
+
+DATA = Path(__file__).parents[2] / "data"
+GUARDS = [guard for file in sorted((DATA / "guards").glob("*.jsonl")) for guard in read_guards(file)]
+EXAMS = [question for file in sorted((DATA / "exams").glob("*.jsonl")) for question in read_exam(file)]
+ASKED = [*((guard, "phrase") for guard in GUARDS), *((question, kind_of(question.answer)) for question in EXAMS)]
 
 KINDS = ("version", "pep", "cve", "issue", "identifier", "date", "quantity", "name", "phrase")
 
@@ -105,7 +115,69 @@ def test_half_an_answer_is_partial_and_a_coarser_date_too() -> None:
     assert graded("fields of the node", "the fields of a class").label == "partial"
 
 
-def test_a_list_that_happens_to_hold_the_answer_is_not_correct() -> None:
+@pytest.mark.parametrize("said", ["{}", "{}.", "`{}`", "It is {}.", "The answer is {}.", "In short, it is {}, as the notes say."])
+def test_every_shipped_question_is_answered_right_by_its_own_answers_bare_and_in_a_sentence(said: str) -> None:
+    for asked, kind in ASKED:
+        for gold in (asked.answer, *asked.aliases):
+            verdict = graded(asked.answer, said.format(gold), kind, question=asked.question, aliases=asked.aliases)
+            assert verdict.label == "correct", (asked.question, gold, verdict)
+
+
+@pytest.mark.parametrize("joint", [", ", " or ", " / ", "; ", " and ", "\n", "\n- "])
+def test_no_shipped_guard_is_answered_by_the_answers_of_eight(joint: str) -> None:
+    general = read_guards(DATA / "guards" / "general.jsonl")
+    assert len(general) > 200
+    for i, guard in enumerate(general):
+        others = [other.answer for other in islice(cycle(general), i + 7, i + 7 + 7 * 31, 31)]
+        answer = joint.join([*others[:4], guard.answer, *others[4:]])
+        assert graded(guard.answer, answer, question=guard.question, aliases=guard.aliases).label == "incorrect", answer
+
+
+CAPITAL = "What is the capital of France?"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Rome, Paris, Berlin",
+        "Rome or Paris or Berlin.",
+        "Rome/Paris/Berlin",
+        "It is Rome, Paris, or Berlin.",
+        "It could be either Rome, Paris, or Berlin.",
+        "1. Rome\n2. Paris\n3. Berlin",
+    ],
+)
+def test_three_names_of_which_one_is_the_gold_are_no_answer(answer: str) -> None:
+    assert graded("Paris", answer, question=CAPITAL).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        (CAPITAL, "Paris", "Paris, France, of course"),
+        (CAPITAL, "Paris", "It is Paris, on the Seine, where the king lived, and the largest city"),
+        ("What are the three states of matter?", "solid", "Solid, liquid, and gas."),
+        ("What are clouds made of?", "water", "Water, ice, and dust"),
+        ("What do pandas mainly eat?", "bamboo", "Bamboo, leaves, shoots and grass"),
+        ("In which country is the Taj Mahal?", "India", "Agra, Uttar Pradesh, India"),
+        (
+            "What does NASA stand for?",
+            "National Aeronautics and Space Administration",
+            "National Aeronautics and Space Administration, USA",
+        ),
+        ("Which file is it?", "build-details.py", "Tools/build/build-details.py"),
+        ("Which file is it?", "python3-config", "/usr/bin/python3-config"),
+        ("Which built-in checks a type?", "isinstance", "isinstance(arg, (dict, frozendict))"),
+        ("Which modules take it?", "json, marshal and pickle", "json, marshal and pickle, besides plistlib, copy"),
+        ("When is it run?", "when its name is first used", "It is located, compiled and run only when its name is first used."),
+        ("Which exception is raised?", "ValueError", "It raises ValueError, warns, and returns None"),
+    ],
+)
+def test_a_sentence_a_place_and_one_of_several_true_answers_are_no_list(question: str, gold: str, answer: str) -> None:
+    assert graded(gold, answer, question=question).label == "correct"
+
+
+def test_a_text_that_happens_to_hold_the_answer_is_not_correct() -> None:
     filler = [f"thing{i}" for i in range(SPARE_WORDS + 20)]
     verdict = graded("locale", " ".join([*filler, "locale"]))
     assert verdict.label == "incorrect"
