@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, how_to_report, out, plain, settings_at, site_served, user_name
+from alas_assets.commands.common import (
+    DomainKey,
+    Home,
+    alas_of,
+    at_home,
+    err,
+    fail,
+    how_to_report,
+    out,
+    plain,
+    settings_at,
+    site_served,
+    user_name,
+)
 from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,7 +30,7 @@ if TYPE_CHECKING:
     from alas_assets.defs.resources import Alas
     from alas_assets.defs.serving import NearProbe
     from alas_assets.provenance.store import Cell
-    from alas_assets.provenance.trace import Trace
+    from alas_assets.provenance.trace import InPlace, Trace
 
 app = typer.Typer()
 
@@ -110,10 +123,12 @@ def _id_or_question(answer_id: str, question: str, domain: str) -> None:
 
 def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
     from alas_assets.defs.serving import trace_question
+    from alas_assets.provenance.trace import model_in_place
 
     alas = alas_of(settings, domain)
     with err.status("asking the current model"):
-        return trace_question(alas, domain, question.strip(), should_be.strip())
+        found, near = trace_question(alas, domain, question.strip(), should_be.strip())
+    return found.model_copy(update={"in_place": model_in_place(alas.store, domain).in_words}), near
 
 
 def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
@@ -255,14 +270,14 @@ def wrong(
     home: Home = None,
 ) -> None:
     """List what the current model, or --system, says wrong about taught facts in the newest judged iteration, with ids and verdicts."""
-    from alas_assets.defs.revision import rolled_back
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.trace import TraceError
+    from alas_assets.provenance.trace import TraceError, model_in_place
     from alas_assets.review.journal import ReviewError
 
     alas = alas_of(settings_at(home), domain)
     try:
-        found, taught, in_words = _wrong_of_system(alas, domain, system) if system else _wrong_of_current(alas, domain)
+        in_place = model_in_place(alas.store, domain)
+        found, taught, in_words = _wrong_of_system(alas, domain, system) if system else _wrong_of_current(alas, domain, in_place)
     except (StoreError, TraceError, ReviewError) as error:
         fail(str(error))
     mine = found if every else taught
@@ -274,14 +289,30 @@ def wrong(
         print(f"{row['answer_id']}  {row['verdict']}: {row['because']}\n  {row['question']}")
         source = f", from {row['url']}" if row["url"] else ""
         print(f"  said {row['answer'] or '(nothing)'!r}, right is {row['truth']!r}{source}")
-    if other := rolled_back(alas, domain):
-        print(other)
+    print(in_place.in_words)
+    if not (system or in_place.as_judged):
+        print(_whose_list(alas, domain, in_place, home))
     left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""
     print(f"{min(limit, mine.height)} shown{left}; `alas trace ID` walks each back to its source")
     print(f"{in_words}{'; --all lists them all' if mine.height < found.height else ''}")
 
 
-def _wrong_of_current(alas: "Alas", domain: str) -> "tuple[pl.DataFrame, pl.DataFrame, str]":
+def _whose_list(alas: "Alas", domain: str, in_place: "InPlace", home: Path | None) -> str:
+    """Say that the list is not of the model that answers now, and how to list that one's, if the iteration asked it."""
+    from alas_assets.defs.serving import newest_scored
+    from alas_assets.provenance.wrong import systems_of
+
+    asked = systems_of(alas.store, newest_scored(alas, domain)).items()
+    system = next((name for name, adapter in asked if adapter == in_place.adapter_hash), "")
+    own = (
+        f"`alas wrong {domain} --system {system}{at_home(home)}` lists what answers now"
+        if system
+        else "no probe was put to what answers now"
+    )
+    return f"the list is of what the newest gate left in place; {own}"
+
+
+def _wrong_of_current(alas: "Alas", domain: str, in_place: "InPlace") -> "tuple[pl.DataFrame, pl.DataFrame, str]":
     """Return all wrong answers of the newest list, those of the current model about taught facts, and how many there are in words."""
     from alas_assets.defs.revision import newest_wrong_answers
     from alas_assets.provenance.render import wrong_text
@@ -290,7 +321,8 @@ def _wrong_of_current(alas: "Alas", domain: str) -> "tuple[pl.DataFrame, pl.Data
     found = newest_wrong_answers(alas, domain)
     if found is None:
         fail(f"no iteration of {domain} has a list of wrong answers yet; run `alas run {domain}`")
-    return found, about_taught_facts(found), wrong_text(found)
+    whose = "the current model" if in_place.as_judged else "the model that the newest gate left in place"
+    return found, about_taught_facts(found), wrong_text(found, whose)
 
 
 def _wrong_of_system(alas: "Alas", domain: str, system: WrongSystem) -> "tuple[pl.DataFrame, pl.DataFrame, str]":

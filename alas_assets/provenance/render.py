@@ -34,6 +34,7 @@ def trace_text(trace: Trace) -> str:
     lines = [
         f"answer   {answer}  ({label})",
         f"  cell     {trace.cell}, system {trace.system}{' (the current model)' if trace.is_current else ''}, split {trace.split}",
+        *([f"  model    {trace.in_place}"] if trace.in_place else []),
         f"  question {trace.question}",
         f"  said     {trace.answer or '(nothing)'}",
         f"  right    {right}",
@@ -161,11 +162,16 @@ def _fact_lines(fact: DerivedFact) -> list[str]:
     return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]
 
 
-def wrong_text(wrong: pl.DataFrame) -> str:
-    """Say whose the wrong answers of an iteration (`WRONG_SCHEMA`) are and whether they are about taught facts."""
+def wrong_text(wrong: pl.DataFrame, whose: str = "the current model") -> str:
+    """Say whose the wrong answers of an iteration (`WRONG_SCHEMA`) are and whether they are about taught facts.
+
+    Args:
+        wrong: The wrong answers.
+        whose: What to call the model that became current by the iteration, for who knows that another one is so since.
+    """
     current, taught = wrong.filter("is_current").height, about_taught_facts(wrong).height
     return (
-        f"the current model answers {counted(current, 'question')} wrong: {taught} about taught facts, {current - taught} that no taught "
+        f"{whose} answers {counted(current, 'question')} wrong: {taught} about taught facts, {current - taught} that no taught "
         f"fact covers; other models answer {wrong.height - current} wrong"
     )
 

@@ -69,6 +69,7 @@ def _said(trace: Trace, verdict: Verdict) -> str:
         ("Held against", escape(verdict.truth or trace.gold)),
         ("Grade", escape(f"{trace.grade_in_words}. {trace.explanation}")),
         ("Model", f"{escape(trace.system)} of {escape(trace.cell)}: {model}{', the current one' if trace.is_current else ''}"),
+        *([("Answers now", escape(trace.in_place))] if trace.in_place else []),
         ("Question", escape(f"probe {trace.probe_id}, split {trace.split}, topic {trace.topic or '-'}, fact {trace.fact_id}")),
         ("Answer id", escape(trace.answer_id or "none: it was asked for this report and is kept nowhere else")),
     ]

@@ -17,8 +17,8 @@ from alas_assets.provenance.ids import fold, pair_of_unknown
 from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
-from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, Record, as_answers, as_pairs
-from alas_assets.release.registry import Registry
+from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, GateDecision, Record, as_answers, as_pairs
+from alas_assets.release.registry import Entry, Registry
 from alas_assets.review.said import Said, asked_answers, people_said
 
 ANSWER_TABLES = ("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores")
@@ -129,6 +129,9 @@ class Trace(Record):
     verdicts: list[dict[str, str]] = Field(default_factory=list, description="what each judge said")
     adapter_hash: str
     is_current: bool = Field(description="the model that answered is the one that answers users now")
+    in_place: str = Field(
+        default="", description="which model that is, and whether the newest gate left it in place; where it was asked now"
+    )
     shown: list[ShownPassage] = Field(default_factory=list, description="the passages that stood beside the question")
     probe_id: str
     fact_id: str
@@ -156,6 +159,63 @@ class Trace(Record):
         """The grade, with what kind of error, and with what it was held against where no probe says that."""
         error = f": {self.error_type}" if self.error_type else ""
         return f"{self.label}{error}{', against a fact found by meaning' if self.pairs and self.split == ASKED else ''}"
+
+
+class InPlace(Record):
+    """The model that answers users of a domain now."""
+
+    adapter_hash: str = Field(description='"" for the base student')
+    as_judged: bool = Field(description="the newest gate left it in place, so that its iteration's `current` is this one")
+    in_words: str = Field(description="which it is, of which iteration, and why it is another one than the gate left where it is")
+
+
+def model_in_place(store: ArtifactStore, domain: str) -> InPlace:
+    """Return which model answers users of a domain now, and who rolled back where a person did.
+
+    Raises:
+        RegistryError: The domain's name or its registry cannot be used.
+        StoreError: The newest gate's decision, or the record of an adapter, is gone or damaged.
+    """
+    now = Registry(store.root / "registry").current(domain) or ""
+    words = f"{_named(store, domain, now)} answers now"
+    for cell in (one for one in cells_of(store) if one.domain == domain):
+        if pointer := store.pointer(cell, "promotion"):
+            judged = store.read_record(GateDecision, pointer).current_after or ""
+            if judged != now:
+                return InPlace(adapter_hash=now, as_judged=False, in_words=f"{words}; {_since_the_gate(store, cell, judged)}")
+            own = any(where == cell for where, _ in _trained_in(store, cell, now))
+            return InPlace(adapter_hash=now, as_judged=True, in_words=words if own else f"{words}, as the gate of {cell} left it")
+    return InPlace(adapter_hash=now, as_judged=True, in_words=words)
+
+
+def _since_the_gate(store: ArtifactStore, cell: Cell, judged: str) -> str:
+    """Say why what a gate left in place answers no more: a takedown, people, or something that only the registry's file tells."""
+    registry, named = Registry(store.root / "registry"), _named(store, cell.domain, judged)
+    if judged and (stone := store.tombstone(judged)):
+        return f"takedown {stone.takedown} retired {named}"
+    undone: list[Entry] = []
+    for entry in (registry.rollback_of(cell.domain, judged), registry.standing_rollback(cell.domain)):
+        if entry and not entry.run_id and entry not in undone:  # a rollback that a run made is the gate's own
+            undone.append(entry)
+    if not undone:
+        return f"the gate of {cell} left {named} in place, which is current no more"
+    return ", and ".join(
+        f"{entry.by or 'somebody'} rolled back {_named(store, cell.domain, entry.previous or '')} on {entry.at}"
+        f"{f' ({entry.reason})' if entry.reason else ''}"
+        for entry in undone
+    )
+
+
+def _named(store: ArtifactStore, domain: str, adapter_hash: str) -> str:
+    """Return a model's name for people: its adapter and the iteration that trained it."""
+    if not adapter_hash:
+        return "the base student"
+    newest = next((cell for cell in cells_of(store) if cell.domain == domain), None)
+    steps = _trained_in(store, newest, adapter_hash) if newest else []
+    if not steps:
+        return f"adapter {adapter_hash[:16]}, which no iteration in this store trained,"
+    cell, step = steps[-1]
+    return f"{step.removesuffix('_adapter')} adapter {adapter_hash[:16]} of {cell}"
 
 
 def cells_of(store: ArtifactStore) -> Iterator[Cell]:

@@ -22,7 +22,7 @@ from alas_assets.records import SCOREBOARD_SCHEMA
 from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.questions import read_guards
 from alas_assets_tests.harness import Harness, Site
-from alas_assets_tests.released import released
+from alas_assets_tests.released import adapter_of, released
 
 
 def alas(home: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -368,6 +368,30 @@ def test_status_and_scoreboard_name_who_rolled_back_and_why_as_long_as_that_stan
     assert "quill was rolled back by Cleo (all the same): current is the base student" in alas(home, "scoreboard", "quill").stdout
     registry.undo_rollback("quill", by="Ben", reason="not all")
     assert "rolled back" not in alas(home, "status").stdout, "the one that the gate made current is current again"
+
+
+def test_an_auditor_is_told_which_adapter_answers_now_and_who_rolled_back_which_other(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    home, trained = harness.settings.home, f"sft adapter {adapter_of(harness)[:16]} of quill|000"
+    before = alas(home, "wrong", "quill").stdout
+    assert f"{trained} answers now\n" in before
+    assert "rolled back" not in before
+    asked = ("trace", "--question", "Which function did quill.ink gain in Quill 3?", "--domain", "quill")
+    assert f"  model    {trained} answers now\n" in alas(home, *asked).stdout
+    alas(home, "rollback", "quill", "--reason", "it says [odd] things", "--by", "Ada")
+    told = re.compile(rf"the base student answers now; Ada rolled back {re.escape(trained)} on [-\d]+T[\d:+]+ \(it says \[odd\] things\)")
+    after = alas(home, "wrong", "quill", "--home", str(home)).stdout
+    assert told.search(after)
+    assert f"`alas wrong quill --system base --home {home}` lists what answers now" in after
+    assert "the model that the newest gate left in place answers " in after
+    assert before.count("\n  said ") == after.count("\n  said "), "the list itself is what it was"
+    assert told.search(json.loads(alas(home, *asked, "--format", "json").stdout)["in_place"])
+    file = tmp_path / "trace.html"
+    alas(home, *asked, "--format", "html", "--out", str(file))
+    assert told.search(file.read_text(encoding="utf-8"))
+    assert "the list is of" not in alas(home, "wrong", "quill", "--system", "base").stdout
+    alas(home, "rollback", "quill", "--undo", "--by", "Ben")
+    assert alas(home, "wrong", "quill").stdout == before
 
 
 def test_gc_frees_nothing_that_is_named(quill: Harness) -> None:

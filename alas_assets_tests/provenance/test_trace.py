@@ -15,12 +15,14 @@ from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import fold
 from alas_assets.provenance.render import trace_text
 from alas_assets.provenance.report import answer_html
-from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import TraceError, trace_answer, trace_row
+from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, Cell
+from alas_assets.provenance.trace import TraceError, model_in_place, trace_answer, trace_row
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.provenance.wrong import wrong_answers
+from alas_assets.records import GateDecision, Tombstone
 from alas_assets.viewer.app import create_viewer_app
 from alas_assets_tests.harness import Harness, Site
+from alas_assets_tests.released import adapter_of, released
 
 
 def an_answer(quill: Harness, asset: str, split: str, system: str | None = None) -> dict[str, object]:
@@ -149,3 +151,47 @@ def test_every_link_of_a_trace_opens_and_shows_the_quote(quill: Harness) -> None
 def test_the_json_form_holds_everything_the_text_does(quill: Harness) -> None:
     trace = trace_answer(quill.store, str(an_answer(quill, "judge_scores", "probe")["answer_id"]))
     assert json.loads(trace.model_dump_json())["source"]["url"] in trace_text(trace)
+
+
+def test_the_model_in_place_is_named_with_its_iteration_and_with_everybody_who_rolled_back(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    store, registry, first = harness.store, harness.alas.registry, adapter_of(harness)
+    trained = f"sft adapter {first[:16]} of quill|000"
+    as_the_gate_left_it = model_in_place(store, "quill")
+    assert as_the_gate_left_it.as_judged
+    assert as_the_gate_left_it.in_words == f"{trained} answers now"
+    assert model_in_place(store, "nobody").in_words == "the base student answers now"
+    registry.promote("quill", "b" * 64, iteration=1, decision_hash="d", run_id="r", at="2026-11-22", previous=first)
+    promoted = model_in_place(store, "quill")
+    unknown = f"adapter {'b' * 16}, which no iteration in this store trained,"
+    assert promoted.in_words == f"{unknown} answers now; the gate of quill|000 left {trained} in place, which is current no more"
+    decision = store.read_record(GateDecision, harness.pointers("quill")["promotion"], "promotion")
+    later = decision.model_copy(update={"current_after": "b" * 64})
+    store.put(Cell("quill", "001"), "promotion", later, input_key="later", inputs={}, run_id="r")
+    assert model_in_place(store, "quill").in_words == f"{unknown} answers now, as the gate of quill|001 left it"
+    registry.rollback("quill", by="Ada")
+    assert model_in_place(store, "quill").in_words.startswith(f"{trained} answers now; Ada rolled back {unknown} on ")
+    registry.rollback("quill", reason="all of it is odd")
+    both = model_in_place(store, "quill")
+    assert (both.adapter_hash, both.as_judged) == ("", False)
+    assert both.in_words.startswith(f"the base student answers now; Ada rolled back {unknown} on ")
+    assert f", and somebody rolled back {trained} on " in both.in_words
+    assert both.in_words.endswith(" (all of it is odd)")
+
+
+def test_a_rollback_that_the_gate_made_is_no_persons(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    harness.alas.registry.rollback("quill", run_id="r")
+    words = model_in_place(harness.store, "quill").in_words
+    assert "rolled back" not in words
+    assert words.startswith("the base student answers now; the gate of quill|000 left sft adapter ")
+
+
+def test_an_adapter_that_a_takedown_retired_is_named_with_that_takedown(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    adapter = adapter_of(harness)
+    stone = Tombstone(takedown="t1", adapter_hash=adapter, rows_hash="", kind="sft", at="2026-11-30")
+    (harness.store.adapters / adapter / TOMBSTONE).write_text(stone.model_dump_json(), encoding="utf-8")
+    harness.alas.registry.take_down("quill", [adapter], takedown="t1", at="2026-11-30")
+    words = model_in_place(harness.store, "quill").in_words
+    assert words == f"the base student answers now; takedown t1 retired sft adapter {adapter[:16]} of quill|000"
