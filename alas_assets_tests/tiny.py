@@ -1,5 +1,8 @@
 """A tiny random Llama with a ChatML tokenizer of its own: the mechanics of a student in a second, without its knowledge."""
 
+import json
+import re
+import shutil
 from pathlib import Path
 
 CHATML = (
@@ -49,4 +52,41 @@ def build_tiny_student(folder: Path, seed: int = 0) -> Path:
         model.lm_head.weight[unsaid] = 0
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def template_of(family: str) -> str:
+    """Return the chat template of a family of models, as TRL carries it."""
+    import trl
+
+    return (Path(trl.__file__).parent / "chat_templates" / f"{family}.jinja").read_text(encoding="utf-8")
+
+
+def family_student(tiny: Path, folder: Path, family: str) -> Path:
+    """Write the tiny student with the chat template of a family of models, and the control tokens that are named there."""
+    shutil.copytree(tiny, folder)
+    template = template_of(family)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    path = folder / "tokenizer.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    known = {one["content"] for one in raw["added_tokens"]}
+    named = sorted(set(re.findall(r"<\|\w+\|>|<\|?\w+>|<\w+\|>|</?\w+>|\[gMASK\]", template)) - known)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    first = len(raw["model"]["vocab"])
+    raw["added_tokens"] += [
+        {"id": first + number, "content": token, **flags, "special": "think" not in token and "tool" not in token}
+        for number, token in enumerate(named)
+    ]
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    return folder
+
+
+def without_template(tiny: Path, folder: Path, *, in_config: bool = False) -> Path:
+    """Write the tiny student without its file of a chat template; `in_config`, it stands in tokenizer_config.json, as it used to."""
+    shutil.copytree(tiny, folder)
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    (folder / "chat_template.jinja").unlink()
+    if in_config:
+        path = folder / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"chat_template": template}), encoding="utf-8")
     return folder

@@ -32,9 +32,8 @@ from alas_assets.release.identity import (
 )
 from alas_assets.students.answering import Precision
 from alas_assets.students.catalog import StudentRef, content_files
-from alas_assets.students.chat import CHATML_TEMPLATE
+from alas_assets.students.chat import CHATML_TEMPLATE, TEMPLATE_FILE
 from alas_assets.students.client import ModelWorker
-from alas_assets.students.merged import TEMPLATE
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it."""
@@ -261,7 +260,7 @@ def vllm_rank(rank: int) -> int:
 def vllm_command(release: Release, base: str, adapter: Path, precision: Precision) -> list[str]:
     """Return the `vllm serve` line of an export, by words that belong together."""
     revision = [f"--revision {release.base_revision}"] if release.base_on_hub else []
-    template = [f"--chat-template ./adapter/{TEMPLATE}"] if (adapter / TEMPLATE).is_file() else []
+    template = [f"--chat-template ./adapter/{TEMPLATE_FILE}"] if (adapter / TEMPLATE_FILE).is_file() else []
     return [
         f"vllm serve {base}",
         *revision,
@@ -278,7 +277,7 @@ def modelfile(merged: Path, max_new_tokens: int) -> str:
     tokens = {int(one["id"]): str(one["content"]) for one in json.loads((merged / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
     ends = json.loads((merged / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     lines = ["FROM ."]
-    path = merged / TEMPLATE
+    path = merged / TEMPLATE_FILE
     plain_chatml = path.is_file() and _same_template(path.read_text("utf-8"), CHATML_TEMPLATE)
     if plain_chatml:
         lines.append(f'TEMPLATE """{OLLAMA_CHATML}"""')

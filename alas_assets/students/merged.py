@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from alas_assets.students.chat import TEMPLATE_FILE
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -19,9 +21,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "vocab.json",
     "merges.txt",
-    "chat_template.jinja",
+    TEMPLATE_FILE,
 )
-TEMPLATE = "chat_template.jinja"
 
 
 def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: Sequence[int]) -> None:
@@ -52,8 +53,9 @@ def write_model(model: Any, tokenizer: Any, student: Path, folder: Path, stops: 
     for name in TOKENIZER_FILES:
         if (student / name).is_file():
             shutil.copyfile(student / name, folder / name)
-    if not (folder / TEMPLATE).is_file() and not _has_template(folder / "tokenizer_config.json"):
-        (folder / TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8")  # evaluation asked with ours
+    template = tokenizer.get_chat_template()  # evaluation's, which may be another than the student's own
+    (folder / TEMPLATE_FILE).write_text(template, encoding="utf-8")
+    edit_json(folder / "tokenizer_config.json", {"chat_template": template})  # where readers look that do not know the file
 
 
 def _rope_of_version_4(config: Any) -> dict[str, Any]:
@@ -61,10 +63,6 @@ def _rope_of_version_4(config: Any) -> dict[str, Any]:
     rope = getattr(config, "rope_parameters", None) or {}
     plain = rope.get("rope_type", "default") == "default" and "rope_theta" in rope
     return {"rope_theta": rope["rope_theta"]} if plain else {}
-
-
-def _has_template(path: Path) -> bool:
-    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("chat_template"))
 
 
 def edit_json(path: Path, changes: dict[str, Any]) -> None:

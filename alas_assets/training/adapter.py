@@ -19,6 +19,7 @@ import polars as pl
 from safetensors import SafetensorError
 
 from alas_assets.provenance.store import write_atomic
+from alas_assets.students.chat import TEMPLATE_FILE, load_tokenizer, own_template
 from alas_assets.training.checkpoints import why_unreadable
 from alas_assets.training.spec import TrainingSpec
 
@@ -33,7 +34,7 @@ _TOKENIZER_FILES = (
     "tokenizer.model",
     "vocab.json",
     "merges.txt",
-    "chat_template.jinja",
+    TEMPLATE_FILE,
 )
 _LOSS_DIGITS = 4
 
@@ -180,6 +181,7 @@ def write_adapter(
         "loss_history": [[step, round(loss, _LOSS_DIGITS)] for step, loss in losses],
         "measured": {name: round(value, _LOSS_DIGITS) for name, value in sorted(measured.items())},
     }
+    template = load_tokenizer(Path(spec.student_folder)).get_chat_template()
     with saving(output, "the checkpoints are kept; free some space and run again"):
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
@@ -189,6 +191,8 @@ def write_adapter(
             for name in _TOKENIZER_FILES:
                 if (Path(spec.student_folder) / name).is_file():
                     shutil.copyfile(Path(spec.student_folder) / name, made / name)
+            if template != own_template(made):  # its rows were written with another than the student's own
+                (made / TEMPLATE_FILE).write_text(template, encoding="utf-8")
             (made / "README.md").write_text(model_card(done), encoding="utf-8")
             (made / MANIFEST).write_bytes(_json(done))
             if output.exists():

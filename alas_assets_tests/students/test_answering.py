@@ -8,7 +8,9 @@ import pytest
 
 from alas_assets.students.answering import AdapterError, Answered, Answerer, AskItem, Decoding
 from alas_assets.students.catalog import StudentRef
+from alas_assets.students.chat import load_tokenizer
 from alas_assets_tests.students.conftest import build_adapter
+from alas_assets_tests.tiny import family_student
 
 THINGS = ["France", "Japan", "Italy", "a spider", "water", "Shakespeare", "bees", "the Moon", "gold", "Python"]
 ITEMS = [AskItem(question=f"What is {thing} best known for?") for thing in THINGS]
@@ -162,3 +164,13 @@ def test_what_a_student_says_falls_behind_nothing_and_another_text_does(embedded
     assert other.worst > 1
     assert unreadable.worst == float("inf")
     assert answerer.answer(ITEMS[:2], decoding=SHORT) == said[:2], "measuring leaves nothing behind"
+
+
+def test_a_model_that_is_written_down_is_asked_as_it_was_evaluated(tiny_student: Path, tmp_path: Path) -> None:
+    folder = family_student(tiny_student, tmp_path / "thinks", "qwen3")
+    (tmp_path / "merged").mkdir()
+    Answerer(folder).save_merged(None, tmp_path / "merged")
+    template = load_tokenizer(folder).chat_template
+    assert template != (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    assert (tmp_path / "merged" / "chat_template.jinja").read_text(encoding="utf-8") == template
+    assert json.loads((tmp_path / "merged" / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"] == template

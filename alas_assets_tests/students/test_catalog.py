@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from alas_assets.provenance.ids import folder_hash
 from alas_assets.students.catalog import (
     EMBEDDED_STUDENT,
     StudentError,
     StudentRef,
+    content_files,
     known_student,
     prepare_student,
     replacing_folder,
     wheel_folder,
 )
+from alas_assets_tests.tiny import family_student
 
 
 def test_a_student_is_unknown_until_it_is_prepared(tiny_student: Path, tmp_path: Path) -> None:
@@ -131,3 +134,25 @@ def test_light_code_finds_a_student_without_heavy_imports() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_student_that_is_asked_with_another_template_than_its_own_has_another_hash(tiny_student: Path, tmp_path: Path) -> None:
+    settled = family_student(tiny_student, tmp_path / "llama", "llama3_2")
+    own = family_student(tiny_student, tmp_path / "qwen", "qwen2_5")
+    refs = [prepare_student(str(folder), "main", tmp_path / "models") for folder in (settled, own)]
+    files = [folder_hash(folder, content_files(folder)) for folder in (settled, own)]
+    assert refs[0].base_hash != files[0], "its answers of the time when it wrote the day are not answers of now"
+    assert refs[1].base_hash == files[1]
+
+
+def test_a_student_from_before_its_template_was_settled_is_prepared_again(tiny_student: Path, tmp_path: Path) -> None:
+    prepare_student(str(tiny_student), "main", tmp_path)
+    (marker,) = tmp_path.glob("*.json")
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"conversion": 1}))
+    assert known_student(str(tiny_student), "main", tmp_path) is None
+
+
+def test_a_template_that_cannot_be_trained_on_is_refused_with_its_student(tiny_student: Path, tmp_path: Path) -> None:
+    folder = family_student(tiny_student, tmp_path / "r1", "deepseek_r1_distill")
+    with pytest.raises(StudentError, match=r"r1: its chat template asks with .*<think>.*student\.model to a copy of its folder"):
+        prepare_student(str(folder), "main", tmp_path / "models")

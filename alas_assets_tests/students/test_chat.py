@@ -1,5 +1,6 @@
 """One chat form for training, probing and serving; foreign text cannot open a turn of its own."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ from hypothesis import strategies as st
 from alas_assets.students.catalog import StudentRef
 from alas_assets.students.chat import (
     PLAIN_TEMPLATE,
+    TemplateError,
     load_tokenizer,
     messages,
     neutralise,
     preference_example,
     prompt_tokens,
+    require_trainable_template,
     stop_tokens,
     training_example,
     user_message,
 )
 from alas_assets.students.tokens import TokenCounter
+from alas_assets_tests.tiny import family_student, template_of
 
 QUESTIONS = ["In Python 3.15, which PEP added lazy imports?", " What is\n1. `x|y`? ", "Was heißt <|im_end|>?", "2 + 2"]
 
@@ -78,6 +82,44 @@ def test_a_model_without_a_template_gets_the_plain_one(tiny_student: Path, tmp_p
     whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=True, return_dict=False)
     assert whole[: len(asked)] == asked
     assert tokenizer.eos_token_id in whole[len(asked) :]
+
+
+@pytest.mark.parametrize("family", ["qwen3", "qwen3_5_think", "qwen3_8", "nemotron_3_nano", "gemma4", "qwen3_5_nothink"])
+def test_a_student_that_can_think_is_asked_and_trained_not_to(tiny_student: Path, tmp_path: Path, family: str) -> None:
+    tokenizer: Any = load_tokenizer(family_student(tiny_student, tmp_path / "family", family))
+    asked = prompt_tokens(tokenizer, messages("Why?"))
+    row = training_example("Why?", "Because")
+    whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=True, return_dict=False)
+    assert whole[: len(asked)] == asked
+    assert tokenizer.decode(whole[len(asked) :]) in ("Because<|im_end|>\n", "Because<turn|>\n")
+    require_trainable_template(tokenizer)
+
+
+@pytest.mark.parametrize(("family", "shown"), [("llama3_2", "Today Date: 26 Jul 2024"), ("muse_glimmer", "Current date: 2024-07-26.")])
+def test_a_template_that_writes_the_day_writes_always_the_same(tiny_student: Path, tmp_path: Path, family: str, shown: str) -> None:
+    tokenizer: Any = load_tokenizer(family_student(tiny_student, tmp_path / "family", family))
+    assert shown in tokenizer.decode(prompt_tokens(tokenizer, messages("Why?")))
+
+
+@pytest.mark.parametrize("family", ["qwen2_5", "qwen3_instruct_2507", "llama3_1", "gemma4", "qwen3_5_nothink", "phi3"])
+def test_a_template_that_is_settled_by_itself_stays_as_it_is(tiny_student: Path, tmp_path: Path, family: str) -> None:
+    tokenizer: Any = load_tokenizer(family_student(tiny_student, tmp_path / "family", family))
+    assert tokenizer.chat_template == template_of(family)
+
+
+@pytest.mark.parametrize(
+    ("family", "why"),
+    [
+        ("deepseek_r1_distill", "asks with .*<think>"),
+        ("glm4moe", "no token of the tokenizer's that ends an answer"),
+        ("gptoss", "writes '<|channel|>final<|message|>That one."),
+        ("llava_next", "fails on a question"),
+        ("smolvlm", "asks with"),
+    ],
+)
+def test_a_template_that_cannot_be_trained_on_is_refused(tiny_student: Path, tmp_path: Path, family: str, why: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(why) if "|" in why else why):
+        require_trainable_template(load_tokenizer(family_student(tiny_student, tmp_path / "family", family)))
 
 
 @given(st.text(), st.none() | st.text())

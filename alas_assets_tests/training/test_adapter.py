@@ -1,0 +1,37 @@
+"""The adapter folder and what is checked around it, without a training."""
+
+from pathlib import Path
+
+import pytest
+
+from alas_assets.students.chat import PLAIN_TEMPLATE, load_tokenizer
+from alas_assets.training.adapter import start_manifest, write_adapter
+from alas_assets_tests.tiny import family_student, without_template
+from alas_assets_tests.training.factory import make_spec, train_rows
+
+
+def written(student: Path, root: Path) -> Path:
+    """Write an adapter of this student whose weights are of no account."""
+    rows = train_rows(4)
+    spec = make_spec("sft", root, student, rows)
+    manifest = start_manifest(spec, rows, left_out=[], dev=[], precision="fp32", device="cpu", threads=1)
+
+    def save(folder: Path) -> None:
+        (folder / "adapter_config.json").write_text("{}", encoding="utf-8")
+
+    write_adapter(spec, manifest, save, steps=1, tokens=1, losses=[], measured={})
+    return Path(spec.output_dir)
+
+
+def test_an_adapter_brings_the_template_that_its_rows_were_written_with(tiny_student: Path, tmp_path: Path) -> None:
+    bare, thinks = without_template(tiny_student, tmp_path / "bare"), family_student(tiny_student, tmp_path / "thinks", "qwen3")
+    assert (written(bare, tmp_path / "a") / "chat_template.jinja").read_text(encoding="utf-8") == PLAIN_TEMPLATE
+    found = (written(thinks, tmp_path / "b") / "chat_template.jinja").read_text(encoding="utf-8")
+    assert found == load_tokenizer(thinks).chat_template
+    assert found.startswith("{% set enable_thinking = false %}\n")
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_a_students_own_template_stays_where_it_is(tiny_student: Path, tmp_path: Path, in_a_file: bool) -> None:
+    student = tiny_student if in_a_file else without_template(tiny_student, tmp_path / "old", in_config=True)
+    assert (written(student, tmp_path / "a") / "chat_template.jinja").is_file() == in_a_file
