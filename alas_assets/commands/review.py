@@ -37,23 +37,29 @@ def export(
     show_judge: Annotated[
         bool, typer.Option("--show-judge", help="answers: show the system and the judges' grade too; not blind.")
     ] = False,
-    rejected: Annotated[bool, typer.Option("--rejected", help="pairs: rejected ones too; an edit may save one.")] = False,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="pairs of the newest iteration: rejected ones too.")
+    ] = False,
+    iteration: Annotated[
+        int | None,
+        typer.Option("--iteration", min=0, help="pairs: those of an earlier iteration that are still taught (default: the newest)."),
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Write a sheet for a person: a sample of graded answers, or the newest iteration's pairs."""
+    """Write a sheet for a person: a sample of graded answers, or an iteration's pairs."""
     from alas_assets.defs.reviewing import export_answers, export_pairs
     from alas_assets.provenance.store import StoreError
     from alas_assets.review.journal import ReviewError
     from alas_assets.review.sheet import SheetError
 
-    if (show_judge and what is What.pairs) or (rejected and what is What.answers):
-        fail("--show-judge goes with --what answers, --rejected with --what pairs", 2)
+    if (show_judge and what is What.pairs) or (what is What.answers and (rejected or iteration is not None)):
+        fail("--show-judge goes with --what answers, --rejected and --iteration with --what pairs", 2)
     alas = alas_of(settings_at(home), domain)
     try:
         if what is What.answers:
             made = export_answers(alas, domain, file, share=share or ANSWERS_SHARE, seed=seed, show_judge=show_judge)
         else:
-            made = export_pairs(alas, domain, file, share=share or 1.0, seed=seed, rejected=rejected)
+            made = export_pairs(alas, domain, file, share=share or 1.0, seed=seed, rejected=rejected, iteration=iteration)
     except SheetError as error:
         fail(str(error), 2)
     except (ReviewError, StoreError) as error:

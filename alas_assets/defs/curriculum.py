@@ -8,9 +8,9 @@ import polars as pl
 
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
+from alas_assets.defs.earlier import earlier_tables
 from alas_assets.defs.lineage import ancestors, taught_before
 from alas_assets.defs.looks import take_note
-from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import retrained_by
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset

@@ -8,8 +8,9 @@ from math import ceil
 import polars as pl
 
 from alas_assets.defs.curriculum import inherited, read_differently, seed_of
+from alas_assets.defs.earlier import earlier_pairs, earlier_tables
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
-from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
+from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain
 from alas_assets.planning.syllabus import plan_curriculum
@@ -90,7 +91,7 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     pages = [page for page in outlines if page.url in {url for topic in plan.topics for url in topic.urls}]
     most = len(plan.topics) * domain.budget.pairs_per_topic
     facts = min(most, round(sum(page.text_chars for page in pages) / chars_of_a_fact(alas, domain)))
-    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    earlier = earlier_pairs(alas, seed)
     known = pl.concat([table.filter("accepted")["fact_id"] for table in earlier]).n_unique() if earlier else 0
     figures = surveyed | {
         "pages changed": len(plan.changed_pages),

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.defs import show
-from alas_assets.defs.qa import standing_facts
+from alas_assets.defs.earlier import standing_facts
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.evaluation.scoreboard import current_answers
@@ -98,7 +98,7 @@ def promotion(
             gamma=domain.thresholds.gamma,
             rho=domain.thresholds.rho,
             seed=domain.seed,
-            earlier_facts=standing_facts(alas, curriculum_seed, documents),
+            earlier_facts=standing_facts(alas, cell, curriculum_seed, documents),
         )
         if decision.verdict == "promote" and decision.candidate:
             alas.registry.promote(

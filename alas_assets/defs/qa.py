@@ -8,6 +8,7 @@ import polars as pl
 from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.documents import chunks_of
+from alas_assets.defs.earlier import corrections_of, earlier_pairs, earlier_readings, earlier_tables, retired_facts, stored_text
 from alas_assets.defs.judging import DECODING, answers_of
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
@@ -18,8 +19,9 @@ from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import Cell
-from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed
 from alas_assets.retrieval.study import with_found_pages
+from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
 from alas_assets.students.catalog import require_usable_folder
 from alas_assets.students.tokens import TokenCounter
@@ -30,7 +32,7 @@ from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
 from alas_assets.synthesis.probes import build_probes, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt, read_guards, read_replay
-from alas_assets.synthesis.standing import latest_texts, left_alone, no_longer_stated
+from alas_assets.synthesis.standing import left_alone
 from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.unknowns import Known, known_texts, unknown_probes, unknown_rows
 from alas_assets.synthesis.writing import studied, write_drafts
@@ -60,33 +62,6 @@ def _guard_versions(alas: Alas, domain: Domain) -> list[str]:
     if missing := missing_guards(alas.settings, domain):
         raise dg.Failure(missing, allow_retries=False)
     return [file_hash(alas.settings.question_file("guards", name)) if name else "" for name in (domain.guard_file, domain.neighbour_file)]
-
-
-def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
-    """Read inherited tables by the content hashes that the seed carries."""
-    tables = [alas.store.read_table(digest, asset) for digest in hashes]
-    return [as_pairs(table) for table in tables] if asset == "qa_pairs" else tables
-
-
-def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
-    """Return the earlier facts that their page, read again here or since they were taught, no longer states (O2)."""
-    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
-    return no_longer_stated(earlier, latest_texts([*_readings(alas, seed), documents]), partial(_stored_text, alas))
-
-
-def _readings(alas: Alas, seed: Seed) -> list[pl.DataFrame]:
-    return earlier_tables(alas, seed.inherited.document_hashes, "documents")
-
-
-def _stored_text(alas: Alas, sha: str) -> str:
-    return (alas.store.texts / sha).read_text(encoding="utf-8")
-
-
-def standing_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
-    """Return the earlier facts that their page still states (G2)."""
-    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
-    taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
-    return frozenset(taught) - retired_facts(alas, seed, documents)
 
 
 def _known(alas: Alas, cell: Cell, domain: Domain, seed: Seed, pairs: pl.DataFrame) -> Known:
@@ -145,38 +120,43 @@ def qa_pairs(
         teacher = step.teacher
         author = f"{teacher.name} {teacher.version}"
         topics = with_found_pages(curriculum.topics, documents)
-        earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
-        again = left_alone(earlier)["chunk_id"].to_list() if curriculum_seed.retrain else []
+        retired = retired_facts(alas, curriculum_seed, documents)
+        before = earlier_pairs(alas, curriculum_seed)
+        corrections = corrections_of(alas, step.cell, before, decisions, retired)
+        again = left_alone(before)["chunk_id"].to_list() if curriculum_seed.retrain else []
         drafts, rejected = write_drafts(
             teacher,
             topics,
             chunks,
             max_pairs=budget.pairs_per_topic,
             phrasings=domain.thresholds.phrasings,
-            known=studied(earlier, author).difference(again),
+            known=studied(before, author).difference(again),
         )
-        taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
-        readings = [*_readings(alas, curriculum_seed), documents]
-        # what an earlier model knew, the base student that is trained anew after a takedown may not know
-        told = domain.thresholds.ask_first and not curriculum_seed.retrain
-        known = found_known(earlier, readings, partial(_stored_text, alas)) if told else frozenset[str]()
-        count_tokens = TokenCounter(alas.student(domain).folder).count
-        reviewed = under_review(drafts, chunks, decisions)
-        aside = curate(reviewed.set_aside, [], chunks, topics, [], count_tokens=count_tokens, teacher=author, iteration=step.cell.number)
-        pairs = curate(
-            reviewed.drafts,
-            rejected,
-            chunks,
-            topics,
-            [*guards_of(alas, domain), *neighbours_of(alas, domain)],
-            count_tokens=count_tokens,
+        reviewed = under_review(drafts, chunks, decisions).and_also(corrections.reviewed)
+        chunks = pl.concat([chunks, corrections.chunks]).unique("chunk_id", keep="first", maintain_order=True)
+        topics = list({topic.topic_id: topic for topic in (*corrections.topics, *topics)}.values())
+        curated = partial(
+            curate,
+            chunks=chunks,
+            topics=topics,
+            count_tokens=TokenCounter(alas.student(domain).folder).count,
             teacher=author,
             iteration=step.cell.number,
-            earlier_fact_ids=taught,
-            known_fact_ids=known,
+        )
+        aside = curated(reviewed.set_aside, [], guards=[])
+        earlier = standing([*before, reviewed.mark(QA_SCHEMA.to_frame(), aside)])[:-1]
+        readings = [*earlier_readings(alas, curriculum_seed), documents]
+        # what an earlier model knew, the base student that is trained anew after a takedown may not know
+        told = domain.thresholds.ask_first and not curriculum_seed.retrain
+        pairs = curated(
+            reviewed.drafts,
+            rejected,
+            guards=[*guards_of(alas, domain), *neighbours_of(alas, domain)],
+            earlier_fact_ids={fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()},
+            known_fact_ids=found_known(before, readings, partial(stored_text, alas)) if told else frozenset(),
             limits=Limits(facts_per_topic=budget.pairs_per_topic),
             earlier_qa=earlier,
-            retired_facts=retired_facts(alas, curriculum_seed, documents),
+            retired_facts=retired,
             rules=Rules(domain.consensus, domain.sources.trusted_hosts),
             embed=lambda texts: alas.embed(domain, texts),
         )
@@ -187,7 +167,7 @@ def qa_pairs(
     def describe(pairs: pl.DataFrame) -> dict[str, object]:
         accepted = pairs.filter("accepted")
         rejected = pairs.filter(~pl.col("accepted"))
-        disputes = dispute_table(pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
+        disputes = dispute_table(pairs, earlier_pairs(alas, curriculum_seed, pairs))
         return {
             "facts": accepted["fact_id"].n_unique(),
             "pairs": accepted.height,
@@ -253,10 +233,18 @@ def probes(
         guards, neighbours = guards_of(alas, domain), neighbours_of(alas, domain)
         if not guards:
             raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
-        earlier = earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes")
-        retired = retired_facts(alas, curriculum_seed, documents)
-        unknown = unanswerable_probes(alas, step.cell, curriculum_seed, qa_pairs)
-        return Made(build_probes(qa_pairs, guards, neighbours, earlier, step.cell.number, retired_facts=retired, unknown=unknown))
+        return Made(
+            build_probes(
+                qa_pairs,
+                guards,
+                neighbours,
+                earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes"),
+                step.cell.number,
+                retired_facts=retired_facts(alas, curriculum_seed, documents),
+                overruled=overruled([*earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"), qa_pairs]),
+                unknown=unanswerable_probes(alas, step.cell, curriculum_seed, qa_pairs),
+            )
+        )
 
     def describe(table: pl.DataFrame) -> dict[str, object]:
         own, unknown = (table.filter(pl.col("split") == split) for split in ("probe", UNKNOWN))
@@ -294,7 +282,7 @@ def no_leaks(
     """Stop the cell before it trains on what it is going to be asked (S8)."""
     cell = cell_of(context.partition_key)
     domain = alas.domain(cell.domain)
-    earlier = earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs")
+    earlier = earlier_pairs(alas, curriculum_seed, qa_pairs)
     unknown = unanswerable_rows(alas, cell, curriculum_seed, qa_pairs)
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
     retired = retired_facts(alas, curriculum_seed, documents)
@@ -366,7 +354,7 @@ def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) 
 def no_disputes(context: dg.AssetCheckExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, curriculum_seed: Seed) -> dg.AssetCheckResult:
     """Say how many facts pages disagree on, and name the first; `consensus.disputed` decides what becomes of them (R7)."""
     cell = cell_of(context.partition_key)
-    disputes = dispute_table(qa_pairs, earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"))
+    disputes = dispute_table(qa_pairs, earlier_pairs(alas, curriculum_seed, qa_pairs))
     words = f"no two pages contradict each other in {cell}"
     if disputes.height:
         row, kept = disputes.row(0, named=True), alas.domain(cell.domain).consensus.disputed

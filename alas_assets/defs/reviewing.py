@@ -13,16 +13,18 @@ from typing import Any
 import polars as pl
 
 from alas_assets.defs.documents import chunks_of
-from alas_assets.defs.lineage import last_opened
-from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of
+from alas_assets.defs.earlier import corrections_of, retired_facts
+from alas_assets.defs.lineage import last_opened, taught_before
+from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import graded_answers, human_agreement, scored_cells
 from alas_assets.provenance.ids import short_id
-from alas_assets.provenance.store import Cell
-from alas_assets.records import Curriculum, Seed, as_pairs
+from alas_assets.provenance.store import Cell, Pointer
+from alas_assets.records import QA_SCHEMA, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review import answers as answer_sheets
 from alas_assets.review import pairs as pair_sheets
+from alas_assets.review.earlier import standing, still_taught, works_on_earlier
 from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.sheet import Line, Problems, SheetError, columns_of, read_sheet, write_sheet
 from alas_assets.students.tokens import TokenCounter
@@ -85,15 +87,30 @@ def export_answers(alas: Alas, domain: str, file: Path | None, *, share: float, 
     return Exported(path, sample.height, answer_sheets.draw(table, 1.0, 0).height, cells[-1])
 
 
-def export_pairs(alas: Alas, domain: str, file: Path | None, *, share: float, seed: int | None, rejected: bool) -> Exported:
-    """Write pairs of the newest iteration for a person to approve, edit or reject; a share takes whole facts.
+def export_pairs(
+    alas: Alas, domain: str, file: Path | None, *, share: float, seed: int | None, rejected: bool, iteration: int | None = None
+) -> Exported:
+    """Write pairs of an iteration for a person to approve, edit or reject; a share takes whole facts.
+
+    Args:
+        alas: The resource.
+        domain: The domain's key.
+        file: The sheet; None: named after domain and iteration, here.
+        share: How many facts, as a fraction.
+        seed: Draws them; None: the domain's.
+        rejected: Rejected pairs too; of the newest iteration only, since no earlier one is made again.
+        iteration: Whose; None: the newest's. Of an earlier one, the pairs that are still taught.
 
     Raises:
-        ReviewError: There are no pairs yet.
+        ReviewError: There are no pairs yet, or none to decide on.
         SheetError: The file exists or cannot be written.
     """
-    cell, pairs = _newest_pairs(alas, domain)
-    offered = pair_sheets.reviewable(pairs, rejected)
+    pairs = _decidable(alas, domain)
+    cell = pairs.newest if iteration is None else Cell.of(domain, iteration)
+    own = pairs.of(cell)
+    offered = pair_sheets.reviewable(own, rejected and cell == pairs.newest)
+    if offered.is_empty():
+        raise ReviewError(f"iteration {cell.iteration} of {domain} has no pair that is taught; `alas status {domain}` lists its iterations")
     drawn = alas.domain(domain).seed if seed is None else seed
     facts = sorted(offered["fact_id"].unique(), key=lambda fact: short_id("review", str(drawn), fact))
     chosen = offered.filter(pl.col("fact_id").is_in(facts[: ceil(share * len(facts))]))
@@ -138,53 +155,111 @@ def _import_answers(alas: Alas, domain: str, file: Path, by: str, lines: list[Li
     return Imported("answers", len(rows), blank, digest, new, tuple(human_agreement(alas, domain)))
 
 
-def _newest_pairs(alas: Alas, domain: str) -> tuple[Cell, pl.DataFrame]:
-    cell = last_opened(alas, domain)
-    pointer = alas.store.pointer(cell, "qa_pairs") if cell else None
-    if cell is None or pointer is None:
+@dataclass(frozen=True)
+class _Decidable:
+    """The pairs that a person can decide on.
+
+    Attributes:
+        newest: The newest iteration, whose decisions are carried out by making it again.
+        own: All its pairs (`QA_SCHEMA`).
+        earlier: What iterations before it taught and nobody has rejected or corrected since.
+        tables: Those iterations, each with its pairs as they stand now, oldest first.
+    """
+
+    newest: Cell
+    own: pl.DataFrame
+    earlier: pl.DataFrame
+    tables: list[tuple[Cell, pl.DataFrame]]
+
+    def taught_before(self) -> frozenset[str]:
+        """Return the pairs (`qa_id`) that earlier iterations taught and the newest does not."""
+        return frozenset(self.earlier["qa_id"]) - frozenset(self.own.filter("accepted")["qa_id"])
+
+    def of(self, cell: Cell) -> pl.DataFrame:
+        """Return the pairs of one iteration that can be decided on."""
+        if cell == self.newest:
+            return self.own
+        return next((table.filter("accepted") for one, table in self.tables if one == cell), QA_SCHEMA.to_frame())
+
+    @property
+    def all(self) -> pl.DataFrame:
+        """All of them; a pair of the newest iteration as that one has it, unless it is rejected there for being taught already."""
+        return pl.concat([self.own, self.earlier]).sort("accepted", descending=True, maintain_order=True).unique("qa_id", keep="first")
+
+
+def _decidable(alas: Alas, domain: str) -> _Decidable:
+    newest = last_opened(alas, domain)
+    pointer = alas.store.pointer(newest, "qa_pairs") if newest else None
+    if newest is None or pointer is None:
         raise ReviewError(f"the newest iteration of {domain} has no pairs yet; run `alas run {domain} --dry-run` first")
-    return cell, as_pairs(alas.store.read_table(pointer))
+    own = as_pairs(alas.store.read_table(pointer))
+    seed, documents = alas.store.read_record(Seed, _made(alas, newest, "curriculum_seed")), _made(alas, newest, "documents")
+    retired = retired_facts(alas, seed, alas.store.read_table(documents))
+    cells = [cell for cell in taught_before(alas, newest) if alas.store.pointer(cell, "qa_pairs")]
+    tables = [as_pairs(alas.store.read_table(_made(alas, cell, "qa_pairs"))) for cell in cells]
+    stand = [table.filter(~pl.col("fact_id").is_in(list(retired))) for table in standing([*tables, own])[:-1]]
+    return _Decidable(newest, own, still_taught(stand), list(zip(cells, stand, strict=True)))
+
+
+def _made(alas: Alas, cell: Cell, asset: str) -> Pointer:
+    pointer = alas.store.pointer(cell, asset)
+    if pointer is None:
+        raise ReviewError(f"{asset} of {cell} is not there; run `alas run {cell.domain} --dry-run` first")
+    return pointer
 
 
 def _import_pairs(alas: Alas, domain: str, file: Path, by: str, lines: list[Line]) -> Imported:
-    cell, pairs = _newest_pairs(alas, domain)
-    decisions, places, blank = pair_sheets.read_decisions(lines, pairs, file)
+    pairs = _decidable(alas, domain)
+    decisions, places, blank = pair_sheets.read_decisions(lines, pairs.all, file)
     if not decisions:
         raise SheetError(f"{file}: column decision is empty in every row; write {', '.join(pair_sheets.DECISIONS)}")
-    problems = Problems(file)
-    for i, reason in _refused(alas, cell, pairs, decisions).items():
+    problems, before = Problems(file), pairs.taught_before()
+    for place, decision in zip(places, decisions, strict=True):
+        if decision.qa_id in before and decision.decision == "edit" and not works_on_earlier(decision):
+            problems.add(
+                place,
+                "decision",
+                "is edit, but the answer is as it was: of a pair that an earlier iteration taught only the answer can be edited; "
+                "a wrong question can be rejected",
+            )
+    problems.refuse()
+    for i, reason in _refused(alas, pairs, decisions).items():
         problems.add(places[i], "question" if decisions[i].new_question else "answer", f"the edited pair is refused: {reason}")
     problems.refuse()
     rows = [decision.model_dump(exclude={"by", "at"}) for decision in decisions]
     digest, new = Journal(alas.store.root, domain).add("pairs", rows, by=by, at=_now())
     counted = ", ".join(f"{n} {word}" for word in pair_sheets.DECISIONS if (n := sum(d.decision == word for d in decisions)))
-    follows = f"{counted}; the pairs of {cell} and what was trained on them are made again by: alas run {domain}"
-    return Imported("pairs", len(decisions), blank, digest, new, (follows,))
+    follows = f"{counted}; the pairs of {pairs.newest} and what was trained on them are made again by: alas run {domain}"
+    old = sum(decision.qa_id in before for decision in decisions)
+    also = f"{old} on pairs of earlier iterations: that same run rehearses and asks them no more, and teaches corrected facts anew"
+    return Imported("pairs", len(decisions), blank, digest, new, (follows, also) if old else (follows,))
 
 
-def _refused(alas: Alas, cell: Cell, pairs: pl.DataFrame, decisions: list[pair_sheets.Decision]) -> dict[int, str]:
+def _refused(alas: Alas, pairs: _Decidable, decisions: list[pair_sheets.Decision]) -> dict[int, str]:
     """Curate the edited facts by themselves; caps and other sources' word are settled when all pairs are made again."""
     if not any(decision.decision == "edit" for decision in decisions):
         return {}
+    cell = pairs.newest
     domain, chunks = alas.domain(cell.domain), chunks_of(alas, cell)
-    pointers = {asset: alas.store.pointer(cell, asset) for asset in ("curriculum", "documents", "curriculum_seed")}
-    missing = [asset for asset, pointer in pointers.items() if pointer is None]
-    if missing:
-        raise ReviewError(f"{missing[0]} of {cell} is not there; run `alas run {cell.domain} --dry-run` first")
-    found = {asset: pointer for asset, pointer in pointers.items() if pointer is not None}
-    seed = alas.store.read_record(Seed, found["curriculum_seed"])
-    topics = alas.store.read_record(Curriculum, found["curriculum"]).topics
-    reviewed = pair_sheets.under_review(pair_sheets.drafts_again(pairs, decisions), chunks, decisions)
+    topics = alas.store.read_record(Curriculum, _made(alas, cell, "curriculum")).topics
+    before = pairs.taught_before()
+    here, there = ([one for one in decisions if (one.qa_id in before) == of_before] for of_before in (False, True))
+    earlier, corrected = [table for _, table in pairs.tables], [decision.fact_id for decision in there]
+    corrections = corrections_of(alas, cell, earlier, there, ())
+    own = pair_sheets.under_review(pair_sheets.drafts_again(pairs.own, here), chunks, here)
+    reviewed = own.and_also(corrections.reviewed)
+    everything = pl.concat([chunks, corrections.chunks]).unique("chunk_id", keep="first", maintain_order=True)
+    found = with_found_pages(topics, alas.store.read_table(_made(alas, cell, "documents")))
     curated = curate(
         reviewed.drafts,
         [],
-        chunks,
-        with_found_pages(topics, alas.store.read_table(found["documents"])),
+        everything,
+        list({topic.topic_id: topic for topic in (*corrections.topics, *found)}.values()),
         [*guards_of(alas, domain), *neighbours_of(alas, domain)],
         count_tokens=TokenCounter(alas.student(domain).folder).count,
         teacher="",
         iteration=cell.number,
         limits=Limits(facts_per_topic=max(1, len(reviewed.drafts))),
-        earlier_qa=earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs"),
+        earlier_qa=[table.with_columns(pl.col("accepted") & ~pl.col("fact_id").is_in(corrected)) for table in earlier],
     )
-    return pair_sheets.refused_edits(reviewed, curated, decisions, chunks)
+    return pair_sheets.refused_edits(reviewed, curated, decisions, everything)

@@ -8,10 +8,10 @@ import polars as pl
 from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
+from alas_assets.defs.earlier import earlier_pairs
 from alas_assets.defs.freshness import heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
-from alas_assets.defs.qa import earlier_tables
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, documented_asset, loop_asset
 from alas_assets.domains.config import Domain
@@ -55,7 +55,7 @@ def revised_curriculum(
                 answers=answers,
                 promoted=promotion.verdict == "promote",
                 qa=qa_pairs,
-                earlier_qa=earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"),
+                earlier_qa=earlier_pairs(alas, curriculum_seed, qa_pairs),
                 teacher=step.teacher,
                 tau=domain.thresholds.tau,
                 delta=domain.thresholds.delta,

@@ -30,6 +30,7 @@ from alas_assets.provenance.takedown.order import orders, read_marks
 from alas_assets.provenance.trace import Trace, cells_until, find_answer, trace_row
 from alas_assets.records import ANSWER_SCHEMA, ASKED, PROBE_SCHEMA, RULES, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
+from alas_assets.review.earlier import standing
 from alas_assets.teachers.protocol import GradeRequest
 from alas_assets.wording import counted
 
@@ -71,8 +72,8 @@ def taught_tables(alas: Alas, domain: str) -> list[pl.DataFrame]:
 
 
 def accepted_pairs(alas: Alas, domain: str) -> pl.DataFrame:
-    """Return the accepted training pairs of every iteration of a domain, one row a phrasing."""
-    return pl.concat(taught_tables(alas, domain)).filter(pl.col("accepted") & (pl.col("role") == "train"))
+    """Return the accepted training pairs of every iteration of a domain, one row a phrasing, but for those that a person rejected since."""
+    return pl.concat(standing(taught_tables(alas, domain))).filter(pl.col("accepted") & (pl.col("role") == "train"))
 
 
 def _one_question(question: str) -> pl.DataFrame:

@@ -10,8 +10,9 @@ import polars as pl
 
 from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
+from alas_assets.defs.earlier import earlier_pairs, retired_facts
 from alas_assets.defs.judging import answers_of, graded, judge_settings
-from alas_assets.defs.qa import earlier_tables, guards_of, neighbours_of, replay_of, retired_facts, unanswerable_rows, unknown_settings
+from alas_assets.defs.qa import guards_of, neighbours_of, replay_of, unanswerable_rows, unknown_settings
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
@@ -191,7 +192,7 @@ def sft_adapter(
     def make(key: str) -> Made[AdapterRef]:
         probes_hash = step.inputs()["probes"]
         anew = bool(curriculum_seed.retrain)
-        earlier = earlier_tables(alas, heir.qa_hashes, "qa_pairs")
+        earlier = earlier_pairs(alas, curriculum_seed, qa_pairs)
         retired = retired_facts(alas, curriculum_seed, documents)
         facts = qa_pairs.filter(pl.col("accepted") & (pl.col("role") == "train"))
         if anew:

@@ -105,9 +105,7 @@ def read_decisions(lines: Sequence[Line], pairs: pl.DataFrame, file: Path) -> tu
         item = line.cells["item"]
         row = known.get(item.removeprefix(ITEM)) if item.startswith(ITEM) else None
         if row is None:
-            problems.add(
-                line.where, "item", f"{item[:60]!r} is no pair of the iteration under review; leave this column as it was exported"
-            )
+            problems.add(line.where, "item", f"{item[:60]!r} is no pair that can be decided on now; leave this column as it was exported")
             continue
         if item in first:
             problems.add(line.where, "item", f"stands in {first[item]} already")
@@ -147,7 +145,7 @@ def _decision(line: Line, row: Mapping[str, Any], problems: Problems) -> Decisio
     for name in ("question", "answer"):
         if name in new and not new[name]:
             problems.add(line.where, name, "is empty; to drop the pair write reject as the decision")
-    if word == "approve" and not row["accepted"]:
+    if word == "approve" and not row["accepted"] and not row["reason"].startswith(REJECTED):
         problems.add(line.where, "decision", f"this pair was refused ({row['reason']}); edit it instead")
     if not word:
         return None
@@ -201,6 +199,8 @@ def _refuse_quarrels(decisions: Sequence[Decision], places: Sequence[str], probl
 def decisions_of(root: Path, domain: str) -> list[Decision]:
     """Return what people decided on a domain's pairs, oldest first; on the same pair the last word counts.
 
+    Who approves a pair takes back that its whole fact was rejected.
+
     Raises:
         ReviewError: What they decided is damaged.
     """
@@ -212,6 +212,10 @@ def decisions_of(root: Path, domain: str) -> list[Decision]:
             except ValueError as error:
                 raise ReviewError(f"import {one.hash[:12]} of {one.by} cannot be read ({error}); import the sheet again") from error
             latest.pop(decision.qa_id, None)
+            if decision.decision == "approve":
+                taken_back = [one.qa_id for one in latest.values() if (one.fact_id, one.decision) == (decision.fact_id, "reject fact")]
+                for qa_id in taken_back:
+                    del latest[qa_id]
             latest[decision.qa_id] = decision
     return list(latest.values())
 
@@ -252,6 +256,15 @@ class Reviewed:
     set_aside: list[DraftFact] = field(default_factory=list)
     approvals: dict[str, str] = field(default_factory=dict)
     refusals: list[tuple[str, str]] = field(default_factory=list)
+
+    def and_also(self, other: Reviewed) -> Reviewed:
+        """Return both, this one first."""
+        return Reviewed(
+            [*self.drafts, *other.drafts],
+            [*self.set_aside, *other.set_aside],
+            self.approvals | other.approvals,
+            [*self.refusals, *other.refusals],
+        )
 
     def mark(self, pairs: pl.DataFrame, aside: pl.DataFrame) -> pl.DataFrame:
         """Return curated pairs with what people decided on each, and after them the pairs set aside, rejected with that reason.

@@ -28,6 +28,7 @@ def build_probes(
     iteration: int,
     *,
     retired_facts: Set[str] = frozenset(),
+    overruled: Set[str] = frozenset(),
     unknown: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return all evaluation questions of an iteration, ordered by split and id (E1).
@@ -39,15 +40,16 @@ def build_probes(
         earlier: Probe tables of earlier iterations, oldest first; their still valid probes become split `earlier`.
         iteration: This iteration's number.
         retired_facts: Facts that no longer hold or were taken down.
+        overruled: Earlier pairs (`qa_id`) that a person rejected or corrected since.
         unknown: Unanswerable questions (`unknowns.unknown_probes`), asked in this iteration only: their names may be real later.
 
-    An earlier probe is no longer valid when its fact is retired, or when a newer accepted pair or probe asks the same
-    question and answers it differently. One that this iteration asks itself is listed once, as `probe`.
+    An earlier probe is no longer valid when its fact is retired, when its pair is overruled, or when a newer accepted pair or probe
+    asks the same question and answers it differently. One that this iteration asks itself is listed once, as `probe`.
     """
     accepted = qa.filter(pl.col("accepted"))
     rows = [_from_pair(row, "probe", iteration) for row in accepted.filter(pl.col("role") == "probe").iter_rows(named=True)]
     _measure_overlap(rows, accepted.filter(pl.col("role") == "train")["question"].to_list())
-    rows += _still_valid(earlier, accepted, rows, retired_facts)
+    rows += _still_valid(earlier, accepted, rows, retired_facts, overruled)
     _add_rivals(rows, accepted)
     rows += [_from_guard(guard, "guard") for guard in guards]
     rows += [_from_guard(guard, "neighbour") for guard in neighbours]
@@ -107,7 +109,7 @@ def _from_guard(guard: GuardQuestion, split: str) -> dict[str, Any]:
 
 
 def _still_valid(
-    earlier: Sequence[pl.DataFrame], accepted: pl.DataFrame, own: list[dict[str, Any]], retired: Set[str]
+    earlier: Sequence[pl.DataFrame], accepted: pl.DataFrame, own: list[dict[str, Any]], retired: Set[str], overruled: Set[str]
 ) -> list[dict[str, Any]]:
     asked = {row["probe_id"] for row in own}
     answers: dict[str, str] = {}  # question to its newest answer
@@ -116,7 +118,7 @@ def _still_valid(
     kept: list[dict[str, Any]] = []
     for table in reversed(earlier):
         for row in table.filter(pl.col("split").is_in(["probe", "earlier"])).sort("probe_id").iter_rows(named=True):
-            if row["probe_id"] in asked or row["fact_id"] in retired:
+            if row["probe_id"] in asked or row["fact_id"] in retired or row["qa_id"] in overruled:
                 continue
             if answers.setdefault(normalise(row["question"]), normalise(row["answer"])) != normalise(row["answer"]):
                 continue

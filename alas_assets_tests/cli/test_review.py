@@ -2,12 +2,14 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from alas_assets_tests.cli.test_cli import alas
-from alas_assets_tests.harness import Harness, Site
+from alas_assets_tests.harness import Harness, Site, serving_more
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -87,3 +89,96 @@ def test_pairs_are_decided_on_and_made_again_with_the_decisions_in_them(tiny_stu
 def test_wrong_usage_ends_with_exit_code_2(tmp_path: Path) -> None:
     assert "goes with" in alas(tmp_path, "review", "export", "cves", "--show-judge", "--what", "pairs", code=2).stderr
     assert "must end in .csv or .jsonl" in alas(tmp_path, "review", "import", "cves", str(tmp_path / "x.xlsx"), code=2).stderr
+
+
+def list_releases(site: Site, *numbers: int) -> None:
+    """Let the site's front page link to these releases and no others."""
+    site.page("/", "Quill release notes", "".join(f'<p><a href="/{number}.html">Quill {number}</a></p>' for number in numbers))
+
+
+@pytest.fixture(scope="module")
+def twice(tiny_student: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Harness, Site]]:
+    """Two iterations of a domain up to their probes; only what says that the first one ended is put there by hand."""
+    harness = Harness(tmp_path_factory.mktemp("twice"), str(tiny_student))
+    with serving_more() as site:
+        list_releases(site, 4)
+        harness.domain("quill", site.port, max_topics="18")
+        assert harness.run("quill", dry_run=True).success
+        harness.revised("quill", 0, "continue")
+        list_releases(site, 4, 3)
+        assert harness.run("quill", 1, dry_run=True).success
+        yield harness, site
+
+
+def pairs_of(harness: Harness, iteration: int) -> pl.DataFrame:
+    return harness.store.read_table(harness.pointers("quill", iteration)["qa_pairs"], "qa_pairs")
+
+
+def test_pairs_of_an_earlier_iteration_are_decided_on_and_the_newest_takes_it_up(twice: tuple[Harness, Site], tmp_path: Path) -> None:
+    harness = twice[0].copied(tmp_path)
+    home, sheet, again = harness.settings.home, tmp_path / "pairs.csv", tmp_path / "again.csv"
+    taught = pairs_of(harness, 0).filter("accepted")
+    alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "0", "--out", str(sheet))
+    rows = read(sheet)
+    assert {row["item"] for row in rows} == {f"q-{qa}" for qa in taught["qa_id"]}
+    wrong = next(row for row in rows if row["answer"] == "GCC 12.3")
+    wrong |= {"decision": "edit", "answer": "12.3", "aliases": ""}
+    useless = next(row for row in rows if row["answer"] == "stamp()")
+    useless |= {"decision": "reject fact", "comment": "of no use"}
+    poor = next(row for row in rows if row["answer"] == "quill.seal" and row["role"] == "probe")
+    poor |= {"decision": "reject"}
+    save(sheet, rows)
+    done = alas(home, "review", "import", "quill", str(sheet), "--by", "ada").stdout
+    assert "the pairs of quill|001 and what was trained on them are made again by: alas run quill" in done
+    assert "3 on pairs of earlier iterations" in done
+
+    assert harness.run("quill", 1, dry_run=True).success
+    assert harness.redone() == {"qa_pairs", "probes"}
+    gone = taught.filter(pl.col("answer").is_in(["GCC 12.3", "stamp()"]) | (pl.col("qa_id") == poor["item"].removeprefix("q-")))
+    said = pairs_of(harness, 1).filter(pl.col("qa_id").is_in(gone["qa_id"].to_list()))
+    assert said.height == gone.height
+    assert not said["accepted"].any()
+    assert said["review"].str.contains(" by ada on ").all()
+    anew = pairs_of(harness, 1).filter((pl.col("answer") == "12.3") & pl.col("accepted"))
+    assert set(anew["role"]) == {"train", "mine", "probe"}
+    assert set(anew["fact_id"]).isdisjoint(taught["fact_id"])
+    asked = harness.store.read_table(harness.pointers("quill", 1)["probes"], "probes")
+    earlier = asked.filter(pl.col("split") == "earlier")
+    assert set(earlier["qa_id"]) == set(taught.filter(pl.col("role") == "probe")["qa_id"]) - set(gone["qa_id"])
+    assert asked.filter((pl.col("answer") == "12.3") & (pl.col("split") == "probe")).height
+
+    before = harness.pointers("quill", 1)
+    assert harness.run("quill", 1, dry_run=True).success
+    assert harness.pointers("quill", 1) == before
+    alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "0", "--out", str(again))
+    assert {row["item"] for row in read(again)} == {f"q-{qa}" for qa in set(taught["qa_id"]) - set(gone["qa_id"])}
+
+
+def test_what_was_corrected_is_taught_once_and_stays_gone_in_the_iterations_after(twice: tuple[Harness, Site], tmp_path: Path) -> None:
+    harness = twice[0].copied(tmp_path)
+    home, sheet = harness.settings.home, tmp_path / "pairs.csv"
+    alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "0", "--out", str(sheet))
+    rows = read(sheet)
+    next(row for row in rows if row["answer"] == "GCC 12.3")["decision"] = "reject fact"
+    save(sheet, rows)
+    alas(home, "review", "import", "quill", str(sheet), "--by", "ada")
+    assert harness.run("quill", 1, dry_run=True).success
+    harness.revised("quill", 1, "continue")
+    list_releases(twice[1], 4, 3, 2)
+    assert harness.run("quill", 2, dry_run=True).success
+    assert pairs_of(harness, 2).filter(pl.col("review") != "").is_empty()
+    asked = harness.store.read_table(harness.pointers("quill", 2)["probes"], "probes")
+    assert "GCC 12.3" not in set(asked["answer"])
+    assert {"quill.seal", "stamp()"} <= set(asked.filter(pl.col("split") == "earlier")["answer"])
+
+
+def test_of_an_earlier_pair_only_the_answer_can_be_edited(twice: tuple[Harness, Site], tmp_path: Path) -> None:
+    harness = twice[0].copied(tmp_path)
+    home, sheet = harness.settings.home, tmp_path / "pairs.csv"
+    alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "0", "--out", str(sheet))
+    rows = read(sheet)
+    rows[0] |= {"decision": "edit", "question": "What else is there in Quill?"}
+    save(sheet, rows)
+    refused = alas(home, "review", "import", "quill", str(sheet), code=2).stderr
+    assert "only the answer can be edited; a wrong question can be rejected" in " ".join(refused.split())
+    assert "has no pair that is taught" in alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "7", code=1).stderr

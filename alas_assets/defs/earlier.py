@@ -1,0 +1,105 @@
+"""What earlier iterations of a domain taught, as pages read since and people leave it (O2, S13, V1).
+
+Reading stored state only; what it is used for is decided by the assets.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from alas_assets.defs.documents import cell_tags, chunk_store
+from alas_assets.defs.lineage import taught_before
+from alas_assets.defs.resources import Alas
+from alas_assets.provenance.store import Cell
+from alas_assets.records import CHUNK_SCHEMA, Curriculum, Seed, Topic, as_pairs
+from alas_assets.retrieval.open_book import passages_again
+from alas_assets.review.earlier import corrected, on_earlier, standing, still_taught
+from alas_assets.review.pairs import Decision, Reviewed
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
+
+
+def earlier_tables(alas: Alas, hashes: list[str], asset: str) -> list[pl.DataFrame]:
+    """Read inherited tables by the content hashes that the seed carries."""
+    tables = [alas.store.read_table(digest, asset) for digest in hashes]
+    return [as_pairs(table) for table in tables] if asset == "qa_pairs" else tables
+
+
+def earlier_pairs(alas: Alas, seed: Seed, qa_pairs: pl.DataFrame | None = None) -> list[pl.DataFrame]:
+    """Return the pairs of earlier iterations, oldest first; what a person rejected or corrected since is accepted no more.
+
+    Args:
+        alas: The resource.
+        seed: The iteration's seed, which names them.
+        qa_pairs: The iteration's own pairs, where they are made: what was decided last took effect in them.
+    """
+    own = [] if qa_pairs is None else [as_pairs(qa_pairs)]
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    return standing([*earlier, *own])[: len(earlier)]
+
+
+def earlier_readings(alas: Alas, seed: Seed) -> list[pl.DataFrame]:
+    """Return the fetches of earlier iterations, oldest first."""
+    return earlier_tables(alas, seed.inherited.document_hashes, "documents")
+
+
+def retired_facts(alas: Alas, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
+    """Return the earlier facts that their page, read again here or since they were taught, no longer states (O2)."""
+    earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
+    return no_longer_stated(earlier, latest_texts([*earlier_readings(alas, seed), documents]), partial(stored_text, alas))
+
+
+def stored_text(alas: Alas, sha: str) -> str:
+    """Return a stored text by its hash."""
+    return (alas.store.texts / sha).read_text(encoding="utf-8")
+
+
+def standing_facts(alas: Alas, cell: Cell, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
+    """Return the earlier facts that their page still states and that no person rejected (G2)."""
+    own = alas.store.pointer(cell, "qa_pairs")
+    tables = earlier_pairs(alas, seed, alas.store.read_table(own) if own else None)
+    taught = {fact for table in tables for fact in table.filter("accepted")["fact_id"].unique()}
+    return frozenset(taught) - retired_facts(alas, seed, documents)
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What people decided on earlier iterations' pairs and no iteration has taken up yet.
+
+    Attributes:
+        reviewed: Corrected facts as drafts, and what is set aside.
+        chunks: The passages that these cite (`CHUNK_SCHEMA`).
+        topics: The topics that they belong to.
+    """
+
+    reviewed: Reviewed
+    chunks: pl.DataFrame
+    topics: list[Topic]
+
+
+def corrections_of(alas: Alas, cell: Cell, earlier: list[pl.DataFrame], decisions: list[Decision], retired: Collection[str]) -> Corrections:
+    """Return what an iteration has to take up of people's decisions on earlier pairs; a fact that its page states no more needs none.
+
+    Args:
+        alas: The resource.
+        cell: The iteration.
+        earlier: The pairs of those before it (`earlier_pairs`).
+        decisions: What people decided in the domain.
+        retired: Facts that their page states no more.
+    """
+    taught = still_taught(earlier).filter(~pl.col("fact_id").is_in(list(retired)))
+    waiting = on_earlier(decisions, taught)
+    if not waiting:
+        return Corrections(Reviewed([]), CHUNK_SCHEMA.to_frame(), [])
+    cited = taught.filter(pl.col("fact_id").is_in([decision.fact_id for decision in waiting]))
+    chunks = passages_again(cited["chunk_id"].unique().sort().to_list(), chunk_store(alas, cell.domain), cell_tags(alas, cell))
+    named = set(cited["topic_id"])
+    return Corrections(corrected(taught, chunks, waiting), chunks, [topic for topic in _planned(alas, cell) if topic.topic_id in named])
+
+
+def _planned(alas: Alas, cell: Cell) -> list[Topic]:
+    """Return the topics of earlier iterations, each as it was planned last."""
+    pointers = [alas.store.pointer(one, "curriculum") for one in taught_before(alas, cell)]
+    plans = [alas.store.read_record(Curriculum, pointer) for pointer in pointers if pointer]
+    return list({topic.topic_id: topic for plan in plans for topic in plan.topics}.values())
