@@ -5,14 +5,21 @@ What is held is what was read first, so an instance is for one audit, not for a 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Self, TypeVar
 
 import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer
+from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, QA_SCHEMA, as_answers, as_pairs
 
 R = TypeVar("R", bound=BaseModel)
+_SHAPES: dict[str, tuple[pl.Schema, Callable[[pl.DataFrame], pl.DataFrame]]] = {
+    "documents": (FETCH_SCHEMA, lambda table: table),
+    "qa_pairs": (QA_SCHEMA, as_pairs),
+    **dict.fromkeys(("baseline_scores", "judge_scores", "dpo_judge_scores", "exam_scores"), (ANSWER_SCHEMA, as_answers)),
+}
 
 
 class ReadOnce(ArtifactStore):
@@ -25,6 +32,39 @@ class ReadOnce(ArtifactStore):
     def __init__(self, store: ArtifactStore) -> None:
         super().__init__(store.root, store.lance if isinstance(store.lance, str) else "")
         self._kept: dict[tuple[str, ...], object] = {}
+
+    @classmethod
+    def over(cls, store: ArtifactStore) -> Self:
+        """Return a store itself where it reads each file once, else one that does over it."""
+        return store if isinstance(store, cls) else cls(store)
+
+    def rows_of(self, domain: str, asset: str) -> pl.DataFrame:
+        """Return all rows of `documents`, `qa_pairs` or a table of answers in a domain, the oldest iteration's first, each with its `cell`.
+
+        Looking something up in one table costs no more than in the table of one iteration, of which there may be hundreds.
+
+        Raises:
+            StoreError: A table is gone or damaged.
+        """
+        key = ("rows of", domain, asset)
+        found = self._kept.get(key)
+        if not isinstance(found, pl.DataFrame):
+            schema, shaped = _SHAPES[asset]
+            read = [(cell, self.read_table(pointer)) for cell in self.cells(domain) if (pointer := self.pointer(cell, asset))]
+            tables = [
+                (table if table.schema == schema else shaped(table)).with_columns(pl.lit(str(cell)).alias("cell")) for cell, table in read
+            ]
+            nothing = pl.DataFrame(schema={**schema, "cell": pl.String})
+            found = self._kept[key] = pl.concat([nothing, *tables], how="diagonal_relaxed", rechunk=True)
+        return found
+
+    def remembered(self, asset: str) -> list[Pointer]:
+        """Return what any inputs gave for an asset, as `ArtifactStore.remembered` does."""
+        key = ("remembered", asset)
+        found = self._kept.get(key)
+        if not isinstance(found, list):
+            found = self._kept[key] = super().remembered(asset)
+        return found
 
     def pointer(self, cell: Cell, asset: str) -> Pointer | None:
         """Return what the cell's asset was when first asked for."""

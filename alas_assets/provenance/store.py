@@ -272,6 +272,11 @@ class ArtifactStore:
         """Return the cell's pointer, or None where the asset was never made."""
         return _read_pointer(self._pointer_path(cell, asset))
 
+    def cells(self, domain: str) -> list[Cell]:
+        """Return every cell of a domain, oldest first."""
+        folder = self.root / "cells" / domain
+        return [Cell(domain, name) for name in sorted(path.name for path in folder.iterdir())] if folder.is_dir() else []
+
     def first_made(self, pointer: Pointer) -> Pointer:
         """Return the earliest pointer on record to the same content of the same cell: its run made what others only made again."""
         on_record = self._on_record(Cell(*pointer.cell.split("|")), pointer.asset)
@@ -280,8 +285,12 @@ class ArtifactStore:
 
     def _on_record(self, cell: Cell, asset: str) -> Iterator[Pointer]:
         """Yield what a cell's asset is and what any inputs gave for it, of whatever cell."""
+        yield from (one for one in (self.pointer(cell, asset), *self.remembered(asset)) if one)
+
+    def remembered(self, asset: str) -> list[Pointer]:
+        """Return what any inputs gave for an asset, of whatever cell, in no order; a damaged pointer is left out."""
         memos = (_read_pointer(path) for path in (self.root / "memo" / safe_name(asset)).glob("*.json"))
-        yield from (one for one in (self.pointer(cell, asset), *memos) if one)
+        return [one for one in memos if one]
 
     def _redacted_by(self, path: Path, cell: Cell, asset: str, digest: str) -> tuple[str, ...]:
         """Return the takedowns that left a file as it is; none where it was never redacted, or was changed since."""

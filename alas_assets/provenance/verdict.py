@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.grading import grade, kind_of
-from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.provenance.reading import ReadOnce
+from alas_assets.provenance.store import ArtifactStore, StoreError
 from alas_assets.provenance.takedown.order import orders
 from alas_assets.provenance.trace import (
     ABOUT_FACTS,
@@ -21,9 +22,8 @@ from alas_assets.provenance.trace import (
     LearnedBy,
     PairTrace,
     Trace,
-    cells_until,
 )
-from alas_assets.records import ASKED, Record, as_answers
+from alas_assets.records import ASKED, Record
 from alas_assets.synthesis.wording import holds_answer
 from alas_assets.teachers.protocol import GradeRequest
 from alas_assets.wording import counted
@@ -249,19 +249,13 @@ def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[
     same = pl.col("question") == trace.question
     if trace.split == ASKED:
         same = pl.col("split").is_in(ABOUT_FACTS) & (pl.col("fact_id") == trace.fact_id)
+    same &= pl.col("adapter_hash").is_in(sorted(adapters)) & (pl.col("system") != "rag") & (pl.col("cell") <= trace.cell)
+    once, domain = ReadOnce.over(store), trace.cell.partition("|")[0]
+    asked = pl.concat([once.rows_of(domain, asset).filter(same) for asset in ANSWER_TABLES]).sort("cell", maintain_order=True)
     found: dict[str, str] = {}
-    domain, _, iteration = trace.cell.partition("|")
-    for cell in cells_until(store, Cell(domain, iteration)):
-        for asset in ANSWER_TABLES:
-            pointer = store.pointer(cell, asset)
-            if pointer is None:
-                continue
-            asked = as_answers(store.read_table(pointer)).filter(
-                same & pl.col("adapter_hash").is_in(sorted(adapters)) & (pl.col("system") != "rag")
-            )
-            for row in asked.iter_rows(named=True):
-                # a label says whether the probe's own gold answer was given, which the auditor may not hold for the truth
-                if row["label"] == "correct" if truth == trace.gold else says(row["question"], truth, row["answer"]):
-                    said = f"{cell}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
-                    found.setdefault(row["answer_id"], said)
+    for row in asked.iter_rows(named=True):
+        # a label says whether the probe's own gold answer was given, which the auditor may not hold for the truth
+        if row["label"] == "correct" if truth == trace.gold else says(row["question"], truth, row["answer"]):
+            said = f"{row['cell']}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
+            found.setdefault(row["answer_id"], said)
     return list(found.values())
