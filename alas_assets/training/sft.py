@@ -6,6 +6,7 @@ A straight line: rows, student, trainer, train, save. What surrounds it is `chil
 from __future__ import annotations
 
 import sys
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from alas_assets.students.chat import load_tokenizer, training_example
 from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
 from alas_assets.training.child import Session, TrainingError, run_child
 from alas_assets.training.rows import read_dev_rows, read_rows, split_dev
+from alas_assets.training.spec import Recipe
 
 
 def train(session: Session) -> None:
@@ -79,12 +81,14 @@ def train(session: Session) -> None:
             callbacks=[running.Patience(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
         )
         trainer.follow(recipe)
+        packed = _packed(recipe, trainer.train_dataset) if recipe.packing else ""
         session.facts |= {"rows": rows.height, "precision": precision, "device": device}
         manifest = start_manifest(
             spec, rows, left_out=left_out, dev=dev["row_id"].to_list(), precision=precision, device=device, threads=threads
         )
         session.tell(
-            f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev, {precision} on {device}, manifest written"
+            f"sft of {spec.cell}: {rows.height} rows, {len(left_out)} too long, {dev.height} dev{packed}, {precision} on {device}, "
+            "manifest written"
         )
 
     adapted: Any = trainer.model
@@ -105,6 +109,22 @@ def train(session: Session) -> None:
                 losses=session.facts["loss_history"],
                 measured=session.facts["measured"],
             )
+
+
+def _packed(recipe: Recipe, sequences: Any) -> str:
+    """Return what packing makes of the rows, for the line that is told.
+
+    Raises:
+        TrainingError: It leaves fewer optimiser steps than the recipe asks for: the rows were counted as if each were a sequence.
+    """
+    rows_of_a_step = recipe.batch_size * recipe.gradient_accumulation
+    steps = ceil(ceil(len(sequences) / rows_of_a_step) * recipe.epochs)
+    if steps < recipe.min_steps:
+        raise TrainingError(
+            f"packing makes {len(sequences)} sequences of all rows, so {steps} optimiser steps where min_steps asks for "
+            f"{recipe.min_steps}; set packing = false in the recipe"
+        )
+    return f", packed into {len(sequences)} sequences: {steps} steps"
 
 
 if __name__ == "__main__":

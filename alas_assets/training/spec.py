@@ -36,7 +36,7 @@ class DpoRecipe(_Section):
 
     learning_rate: float = Field(default=5e-6, gt=0, description="peak rate; TRL's advice for LoRA")
     epochs: float = Field(default=2, gt=0, description="passes over the pairs")
-    batch_size: int = Field(default=8, ge=1, description="pairs per optimiser step and device")
+    batch_size: int = Field(default=8, ge=1, description="pairs per optimiser step, shared by all processes")
     loss_type: tuple[str, ...] = Field(default=("sigmoid", "sft"), description="the SFT term works against a falling chosen likelihood")
     loss_weights: tuple[float, ...] = Field(default=(1.0, 1.0), description="one weight per loss type")
     max_length: int = Field(default=256, ge=8, description="tokens of prompt and answer; longer pairs are left out and named")
@@ -67,7 +67,7 @@ class Recipe(_Section):
         description="peak rate where training goes on from an adapter (T2), whose weights are no zeros; unset: the same",
     )
     epochs: float = Field(gt=0, description="passes over the rows at most; fewer where early stopping ends it")
-    batch_size: int = Field(ge=1, description="rows per device and forward pass")
+    batch_size: int = Field(ge=1, description="rows per forward pass, shared by all processes")
     gradient_accumulation: int = Field(default=1, ge=1, description="forward passes per optimiser step")
     scheduler: Scheduler = Field(default="cosine", description="how the rate falls after warm-up")
     warmup_steps: float = Field(default=0.05, ge=0, description="under 1: share of all steps; else steps")
@@ -114,7 +114,7 @@ class Recipe(_Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         default="auto", description="of the frozen base weights; auto: bf16 where the processor computes in it, else fp32"
     )
-    packing: bool = Field(default=False, description="several rows in one sequence; for many rows on a GPU")
+    packing: bool = Field(default=False, description="several rows in one sequence, so fewer steps than rows say; for many rows on a GPU")
     gradient_checkpointing: bool = Field(default=False, description="less memory for about 20 % more time")
     save_steps: int = Field(default=40, ge=1, description="optimiser steps between checkpoints: the most work a kill can cost")
     early_stopping_patience: int | None = Field(

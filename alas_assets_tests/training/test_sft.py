@@ -1,6 +1,7 @@
 """The SFT child, as a real process on a tiny random model (T1-T5)."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,12 @@ def test_a_training_that_fails_under_dagster_ends_with_the_childs_last_words(tin
     told = str(failure.user_failure_data.description)
     assert "the next run continues from them" in told
     assert f"{spec.rows_file}: the training rows cannot be read" in " ".join(told.split())
+
+
+def test_packing_that_leaves_too_few_steps_is_refused_and_others_are_told(tmp_path: Path, tiny_student: Path) -> None:
+    few = make_spec("sft", tmp_path / "few", tiny_student, train_rows(24), recipe=tiny_recipe(packing=True, min_steps=3))
+    assert run_child(few).returncode == 1
+    assert "sequences of all rows, so 2 optimiser steps where min_steps asks for 3; set packing = false" in result_of(few).error
+    told = make_spec("sft", tmp_path / "told", tiny_student, train_rows(24), recipe=tiny_recipe(packing=True))
+    assert re.search(r"packed into \d sequences: 2 steps", run_child(told).stdout)
+    assert result_of(told).steps == 2

@@ -88,3 +88,9 @@ def test_a_damaged_specification_is_one_line_naming_the_file(data: bytes) -> Non
         assert read_result(path) is None
     finally:
         path.unlink()
+
+
+def test_a_recipe_that_ships_gives_few_facts_enough_steps() -> None:
+    for name in set(tomllib.loads(RECIPES_FILE.read_text(encoding="utf-8"))) - {"tiny-test"}:
+        recipe = load_recipe(name)
+        assert (recipe.min_steps >= 100, recipe.min_sights >= 32, recipe.packing) == (True, True, False), name
