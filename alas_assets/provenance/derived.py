@@ -15,7 +15,6 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
-from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import Blocked
@@ -290,19 +289,20 @@ def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk
 
 
 def _exam(store: ArtifactStore, cells: list[Cell], pairs: pl.DataFrame, fact_ids: list[str]) -> Iterator[DerivedExam]:
-    urls = pairs.filter(pl.col("accepted") & pl.col("fact_id").is_in(fact_ids))["url"].unique().to_list()
-    for cell, table in _tables(store, cells, "exam_scores"):
-        rows = as_answers(table).filter(pl.col("split").is_in(EXAM)).with_columns(pl.col("topic").fill_null(""))
-        pages = [page for page in rows["topic"].unique() if any(is_page(page, url) for url in urls)]
-        rows = rows.filter(pl.col("topic").is_in(pages))  # matching is slow, and no other question can be about the source
-        until = pairs.filter(pl.col("cell").str.starts_with(f"{cell.domain}|") & (pl.col("cell") <= str(cell)))
-        matched = facts_of_exam(rows.to_dicts(), until)
-        about = rows.filter(pl.col("probe_id").is_in([probe for probe, fact in matched.items() if fact in fact_ids]))
-        right = pl.col("label") == "correct"
-        found = (
-            _as_people_say(about, people_said(store.root, cell.domain))
-            .group_by("system", maintain_order=True)
-            .agg(pl.len().alias("asked"), right.sum().alias("correct"))
-        )
-        for row in found.iter_rows(named=True):
-            yield DerivedExam(cell=str(cell), **row)
+    tables = [(cell, as_answers(table).filter(pl.col("split").is_in(EXAM))) for cell, table in _tables(store, cells, "exam_scores")]
+    for domain in sorted({cell.domain for cell, _ in tables}):
+        written = pairs.filter(pl.col("cell").str.starts_with(f"{domain}|"))
+        asked = [(cell, rows) for cell, rows in tables if cell.domain == domain]
+        # the source's facts are few beside all others, and a question that fits none of them needs no search among those
+        near = facts_of_exam([row for _, rows in asked for row in rows.to_dicts()], written.filter(pl.col("fact_id").is_in(fact_ids)))
+        for cell, rows in asked:
+            close = rows.filter(pl.col("probe_id").is_in(list(near)))
+            matched = facts_of_exam(close.to_dicts(), written.filter(pl.col("cell") <= str(cell)))
+            own = [probe for probe, fact in matched.items() if fact in fact_ids]
+            yield from _examined(store, cell, close.filter(pl.col("probe_id").is_in(own)))
+
+
+def _examined(store: ArtifactStore, cell: Cell, answers: pl.DataFrame) -> Iterator[DerivedExam]:
+    found = _as_people_say(answers, people_said(store.root, cell.domain)).group_by("system", maintain_order=True)
+    for row in found.agg(pl.len().alias("asked"), (pl.col("label") == "correct").sum().alias("correct")).iter_rows(named=True):
+        yield DerivedExam(cell=str(cell), **row)
