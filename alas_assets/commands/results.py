@@ -4,6 +4,7 @@ Nothing here trains or changes a cell.
 """
 
 import json
+import textwrap
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -219,7 +220,9 @@ def ask(
 ) -> None:
     """Ask the student, and see the facts, quotes and URLs the answer rests on, or that nothing taught it."""
     from alas_assets.defs.serving import ask_student
+    from alas_assets.provenance.render import shown_text
     from alas_assets.provenance.store import StoreError
+    from alas_assets.provenance.trace import model_in_place
 
     if not question.strip():
         fail("the question is empty", 2)
@@ -228,12 +231,17 @@ def ask(
     try:
         with err.status("loading the student"):
             replies = ask_student(alas, domain, question, systems)
+        in_place = model_in_place(alas.store, domain)
     except StoreError as error:
         fail(str(error))
     for reply in replies:
         out.print(f"[bold]{reply.system}[/]  {plain(reply.answer or '(nothing)')}")
+        if reply.system == "current":
+            out.print(f"    {plain(in_place.in_words)}")
         if reply.note:
             out.print(f"    {plain(reply.note)}")
+        for passage in reply.shown:
+            out.print(plain(textwrap.indent(shown_text(passage), "    ")))
         for source in reply.sources:
             out.print(f'    {plain(source.question)} -> {plain(source.answer)}\n    "{plain(source.quote)}"\n    {plain(source.url)}')
     if "current" in systems:

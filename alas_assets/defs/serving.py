@@ -23,7 +23,7 @@ from alas_assets.evaluation.grading import grade, kind_of
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
-from alas_assets.provenance.shown import passages_shown
+from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
 from alas_assets.provenance.takedown.order import orders, read_marks
@@ -44,6 +44,7 @@ class Reply(Record):
     answer: str
     sources: list[Support]
     note: str = ""
+    shown: list[ShownPassage] = Field(default_factory=list, description="the passages that stood beside the question")
 
 
 def newest_scored(alas: Alas, domain: str) -> Cell:
@@ -113,7 +114,8 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
     for system in systems:
         said = _say(alas, domain_key, question, system)
         sources, note = _support(alas, domain_key, question, system, said)
-        replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note))
+        shown = passages_shown(alas.store, cells_until(alas.store, newest_scored(alas, domain_key)), said.chunks)
+        replies.append(Reply(system=system, answer=said.text or f"(failed: {said.error})", sources=sources, note=note, shown=shown))
     return replies
 
 
@@ -151,15 +153,11 @@ def _support(alas: Alas, domain_key: str, question: str, system: str, said: _Sai
     pairs = accepted_pairs(alas, domain_key)
     if system == "rag":
         shown = pairs.filter(pl.col("chunk_id").is_in(said.chunks)).unique("fact_id", maintain_order=True)
-        return _rows(shown), _shown_in_words(alas, domain_key, said.chunks)
+        below = "; the facts below were taught from what it was shown" if shown.height else ""
+        many = f"it was shown {counted(len(said.chunks), 'passage')}{below}"
+        return _rows(shown), many if said.chunks else "it was shown no passage: none fits the question"
     grounds = grounds_of(alas, domain_key, pairs, question, said.adapter, said.text)
     return grounds.support, grounds.note
-
-
-def _shown_in_words(alas: Alas, domain_key: str, chunks: list[str]) -> str:
-    passages = passages_shown(alas.store, cells_until(alas.store, newest_scored(alas, domain_key)), chunks)
-    places = "; ".join(passage.gone or f"{passage.url} ({passage.heading})" for passage in passages)
-    return f"it was shown {counted(len(passages), 'passage')}: {places}" if passages else "it was shown no passage: none fits the question"
 
 
 def _rows(frame: pl.DataFrame) -> list[Support]:

@@ -69,7 +69,7 @@ def trace_text(trace: Trace) -> str:
     if said := trace.said:
         right = f", right is {said.should_be}" if said.should_be else ""
         lines.append(f"person   {said.by} at {said.at}: {said.label}{right}{f'; {said.comment}' if said.comment else ''}")
-    lines += [_shown_lines(passage) for passage in trace.shown]
+    lines += [shown_text(passage) for passage in trace.shown]
     for adapter in trace.learned_by:
         lines.append(
             f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {counted(adapter.rows, 'row')} "
@@ -88,7 +88,8 @@ CUT = " … (cut here)"
 """After what was shown of a passage that goes on."""
 
 
-def _shown_lines(passage: ShownPassage) -> str:
+def shown_text(passage: ShownPassage) -> str:
+    """Return a passage that stood beside a question: its URL, what was shown of it, and where that stands in the stored text."""
     if passage.gone:
         return f"shown    passage {passage.chunk_id}: {passage.gone}"
     where = text_link(passage.text_sha256, passage.start, passage.end)

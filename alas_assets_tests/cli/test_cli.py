@@ -330,6 +330,23 @@ def test_ask_shows_what_the_answer_rests_on_or_says_that_nothing_taught_it(quill
     text = alas(quill.settings.home, "ask", "quill", "Which function did the quill.ink module gain?", "--system", "all").stdout
     assert "base" in text
     assert "/3.html" in text
+    assert "current  " in text
+    assert "the base student answers now" in text
+
+
+def test_ask_shows_each_passage_that_stood_beside_the_question_with_its_url_and_its_place(quill: Harness) -> None:
+    text = alas(quill.settings.home, "ask", "quill", "Which function did the quill.ink module gain?", "--system", "rag").stdout
+    count = re.search(r"it was shown (\d) passage", text)
+    places = re.findall(
+        r"    shown    (http://\S+)  \(fetched \S+\)\n      (.+)\n +http://127\.0\.0\.1:8316/texts/(\w{64})\?start=(\d+)&end=(\d+)", text
+    )
+    assert count
+    assert len(places) == int(count[1]) > 0
+    for url, said, sha, start, end in places:
+        stored = (quill.store.texts / sha).read_text(encoding="utf-8")[int(start) : int(end)]
+        assert url.startswith("http://127.0.0.1:")
+        assert " ".join(stored.split()) in said
+    assert "answers now" not in text, "it is not the model in place that was asked"
 
 
 def test_an_empty_question_is_wrong_usage(tmp_path: Path) -> None:
