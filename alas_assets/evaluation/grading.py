@@ -6,7 +6,9 @@ Pure text in, a grade out: no model, no table, no state. Who asks and who stores
 
 from __future__ import annotations
 
+import builtins
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -42,10 +44,24 @@ _NEGATORS = frozenset(
     "not no never neither nor isn't wasn't aren't weren't doesn't didn't don't won't cannot can't except excluding".split()
 )
 _NEGATING_PAIRS = frozenset({("instead", "of"), ("rather", "than"), ("other", "than")})
+_TAKES_AWAY = frozenset({"without", "unlike", "lacks", "lacking"})
+"""Words that deny what stands right behind them; behind a negator they affirm it ("does not run without X")."""
+_ASKS_THE_ABSENT = frozenset(
+    "avoid avoids avoided skip skips skipped omit omits omitted leave leaves left lack missing lose loses lost drop drops dropped remove "
+    "removes removed spare spares save saves prevent prevents stop stops stopped need needs needed require requires required".split()
+)
+"""Words of a question whose answer may stand behind "without" and be right."""
+_FORMERLY = frozenset({"formerly", "previously"})
+_ASKS_THE_PAST = frozenset("before formerly previously previous former earlier until used old was were did had originally".split())
+_CONDITIONS = frozenset("when whenever if unless where while once".split())
+_VERBS_BEHIND_A_SUBJECT = frozenset("is are was were gets will occurs results".split())
 _NOT_REALLY_NEGATED = frozenset({"only", "just", "merely", "until", "before"})  # "not only X", "not until X" affirm X
 _NO_ANSWER = re.compile(
     r"^(?:(?:i am|i'm|sorry)[ ,]*)*"
     r"(?:i (?:do not|don't|cannot|can't) (?:know|say|tell|answer)|unknown|not sure|unsure|no idea|no answer|n/a)\b"
+)
+_HEDGES = re.compile(
+    r"\bi (?:do not|don't|cannot|can't) (?:know|say|tell|answer)\b|\b(?:i am|i'm) (?:not sure|unsure)\b|\bi have no idea\b"
 )
 _DECLINES = re.compile(
     r"\b(?:i|we) (?:do not|don't|cannot|can't|could not|couldn't) (?:\w+ )?(?:know|say|tell|answer|find|determine|provide|have)\b"
@@ -72,6 +88,21 @@ _NUMBER_WORDS = {
         "eighteen nineteen twenty".split()
     )
 }
+_SCALES = frozenset("hundred thousand million billion trillion dozen".split())
+_NUMBER_JOINTS = frozenset("and or to through".split())
+_COUNTS_ANEW = frozenset("of more fewer less other".split())
+"""Words behind a number that is no other value of the one before it ("4, 2 of them new")."""
+_SAME_WITH = frozenset("based built made style type sized shaped".split())
+"""What is X-based is answered by X."""
+_LITERALS = (("True", "False", "None"), ("true", "false", "null"))
+"""Values that are said in the place of each other."""
+_OTHER_OCCASION = _CONDITIONS | _NEGATORS | _FORMERLY | frozenset("before earlier until used instead rather to for".split())
+"""Beside one of these a literal is said of another time or case ("it was False before")."""
+_SAID_APART = re.compile(r"[,;!?()\n]|[.:](?=\s)")
+_BEFORE_THEN = re.compile(r"\b(?:before|until|till|prior to)(?: ([\w.]+))?$")
+_BUILTINS = frozenset(name for name in dir(builtins) if name.islower() and not name.startswith("_"))
+_MODULES = frozenset(name.casefold() for name in sys.stdlib_module_names) - {"builtins"}
+_TYPED = frozenset({"version", "pep", "cve", "issue", "date"})
 _FILE_SUFFIXES = frozenset(
     "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
 )
@@ -346,20 +377,20 @@ def _is_only_values(form: str, values: list[tuple[Any, _Found]]) -> bool:
 def _negated(found: _Found, answer: str, question_words: frozenset[str]) -> bool:
     """Tell whether the words just before or after a hit deny it ("not PEP 810", "3.14 is not it")."""
     tokens = _tokens(answer)
-    first = next((i for i, token in enumerate(tokens) if token.end > found.start), len(tokens))
-    before: list[str] = []
-    for i in range(first, max(first - 4, -1), -1):
-        if i < first:
-            before.insert(0, tokens[i].text)
-        if len(before) == 3 or (i < len(tokens) and tokens[i].new_clause):
-            break
+    clause = _clause_before(found, tokens)
+    before = clause[-3:]
     deny = any(word in _NEGATORS and word not in question_words for word in before)
     deny = deny or any(pair in _NEGATING_PAIRS and not question_words.issuperset(pair) for pair in pairwise(before))
-    if deny and not _NOT_REALLY_NEGATED.intersection(before):
+    after = [token for token in tokens if token.start >= found.end][:2]
+    near = next((word for word in reversed(before) if word not in _ARTICLES), "")
+    if near in _TAKES_AWAY and not question_words & (_ASKS_THE_ABSENT | _TAKES_AWAY | _NEGATORS):
+        return not deny
+    if near in _FORMERLY and not question_words & _ASKS_THE_PAST:
+        return True
+    if deny and not _NOT_REALLY_NEGATED.intersection(before) and not _behind_a_condition(clause, after):
         return True
     if question_words & _NEGATORS:
         return False
-    after = [token for token in tokens if token.start >= found.end][:2]
     if not after or after[0].new_clause:
         return False
     if after[0].text in {"isn't", "wasn't", "aren't", "weren't"}:
@@ -367,6 +398,105 @@ def _negated(found: _Found, answer: str, question_words: frozenset[str]) -> bool
     return (
         len(after) == 2 and after[0].text in {"is", "was", "are", "were"} and after[1].text in {"not", "never"} and not after[1].new_clause
     )
+
+
+def _clause_before(found: _Found, tokens: tuple[_Token, ...]) -> list[str]:
+    """Return the words of the clause in which something was found that stand before it."""
+    first = next((i for i, token in enumerate(tokens) if token.end > found.start), len(tokens))
+    begin = next((i for i in range(min(first, len(tokens) - 1), 0, -1) if tokens[i].new_clause), 0)
+    return [token.text for token in tokens[begin:first]]
+
+
+def _behind_a_condition(clause: list[str], after: list[_Token]) -> bool:
+    """Tell whether a hit is a subject behind a condition, whose negator is not about it ("if it does not exist an OSError is raised")."""
+    spoken = bool(after) and not after[0].new_clause and after[0].text in _VERBS_BEHIND_A_SUBJECT
+    return spoken and not _CONDITIONS.isdisjoint(clause)
+
+
+# ------------------------------------------------------------------------------------------------ parts of something else
+
+
+def _is_another(hit: _Found, hits: list[_Found], forms: list[str], kind: str, answer: str, question_words: frozenset[str]) -> bool:
+    """Tell whether the words of a hit name something else than the gold answer ("non-blocking", "os.open()", "before 3.15").
+
+    A word of the question, or of another hit, makes nothing else of it ("honey-bee" where honey is asked about).
+    """
+    tokens = _tokens(answer)
+    if kind in _TYPED:
+        return kind == "version" and _before_then(_clause_before(hit, tokens), question_words)
+    known = question_words | _ARTICLES | {token.text for token in tokens if any(_holds(one, token) for one in hits)}
+    before = next((token for token in reversed(tokens) if token.end <= hit.start), None)
+    after = next((token for token in tokens if token.start >= hit.end), None)
+    return (
+        (before is not None and before.text not in known and _joined(answer, before.end, hit.start))
+        or (after is not None and after.text not in known and _goes_on(hit, after, answer))
+        or _of_another_module(answer[hit.start : hit.end], forms, question_words)
+        or (kind == "quantity" and _is_one_of_two_numbers(hit, forms, answer, question_words))
+    )
+
+
+def _holds(found: _Found, token: _Token) -> bool:
+    return found.start <= token.start and token.end <= found.end
+
+
+def _joined(answer: str, start: int, end: int) -> bool:
+    """Tell whether nothing but a hyphen, or a slash outside of a path, lies between two places."""
+    joint = answer[start:end].strip("()`'\"")
+    if joint != "/":
+        return joint == "-"
+    chunk = next((match[0] for match in re.finditer(r"\S+", answer) if match.end() > start), "")
+    return _PATH.search(chunk) is None
+
+
+def _goes_on(hit: _Found, after: _Token, answer: str) -> bool:
+    """Tell whether the word behind a hit makes another name or number of it; a number may have a unit ("8-bit", "4-sided")."""
+    said = _tokens(answer[hit.start : hit.end])
+    if said and _is_number(said[-1].text):
+        if after.text in _SCALES and not answer[hit.end : after.start].strip():
+            return True
+        if not _is_number(after.text):
+            return False
+    return after.text not in _SAME_WITH and _joined(answer, hit.end, after.start)
+
+
+def _is_number(word: str) -> bool:
+    return word.lstrip("-")[:1].isdigit() or word in _NUMBER_WORDS
+
+
+def _before_then(clause: list[str], question_words: frozenset[str]) -> bool:
+    """Tell whether a clause sets a version as the end of something, by which the version itself is not named ("before Python 3.15")."""
+    found = _BEFORE_THEN.search(" ".join(word for word in clause if word not in _ARTICLES))
+    if found is None or found[1] in _STOP or question_words & {"before", "until", "till", "prior"}:
+        return False
+    return _NEGATORS.isdisjoint(clause)  # "no change until 3.15", "not before 3.15" do name it
+
+
+def _of_another_module(name: str, forms: list[str], question_words: frozenset[str]) -> bool:
+    """Tell whether a name is a built-in's behind a module that neither gold answer nor question names ("os.open", "typing.List")."""
+    module, _, bare = name.rpartition(".")
+    if bare not in _BUILTINS or module not in _MODULES:
+        return False
+    return not any(name in normalise(form) for form in forms) and not any(f"{word}.".startswith(f"{module}.") for word in question_words)
+
+
+def _is_one_of_two_numbers(hit: _Found, forms: list[str], answer: str, question_words: frozenset[str]) -> bool:
+    """Tell whether a quantity is said as one of two or as the end of a range ("2 or 4", "between 2 and 4 workers")."""
+    known = {_canonical(word, "quantity") for form in forms for word in words(form)} | {_canonical(w, "quantity") for w in question_words}
+    tokens = _tokens(answer)
+    numbers = [i for i, token in enumerate(tokens) if _is_number(token.text)]
+    beside = [(a, b) for a, b in pairwise(numbers) if _holds(hit, tokens[a]) != _holds(hit, tokens[b])]
+    others = [(a, b, a if _holds(hit, tokens[b]) else b) for a, b in beside]
+    return any(_canonical(tokens[i].text, "quantity") not in known and _alternatives(tokens, a, b, answer) for a, b, i in others)
+
+
+def _alternatives(tokens: tuple[_Token, ...], a: int, b: int, answer: str) -> bool:
+    """Tell whether two numbers are joined, each with the same unit or none; "from 2 to 4" may be a change."""
+    between = [token.text for token in tokens[a + 1 : b]]
+    unit = tokens[b + 1].text if b + 1 < len(tokens) and not tokens[b + 1].new_clause else ""
+    rest = [word for word in between if word not in _NUMBER_JOINTS]
+    if unit in _COUNTS_ANEW or (a and tokens[a - 1].text == "from") or rest not in ([], [unit]):
+        return False
+    return len(rest) < len(between) or answer[tokens[a].end : tokens[b].start].strip() in {",", ";", "-"}
 
 
 # ------------------------------------------------------------------------------------------------ the grade
@@ -390,6 +520,8 @@ def grade(request: GradeRequest) -> Grade:
     answer = normalise(request.answer)
     if not answer.split():
         return Grade(label="incorrect", error_type="omission", explanation="the answer is empty")
+    if answer.split() in [normalise(form).split() for form in forms]:
+        return Grade(label="correct", explanation="is the gold answer")
 
     integers = kind == "version" and not any(_values(kind, normalise(form)) for form in forms)
     said = _values(kind, answer, integers)
@@ -405,17 +537,24 @@ def grade(request: GradeRequest) -> Grade:
                 hits += [found for group in matches for found in group]
 
     question = normalise(request.question)
+    question_words = frozenset(token.text for token in _tokens(question))
     asked = [value for value, _ in _values(kind, question, integers)]
     known = gold_values + asked
     others = [str_value(value) for value, _ in said if not any(_compatible(kind, value, other) for other in known)]
     rivals = others or _named_rivals(request, forms=forms, kind=kind, answer=answer, question=question, hits=hits)
+    rivals = rivals or _other_literals(request, answer, question_words)
     if not hits:
         return _not_found(request, forms=forms, kind=kind, answer=answer, rivals=rivals, said=said, gold_values=gold_values)
     if rivals:
         error = "wrong version" if kind == "version" else "misinterpretation"
         return Grade(label="incorrect", error_type=error, explanation=f"names {rivals[0]!r} beside the gold answer")
-    question_words = frozenset(token.text for token in _tokens(question))
-    if any(_negated(found, answer, question_words) for found in _widest(hits)):
+    standing = [hit for hit in _widest(hits) if not _is_another(hit, hits, forms, kind, answer, question_words)]
+    if not standing:
+        error = "wrong version" if kind == "version" else "misinterpretation"
+        return Grade(label="incorrect", error_type=error, explanation="names the gold answer as a part of something else only")
+    if _HEDGES.search(answer) and not any(_HEDGES.search(normalise(form)) for form in forms):
+        return Grade(label="incorrect", error_type="omission", explanation="says that it does not know, and the gold answer beside it")
+    if any(_negated(found, answer, question_words) for found in standing):
         return Grade(label="incorrect", error_type="misinterpretation", explanation="denies the gold answer")
     pieces = _others_listed(answer, question, forms, hits)
     if pieces:
@@ -538,6 +677,22 @@ def _named_rivals(request: GradeRequest, *, forms: list[str], kind: str, answer:
                 named.append(rival)
                 break
     return named
+
+
+def _other_literals(request: GradeRequest, answer: str, question_words: frozenset[str]) -> list[str]:
+    """Return what an answer says in the place of a gold answer that is True, False or None."""
+    gold, accepted = request.gold.strip(" .`'\""), {alias.strip(" .`'\"") for alias in request.aliases}
+    family = next((family for family in _LITERALS if gold in family and not accepted.intersection(family) - {gold}), ())
+    others = [one for one in family if one != gold and one in request.answer and one.casefold() not in question_words]
+    return [one for one in others if any(_is_said(token, answer) for token in _tokens(answer) if token.text == one.casefold())]
+
+
+def _is_said(literal: _Token, answer: str) -> bool:
+    """Tell whether a literal is said for itself, not as a setting ("strict=True") nor of another time or case."""
+    start = max((match.end() for match in _SAID_APART.finditer(answer, 0, literal.start)), default=0)
+    end = next((match.start() for match in _SAID_APART.finditer(answer, literal.end)), len(answer))
+    beside = {token.text for token in _tokens(answer[start:end])}
+    return not answer[: literal.start].rstrip().endswith("=") and beside.isdisjoint(_OTHER_OCCASION)
 
 
 def _same_sequence(one: list[str], other: list[str]) -> bool:

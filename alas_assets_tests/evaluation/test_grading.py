@@ -102,6 +102,71 @@ def test_another_value_a_denial_or_nothing_is_incorrect(gold: str, answer: str, 
     assert not error or verdict.error_type == error
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind"),
+    [
+        ("blocking", "It is non-blocking.", "phrase"),
+        ("root privileges", "It now runs without root privileges.", "phrase"),
+        ("cProfile", "profiling.tracing, formerly cProfile", "identifier"),
+        ("Guido van Rossum", "I don't know. Maybe Guido van Rossum.", "name"),
+        ("Guido van Rossum", "I'm not sure, but I think Guido van Rossum.", "name"),
+        ("4", "between 2 and 4 workers", "quantity"),
+        ("4", "4 workers or 2 workers", "quantity"),
+        ("4", "2\u20134 workers", "quantity"),
+        ("four", "twenty-four", "quantity"),
+        ("$5", "$5 million", "quantity"),
+        ("2", "1/2", "quantity"),
+        ("--no-cache", "--no-cache-dir", "identifier"),
+        ("cache", "--no-cache", "identifier"),
+        ("macOS", "macOS/Windows", "name"),
+        ("False", "False or True", "phrase"),
+        ("False", "True (it was False before)", "phrase"),
+        ("3.15", "before 3.15", "version"),
+        ("3.15", "It was there until Python 3.15.", "version"),
+        ("list", "typing.List", "identifier"),
+        ("open()", "os.open()", "identifier"),
+        ("OSError", "When it fails it does not raise an OSError", "identifier"),
+        ("OSError", "If the file is there an OSError is not raised.", "identifier"),
+    ],
+)
+def test_words_of_the_gold_that_name_something_else_are_no_answer(gold: str, answer: str, kind: str) -> None:
+    assert graded(gold, answer, kind).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "question"),
+    [
+        ("OSError", "When the file does not exist an OSError is raised", "identifier", "What is raised?"),
+        ("root privileges", "It does not run without root privileges.", "phrase", "What does it take?"),
+        ("copying", "It takes the bytes out without copying.", "phrase", "What does take_bytes() avoid?"),
+        ("cProfile", "It was formerly cProfile.", "identifier", "Under which name was the profiler known?"),
+        ("True", "True (it was False before)", "phrase", "What is the default?"),
+        ("True", "It should return True to allow it, or False to force it.", "phrase", "What allows it?"),
+        ("False", "It returns False when strict=True.", "phrase", "What does it return?"),
+        ("False", "The opposite of True is False.", "phrase", "What is the opposite of True?"),
+        ("true", "It is either true or false.", "phrase", "What is a boolean value?"),
+        ("4", "It was raised from 2 to 4.", "quantity", "How many workers are there?"),
+        ("4", "It takes 4 arguments, the first 2 arguments by position.", "quantity", "How many arguments does it take?"),
+        ("four", "It is a 4-sided figure.", "quantity", "How many sides does it have?"),
+        ("100", "one hundred", "quantity", "How many are there?"),
+        ("bee", "the honey-bee", "phrase", "Which insect makes honey?"),
+        ("bamboo", "a bamboo-based diet", "phrase", "What is eaten?"),
+        ("--header", "-H/--header", "identifier", "Which option is it?"),
+        ("python3-config", "/usr/bin/python3-config", "identifier", "Which program is it?"),
+        ("open()", "os.open()", "identifier", "Which function of os gives a descriptor?"),
+        ("format()", "str.format()", "identifier", "Which method is it?"),
+        ("object", "builtins.object", "identifier", "Which class is the base?"),
+        ("bytearray.take_bytes()", "take_bytes", "identifier", "Which method is it?"),
+        ("3.15", "In 3.15. Before 3.15 you had to do it yourself.", "version", "When was it added?"),
+        ("3.17", "not before 3.17", "version", "When will it go?"),
+        ("3.6", "until 3.6", "version", "Until which version did it work?"),
+    ],
+)
+def test_what_only_looks_like_something_else_stays_right(gold: str, answer: str, kind: str, question: str) -> None:
+    verdict = graded(gold, answer, kind, question=question, aliases=["false"] if gold == "true" else ["hundred"] if gold == "100" else [])
+    assert verdict.label == "correct", verdict
+
+
 def test_a_rival_beside_the_gold_is_not_correct_but_one_the_question_names_is_no_rival() -> None:
     assert graded("isnormal", "isnormal and isfinite", "identifier", rivals=["math.isfinite"]).label == "incorrect"
     asked = "Unlike math.isfinite, what does the new function test?"
