@@ -55,7 +55,8 @@ class Share(Record):
     """What of one domain goes, in numbers."""
 
     domain: str
-    since: str = Field(default="", description="the first iteration that read it")
+    since: str = Field(default="", description="the first iteration that read it or planned with it")
+    surveyed: int = Field(default=0, description="addresses that surveys, plans or looks know and that no iteration studied")
     readings: int = 0
     passages: int = 0
     facts: int = 0
@@ -133,7 +134,7 @@ class Order(Record):
 
 def takedown_id(source: str) -> str:
     """Return the id of a source's takedown: the same however the address is written that means the same page."""
-    return short_id("takedown", normal(source) if "://" in source else _host_key(source))
+    return short_id("takedown", normal(source) if "://" in source else host_key(source))
 
 
 def normal(url: str) -> str:
@@ -146,10 +147,18 @@ def normal(url: str) -> str:
     if found is None:
         return page_id(url)
     path = quote(unquote(parts.path), safe="/:@!$&'()*+,;=~-._").rstrip("/")
-    return f"{_host_key(parts.netloc.rpartition('@')[2])}{path}{'?' + parts.query if parts.query else ''}"
+    return f"{host_key(parts.netloc.rpartition('@')[2])}{path}{'?' + parts.query if parts.query else ''}"
 
 
-def _host_key(host: str) -> str:
+def host_of(url: str) -> str:
+    """Return a URL's host as it is compared; "" where it has none."""
+    try:
+        return host_key(urlsplit(url).netloc.rpartition("@")[2])
+    except ValueError:
+        return ""
+
+
+def host_key(host: str) -> str:
     """Return a host as it is compared: lower case, in ASCII, a port only where it is not a usual one."""
     found = host_and_port(f"http://{host}")
     if found is None:
@@ -300,13 +309,13 @@ class Blocked:
     def __init__(self, root: Path) -> None:
         self._orders = orders(root)
         # a record holds hashes, of hosts as they were spelled when it was made; its source is compared as hosts are spelled now
-        self._sources = {order.id: normal(order.source) if order.by == "page" else _host_key(order.source) for order in self._orders}
+        self._sources = {order.id: normal(order.source) if order.by == "page" else host_key(order.source) for order in self._orders}
 
     def address(self, url: str) -> str:
         """Return why an address is not read; "" where nothing blocks it."""
         if not self._orders:
             return ""
-        form, host = normal(url), _host_key(urlsplit(url).netloc.rpartition("@")[2])
+        form, host = normal(url), host_of(url)
         for order in self._orders:
             named = self._sources[order.id] == (form if order.by == "page" else host)
             if named or salted(order.salt, form) in order.addresses or salted(order.salt, host) in order.hosts:

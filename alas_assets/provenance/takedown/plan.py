@@ -25,6 +25,7 @@ from alas_assets.provenance.takedown.marks import Marks, hashed, marks_of, strin
 from alas_assets.provenance.takedown.order import (
     MAX_SOURCE,
     AddressError,
+    Blocked,
     Order,
     RetiredAdapter,
     Share,
@@ -35,7 +36,8 @@ from alas_assets.provenance.takedown.order import (
     salted,
     takedown_id,
 )
-from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, cells_of
+from alas_assets.provenance.takedown.surveyed import Surveyed, kind_of, surveyed
+from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, TraceError, cells_of
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
 from alas_assets.retrieval.takedown import stored_passages
@@ -87,14 +89,15 @@ def plan_takedown(
 
     Raises:
         AddressError: The source cannot be an address.
-        TraceError: Nothing was read from it; the message names pages that were read.
+        TraceError: Nothing is known of it, or it was taken down; the message says which, and names pages that were read.
         StoreError: A table or manifest on the way is damaged or gone.
     """
     source = checked_source(source)
-    derived = derived_from(store, source)
+    known = surveyed(store, source)
+    derived = _derived(store, source, known)
     salt = secrets.token_hex(16)
-    ids, staying = _ids(store, derived, salt)
-    marks = _marks(store, ids, staying, data, salt)
+    ids, staying = _ids(store, derived, known, salt)
+    marks = _marks(store, ids, staying, data, salt, known.texts.values())
     retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), {_domain(one.cell) for one in derived.readings})
     elsewhere = [fact for fact in derived.facts if fact.also_stated_by]
     order = Order(
@@ -105,7 +108,7 @@ def plan_takedown(
         ordered_by=by,
         at=now(),
         salt=salt,
-        shares=_shares(registry, derived, retired, passages or {}),
+        shares=_shares(registry, derived, known, retired, passages or {}),
         retired=retired,
         pages=len(ids.bodies),
         kept_facts=len(elsewhere),
@@ -132,6 +135,17 @@ def checked_source(source: str) -> str:
     return source
 
 
+def _derived(store: ArtifactStore, source: str, known: Surveyed) -> Derived:
+    """Return what came from a source: nothing from one that is known and that no iteration studied."""
+    try:
+        return derived_from(store, source)
+    except TraceError:
+        by = kind_of(source)
+        if not known.addresses or Blocked(store.root).address(source if by == "page" else f"http://{source}"):
+            raise
+        return Derived(source=source, by=by, readings=[], unusable=0, facts=[], probes=[], adapters=[], answers=[], exam=[])
+
+
 def _domain(cell: str) -> str:
     return cell.partition("|")[0]
 
@@ -140,18 +154,27 @@ def _domains(derived: Derived) -> list[str]:
     return sorted({_domain(one.cell) for one in derived.readings})
 
 
-def _shares(registry: Registry, derived: Derived, retired: Sequence[RetiredAdapter], passages: Mapping[str, int]) -> list[Share]:
+def _shares(
+    registry: Registry,
+    derived: Derived,
+    known: Surveyed,
+    retired: Sequence[RetiredAdapter],
+    passages: Mapping[str, int],
+) -> list[Share]:
     """Return what goes in each domain, counted as `derived_from` counts."""
-    domains = sorted({_domain(one.cell) for one in derived.readings} | {one.domain for one in retired})
+    domains = sorted({_domain(one.cell) for one in derived.readings} | {one.domain for one in retired} | known.named.keys())
+    read = {page for one in derived.readings for page in (one.page_id, one.url)}
     shares = []
     for domain in domains:
         readings = [one for one in derived.readings if _domain(one.cell) == domain]
+        first = [*(one.cell.partition("|")[2] for one in readings), *([known.since[domain]] if domain in known.since else [])]
         facts = [fact for fact in derived.facts if any(_domain(cell) == domain for cell in fact.cells)]
         gone = {one.adapter_hash for one in retired if one.domain == domain}
         shares.append(
             Share(
                 domain=domain,
-                since=min((one.cell.partition("|")[2] for one in readings), default="000"),
+                since=min(first, default="000"),
+                surveyed=len(known.named.get(domain, set()) - read),
                 readings=len(readings),
                 passages=passages.get(domain, sum({one.text_sha256: one.passages for one in readings if one.ok}.values())),
                 facts=len(facts),
@@ -191,11 +214,11 @@ def tables_of(store: ArtifactStore, asset: str) -> Iterator[pl.DataFrame]:
         yield store.read_table(path.stem, asset)
 
 
-def _ids(store: ArtifactStore, derived: Derived, salt: str) -> tuple[Ids, _Staying]:
+def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str) -> tuple[Ids, _Staying]:
     """Gather every id of the source from all stored tables, and what stays beside it."""
     readings = [row for table in tables_of(store, "documents") for row in table.iter_rows(named=True)]
-    pages = _pages(derived, readings)
-    bodies, texts, kept_bodies, kept_texts = set[str](), set[str](), set[str](), set[str]()
+    pages = _pages(derived, readings) | known.addresses
+    bodies, texts, kept_bodies, kept_texts = {*known.bodies}, {*known.texts}, set[str](), set[str]()
     for row in readings:
         own = bool({row["page_id"], row["final_url"]} & pages)
         (bodies if own else kept_bodies).add(row["body_sha256"] or "")
@@ -300,8 +323,8 @@ def _answers(store: ArtifactStore, facts: set[str], pairs: set[str], probes: set
 # ------------------------------------------------------------------------------------------------ marks
 
 
-def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: str) -> Marks:
-    """Return what the removed content is recognised by: the pages' texts, and whole questions, quotes and rationales."""
+def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: str, read: Iterable[str]) -> Marks:
+    """Return what the removed content is recognised by: the pages' texts, those `read` in surveys too, and whole questions and quotes."""
     pages, facts, pairs = frozenset(ids.pages), frozenset(ids.facts), frozenset(ids.pairs)
     texts = [path.read_text(encoding="utf-8", errors="replace") for sha in ids.texts if (path := store.texts / sha).is_file()]
     whole: set[str] = set()
@@ -313,7 +336,7 @@ def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: 
         for row in table.iter_rows(named=True):
             if is_about(row["fact_id"] or "", facts, pairs):
                 whole.update(text for text in (row["question"], row["answer"]) if text)
-    return marks_of([*texts, *whole], whole, _staying_texts(store, ids, staying, data), salt)
+    return marks_of([*texts, *read, *whole], whole, _staying_texts(store, ids, staying, data), salt)
 
 
 def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path) -> Iterator[str]:

@@ -113,7 +113,8 @@ def report_html(report: dict[str, Any]) -> str:
 
 
 _WENT = {
-    "since": "first iteration that read it",
+    "since": "first iteration that read it or planned with it",
+    "surveyed": "addresses that were surveyed and never studied",
     "readings": "readings",
     "passages": "passages",
     "facts": "facts",

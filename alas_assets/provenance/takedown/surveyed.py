@@ -1,0 +1,121 @@
+"""What a store knows of a source without any iteration having studied it: what surveys fetched, plans list and looks saw (A3).
+
+Reading only. What was studied, and what came of it, is `provenance.derived`'s to say.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from alas_assets.provenance.changes import read_watch_state
+from alas_assets.provenance.ids import sha256_hex, short_id
+from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.takedown.order import By, host_key, host_of, normal
+from alas_assets.provenance.trace import cells_of
+from alas_assets.records import Curriculum
+from alas_assets.retrieval.extract import EXTRACTOR_VERSION, Extracted
+
+NO_PLAN = "none"
+"""Stands for the first iteration whose plan has a topic of a source, where none has."""
+
+
+@dataclass
+class Surveyed:
+    """What surveys, plans and looks left of a source.
+
+    Attributes:
+        named: Its addresses by domain, as they are written there.
+        since: The first iteration of each domain whose plan has a topic of it; `NO_PLAN` where none has.
+        fetched: Its addresses that were fetched, for whatever domain.
+        bodies: SHA-256 of what was received there last and is kept for no other address.
+        texts: What was read in it, by SHA-256.
+    """
+
+    named: dict[str, set[str]] = field(default_factory=dict)
+    since: dict[str, str] = field(default_factory=dict)
+    fetched: set[str] = field(default_factory=set)
+    bodies: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def addresses(self) -> set[str]:
+        """All its addresses."""
+        return self.fetched.union(*self.named.values())
+
+
+def kind_of(source: str) -> By:
+    """Tell whether a source is a page's URL or a host."""
+    return "page" if "://" in source else "host"
+
+
+def surveyed(store: ArtifactStore, source: str) -> Surveyed:
+    """Return what is known of a page or host beside what was studied of it.
+
+    Args:
+        store: The artifact store.
+        source: A page's URL or a host.
+
+    Raises:
+        StoreError: A plan, a domain's watched pages or the cache of fetched addresses cannot be read.
+    """
+    spelled, form = (normal(source), normal) if kind_of(source) == "page" else (host_key(source), host_of)
+    found = Surveyed()
+
+    def is_own(url: str) -> bool:
+        return form(url) == spelled
+
+    for cell in sorted(cells_of(store), key=str):
+        pointer = store.pointer(cell, "curriculum")
+        if pointer is not None:
+            _add_plan(found, cell.domain, cell.iteration, store.read_record(Curriculum, pointer), is_own)
+    for domain in {cell.domain for cell in cells_of(store)}:
+        state = read_watch_state(store.root, domain)
+        _add_named(found, domain, {url for url in (*state.seen, *state.pending) if is_own(url)})
+    _add_fetched(found, store, is_own)
+    return found
+
+
+def _add_named(found: Surveyed, domain: str, urls: set[str]) -> None:
+    if urls:
+        found.named.setdefault(domain, set()).update(urls)
+        found.since.setdefault(domain, NO_PLAN)
+
+
+def _add_plan(found: Surveyed, domain: str, iteration: str, plan: Curriculum, is_own: Callable[[str], bool]) -> None:
+    planned = {url for topic in (*plan.topics, *plan.deferred) for url in topic.urls if is_own(url)}
+    listed = (*plan.found_by, *plan.changed_pages, *(url for url, _ in plan.failed_urls))
+    _add_named(found, domain, planned.union(filter(is_own, listed)))
+    if planned:
+        found.since[domain] = min(iteration, found.since[domain])
+
+
+def _add_fetched(found: Surveyed, store: ArtifactStore, is_own: Callable[[str], bool]) -> None:
+    rows = list(_fetched(store))
+    others = {body for url, _, body in rows if not is_own(url)}
+    for url, content_type, body in filter(lambda row: is_own(row[0]), rows):
+        found.fetched.add(url)
+        if body in others:
+            continue
+        found.bodies.add(body)
+        with suppress(OSError, ValidationError):  # nothing was read in it, or by another version whose file is found by its words
+            name = short_id("extract", EXTRACTOR_VERSION, body, url, content_type)
+            text = Extracted.model_validate_json((store.root / "extracts" / f"{name}.json").read_bytes()).text
+            found.texts[sha256_hex(text)] = text
+
+
+def _fetched(store: ArtifactStore) -> Iterator[tuple[str, str, str]]:
+    """Yield (URL, content type, hash of the body) of every address in the cache."""
+    path = store.root / "http_cache.sqlite"
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute("SELECT url, content_type, body_sha256 FROM http WHERE body_sha256 <> ''").fetchall()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
+    yield from rows
