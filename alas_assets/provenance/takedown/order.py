@@ -61,7 +61,7 @@ class Share(Record):
     passages: int = 0
     facts: int = 0
     taught: int = Field(default=0, description="of these, facts of which a pair was accepted")
-    pairs: int = 0
+    pairs: int = Field(default=0, description="rows of pairs, each phrasing one, in whatever iteration; rejected ones are among them")
     probes: int = 0
     answers: int = 0
     shown: int = Field(default=0, description="answers that passages of the source were shown for")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def plan_takedown(
         ordered_by=by,
         at=now(),
         salt=salt,
-        shares=_shares(registry, derived, known, retired, passages or {}),
+        shares=_shares(store, registry, derived, known, retired, passages or {}),
         retired=retired,
         pages=len(ids.bodies),
         kept_facts=len(elsewhere),
@@ -155,6 +156,7 @@ def _domains(derived: Derived) -> list[str]:
 
 
 def _shares(
+    store: ArtifactStore,
     registry: Registry,
     derived: Derived,
     known: Surveyed,
@@ -164,6 +166,7 @@ def _shares(
     """Return what goes in each domain, counted as `derived_from` counts."""
     domains = sorted({_domain(one.cell) for one in derived.readings} | {one.domain for one in retired} | known.named.keys())
     read = {page for one in derived.readings for page in (one.page_id, one.url)}
+    pairs = _pair_rows(store, {one.page_id for one in derived.readings if one.page_id})
     shares = []
     for domain in domains:
         readings = [one for one in derived.readings if _domain(one.cell) == domain]
@@ -179,7 +182,7 @@ def _shares(
                 passages=passages.get(domain, sum({one.text_sha256: one.passages for one in readings if one.ok}.values())),
                 facts=len(facts),
                 taught=sum(1 for fact in facts if fact.accepted),
-                pairs=sum(fact.accepted + fact.rejected for fact in facts),
+                pairs=pairs[domain],
                 probes=sum(one.probes for one in derived.probes if _domain(one.cell) == domain),
                 answers=sum(one.asked for one in derived.answers if _domain(one.cell) == domain),
                 shown=sum(one.shown for one in derived.answers if _domain(one.cell) == domain),
@@ -190,6 +193,16 @@ def _shares(
             )
         )
     return shares
+
+
+def _pair_rows(store: ArtifactStore, pages: set[str]) -> Counter[str]:
+    """Return how many rows of pairs each domain's iterations have of pages, also rejected ones and those that state no fact."""
+    rows: Counter[str] = Counter()
+    for cell in cells_of(store):
+        pointer = store.pointer(cell, "qa_pairs")
+        if pointer is not None:
+            rows[cell.domain] += as_pairs(store.read_table(pointer)).filter(pl.col("page_id").is_in(sorted(pages))).height
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------ ids

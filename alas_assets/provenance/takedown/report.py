@@ -119,7 +119,7 @@ _WENT = {
     "passages": "passages",
     "facts": "facts",
     "taught": "of these taught",
-    "pairs": "question-answer pairs",
+    "pairs": "question-answer pairs, a row a phrasing, rejected ones too",
     "probes": "probes",
     "answers": "answers to questions about it",
     "shown": "answers that its passages were shown for",
