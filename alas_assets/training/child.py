@@ -207,8 +207,19 @@ def _prepare_environment(spec: TrainingSpec) -> None:
     """Set what libraries read at import time; a person's own setting wins, except where files or bytes depend on it."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if "WORLD_SIZE" not in os.environ:  # else torch's launcher gives each process its own
+        os.environ["CUDA_VISIBLE_DEVICES"] = first_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if spec.threads:
         os.environ["OMP_NUM_THREADS"] = str(spec.threads)
+
+
+def first_gpu(visible: str | None) -> str:
+    """Return the one GPU that a lone process may see: transformers would spread over all that it sees, and multiply the batch by them.
+
+    Args:
+        visible: What CUDA_VISIBLE_DEVICES says; None where it is not set. "" hides all GPUs, and stays.
+    """
+    return "0" if visible is None else visible.partition(",")[0].strip()
 
 
 def _open_pipes(stack: ExitStack) -> PipesContext | None:

@@ -139,3 +139,21 @@ def test_a_worker_that_alone_sees_the_wrapper_gone_takes_the_other_with_it(tiny_
         for process in (*workers, *wrappers):
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize(
+    ("set_before", "seen"),
+    [({}, "0"), ({"CUDA_VISIBLE_DEVICES": "3,1"}, "3"), ({"CUDA_VISIBLE_DEVICES": ""}, ""), ({"WORLD_SIZE": "2", "RANK": "1"}, None)],
+)
+def test_a_lone_process_sees_one_gpu(tmp_path: Path, set_before: dict[str, str], seen: str | None) -> None:
+    spec = make_spec("sft", tmp_path, tmp_path, train_rows(4))
+    child_command(spec)
+    code = (
+        "import os, sys; from alas_assets.training.child import run_child\n"
+        "def train(session): print(repr(os.environ.get('CUDA_VISIBLE_DEVICES')), 'torch' in sys.modules)\n"
+        "run_child('sft', train, sys.argv[1:])"
+    )
+    inherited = {name: value for name, value in environment().items() if name != "CUDA_VISIBLE_DEVICES"}
+    command = [sys.executable, "-c", code, str(tmp_path / "spec.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env=inherited | set_before, check=False, timeout=120)
+    assert done.stdout.splitlines()[0] == f"{seen!r} False", "before torch counts the GPUs"
