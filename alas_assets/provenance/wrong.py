@@ -136,12 +136,20 @@ def _suspects(store: ReadOnce, cell: Cell, said: Mapping[str, Said], overtaken: 
         if answer["iteration"] <= cell.number and answer["adapter_hash"]:
             yield _Suspect(Cell.of(cell.domain, answer["iteration"]), answer, answer["adapter_hash"] == _current_after(store, cell))
     asked: set[str] = set()
-    for earlier in (one for one in cells_of(store) if one.domain == cell.domain and one.iteration < cell.iteration):
-        for answer, current in _answers(store, earlier):
-            fresh = answer["probe_id"] not in asked and (answer["probe_id"], answer["adapter_hash"]) not in seen
-            if current and fresh and answer["label"] == "correct" and _about(answer) in overtaken:
-                asked.add(answer["probe_id"])
-                yield _Suspect(earlier, answer, current)
+    for earlier, answer in _overtaken_answers(store, cell, overtaken):
+        fresh = answer["probe_id"] not in asked and (answer["probe_id"], answer["adapter_hash"]) not in seen
+        if fresh and answer["adapter_hash"] == _current_after(store, earlier):
+            asked.add(answer["probe_id"])
+            yield _Suspect(earlier, answer, is_current=True)
+
+
+def _overtaken_answers(store: ReadOnce, cell: Cell, overtaken: Mapping[str, str]) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """Yield what trained models of earlier iterations answered right about facts that this one read speaks against, the newest first."""
+    about = pl.col("split").is_in(ABOUT_FACTS) & pl.col("fact_id").is_in(list(overtaken)) & (pl.col("label") == "correct")
+    earlier = about & (pl.col("cell") < str(cell)) & (pl.col("adapter_hash") != "")
+    tables = [store.rows_of(cell.domain, asset).filter(earlier) for asset in TRAINED_ANSWERS]
+    for answer in pl.concat(tables).sort("cell", descending=True, maintain_order=True).iter_rows(named=True):
+        yield Cell(*answer["cell"].split("|")), answer
 
 
 def _once_each(answers: Iterable[_Answered]) -> list[_Answered]:
