@@ -149,6 +149,7 @@ _CLAUSE_WORDS = frozenset({"but", "however"})
 _VERSION = re.compile(
     r"(?<![\w.])\d+(?:\.\d+)*(?:\.\d+(?:(?:a|b|rc|\.?dev|\.?post)\d+)?|\.x)(?!\w)(?!\s*(?:percent|seconds?|times|ms|kb|mb|gb)\b)"
 )
+_TRAILING_ZEROS = re.compile(r"(?<=\d)(?:\.0)+$")
 _INTEGER = re.compile(r"(?<![\w.-])\d+(?![\w-]|\.\d)")
 _PEP = re.compile(r"\bpep (\d+)")
 _CVE = re.compile(r"(?<![\w-])(?:cve-)?(\d{4}-\d{4,})(?![\w-])")
@@ -268,6 +269,9 @@ def _sequence(form: str, kind: str) -> list[str]:
 
 
 def _canonical(word: str, kind: str) -> str:
+    """Return the one spelling of a number word in a quantity, and of a version, which a trailing ".0" leaves the same."""
+    if kind == "version":
+        return _TRAILING_ZEROS.sub("", word)
     return _NUMBER_WORDS.get(word, word) if kind == "quantity" else word
 
 
@@ -316,7 +320,7 @@ def _values(kind: str, text: str, integers: bool = False) -> list[tuple[Any, _Fo
     """
     lone = _lone_integer(text)
     if kind == "version":
-        matches = [(m[0], m.span()) for m in _VERSION.finditer(text)]
+        matches = [(_canonical(m[0], kind), m.span()) for m in _VERSION.finditer(text)]
         if integers:
             matches += [(m[0], m.span()) for m in _INTEGER.finditer(text)]
     elif kind == "pep":
