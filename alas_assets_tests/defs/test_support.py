@@ -1,10 +1,18 @@
 """What an answer in free words rests on and what its question is about, looked up in a finished cell; the answers are given here."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 import pytest
 
 from alas_assets.defs.grounds import Grounds, grounds_of
-from alas_assets.defs.serving import accepted_pairs
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.serving import accepted_pairs, asked_answer
+from alas_assets.records import AdapterRef
+from alas_assets.students.answering import Answered
+from alas_assets.students.client import ModelWorker
 from alas_assets_tests.harness import Harness
 
 
@@ -65,3 +73,47 @@ def test_any_answer_can_be_looked_up(quill: Harness, said: str) -> None:
 def test_a_domain_whose_pairs_are_few_is_looked_up_too(quill: Harness) -> None:
     few: pl.DataFrame = accepted_pairs(quill.alas, "quill").head(1)
     assert len(grounds_of(quill.alas, "quill", few, few["question"].item(), None, few["answer"].item()).near) == 1
+
+
+class _PromotesMeanwhile:
+    """The model process, and a gate that promotes another adapter as soon as the question was answered."""
+
+    def __init__(self, worker: ModelWorker, promote: Callable[[], object]) -> None:
+        self._worker, self._promote = worker, promote
+
+    def answer(self, *asked: Any) -> list[Answered]:
+        said = self._worker.answer(*asked)
+        self._promote()
+        return said
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._worker, name)
+
+
+class _Busy(Alas):
+    """A store in which an adapter is promoted while the current one is asked."""
+
+    @property
+    def worker(self) -> Any:
+        return _PromotesMeanwhile(super().worker, lambda: made_current(self, LATER, previous=self.registry.current("quill")))
+
+
+LATER = "b" * 64
+
+
+def made_current(alas: Alas, adapter: str, previous: str | None) -> None:
+    number = 0 if previous is None else 1
+    alas.registry.promote("quill", adapter, iteration=number, decision_hash=adapter, run_id="r", at="2026-11-30", previous=previous)
+
+
+def test_an_answer_is_reported_as_that_of_the_model_that_gave_it_although_another_was_promoted_meanwhile(
+    quill: Harness, tmp_path: Path
+) -> None:
+    harness = quill.copied(tmp_path)
+    asked = harness.store.read_record(AdapterRef, harness.pointers("quill")["sft_adapter"], "sft_adapter").adapter_hash
+    made_current(harness.alas, asked, previous=None)
+    busy = _Busy(home=str(harness.settings.home))
+    cell, answer = asked_answer(busy, "quill", "Which function did quill.ink gain in Quill 3?")
+    assert harness.alas.registry.current("quill") == LATER
+    assert answer["adapter_hash"] == asked
+    assert str(cell) == "quill|000"

@@ -233,6 +233,7 @@ def test_a_birth_that_failed_is_asked_for_under_another_key_and_not_for_ever(har
 def test_a_birth_that_somebody_cancelled_is_asked_for_again_under_another_key_but_not_at_once(harness: Harness) -> None:
     harness.finished("quill", 0, "continue")
     (request,) = requests(harness.tick("next_iteration"))
+    assert request.partition_key is not None
     job = harness.repository.get_job(START_JOB)
     run = harness.instance.create_run_for_job(job, tags={"dagster/partition": request.partition_key, "dagster/partition/domain": "quill"})
     harness.instance.report_run_canceled(run)
