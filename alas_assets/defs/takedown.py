@@ -133,8 +133,8 @@ def steps(alas: Alas, instance: dg.DagsterInstance, removal: Removal) -> Mapping
     """Return the steps in their order: first what answers users, last what only tells of it."""
     store = alas.store
     return {
-        "iterations closed": lambda: close_unfinished(alas, removal.order),
         "registry": lambda: purge.purge_registry(store, removal),
+        "iterations closed": lambda: close_unfinished(alas, removal.order),  # by then it is known whose promotion still stands
         "adapters": lambda: purge.purge_adapters(store, removal),
         "tables": lambda: purge.purge_tables(store, removal),
         "passages": lambda: purge_passages(alas, removal),

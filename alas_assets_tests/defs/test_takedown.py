@@ -21,12 +21,13 @@ from alas_assets.defs import takedown as work
 from alas_assets.defs.births import next_opening
 from alas_assets.defs.documents import chunk_store
 from alas_assets.defs.freshness import last_heartbeat
+from alas_assets.defs.lineage import closed_because
 from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
 from alas_assets.defs.serving import ask_again, ask_student, served_adapter, sit_exam
 from alas_assets.evaluation.exam import read_exam
 from alas_assets.partitions import cell_key
-from alas_assets.provenance.changes import close_iteration
+from alas_assets.provenance.changes import close_iteration, read_watch_state, take_up
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
@@ -121,7 +122,7 @@ def test_the_plan_counts_what_the_source_taught_as_the_audit_does(case: Case, qu
     (share,) = case.planned.order.shares
     assert share.facts == len(derived.facts) > 0
     assert share.taught == len(derived.taught) > 0
-    assert share.pairs == sum(fact.accepted + fact.rejected for fact in derived.facts)
+    assert share.pairs == sum(fact.accepted + fact.rejected for fact in derived.facts) + derived.unusable
     assert share.probes == sum(one.probes for one in derived.probes) > 0
     assert share.answers == sum(one.asked for one in derived.answers)
     assert share.shown == sum(one.shown for one in derived.answers)
@@ -129,6 +130,15 @@ def test_the_plan_counts_what_the_source_taught_as_the_audit_does(case: Case, qu
     assert share.passages == sum(one.passages for one in derived.readings)
     assert (share.current_before, share.current_after) == (case.adapter, None)
     assert {one.adapter_hash for one in derived.adapters} <= {one.adapter_hash for one in case.planned.order.retired}
+
+
+def test_rows_of_which_not_even_a_fact_could_be_read_are_among_the_pairs_that_go(case: Case, tmp_path: Path) -> None:
+    harness = case.before.copied(tmp_path)
+    pairs = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs")
+    unread = pairs.filter(pl.col("url") == case.order.source).head(1).with_columns(qa_id=pl.lit(""), fact_id=pl.lit(""), accepted=False)
+    harness.store.put(CELL, "qa_pairs", pl.concat([pairs, unread]), input_key="later", inputs={}, run_id="later")
+    (share,) = work.plan(harness.alas, case.order.source, reason="r", by="Ada").order.shares
+    assert share.pairs == case.planned.order.shares[0].pairs + 1
 
 
 def test_an_adapter_that_was_trained_from_an_affected_one_is_affected(case: Case) -> None:
@@ -533,11 +543,15 @@ def test_while_one_is_under_way_no_step_of_the_loop_runs_and_nothing_is_opened(b
     assert f"takedown {order.id}" in next_opening(harness.alas, harness.instance, "quill").reason
 
 
-def test_it_waits_for_a_run_that_is_under_way(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "tag"), [("iteration", "dagster/partition/domain"), ("scores", "dagster/partition")])
+def test_it_waits_for_a_run_of_an_iteration_or_of_a_scoreboard_that_is_under_way(
+    name: str, tag: str, both: Harness, quill_site: Site, tmp_path: Path
+) -> None:
     harness = both.copied(tmp_path)
+    harness = Harness(tmp_path, both.student)  # the instance of its own folder
     planned = work.plan(harness.alas, gone_url(quill_site), reason="r", by="Ada")
-    job = build_defs(home=str(harness.settings.home)).resolve_job_def("iteration")
-    run = harness.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition/domain": "quill"})
+    job = build_defs(home=str(harness.settings.home)).resolve_job_def(name)
+    run = harness.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={tag: "quill"})
     with pytest.raises(TakedownError, match=rf"run {run.run_id[:8]} of quill is under way"):
         work.begin(harness.alas, harness.instance, planned)
     assert read_order(harness.settings.home, planned.order.id) is None
@@ -665,7 +679,10 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
     harness = both.copied(tmp_path)
     harness.domain("inkwell", quill_site.port)
     assert harness.run("inkwell", dry_run=True).success
+    tables = {key: harness.store.read_table(harness.pointers(key)["qa_pairs"], "qa_pairs") for key in ("inkwell", "quill")}
+    rows = {key: table.filter(pl.col("page_id") != "").height for key, table in tables.items()}
     order = carried_out(harness, f"127.0.0.1:{quill_site.port}")
+    assert {share.domain: share.pairs for share in order.shares} == rows
     assert {share.domain: share.adapters > 0 for share in order.shares} == {"inkwell": False, "quill": True}
     assert all(share.facts > 0 for share in order.shares)
     assert order.by == "host"
@@ -677,6 +694,18 @@ def test_two_domains_lose_it_in_one_takedown_and_an_unfinished_iteration_is_clos
     assert not outcome.success
     assert TAKEN_DOWN in outcome.failures[0]
     assert dict(quill_site.requests) == before, "the whole host is left alone, robots.txt too"
+
+
+def test_what_only_a_retired_adapter_had_learned_is_to_be_studied_again(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+    harness = both.copied(tmp_path)
+    adapter = promoted(harness)
+    harness.opened("quill", 1)
+    take_up(harness.settings.home, Cell("quill", "001"), [gone_url(quill_site), kept_url(quill_site)])
+    at = "2026-11-28T00:00:00+00:00"
+    harness.alas.registry.promote("quill", CHAINED, iteration=1, decision_hash="by hand again", run_id="r", at=at, previous=adapter)
+    carried_out(harness, gone_url(quill_site))
+    assert closed_because(harness.alas, Cell("quill", "001"))
+    assert read_watch_state(harness.settings.home, "quill").pending == [kept_url(quill_site)]
 
 
 def test_a_change_of_a_watched_page_that_was_taken_down_is_neither_seen_nor_missed(both: Harness, quill_site: Site, tmp_path: Path) -> None:
