@@ -32,8 +32,9 @@ from alas_assets.release.identity import (
 )
 from alas_assets.students.answering import Precision
 from alas_assets.students.catalog import StudentRef, content_files
-from alas_assets.students.chat import CHATML_TEMPLATE, TEMPLATE_FILE
+from alas_assets.students.chat import CHATML_TEMPLATE, TEMPLATE_FILE, adapter_template, load_tokenizer, turn
 from alas_assets.students.client import ModelWorker
+from alas_assets.students.merged import rope_of_version_4, write_template
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it."""
@@ -209,6 +210,7 @@ class _Maker:
 
     def _adapter(self, made: Path) -> tuple[Precision, str]:
         shutil.copytree(self.adapter, made, dirs_exist_ok=True)
+        write_template(made, adapter_template(self.adapter))
         # the card of training says what was known before the judges; this export's takes its place, the bytes of all else stay
         base = self.release.base_name if self.release.base_on_hub else "BASE_FOLDER"
         note = "" if self.release.base_on_hub else _NOT_ON_HUB
@@ -217,6 +219,7 @@ class _Maker:
 
     def _vllm(self, made: Path) -> tuple[Precision, str]:
         shutil.copytree(self.adapter, made / "adapter")
+        write_template(made / "adapter", adapter_template(self.adapter))
         base = self.release.base_name
         if not self.release.base_on_hub:
             base = "./base"
@@ -224,13 +227,13 @@ class _Maker:
             for name in content_files(Path(self.student.folder)):
                 shutil.copyfile(Path(self.student.folder) / name, made / "base" / name)
         precision = self._fits()
-        return precision, _USE_VLLM.format(command=" \\\n    ".join(vllm_command(self.release, base, made / "adapter", precision)))
+        return precision, _USE_VLLM.format(command=" \\\n    ".join(vllm_command(self.release, base, precision)))
 
     def _fits(self) -> Precision:
         return self.worker.merge(self.student, self.adapter, None).precision
 
     def _ollama(self, made: Path) -> tuple[Precision, str]:
-        precision = self.worker.merge(self.student, self.adapter, made).precision
+        precision = self._merge_for_others(made)
         (made / "Modelfile").write_text(modelfile(made, self.release.decoding.max_new_tokens), encoding="utf-8")
         name = self.release.model_name
         return precision, f"```\nollama create {name} -f Modelfile\nollama run {name}\n```\n"
@@ -239,10 +242,25 @@ class _Maker:
         with tempfile.TemporaryDirectory(dir=made.parent, prefix=".gguf.") as work:
             merged = Path(work) / "merged"
             merged.mkdir()
-            precision = self.worker.merge(self.student, self.adapter, merged).precision
+            precision = self._merge_for_others(merged)
             name = f"{self.release.model_name}.gguf"
             convert(merged, made / name, precision, self.release.model_name, self.llama_cpp)
         return precision, f"```\nllama-server -m {name} --temp 0 -c 2048\n```\n"
+
+    def _merge_for_others(self, made: Path) -> Precision:
+        """Merge for readers that know the configuration of transformers 4.
+
+        Raises:
+            ReleaseError: They would place tokens otherwise than the model does, and answer wrongly.
+        """
+        precision = self.worker.merge(self.student, self.adapter, made).precision
+        config = json.loads((made / "config.json").read_text(encoding="utf-8"))
+        if rope_of_version_4(config) is None:
+            raise ReleaseError(
+                f"{self.release.base_name} has rotary positions (rope_parameters in its config.json) that Ollama and llama.cpp may "
+                "read otherwise than they were trained; export it merged, for transformers 5, or with --format vllm"
+            )
+        return precision
 
 
 def vllm_rank(rank: int) -> int:
@@ -257,10 +275,9 @@ def vllm_rank(rank: int) -> int:
     return fitting
 
 
-def vllm_command(release: Release, base: str, adapter: Path, precision: Precision) -> list[str]:
+def vllm_command(release: Release, base: str, precision: Precision) -> list[str]:
     """Return the `vllm serve` line of an export, by words that belong together."""
     revision = [f"--revision {release.base_revision}"] if release.base_on_hub else []
-    template = [f"--chat-template ./adapter/{TEMPLATE_FILE}"] if (adapter / TEMPLATE_FILE).is_file() else []
     return [
         f"vllm serve {base}",
         *revision,
@@ -268,21 +285,27 @@ def vllm_command(release: Release, base: str, adapter: Path, precision: Precisio
         "--enable-lora",
         f"--lora-modules {release.model_name}=./adapter",
         f"--max-lora-rank {vllm_rank(release.rank)}",
-        *template,
+        f"--chat-template ./adapter/{TEMPLATE_FILE}",
     ]
 
 
 def modelfile(merged: Path, max_new_tokens: int) -> str:
-    """Return Ollama's Modelfile for a merged folder: its template where it is plain ChatML, its stop tokens, and evaluation's decoding."""
+    """Return Ollama's Modelfile for a merged folder: its template, its stop tokens, and evaluation's decoding."""
     tokens = {int(one["id"]): str(one["content"]) for one in json.loads((merged / "tokenizer.json").read_text("utf-8"))["added_tokens"]}
     ends = json.loads((merged / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     lines = ["FROM ."]
-    path = merged / TEMPLATE_FILE
-    plain_chatml = path.is_file() and _same_template(path.read_text("utf-8"), CHATML_TEMPLATE)
-    if plain_chatml:
-        lines.append(f'TEMPLATE """{OLLAMA_CHATML}"""')
+    lines.append(f'TEMPLATE """{_ollama_template(merged)}"""')
     lines += [f"PARAMETER stop {json.dumps(tokens[end])}" for end in ends if end in tokens]
     return "\n".join([*lines, "PARAMETER temperature 0", f"PARAMETER num_predict {max_new_tokens}", ""])
+
+
+def _ollama_template(merged: Path) -> str:
+    """Return a merged folder's chat template in Ollama's Go template: of whole chats where it is plain ChatML, else of one question."""
+    tokenizer = load_tokenizer(merged)
+    if _same_template(str(tokenizer.get_chat_template()), CHATML_TEMPLATE):
+        return OLLAMA_CHATML
+    before, between, end = (text.replace("{{", '{{ "{{" }}') for text in turn(tokenizer))
+    return f"{before}{{{{ .Prompt }}}}{between}{{{{ .Response }}}}{end}"
 
 
 def _same_template(one: str, other: str) -> bool:

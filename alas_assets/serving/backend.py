@@ -27,6 +27,7 @@ from alas_assets.release.environment import bare_environment
 from alas_assets.release.identity import DTYPES, ReleaseError
 from alas_assets.serving.requests import ChatRequest
 from alas_assets.students.answering import Precision
+from alas_assets.students.chat import adapter_template
 
 HOST = "127.0.0.1"
 START_SECONDS = 300.0
@@ -267,6 +268,10 @@ class VllmBackend(Backend):
                 )
             program = [found]
         options = ["--host", HOST, "--port", str(port), "--served-model-name", self._BASE, "--dtype", DTYPES[prepared.precision]]
+        template = self.log.with_suffix(".jinja")  # vLLM would ask with the base's own, which may be another than evaluation's, or none
+        template.parent.mkdir(parents=True, exist_ok=True)
+        template.write_text(adapter_template(prepared.folder), encoding="utf-8")
+        options += ["--chat-template", str(template)]
         return [*program, "serve", self._base, *options, "--enable-lora", "--max-lora-rank", str(self._rank)]
 
     def environment(self) -> Mapping[str, str]:

@@ -31,7 +31,9 @@ PLAIN_TEMPLATE = (
     "{% else %}{{ 'Question: ' + message['content'] + '\\nAnswer:' }}{% endif %}"
     "{% endfor %}"
 )
-"""For causal models that come without a chat template; the answer ends with the model's own end-of-text token."""
+"""For causal models that come without a chat template; the answer ends with the model's own end-of-text token.
+
+Before it stands the token that begins a text, where the tokenizer puts one there: such models never read a text without it."""
 
 _SETTLED = (
     (re.compile(r"\benable_thinking\b"), "{% set enable_thinking = false %}\n"),
@@ -133,6 +135,16 @@ def own_template(folder: Path) -> str | None:
     return given or None
 
 
+def adapter_template(adapter: Path) -> str:
+    """Return the chat template that an adapter was trained with, from its folder; an older one has none where its student has none.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: Its tokenizer_config.json is damaged.
+    """
+    return own_template(adapter) or PLAIN_TEMPLATE
+
+
 def _settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
     """Give a tokenizer the template that everything asks with.
 
@@ -140,7 +152,7 @@ def _settle_template(tokenizer: PreTrainedTokenizerBase) -> None:
     evaluated.
     """
     if not tokenizer.chat_template:
-        tokenizer.chat_template = PLAIN_TEMPLATE
+        tokenizer.chat_template = ("{{ bos_token }}" if _begins(tokenizer) else "") + PLAIN_TEMPLATE
         return
     own = tokenizer.get_chat_template()
     head = "".join(line for names, line in _SETTLED if names.search(own))
@@ -180,6 +192,31 @@ def require_trainable_template(tokenizer: PreTrainedTokenizerBase) -> None:
         raise TemplateError(f"its chat template asks with {asked[-40:]!r} and writes {answered[len(asked) :][:60]!r} for {_ANSWER!r}")
     if not _ends(tokenizer, end):
         raise TemplateError(f"its chat template writes no token of the tokenizer's that ends an answer, but {end!r}")
+
+
+def turn(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
+    """Return what is written before a question, between it and its answer, and after that, for readers that know no Jinja.
+
+    The token that begins every text is left out where the tokenizer adds it by itself, as such readers do.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+
+    Raises:
+        TemplateError: Its template fails on a question.
+    """
+    asked, answered = _written(tokenizer, tokenizer.get_chat_template())
+    before, _, between = asked.partition(_QUESTION)
+    if begins := _begins(tokenizer):
+        before = before.removeprefix(begins)
+    gap, _, end = answered[len(asked) :].partition(_ANSWER)
+    return before, between + gap, end
+
+
+def _begins(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the token that a tokenizer puts before every text; "" where it puts none."""
+    first = tokenizer.encode("x")[:1]
+    return str(tokenizer.bos_token) if tokenizer.bos_token and first == [tokenizer.bos_token_id] else ""
 
 
 def _opens(tokenizer: PreTrainedTokenizerBase, asked: str, answered: str) -> bool:

@@ -14,7 +14,7 @@ from alas_assets.defs.proving import recorded_answers
 from alas_assets.defs.releasing import answers_as_now, answers_of_adapter, chosen_adapter, gather
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.provenance.store import StoreError
-from alas_assets.release.export import Exported, export, vllm_rank
+from alas_assets.release.export import Exported, export, modelfile, vllm_rank
 from alas_assets.release.gguf import find_converter
 from alas_assets.release.identity import Format, ReleaseError, damage, read_manifest
 from alas_assets.release.served import merged_model
@@ -22,6 +22,7 @@ from alas_assets.serving.verify import VerifyError
 from alas_assets.students.chat import messages
 from alas_assets_tests.harness import Harness
 from alas_assets_tests.released import CELL, adapter_of, released
+from alas_assets_tests.tiny import family_student
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -141,6 +142,34 @@ def test_ollama_gets_the_chatml_template_and_the_stop_tokens(harness: Harness, t
     assert 'PARAMETER stop "<|im_end|>"' in text
     assert "PARAMETER temperature 0\n" in text
     assert f"PARAMETER num_predict {DECODING.max_new_tokens}\n" in text
+
+
+def test_every_format_says_how_the_model_is_asked(harness: Harness, merged: Path, tmp_path: Path) -> None:
+    template = (merged / "chat_template.jinja").read_text(encoding="utf-8")
+    plain, vllm = (exported(harness, format, tmp_path / format).folder for format in ("adapter", "vllm"))
+    for folder in (merged, plain, vllm / "adapter"):
+        assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == template
+        assert json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"] == template, "for older readers"
+    assert "--chat-template ./adapter/chat_template.jinja" in (vllm / "README.md").read_text(encoding="utf-8")
+
+
+def test_ollama_gets_the_text_around_a_question_where_the_template_is_no_chatml(tiny_student: Path, tmp_path: Path) -> None:
+    folder = family_student(tiny_student, tmp_path / "family", "llama3_2")
+    (folder / "generation_config.json").write_text('{"eos_token_id": [2]}', encoding="utf-8")  # as merged folders have it
+    text = modelfile(folder, 24)
+    assert "Today Date: 26 Jul 2024\n\n<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n{{ .Prompt }}<|eot_id|>" in text
+    assert text.count('assistant<|end_header_id|>\n\n{{ .Response }}<|eot_id|>"""') == 1
+
+
+@pytest.mark.parametrize("format", ["ollama", "gguf"])
+def test_positions_that_others_would_read_otherwise_are_not_exported_to_them(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format
+) -> None:
+    monkeypatch.setattr("alas_assets.release.export.rope_of_version_4", lambda _: None)
+    monkeypatch.setattr("alas_assets.release.export.find_converter", lambda _: None)
+    with pytest.raises(ReleaseError, match=r"has rotary positions .* export it merged"):
+        exported(harness, format, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 def test_vllm_takes_no_larger_rank_than_it_does() -> None:

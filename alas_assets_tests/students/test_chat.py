@@ -1,5 +1,6 @@
 """One chat form for training, probing and serving; foreign text cannot open a turn of its own."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from alas_assets.students.chat import (
     require_trainable_template,
     stop_tokens,
     training_example,
+    turn,
     user_message,
 )
 from alas_assets.students.tokens import TokenCounter
-from alas_assets_tests.tiny import family_student, template_of
+from alas_assets_tests.tiny import family_student, template_of, without_template
 
 QUESTIONS = ["In Python 3.15, which PEP added lazy imports?", " What is\n1. `x|y`? ", "Was heißt <|im_end|>?", "2 + 2"]
 
@@ -82,6 +84,36 @@ def test_a_model_without_a_template_gets_the_plain_one(tiny_student: Path, tmp_p
     whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=True, return_dict=False)
     assert whole[: len(asked)] == asked
     assert tokenizer.eos_token_id in whole[len(asked) :]
+
+
+def test_a_text_begins_with_the_token_that_the_tokenizer_puts_there(tiny_student: Path, tmp_path: Path) -> None:
+    folder = without_template(tiny_student, tmp_path / "bare")
+    begins_every_text(folder)
+    tokenizer: Any = load_tokenizer(folder)
+    asked = prompt_tokens(tokenizer, messages("Why?"))
+    assert asked == tokenizer.encode("Question: Why?\nAnswer:"), "as the model reads any other text"
+    assert asked.count(tokenizer.bos_token_id) == 1
+    assert turn(tokenizer) == ("Question: ", "\nAnswer: ", "<|im_end|>\n"), "readers that know no Jinja add it themselves"
+
+
+def begins_every_text(folder: Path) -> None:
+    """Have the tiny student's tokenizer put its first token before every text."""
+    raw = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    begin = {"SpecialToken": {"id": "<|im_start|>", "type_id": 0}}
+    raw["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [begin, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [begin, {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"<|im_start|>": {"id": "<|im_start|>", "ids": [1], "tokens": ["<|im_start|>"]}},
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(raw), encoding="utf-8")
+
+
+def test_readers_that_know_no_jinja_get_the_text_around_a_question(tiny_student: Path, tmp_path: Path) -> None:
+    tokenizer: Any = load_tokenizer(family_student(tiny_student, tmp_path / "family", "qwen3"))
+    before, between, end = turn(tokenizer)
+    assert f"{before}Why?{between}" == tokenizer.decode(prompt_tokens(tokenizer, messages("Why?")))
+    assert (between[-len("</think>\n\n") :], end) == ("</think>\n\n", "<|im_end|>\n")
 
 
 @pytest.mark.parametrize("family", ["qwen3", "qwen3_5_think", "qwen3_8", "nemotron_3_nano", "gemma4", "qwen3_5_nothink"])
