@@ -11,10 +11,10 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx2
 from starlette.applications import Starlette
@@ -37,6 +37,9 @@ LOOK_SECONDS = 2.0
 _RETRY_SECONDS = 30.0
 _RESTARTS, _RESTART_WINDOW = 3, 300.0
 _AT_ONCE = 64
+_PATIENCE_SECONDS = 900.0
+_HEALTH_SECONDS = 10.0
+_T = TypeVar("_T")
 _PATHS = "there are POST /v1/chat/completions, GET /v1/models and GET /health"
 
 
@@ -88,6 +91,7 @@ class Door:
         backend: Who computes.
         told: Errors of `current` whose message already says cause and remedy.
         say: Gets a line for the person at the terminal when something changes.
+        patience: Seconds after which a backend that says nothing, to nobody, is taken for hung and started again.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class Door:
         *,
         told: tuple[type[Exception], ...] = (ReleaseError,),
         say: Callable[[str], None] = log.info,
+        patience: float = _PATIENCE_SECONDS,
     ) -> None:
         self.name = name
         self._source, self._backend, self._told, self._say = current, backend, told, say
@@ -107,7 +112,8 @@ class Door:
         self._restarts: list[float] = []
         self._broken = ""
         self._open = 0
-        self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=10), trust_env=False)
+        self._patience, self._heard, self._hung = patience, time.monotonic(), False
+        self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=10, read=patience), trust_env=False)
         self._loading = asyncio.Lock()
 
     def app(self) -> Starlette:
@@ -146,7 +152,7 @@ class Door:
         if serving is None or serving.adapter != wanted.adapter:
             self._see_to(wanted)
         if serving is not None and (serving.adapter == wanted.adapter or not await self._is_retired(serving)):
-            if not self._backend.alive:
+            if not self._backend.alive or self._hung:
                 raise self._unavailable(wanted)
             return serving
         raise self._unavailable(wanted)
@@ -167,12 +173,17 @@ class Door:
         what = f"adapter {wanted.adapter[:12]}" if wanted.adapter else "the base student"
         if self._broken:
             return Refused(503, self._broken, "service_unavailable")
-        if self._serving is not None and self._backend.started and not self._backend.alive:
-            return Refused(503, f"{self._backend.name} ended and is started again; ask again in a moment", "service_unavailable", 5)
+        if self._serving is not None and self._down:
+            return Refused(503, f"{self._backend.name} ended or hung and is started again; ask again in a moment", "service_unavailable", 5)
         adapter, why, until = self._failed
         if adapter == (wanted.adapter or BASE) and time.monotonic() < until:
             return Refused(503, f"{what} of {self.name} cannot be served: {why}", "service_unavailable", int(_RETRY_SECONDS))
         return Refused(503, f"{what} of {self.name} is being prepared; ask again in a moment", "service_unavailable", 2)
+
+    @property
+    def _down(self) -> bool:
+        """Whether a backend that was started has to be started again."""
+        return self._backend.started and (self._hung or not self._backend.alive)
 
     def _see_to(self, wanted: Wanted) -> None:
         """Begin to prepare an adapter unless that is under way, or has just failed."""
@@ -212,12 +223,14 @@ class Door:
                 wanted = await self._wanted()
                 if self._serving is None or self._serving.adapter != wanted.adapter:
                     self._see_to(wanted)
-                elif self._backend.started and not self._backend.alive:
+                elif self._down:
                     await self._restart()
                 elif time.monotonic() - touched > IDLE_SECONDS / 3:
                     touched = time.monotonic()
-                    async with self._loading:
+                    async with self._loading, asyncio.timeout(self._patience):
                         await self._backend.load(self._client, self._serving)
+            except TimeoutError:
+                self._hung = self._silent()
             except Refused:
                 pass  # it is said to whoever asks
             except (BackendError, httpx2.TransportError) as error:
@@ -230,19 +243,26 @@ class Door:
         serving, now = self._serving, time.monotonic()
         self._restarts = [*(at for at in self._restarts if now - at < _RESTART_WINDOW), now]
         last = self._backend.last_words()
+        how = f"said nothing for {self._patience:.0f} s" if self._hung else "ended"
         if len(self._restarts) > _RESTARTS:
             self._broken = (
-                f"{self._backend.name} ended {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and stays down; "
+                f"{self._backend.name} ended or hung {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and stays down; "
                 f"see its log {self._backend.log}, then start `alas serve {self.name}` again"
             )
             self._say(f"{self._broken}\n{last}")
-            self._backend.stop()
+            await asyncio.to_thread(self._backend.stop)
             return
-        self._say(f"{self.name}: {self._backend.name} ended; it is started again. Its last words:\n{last}")
+        self._say(f"{self.name}: {self._backend.name} {how}; it is started again. Its last words:\n{last}")
         assert serving is not None
         async with self._loading:
+            await asyncio.to_thread(self._backend.stop)
             await self._backend.start(serving)
             await self._backend.load(self._client, serving)
+        self._hung, self._heard = False, time.monotonic()
+
+    def _silent(self) -> bool:
+        """Tell whether the backend has said nothing to anybody for too long; one that is only busy answers others meanwhile."""
+        return time.monotonic() - self._heard >= self._patience
 
     # -- requests -----------------------------------------------------------------------------------------------
     async def _chat(self, request: Request) -> Response:
@@ -258,8 +278,10 @@ class Door:
         self._open += 1
         try:
             if asked.stream:
-                return await self._streamed(asked, prepared, headers)
-            reply = await self._client.post(f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
+                return await self._streamed(request, asked, prepared, headers)
+            url = f"{self._backend.url}/v1/chat/completions"
+            reply = await _unless_gone(request, self._client.post(url, json=self._backend.body(asked, prepared)))
+            self._heard = time.monotonic()
             body = self._checked(reply.status_code, reply.content, prepared)
             await self._still_allowed(prepared)
             for choice in body["choices"]:
@@ -270,9 +292,9 @@ class Door:
         finally:
             self._open -= 1
 
-    async def _streamed(self, asked: ChatRequest, prepared: Prepared, headers: dict[str, str]) -> Response:
+    async def _streamed(self, request: Request, asked: ChatRequest, prepared: Prepared, headers: dict[str, str]) -> Response:
         context = self._client.stream("POST", f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
-        reply = await context.__aenter__()
+        reply = await _unless_gone(request, context.__aenter__())
         try:
             if reply.status_code != 200:
                 self._checked(reply.status_code, await reply.aread(), prepared)
@@ -286,6 +308,7 @@ class Door:
             self._open += 1
             try:
                 async for line in reply.aiter_lines():
+                    self._heard = time.monotonic()
                     if line.startswith("data:") and line[5:].strip() != "[DONE]":
                         await self._still_allowed(prepared)
                         piece = self._piece(line[5:], prepared)
@@ -347,7 +370,11 @@ class Door:
         return {**piece, "model": self.name}
 
     def _lost(self, error: Exception) -> Refused:
-        log.warning("%s: %s does not answer (%s); log %s", self.name, self._backend.name, error, self._backend.log)
+        log.warning("%s: %s does not answer (%r); log %s", self.name, self._backend.name, error, self._backend.log)
+        if isinstance(error, httpx2.ReadTimeout):
+            if not self._silent():
+                return Refused(503, f"{self._backend.name} has too much to do; ask again later", "service_unavailable", int(_RETRY_SECONDS))
+            self._hung = True
         words = self._broken or f"{self._backend.name} does not answer; it is started again, ask again in a moment"
         return Refused(503, words, "service_unavailable", 5)
 
@@ -379,7 +406,35 @@ class Door:
 
     async def _health(self, _: Request) -> Response:
         prepared = await self._answering()
+        try:
+            status = (await self._client.get(f"{self._backend.url}/health", timeout=_HEALTH_SECONDS)).status_code
+        except httpx2.TransportError as error:
+            raise Refused(503, f"{self._backend.name} does not answer ({type(error).__name__})", "service_unavailable", 5) from error
+        if status != 200:
+            raise Refused(503, f"{self._backend.name} says of itself that it is not well (status {status})", "service_unavailable", 5)
         return JSONResponse({"status": "ok", "adapter": prepared.adapter or BASE})
+
+
+async def _unless_gone(request: Request, call: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a call returns, or end it when the client has left: nobody reads the answer, and it would hold a place and the model.
+
+    Raises:
+        Refused: The client has left.
+    """
+
+    async def leaves() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    calling, leaving = asyncio.ensure_future(call), asyncio.ensure_future(leaves())
+    try:
+        await asyncio.wait({calling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            raise Refused(499, "the client has left")
+        return calling.result()
+    finally:
+        for task in (calling, leaving):
+            task.cancel()
 
 
 def _told_of(prepared: Prepared) -> str:

@@ -1,6 +1,7 @@
 """A stand-in that speaks the part of vLLM's wire that the door uses; run as `python -m ... serve BASE --host H --port N ...`.
 
-It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process.
+It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process, "hang" is never
+answered, and "what was given up?" with the hanging ones whose client has left.
 """
 
 import argparse
@@ -16,9 +17,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 loaded: dict[str, str] = {"base": ""}
+given_up: list[str] = []
+sick: list[bool] = []
 
 
 async def health(_: Request) -> Response:
+    if sick:
+        await asyncio.sleep(3600)
     return PlainTextResponse("")
 
 
@@ -49,8 +54,18 @@ async def chat(request: Request) -> Response:
         return JSONResponse({"error": {"message": f"The model `{model}` does not exist."}}, 404)
     if question == "die":
         os._exit(1)
+    if question == "be sick":
+        sick.append(True)
     if question == "bad":
         return JSONResponse({"error": {"message": f"cannot read {loaded[model]}"}}, 422)
+    if question == "hang":
+        try:
+            while not await request.is_disconnected():
+                await asyncio.sleep(0.05)
+        finally:
+            given_up.append(question)
+    if question == "what was given up?":
+        question = " ".join(given_up)
     if not asked["stream"]:
         await asyncio.sleep(1.0 if question == "slow" else 0)
         message = {"role": "assistant", "content": f"{model} {asked['temperature']} {asked['max_tokens']} {question}"}
@@ -83,8 +98,10 @@ def main() -> None:
     parser.add_argument("--served-model-name", required=True)
     parser.add_argument("--enable-lora", action="store_true", required=True)
     parser.add_argument("--max-lora-rank", type=int, required=True)
+    parser.add_argument("--chat-template", type=Path, required=True)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), required=True)
     given = parser.parse_args()
+    assert given.chat_template.is_file()
     routes = [
         Route("/health", health),
         Route("/v1/models", models),

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from alas_assets.serving.backend import Prepared, VllmBackend
 from alas_assets.serving.door import ADAPTER_HEADER, Door, Wanted
 from alas_assets.serving.requests import MAX_BYTES, ChatRequest
 from alas_assets.serving.running import listen
+from alas_assets.students.chat import PLAIN_TEMPLATE
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -73,10 +75,24 @@ class Running:
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Running]:
+    with opening(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Running]:
+    """A door that takes a backend for hung which says nothing for two seconds."""
+    with opening(tmp_path, patience=2.0) as running:
+        yield running
+
+
+@contextmanager
+def opening(tmp_path: Path, **settings: Any) -> Iterator[Running]:
+    """Open a door before the stand-in, and close both."""
     registry = Registry(tmp_path)
     program = (sys.executable, "-m", "alas_assets_tests.serving.fake_vllm")
     backend = VllmBackend(tmp_path / "backend.log", str(tmp_path), 32, program)
-    opened = Door("quill", registry, backend)
+    opened = Door("quill", registry, backend, **settings)
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(opened.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
@@ -100,6 +116,17 @@ def test_it_answers_under_the_domains_name_and_says_which_adapter_did(door: Runn
     (model,) = door.client.get(f"{door.url}/v1/models").json()["data"]
     assert (model["id"], model["alas"]["adapter"], model["alas"]["weights_sha256"]) == ("quill", ONE, "w")
     assert door.client.get(f"{door.url}/health").json()["adapter"] == ONE
+
+
+def test_vllm_is_given_the_template_that_the_adapter_was_trained_with(tmp_path: Path) -> None:
+    backend = VllmBackend(tmp_path / "backend.log", str(tmp_path), 32, ("vllm",))
+    with_own, older = tmp_path / "own", tmp_path / "older"
+    for folder in (with_own, older):
+        folder.mkdir()
+    (with_own / "chat_template.jinja").write_text("settled", encoding="utf-8")
+    for folder, template in ((with_own, "settled"), (older, PLAIN_TEMPLATE)):
+        command = backend.command(1, Prepared(ONE, 0, folder, "w", "m", "fp32", "cpu", (2,), 0))
+        assert Path(command[command.index("--chat-template") + 1]).read_text(encoding="utf-8") == template
 
 
 def streamed(door: Running, question: str = "hello", **more: Any) -> tuple[str, str | None]:
@@ -206,6 +233,48 @@ def test_one_that_dies_again_and_again_is_named(door: Running) -> None:
     door.ask("die")
     door.until(lambda: "stays down" in door.ask().text)
     assert "backend.log" in door.ask().text
+
+
+def pid_of(door: Running) -> int:
+    return door.backend._process.pid if door.backend._process else 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_backend_that_hangs_is_started_again(impatient: Running, stream: bool) -> None:
+    before = pid_of(impatient)
+    reply = impatient.ask("hang", stream=stream)
+    assert (reply.status_code, "started again" in reply.text) == (503, True)
+    impatient.until(lambda: impatient.answers_with(ONE))
+    assert pid_of(impatient) != before
+
+
+def test_a_backend_that_answers_others_is_not_started_again(impatient: Running) -> None:
+    before = pid_of(impatient)
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(impatient.ask, "hang")
+        while not hanging.done():
+            assert impatient.answers_with(ONE)
+            time.sleep(0.05)
+    assert "has too much to do" in hanging.result().text
+    assert impatient.answers_with(ONE)
+    assert pid_of(impatient) == before
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_nothing_is_computed_on_for_a_client_that_has_left(door: Running, stream: bool) -> None:
+    body = {"model": "quill", "stream": stream, "messages": [{"role": "user", "content": "hang"}]}
+    with pytest.raises(httpx2.ReadTimeout):
+        httpx2.post(f"{door.url}/v1/chat/completions", json=body, timeout=1, trust_env=False)
+    door.until(lambda: door.opened._open == 0, 10)
+    door.until(lambda: "24 hang" in door.ask("what was given up?").text, 10)
+
+
+def test_health_is_the_backends(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alas_assets.serving.door._HEALTH_SECONDS", 0.5)
+    assert door.client.get(f"{door.url}/health").status_code == 200
+    door.ask("be sick")
+    reply = door.client.get(f"{door.url}/health")
+    assert (reply.status_code, "vllm serve does not answer" in reply.text) == (503, True)
 
 
 def test_bad_requests_are_refused_in_words_without_paths(door: Running) -> None:
