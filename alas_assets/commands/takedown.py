@@ -146,6 +146,7 @@ def _print_plan(planned: "Plan") -> None:
 
 _LINES = (
     ("readings", "readings"),
+    ("surveyed only", "surveyed"),
     ("passages", "passages"),
     ("facts", "facts"),
     ("pairs", "pairs"),

@@ -138,7 +138,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         if kept := _fetched_only(store, source, by):
             raise TraceError(
                 f"{source!r} was fetched to plan with ({kept} addresses) and never studied, so nothing was taught from it; what was "
-                "fetched is kept, and no takedown removes it. `deny_hosts` of a domain file keeps a host out. "
+                "fetched is kept until `alas takedown` removes it and blocks the address; `deny_hosts` of a domain file keeps a host out. "
                 f"{_what_was_read(store, cells)}"
             )
         raise TraceError(f"nothing was read from {source!r}; {_what_was_read(store, cells)}")

@@ -165,7 +165,7 @@ def test_a_source_that_was_never_read_is_refused_and_one_that_was_is_named(quill
 
 def test_a_page_that_was_only_fetched_to_plan_with_is_said_to_be_kept(quill: Harness, quill_site: Site) -> None:
     with pytest.raises(
-        TraceError, match=r"was fetched to plan with \(1 addresses\) and never studied.*is kept, and no takedown removes it"
+        TraceError, match=r"was fetched to plan with \(1 addresses\) and never studied.*is kept until `alas takedown` removes it"
     ):
         derived_from(quill.store, f"http://127.0.0.1:{quill_site.port}/4.html")
 
