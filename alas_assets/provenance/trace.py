@@ -270,12 +270,16 @@ def _removed(store: ArtifactStore, answer_id: str) -> str:
 def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
     """Return the domain's pairs that meet a condition, the newest iteration's first, each once.
 
-    A pair that was accepted once counts as accepted, since it was taught: a later iteration rejects it for being known.
+    A pair that was accepted once counts as accepted, since it was taught: a later iteration rejects it for being known, or by word of a
+    person, which it then shows.
     """
     cells = [cell for cell in cells_of(store) if cell.domain == domain]
     tables = [as_pairs(table).filter(wanted) for cell in cells if (table := _table(store, cell, "qa_pairs")) is not None]
-    found = pl.concat([QA_SCHEMA.to_frame(), *tables]).sort("accepted", descending=True, maintain_order=True)
-    return found.unique("qa_id", keep="first", maintain_order=True)
+    found = pl.concat([QA_SCHEMA.to_frame(), *tables])
+    said = found.filter(pl.col("review") != "").unique("qa_id", keep="first").select("qa_id", said="review")
+    once = found.sort("accepted", descending=True, maintain_order=True).unique("qa_id", keep="first", maintain_order=True)
+    told = once.join(said, on="qa_id", how="left", maintain_order="left")
+    return told.with_columns(review=pl.coalesce("said", "review")).select(QA_SCHEMA.names())
 
 
 def stored_text(store: ArtifactStore, sha: str, url: str) -> str:

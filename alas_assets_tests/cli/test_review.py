@@ -8,6 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.trace import trace_row
+from alas_assets.records import AdapterRef
 from alas_assets_tests.cli.test_cli import alas
 from alas_assets_tests.harness import Harness, Site, serving_more
 
@@ -142,6 +145,7 @@ def test_pairs_of_an_earlier_iteration_are_decided_on_and_the_newest_takes_it_up
     anew = pairs_of(harness, 1).filter((pl.col("answer") == "12.3") & pl.col("accepted"))
     assert set(anew["role"]) == {"train", "mine", "probe"}
     assert set(anew["fact_id"]).isdisjoint(taught["fact_id"])
+    (wrong_fact,) = set(taught.filter(pl.col("answer") == "GCC 12.3")["fact_id"])
     asked = harness.store.read_table(harness.pointers("quill", 1)["probes"], "probes")
     earlier = asked.filter(pl.col("split") == "earlier")
     assert set(earlier["qa_id"]) == set(taught.filter(pl.col("role") == "probe")["qa_id"]) - set(gone["qa_id"])
@@ -152,6 +156,18 @@ def test_pairs_of_an_earlier_iteration_are_decided_on_and_the_newest_takes_it_up
     assert harness.pointers("quill", 1) == before
     alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "0", "--out", str(again))
     assert {row["item"] for row in read(again)} == {f"q-{qa}" for qa in set(taught["qa_id"]) - set(gone["qa_id"])}
+
+    assert harness.run("quill", 1).success
+    adapter = harness.store.read_record(AdapterRef, harness.pointers("quill", 1)["sft_adapter"], "sft_adapter")
+    rows = harness.store.read_training_rows("sft", adapter.rows_hash, ["row_id", "kind"])
+    assert set(rows["row_id"]).isdisjoint(gone["qa_id"])
+    assert set(anew.filter(pl.col("role") == "train")["qa_id"]) <= set(rows.filter(pl.col("kind") == "fact")["row_id"])
+    assert set(rows.filter(pl.col("kind") == "rehearsal")["row_id"]) <= set(taught["qa_id"])
+    answers = harness.store.read_table(harness.pointers("quill", 1)["judge_scores"], "judge_scores")
+    asked_before = {**answers.row(0, named=True), "split": "earlier", "fact_id": wrong_fact}
+    told = [pair for pair in trace_row(harness.store, Cell.of("quill", 1), asked_before).pairs if pair.accepted]
+    assert told, "it was taught"
+    assert all("edited by ada on " in pair.review for pair in told), "and a person took it back"
 
 
 def test_what_was_corrected_is_taught_once_and_stays_gone_in_the_iterations_after(twice: tuple[Harness, Site], tmp_path: Path) -> None:
