@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from alas_assets.automation import LeftToTheDaemon
 from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
@@ -236,7 +237,8 @@ def _what_happened(registry: Registry, domain: str, judged: str | None) -> str:
         dg.AutomationCondition.newly_requested() | dg.AutomationCondition.initial_evaluation()
     )
     & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress(),
+    & ~dg.AutomationCondition.in_progress()
+    & LeftToTheDaemon(),
     deps=[
         dg.AssetDep(asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("domain"))
         for asset in (promotion_asset, exam_scores, wrong_answers)

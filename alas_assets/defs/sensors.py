@@ -24,9 +24,11 @@ automation = dg.AutomationConditionSensorDefinition(
     "automation",
     target=dg.AssetSelection.groups("loop"),
     emit_backfills=False,
+    use_user_code_server=True,  # the daemon knows no conditions but Dagster's own, and one of ours reads which domains are watched
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
-    description="Runs the assets of an opened iteration, and again those whose inputs have new content. `alas watch` switches it.",
+    description="Runs the assets of a watched domain's opened iteration, and again those whose inputs have new content; not after a dry "
+    "run, or a run that somebody cancelled. `alas watch` switches it.",
 )
 
 
