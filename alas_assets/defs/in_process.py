@@ -5,17 +5,21 @@ runs that do not say it. Everything private that this takes is used here and now
 executes a run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from alas_assets.settings import PROJECT_ROOT
+
+_INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
+"""How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
 
 
 def execute_here(
@@ -30,6 +34,8 @@ def execute_here(
     run_config: Mapping[str, Any],
 ) -> list[dg.DagsterEvent]:
     """Create a run and execute it in this process, whatever becomes of its steps.
+
+    One that Ctrl-C ends is cancelled, not failed: nobody but who gave the command goes on with it.
 
     Args:
         instance: Records the run.
@@ -50,12 +56,43 @@ def execute_here(
         definition,
         run_id=run_id,
         run_config=run_config,
-        # Nobody but who gave the command goes on with it: a daemon that is told to repeat failed runs must not train behind a Ctrl-C.
+        # A daemon that is told to repeat failed runs must not train behind the back of who gave the command.
         tags={**definition.run_tags, **definition.get_tags_for_partition_key(partition, keys), **tags, MAX_RETRIES_TAG: "0"},
         asset_selection=keys,
         remote_job_origin=_origin(repository.name, job),
     )
-    return list(execute_run_iterator(InMemoryJob(definition), run, instance))
+    return _executed(instance, run, execute_run_iterator(InMemoryJob(definition), run, instance))
+
+
+def interrupted(event: dg.DagsterEvent) -> bool:
+    """Tell whether it was Ctrl-C that ended a step."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    while error:
+        if error.cls_name in _INTERRUPTED:
+            return True
+        error = error.cause
+    return False
+
+
+def _executed(instance: dg.DagsterInstance, run: dg.DagsterRun, events: Iterable[dg.DagsterEvent]) -> list[dg.DagsterEvent]:
+    """Execute a run and return its events. Dagster calls an interrupted run failed, unless somebody asked before for its end."""
+    seen: list[dg.DagsterEvent] = []
+    try:
+        for event in events:
+            if interrupted(event):
+                instance.report_run_canceling(run)
+            seen.append(event)
+    except KeyboardInterrupt:  # while nothing of Dagster's was at work, which therefore ends the run in no way
+        instance.report_run_canceled(run)
+        raise
+    if seen and _ended_between_steps(seen[-1]):
+        instance.report_run_canceled(run)
+    return seen
+
+
+def _ended_between_steps(event: dg.DagsterEvent) -> bool:
+    data = event.event_specific_data
+    return isinstance(data, JobFailureData) and data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 def _origin(repository: str, job: str) -> RemoteJobOrigin:

@@ -1,7 +1,6 @@
 """Running cells from the command line on the same Dagster instance and assets as the UI (O1)."""
 
 import os
-import platform
 import shutil
 import threading
 import time
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-import psutil
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.dead_runs import close_dead_runs, process_tags
 from alas_assets.defs.failures import DRY_RUN_TAG
-from alas_assets.defs.in_process import execute_here
-from alas_assets.defs.steps import HOST_TAG, PID_TAG, process_tags
+from alas_assets.defs.in_process import execute_here, interrupted
 from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.ids import CELL_NAME
@@ -25,8 +23,6 @@ from alas_assets.provenance.store import Cell
 from alas_assets.settings import Settings
 
 DRY_RUN = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes")
-_INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
-"""How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 OnEvent = Callable[[str, str], None]
@@ -67,23 +63,6 @@ def offer_first_cells(instance: dg.DagsterInstance, settings: Settings) -> None:
     for key in domain_files(settings):
         if CELL_NAME.match(key):  # others are refused wherever they are used, and `alas status` names them
             register_cell(instance, Cell.of(key, 0))
-
-
-def close_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark runs of killed processes as failed, and give back their places in Dagster's pools.
-
-    Otherwise they would count as in progress for ever, and the next run would wait for a place that only the daemon gives back.
-    """
-    live = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-    for run in instance.get_runs(live):
-        pid, here = run.tags.get(PID_TAG, ""), run.tags.get(HOST_TAG, platform.node()) == platform.node()
-        if here and pid.isdigit() and not psutil.pid_exists(int(pid)):
-            instance.report_run_failed(run, message=f"process {pid} that ran this is gone (killed?); finished steps are kept")
-    pools = instance.event_log_storage
-    for run_id in pools.get_concurrency_run_ids():
-        run = instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
-            pools.free_concurrency_slots_for_run(run_id)
 
 
 class _Follower(threading.Thread):
@@ -152,7 +131,7 @@ def _run(
             job,
             run_id=run_id,
             partition=partition,
-            tags={**tags, **process_tags()},
+            tags={**tags, **process_tags(run_id)},
             selection=selection,
             run_config=QUIET,
         )
@@ -166,13 +145,13 @@ def _run(
 
 
 def _failure_words(event: dg.DagsterEvent) -> str:
+    if interrupted(event):
+        return f"{event.step_key}: interrupted; what is done is kept, and the same command goes on"
     data = event.step_failure_data
     errors, error = [], data.error
     while error:
         errors.append(error)
         error = error.cause
-    if any(error.cls_name in _INTERRUPTED for error in errors):
-        return f"{event.step_key}: interrupted; what is done is kept, and the same command goes on"
     told = data.user_failure_data.description if data.user_failure_data else None
     own = [error for error in errors if error.cls_name != "DagsterExecutionStepExecutionError"]  # it only says which step it was
     return f"{event.step_key}: {told or (own[0].message.strip() if own else 'failed')}"

@@ -5,8 +5,6 @@ is here, once.
 """
 
 import inspect
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.automation import on_new_content
+from alas_assets.defs.dead_runs import process_tags
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain, DomainError
 from alas_assets.evaluation.answers import AnswerError
@@ -49,9 +48,6 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", pl.DataFrame, BaseModel)
 Describe = Callable[[Any], Mapping[str, Any]]
-
-PID_TAG, HOST_TAG = "alas/pid", "alas/host"
-"""The process that a run is in, and its machine, so that a run whose process was killed can be told from one that is under way."""
 
 
 class StageError(RuntimeError):
@@ -120,11 +116,6 @@ def loop_asset(code_version: str, *, automated: bool = True, **options: Any) -> 
     )
 
 
-def process_tags() -> dict[str, str]:
-    """Return the tags that say which process a run is in."""
-    return {PID_TAG: str(os.getpid()), HOST_TAG: platform.node()}
-
-
 @contextmanager
 def clear_failures():
     """Turn the errors that carry their own remedy into a Dagster failure with just that message."""
@@ -148,9 +139,10 @@ class Step:
     def __init__(self, context: dg.AssetExecutionContext, alas: Alas) -> None:
         self.context = context
         self.alas = alas
-        if not process_tags().items() <= context.run.tags.items():
+        tags = process_tags(context.run_id)
+        if not tags.items() <= context.run.tags.items():
             # A run of the UI's or a sensor's has none, one that the UI executes again those of the first; all its steps are in one process.
-            context.instance.add_run_tags(context.run_id, process_tags())
+            context.instance.add_run_tags(context.run_id, tags)
         with clear_failures():
             self.cell: Cell = cell_of(context.partition_key)
             self.domain: Domain = alas.domain(self.cell.domain)

@@ -522,6 +522,7 @@ def test_a_run_that_is_interrupted_says_that_the_same_command_goes_on(tmp_path: 
                 said = run.communicate(timeout=60)[1]
     assert run.returncode == 1
     assert "curriculum: interrupted; what is done is kept, and the same command goes on" in " ".join(said.split())
+    assert [one.status.value for one in harness.instance.get_runs()] == ["CANCELED"], "the daemon tries again what failed"
 
 
 def test_status_says_that_the_newest_iteration_failed_and_why_in_one_line(tmp_path: Path) -> None:

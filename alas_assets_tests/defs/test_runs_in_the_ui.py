@@ -7,8 +7,8 @@ import pytest
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 
 from alas_assets.defs.births import START_JOB
+from alas_assets.defs.dead_runs import PID_TAG
 from alas_assets.defs.running import open_cell, open_instance
-from alas_assets.defs.steps import PID_TAG
 from alas_assets.provenance.store import Cell
 from alas_assets_tests.harness import Harness, graphql, webserver
 
@@ -52,8 +52,8 @@ def test_a_run_executed_again_in_the_ui_is_not_taken_for_the_dead_process_of_the
     first = harness.instance.get_run_by_id(run_id)
     assert first is not None
     again = harness.repository.get_job(START_JOB).execute_in_process(
-        instance=harness.instance, partition_key="quill|000", tags={**first.tags, PID_TAG: "999999999"}
+        instance=harness.instance, partition_key="quill|000", tags={**first.tags, PID_TAG: f"999999999:{run_id}"}
     )
     run = harness.instance.get_run_by_id(again.run_id)
     assert run is not None
-    assert run.tags[PID_TAG] == str(os.getpid())
+    assert run.tags[PID_TAG] == f"{os.getpid()}:{run.run_id}"
