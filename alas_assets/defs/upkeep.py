@@ -20,6 +20,8 @@ from alas_assets.defs.births import (
 )
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
+from alas_assets.defs.dead_runs import close_dead_runs
+from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.defs.freshness import freshness, in_words
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
@@ -123,7 +125,11 @@ def _made_at(alas: Alas, cell: Cell, asset: str) -> datetime:
     description="Tries a watched domain's failed iteration again, later each time; after the last try it is closed.",
 )
 def failed_iterations(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult | dg.SkipReason:
-    """Try a watched domain's failed iteration again, later each time; after the last try close it for the next cause."""
+    """Try a watched domain's failed iteration again, later each time; after the last try close it for the next cause.
+
+    An iteration whose process was killed is found failed here first: nobody else ends its run as long as no command is given.
+    """
+    close_dead_runs(context.instance)
     requests: list[dg.RunRequest] = []
     said: list[str] = []
     for domain in watched_domains(alas.settings.home):
@@ -151,6 +157,8 @@ def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.Ru
         by_hand = last is not None and last.status is dg.DagsterRunStatus.CANCELED
         waits = f"was cancelled by hand; `alas retry {domain}` goes on with it" if by_hand else "is unfinished, and no run of it failed"
         return None, f"{domain}: iteration {newest.iteration} {waits}"
+    if DRY_RUN_TAG in last.tags:
+        return None, f"{domain}: iteration {newest.iteration} had a dry run only; `alas run {domain}` goes on with it"
     retries, anew = alas.domain(domain).retries, read_watch_state(alas.settings.home, domain).retried.get(newest.iteration, "")
     failures = [record for record in failures_of(instance, newest) if record.dagster_run.job_name != START_JOB]
     failures = [record for record in failures if not anew or record.create_timestamp.replace(tzinfo=UTC) > datetime.fromisoformat(anew)]

@@ -1,24 +1,30 @@
 """A run whose process was killed: it is closed, and what it held is free, when the store is opened next (O4)."""
 
+import os
 import platform
 import subprocess
 import sys
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
+from alas_assets.defs.dead_runs import HOST_TAG, PID_TAG
 from alas_assets.defs.running import open_instance
-from alas_assets.defs.steps import HOST_TAG, PID_TAG
-from alas_assets_tests.harness import Harness
+from alas_assets.partitions import cell_key, register_cell
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.watching import set_watched
+from alas_assets_tests.harness import Harness, skipped
 
 KILLED_IN_A_POOL = """
-import os, signal, sys
+import os, signal, sys, uuid
 from pathlib import Path
 import dagster as dg
+from alas_assets.defs.dead_runs import process_tags
 from alas_assets.defs.running import open_instance
-from alas_assets.defs.steps import PID_TAG
 from alas_assets.settings import load_settings
 
 @dg.asset(pool="gpu")
@@ -27,7 +33,8 @@ def killed() -> None:
 
 instance = open_instance(load_settings(Path(sys.argv[1])))
 job = dg.Definitions(assets=[killed], jobs=[dg.define_asset_job("only")]).resolve_job_def("only")
-job.execute_in_process(instance=instance, tags={PID_TAG: str(os.getpid())})
+run_id = str(uuid.uuid4())
+job.execute_in_process(instance=instance, run_id=run_id, tags=process_tags(run_id))
 """
 
 
@@ -44,16 +51,50 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
     assert not opened.event_log_storage.get_concurrency_run_ids()
 
 
-def test_a_run_on_another_machine_is_left_alone(tmp_path: Path) -> None:
+def started(harness: Harness, pid: int, host: str, of: str = "", **tags: str) -> str:
+    """Record a run that is at work in a process, or whose tags were copied from the run `of`; returns its id."""
+    job, run_id = dg.JobDefinition(name="only", graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
+    said = {PID_TAG: f"{pid}:{of or run_id}", HOST_TAG: host, **tags}
+    harness.instance.create_run_for_job(job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=said)
+    return run_id
+
+
+@pytest.fixture
+def gone() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_run_on_another_machine_is_left_alone(tmp_path: Path, gone: int) -> None:
     harness = Harness(tmp_path, "none")
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
     for host in ("elsewhere", platform.node()):
-        job = dg.JobDefinition(name="only", graph_def=dg.GraphDefinition(name="empty"))
-        tags = {PID_TAG: str(gone.pid), HOST_TAG: host}
-        harness.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        started(harness, gone, host)
     found = {run.tags[HOST_TAG]: run.status for run in open_instance(harness.settings).get_runs()}
     assert found == {"elsewhere": dg.DagsterRunStatus.STARTED, platform.node(): dg.DagsterRunStatus.FAILURE}
+
+
+def test_a_run_that_the_ui_executes_again_is_not_taken_for_the_dead_one_whose_tags_it_has(tmp_path: Path, gone: int) -> None:
+    harness = Harness(tmp_path, "none")
+    dead = started(harness, gone, platform.node())
+    alive = started(harness, gone, platform.node(), of=dead)
+    pools = harness.instance.event_log_storage
+    pools.initialize_concurrency_limit_to_default("gpu")
+    assert pools.claim_concurrency_slot("gpu", alive, "sft_adapter").is_claimed
+    found = {run.run_id: run.status for run in open_instance(harness.settings).get_runs()}
+    assert found == {dead: dg.DagsterRunStatus.FAILURE, alive: dg.DagsterRunStatus.STARTED}
+    assert pools.get_concurrency_run_ids() == {alive}
+
+
+def test_a_watched_domain_whose_run_was_killed_is_tried_again_although_no_command_is_given(tmp_path: Path, gone: int) -> None:
+    harness, cell = Harness(tmp_path, "none"), Cell.of("quill", 0)
+    harness.domain("quill", 9)
+    set_watched(harness.settings.home, "quill", True)
+    harness.opened("quill", 0)
+    register_cell(harness.instance, cell)
+    started(harness, gone, platform.node(), **{"dagster/partition": cell_key(cell)})
+    assert "iteration 000 failed; it is tried again at" in skipped(harness.tick("failed_iterations"))
 
 
 def test_a_run_that_waits_for_another_in_a_pool_says_so_and_goes_on_once_it_is_free(quill: Harness) -> None:
@@ -79,4 +120,4 @@ def test_a_run_that_nobody_tagged_says_which_process_it_is_in(quill: Harness) ->
     )
     run = quill.instance.get_run_by_id(result.run_id)
     assert run is not None
-    assert run.tags[PID_TAG].isdigit()
+    assert run.tags[PID_TAG] == f"{os.getpid()}:{run.run_id}"
