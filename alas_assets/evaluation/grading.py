@@ -67,17 +67,28 @@ _DECLINES = re.compile(
     r"\b(?:i|we) (?:do not|don't|cannot|can't|could not|couldn't) (?:\w+ )?(?:know|say|tell|answer|find|determine|provide|have)\b"
     r"|\b(?:i am|i'm|we are|we're) (?:not (?:sure|certain|aware|familiar|able)|unsure|unaware|unable)\b"
     r"|^(?:unknown|not (?:sure|known)|unsure|no idea|no answer|n/a)\b"
-    r"|\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b|\b(?:is|was) not (?:known|documented|mentioned|listed|real)\b"
-    r"|\bno (?:such|information|record|mention)\b"
+    r"|\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b"
+    r"|\b(?:is not|isn't|was not|wasn't|are not|aren't) (?:known|documented|mentioned|listed|real)\b"
+    r"|\bi have no (?:idea|knowledge)\b|\bno (?:information|record|mention)\b"
 )
 """An answer that declines: it does not know, or says that what is asked about does not exist (S12)."""
+_NOTHING_THERE = re.compile(r"\bthere (?:(?:is|was|are|were) (?:no|not any)|(?:isn't|wasn't|aren't|weren't) any)\b(?! such\b)")
+"""The same, but only of what is asked about: "there is no limit" is a claim, and so is "no such call raises ValueError"."""
+_NO_SUCH = re.compile(
+    r"\b(?:no|any) such (?:\S++ ?){1,2}(?:$|\b(?:exists?|existed|called|named|known|in|of|for|on|at|to|with|here|that|which)\b)"
+)
+_HEAD = re.compile(r"\b(?:which|what|whose|how many|how much) (\w+)")
+_THINGS = frozenset(
+    "argument attribute class command feature function keyword method module name option parameter thing type version".split()
+)
+"""What something that does not exist may be called besides what the question calls it."""
 _PIECE_END = re.compile(r"[,;\n]|[.!?:](?=\s|$)|\b(?:but|however|so|it's|it (?:is|was))\b")
 _POINTS_ELSEWHERE = re.compile(r"^(?:please|could you|can you|would you|you (?:can|may|could|should)|if you)\b")
 _DECLINING_WORDS = frozenset(
     "i i'm you me my we sorry unfortunately afraid apologize apologise know known say tell answer find determine provide have information "
     "details sure certain aware familiar able unable unsure unaware not don't doesn't cannot can't couldn't no any such exact specific "
     "enough about question record mention exist exists documented mentioned listed real called named name thing anything unknown idea "
-    "n a am one ai language model".split()
+    "n a am one ai language model isn't wasn't aren't weren't".split()
 )
 _MORE_DECLINING_WORDS = 3
 """Other words that a piece which declines may have ("in my training data"); a claim about the matter takes more, or a name."""
@@ -552,6 +563,12 @@ def grade(request: GradeRequest) -> Grade:
     if rivals:
         error = "wrong version" if kind == "version" else "misinterpretation"
         return Grade(label="incorrect", error_type=error, explanation=f"names {rivals[0]!r} beside the gold answer")
+    allowed = len(question_words) + max(len(words(form)) for form in forms) + SPARE_WORDS
+    length = len(_tokens(answer))
+    if length > allowed:
+        return Grade(
+            label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
+        )
     standing = [hit for hit in _widest(hits) if not _is_another(hit, hits, forms, kind, answer, question_words)]
     if not standing:
         error = "wrong version" if kind == "version" else "misinterpretation"
@@ -563,12 +580,6 @@ def grade(request: GradeRequest) -> Grade:
     pieces = _others_listed(answer, question, forms, hits)
     if pieces:
         return Grade(label="incorrect", error_type="other", explanation=f"the gold answer is one of a list of {pieces}")
-    allowed = len(question_words) + max(len(words(form)) for form in forms) + SPARE_WORDS
-    length = len(_tokens(answer))
-    if length > allowed:
-        return Grade(
-            label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
-        )
     return Grade(label="correct", explanation="holds the gold answer")
 
 
@@ -640,11 +651,12 @@ def declines(answer: str, question: str) -> bool:
     or a further statement ("I do not know. It is the depth argument."), is an answer.
     """
     asked = frozenset(words(question))
+    named = asked - set(_HEAD.findall(normalise(question)))  # "there is no limit" answers which limit there is
     pieces = [piece.strip(" `'\"*()") for piece in _PIECE_END.split(normalise(answer))]
     found = False
     for piece in filter(None, pieces):
-        declining = _DECLINES.search(piece) is not None
         foreign = content_words(piece) - asked - _DECLINING_WORDS
+        declining = _DECLINES.search(piece) is not None or _denies_what_is_asked(piece, named, foreign)
         if any(any(c.isdigit() or c in "._" for c in word) for word in foreign):
             return False
         if declining:
@@ -652,6 +664,14 @@ def declines(answer: str, question: str) -> bool:
         if len(foreign) > (_MORE_DECLINING_WORDS if declining else 0) and not _POINTS_ELSEWHERE.match(piece):
             return False
     return found
+
+
+def _denies_what_is_asked(piece: str, named: frozenset[str], foreign: set[str]) -> bool:
+    """Tell whether a piece says that there is no such thing, and names nothing but what the question names."""
+    if len(foreign - _THINGS) <= 1 and _NO_SUCH.search(piece):
+        return True
+    found = _NOTHING_THERE.search(piece)
+    return found is not None and foreign <= _THINGS and bool(named.intersection(content_words(piece[found.end() :])) - _THINGS)
 
 
 def _widest(hits: list[_Found]) -> list[_Found]:
