@@ -184,17 +184,19 @@ def _bootstrap(differences: list[int], groups: Sequence[str], seed: int) -> tupl
     return float(low), float(high)
 
 
-def probes_to_decide(gain: float, changed: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
-    """Return how many probes a paired one-sided test needs to find a gain (normal approximation).
+def units_to_decide(gain: float, changed: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+    """Return how many units a paired one-sided test needs to find a gain (normal approximation).
+
+    The units must be independent: facts are, the wordings of one fact rise and fall together.
 
     Args:
-        gain: The true difference of the two accuracies to be found, a fraction.
-        changed: The share of probes on which the two systems differ; at least the gain itself.
+        gain: How many more of the units get better than worse, to be found; a fraction.
+        changed: The share of units on which the two systems differ; at least the gain itself.
         alpha: One-sided error of the test.
         power: Chance of finding the gain where it is real.
 
     Returns:
-        The number of probes, or None where the gain is not positive: no number of probes finds that.
+        The number of units, or None where the gain is not positive: no number of units finds that.
     """
     if gain <= 0:
         return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from alas_assets.evaluation.statistics import drop_bound, fact_counts, fact_gains, mcnemar, mean_drop_bound, paired_test, probes_to_decide
+from alas_assets.evaluation.statistics import drop_bound, fact_counts, fact_gains, mcnemar, mean_drop_bound, paired_test, units_to_decide
 from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, GuardResult, PairedTest
 
 ALPHA = 0.05
@@ -121,7 +121,8 @@ def decide(
             alpha=alpha,
         )
         whom = "the previous adapter" if seed_current else "the base student"
-        verdict, reason, wanted = _weigh(test, facts, guards, gamma=gamma, alpha=alpha, whom=whom)
+        asked = new["fact_group"].n_unique()
+        verdict, reason, wanted = _weigh(test, facts, guards, asked=asked, gamma=gamma, alpha=alpha, whom=whom)
         if verdict == "undecided" and _too_few(new, other, alpha):
             rule, wanted = "correction", None
             changed = new.filter(~pl.col("fact_group").is_in(list(again)))
@@ -299,9 +300,9 @@ def _fallen_topics(
 
 
 def _weigh(
-    test: PairedTest, facts: tuple[int, int], guards: list[GuardResult], *, gamma: float, alpha: float, whom: str
+    test: PairedTest, facts: tuple[int, int], guards: list[GuardResult], *, asked: int, gamma: float, alpha: float, whom: str
 ) -> tuple[str, str, int | None]:
-    """Return verdict, reason and, where undecided, how many probes would decide."""
+    """Return verdict, reason and, where undecided, how many probes would decide; `asked` is how many facts these are about."""
     seen = f"{_points(test.gain)} on {test.n} probes against {whom}, {test.wins} better and {test.losses} worse, p = {test.p_value:.2g}"
     by_fact = mcnemar(*facts)
     seen += f" ({facts[0]} facts better and {facts[1]} worse, p = {by_fact:.2g})"
@@ -315,11 +316,23 @@ def _weigh(
         return "keep", f"the candidate answers every probe as {whom} does, right or wrong", None
     if test.ci_high < gamma or proven:
         return "keep", f"not better by {_points(gamma)}: {seen}", None
-    target = max(test.gain, gamma)
-    needed = probes_to_decide(target, (test.wins + test.losses) / test.n, alpha)
-    needed = max(needed, test.n + 1) if needed else None
-    more = f"; about {needed} probes would decide on a gain of {_points(target)}" if needed else ""
+    more, needed = _enough(facts, asked, test.n, gamma, alpha)
     return "undecided", f"{seen}, which may be chance{more}", needed
+
+
+def _enough(facts: tuple[int, int], asked: int, probes: int, gamma: float, alpha: float) -> tuple[str, int | None]:
+    """Return in words how many facts would decide, and how many probes these are in as many wordings as now.
+
+    Counted in facts by the share of them that differ: wordings of one fact are not independent, and as many of them decide less.
+    """
+    better, worse = facts
+    target = max((better - worse) / asked, gamma)
+    needed = units_to_decide(target, (better + worse) / asked, alpha)
+    if needed is None:
+        return "", None
+    needed = max(needed, asked + 1)
+    wanted = round(needed * probes / asked)
+    return f"; about {needed} facts, {wanted} probes, would decide if {100 * target:.0f} of 100 more get better than worse", wanted
 
 
 def _taught_again(new: pl.DataFrame, other: pl.DataFrame, earlier_facts: Set[str]) -> frozenset[str]:

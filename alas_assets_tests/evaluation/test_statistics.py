@@ -19,7 +19,7 @@ from alas_assets.evaluation.statistics import (
     mcnemar,
     mean_drop_bound,
     paired_test,
-    probes_to_decide,
+    units_to_decide,
     wilson,
 )
 
@@ -50,13 +50,13 @@ def test_mcnemar_without_a_difference_proves_nothing() -> None:
 @pytest.mark.parametrize(
     ("gain", "changed", "n"), [(0.01, 0.05, 3086), (0.02, 0.05, 767), (0.02, 0.10, 1540), (0.05, 0.10, 242), (0.10, 0.20, 118)]
 )
-def test_the_number_of_probes_that_decide_is_that_of_the_power_table(gain: float, changed: float, n: int) -> None:
-    assert probes_to_decide(gain, changed) == pytest.approx(n, rel=0.04)
+def test_the_number_of_units_that_decide_is_that_of_the_power_table(gain: float, changed: float, n: int) -> None:
+    assert units_to_decide(gain, changed) == pytest.approx(n, rel=0.04)
 
 
-def test_no_number_of_probes_finds_no_gain() -> None:
-    assert probes_to_decide(0.0, 0.1) is None
-    assert probes_to_decide(-0.1, 0.1) is None
+def test_no_number_of_units_finds_no_gain() -> None:
+    assert units_to_decide(0.0, 0.1) is None
+    assert units_to_decide(-0.1, 0.1) is None
 
 
 def test_a_paired_test_counts_and_repeats_itself() -> None:

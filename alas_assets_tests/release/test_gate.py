@@ -155,8 +155,22 @@ def test_a_gain_that_may_be_chance_is_undecided_and_says_how_many_probes_would_d
     assert verdict.verdict == "undecided"
     assert verdict.probes_to_decide is not None
     assert verdict.probes_to_decide > NEW
-    assert str(verdict.probes_to_decide) in verdict.reason
+    assert f"{verdict.probes_to_decide} probes" in verdict.reason
     assert verdict.current_after is None
+
+
+def test_how_many_would_decide_is_said_in_facts_of_which_more_wordings_are_no_more() -> None:
+    def said(wordings: int) -> tuple[str, int]:
+        rows = [probe(i, fact_id=f"f{i // wordings}", fact_group=f"f{i // wordings}") for i in range(20 * wordings)]
+        kept = [True] * GUARD
+        better, worse = [i // wordings < 3 for i in range(len(rows))], [i // wordings == 3 for i in range(len(rows))]
+        verdict = first(asked=probes(*rows, *many(GUARD, "guard")), sft_right=better + kept, base_right=worse + kept)
+        assert verdict.verdict == "undecided"
+        assert verdict.probes_to_decide is not None
+        return verdict.reason.split("about ")[1].split(" facts")[0], verdict.probes_to_decide
+
+    assert said(1) == ("122", 122)
+    assert said(3) == ("122", 366)
 
 
 def test_a_candidate_that_answers_alike_or_worse_is_kept_out_for_good() -> None:
