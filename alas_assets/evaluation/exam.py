@@ -58,7 +58,7 @@ def read_exam(path: Path) -> list[ExamQuestion]:
         ExamError: The file is missing, holds no question, or a line is wrong; one line naming file, line and key.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a string of JSON may hold what `splitlines` takes for a line's end
     except OSError as error:
         raise ExamError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:

@@ -31,6 +31,11 @@ def test_an_exam_is_asked_in_both_wordings_apart(tmp_path: Path) -> None:
     assert asked["answer_kind"].to_list() == ["pep"] * 3
 
 
+def test_a_question_may_hold_signs_that_end_a_line_elsewhere(tmp_path: Path) -> None:
+    line = LINE | {"question": "Which PEP\u2028brought lazy\u0085imports?"}
+    assert [item.question for item in read_exam(written(tmp_path, json.dumps(line, ensure_ascii=False)))] == [line["question"]]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
