@@ -12,6 +12,7 @@ from alas_assets.defs.earlier import earlier_pairs, earlier_tables
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
+from alas_assets.defs.steps import StageError
 from alas_assets.domains.config import Domain
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.changes import pages_for
@@ -20,11 +21,13 @@ from alas_assets.records import AdapterRef, Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
+from alas_assets.students.catalog import folder_at_hand
 from alas_assets.synthesis.curate import ALREADY_TAUGHT
 from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.teachers.protocol import NOT_STUDIED
 from alas_assets.training.spec import Recipe
+from alas_assets.training.suiting import require_suiting
 from alas_assets.wording import how_long
 
 CHARS_OF_A_FACT = {"extractive": 500, "openai": 170}
@@ -68,10 +71,16 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
     """Say what the next iteration would read, write and train; it surveys the pages, searching where the domain does, and no more.
 
     Raises:
-        StageError: An iteration before it has no revision.
+        StageError: An iteration before it has no revision, or the recipe does not suit the student, as far as that is here already.
         StoreError: A file of the store is damaged.
     """
     domain, seed = alas.domain(domain_key), coming_seed(alas, domain_key)
+    folder = folder_at_hand(domain.student.model, domain.student.revision, alas.store.models)
+    if folder is not None:
+        try:
+            require_suiting(alas.recipe(domain), folder, domain.student.model)
+        except (OSError, ValueError) as error:
+            raise StageError(f"recipe {domain.student.recipe}: {error}") from error
     looks = look(domain, alas.store, None)
     watched = [one.page for one in looks if one.digest and one.entries is None]
     outlines, failures = survey(domain, alas.store, also=[*seed.changed_pages, *watched])
@@ -107,7 +116,8 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
             known,
             fresh=bool(seed.retrain) or domain.student.accumulate == "fresh",
         )
-        figures |= {"SFT, then": training.words, "time of SFT alone": training_time(alas, domain, training.steps)}
+        less = "; less, since rows are packed" if alas.recipe(domain).packing else ""
+        figures |= {"SFT, then": training.words, "time of SFT alone": training_time(alas, domain, training.steps) + less}
     else:
         figures["SFT, then"] = "none: nothing new is expected"
     figures |= teacher_figures(alas, domain, Cell.of(domain_key, seed.iteration), len(outlines), len(plan.topics), pages)
@@ -151,7 +161,7 @@ class Training:
     """How much a recipe trains.
 
     Attributes:
-        steps: Optimiser steps.
+        steps: Optimiser steps; at most so many where rows are packed.
         words: The same for a reader, with rows and replay.
     """
 
@@ -185,7 +195,10 @@ def training_of(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh
     total, size = rows * amount.passes + amount.replays, recipe.batch_size * recipe.gradient_accumulation
     steps = ceil(total * recipe.epochs / size)
     again = f", {recipe.epochs:g} times over" if recipe.epochs != 1 else ""
-    return Training(steps, f"about {total:,} rows, {amount.replays:,} of them replay{again}: {steps:,} steps of {size} rows")
+    words = f"about {total:,} rows, {amount.replays:,} of them replay{again}: {steps:,} steps of {size} rows"
+    if recipe.packing:
+        words += f" if each were a sequence, and far fewer once rows are packed into sequences of {recipe.max_length:,} tokens"
+    return Training(steps, words)
 
 
 def training_time(alas: Alas, domain: Domain, steps: int) -> str:

@@ -187,6 +187,21 @@ def _fingerprint(folder: Path) -> list[list[Any]]:
     return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
 
 
+def folder_at_hand(model: str, revision: str, models_dir: Path) -> Path | None:
+    """Return the folder of a student that can be looked at without preparing it; None where it has to be downloaded or converted first.
+
+    Args:
+        model: `EMBEDDED_STUDENT`, a folder, or a Hugging Face name.
+        revision: The Hugging Face branch, tag or commit.
+        models_dir: Where prepared students and their markers lie.
+    """
+    known = known_student(model, revision, models_dir)
+    if known is not None:
+        return Path(known.folder)
+    folder = Path(model).expanduser()
+    return folder if is_folder(model) and (folder / "config.json").is_file() else None
+
+
 def require_usable_folder(model: str) -> None:
     """Refuse a student's folder that holds no usable model, before anything is paid for; a name that is no folder is not looked at.
 

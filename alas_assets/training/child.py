@@ -26,7 +26,7 @@ from alas_assets.training.adapter import MANIFEST, ModelFilesError, SavingError
 from alas_assets.training.checkpoints import drop_checkpoints
 from alas_assets.training.launch import WRAPPER
 from alas_assets.training.rows import RowsError
-from alas_assets.training.spec import SpecError, TrainingResult, TrainingSpec, read_result, read_spec
+from alas_assets.training.spec import RecipeError, SpecError, TrainingResult, TrainingSpec, read_result, read_spec
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
@@ -184,7 +184,7 @@ def run_child(kind: Literal["sft", "dpo"], train: Callable[[Session], None], arg
             return 0
         except (Interrupted, KeyboardInterrupt):
             line, code = "interrupted; the next run continues from the newest checkpoint", INTERRUPTED
-        except (TrainingError, ModelFilesError, RowsError, SavingError) as error:
+        except (TrainingError, ModelFilesError, RecipeError, RowsError, SavingError) as error:
             line, code = str(error), 1
         except OSError as error:
             line, code = f"{error.filename or spec.checkpoint_dir}: {error.strerror or error}", 1

@@ -13,11 +13,13 @@ import polars as pl
 import torch
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 from trl.trainer import utils as trl_utils
 
 from alas_assets.students.chat import training_example
 from alas_assets.training.adapter import ModelFilesError
 from alas_assets.training.spec import Recipe, TrainingSpec
+from alas_assets.training.suiting import require_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -92,20 +94,25 @@ def load_adapter(model: PreTrainedModel, spec: TrainingSpec) -> PeftModel:
         ) from error
 
 
-def lora_config(recipe: Recipe, model: PreTrainedModel) -> LoraConfig:
-    """Return the shape of a fresh adapter."""
-    layers: list[int] | None = None
-    if isinstance(recipe.layers, int):
-        count = int(model.config.num_hidden_layers)
-        layers = list(range(max(0, count - recipe.layers), count))
-    elif recipe.layers is not None:
-        layers = list(recipe.layers)
+def lora_config(recipe: Recipe, model: PreTrainedModel, name: str) -> LoraConfig:
+    """Return the shape of a fresh adapter.
+
+    Args:
+        recipe: The recipe.
+        model: The base model.
+        name: What it is called.
+
+    Raises:
+        RecipeError: The recipe names a layer that the model does not have.
+    """
+    linear = (torch.nn.Linear, Conv1D)
+    require_layers(recipe, (path.rpartition(".")[2] for path, layer in model.named_modules() if isinstance(layer, linear)), name)
     return LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=recipe.dropout,
         target_modules=list(recipe.target_modules),
-        layers_to_transform=layers,
+        layers_to_transform=recipe.adapted_layers(int(model.config.num_hidden_layers)),
         task_type="CAUSAL_LM",
     )
 

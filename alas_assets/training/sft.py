@@ -15,6 +15,7 @@ from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapte
 from alas_assets.training.child import Session, TrainingError, run_child
 from alas_assets.training.rows import read_dev_rows, read_rows, split_dev
 from alas_assets.training.spec import Recipe
+from alas_assets.training.suiting import require_plain_scores
 
 
 def train(session: Session) -> None:
@@ -25,6 +26,7 @@ def train(session: Session) -> None:
     rows = read_rows(spec)
     check_base(spec)
     check_init_adapter(spec)
+    require_plain_scores(recipe, Path(spec.student_folder), spec.student_name)
     if spec.dev_file:
         dev = read_dev_rows(Path(spec.dev_file))
     else:
@@ -77,7 +79,7 @@ def train(session: Session) -> None:
             train_dataset=Dataset.from_list([example | kind for example, kind in zip(examples, kinds, strict=True)]),
             eval_dataset=Dataset.from_list(dev_examples) if dev_examples else None,
             processing_class=tokenizer,
-            peft_config=None if warm else loading.lora_config(recipe, model),
+            peft_config=None if warm else loading.lora_config(recipe, model, spec.student_name),
             callbacks=[running.Patience(recipe.early_stopping_patience)] if recipe.early_stopping_patience else None,
         )
         trainer.follow(recipe)

@@ -129,6 +129,12 @@ class Recipe(_Section):
         """Return the peak rate of a training from a fresh adapter, or from one that has learned before."""
         return self.warm_learning_rate or self.learning_rate if warm else self.learning_rate
 
+    def adapted_layers(self, count: int) -> list[int] | None:
+        """Return the indices of the decoder layers that get an adapter, of a student that has `count`; None for all."""
+        if isinstance(self.layers, int):
+            return list(range(max(0, count - self.layers), count))
+        return None if self.layers is None else list(self.layers)
+
     @model_validator(mode="after")
     def _dev_rows_for_early_stopping(self) -> Recipe:
         if self.early_stopping_patience and not self.dev_share:

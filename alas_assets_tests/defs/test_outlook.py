@@ -4,8 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from alas_assets.cli import app
@@ -20,6 +22,7 @@ from alas_assets.defs.outlook import (
     unread_lines,
     yield_of,
 )
+from alas_assets.defs.steps import StageError
 from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, Curriculum
@@ -54,6 +57,24 @@ def test_facts_are_estimated_from_the_length_of_the_pages_to_study(harness: Harn
     chars = sum(page.text_chars for page in survey(harness.alas.domain("quill"), harness.store)[0])
     most = int(str(figures["topics"]).split()[0]) * harness.alas.domain("quill").budget.pairs_per_topic
     assert figures["facts"] == f"about {round(chars / CHARS_OF_A_FACT['extractive'])}, at most {most}"
+
+
+def test_packed_rows_are_said_to_be_fewer_steps() -> None:
+    packed = load_recipe("gpu-0.6b-8b").model_copy(update={"packing": True})
+    said = training_of(packed, 25, 4, 0).words
+    assert said.endswith("steps of 16 rows if each were a sequence, and far fewer once rows are packed into sequences of 2,048 tokens")
+    assert "packed" not in training_of(load_recipe("gpu-0.6b-8b"), 25, 4, 0).words
+
+
+def test_a_recipe_that_does_not_suit_the_student_is_refused_before_anything_is_spent(tmp_path: Path, quill_site: Site) -> None:
+    student = tmp_path / "phi"
+    student.mkdir()
+    (student / "config.json").write_text("{}", encoding="utf-8")
+    save_file({"model.layers.0.self_attn.qkv_proj.weight": np.zeros((2, 2), np.float32)}, student / "model.safetensors")
+    harness = Harness(tmp_path / "home", str(student))
+    harness.domain("quill", quill_site.port)
+    with pytest.raises(StageError, match=r"recipe tiny-test: target_modules: student .*phi has no layer q_proj, .* are qkv_proj: "):
+        estimate_iteration(harness.alas, "quill")
 
 
 def test_what_a_page_gives_is_learned_from_the_pages_that_the_teacher_answered_on_alone() -> None:
