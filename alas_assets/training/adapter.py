@@ -93,17 +93,37 @@ def check_init_adapter(spec: TrainingSpec) -> None:
     remedy = "materialise the adapter that it comes from again"
     try:
         config: dict[str, Any] = json.loads((folder / _CONFIG).read_bytes())
-        shape = (config["r"], config["lora_alpha"], sorted(config["target_modules"]))
+        shape = (config["r"], config["lora_alpha"], sorted(config["target_modules"]), _listed(config.get("layers_to_transform")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFilesError(f"adapter {folder}: {_CONFIG} is missing or damaged; {remedy}") from error
     if reason := why_unreadable(folder / WEIGHTS):
         raise ModelFilesError(f"adapter {folder}: {WEIGHTS} is missing or damaged ({reason}); {remedy}")
-    wanted = (spec.recipe.rank, spec.recipe.alpha, sorted(spec.recipe.target_modules))
-    if spec.kind == "sft" and shape != wanted:
+    if spec.kind != "sft":
+        return
+    recipe, count = spec.recipe, _layer_count(spec)
+    layers = shape[3] if count is None else _listed(recipe.adapted_layers(count))
+    wanted = (recipe.rank, recipe.alpha, sorted(recipe.target_modules), layers)
+    if shape != wanted:
         raise ModelFilesError(
-            f"adapter {folder} has rank {shape[0]}, alpha {shape[1]} and modules {', '.join(shape[2])}, unlike the recipe "
-            f'(rank {wanted[0]}, alpha {wanted[1]}, {", ".join(wanted[2])}); use the recipe it was trained with, or accumulate = "fresh"'
+            f"adapter {folder} has {_shown(*shape)}, unlike the recipe ({_shown(*wanted)}); use the recipe it was trained with, or "
+            'accumulate = "fresh"'
         )
+
+
+def _listed(layers: int | Sequence[int] | None) -> list[int] | None:
+    return None if layers is None else [layers] if isinstance(layers, int) else sorted(layers)
+
+
+def _layer_count(spec: TrainingSpec) -> int | None:
+    """Return how many decoder layers the student has, by its configuration; None where that does not say it in a way known here."""
+    config: dict[str, Any] = json.loads((Path(spec.student_folder) / "config.json").read_bytes())
+    text = config.get("text_config") or config
+    return next((int(text[key]) for key in ("num_hidden_layers", "n_layer", "num_layers", "n_layers") if text.get(key)), None)
+
+
+def _shown(rank: int, alpha: int, modules: Sequence[str], layers: Sequence[int] | None) -> str:
+    which = "all layers" if layers is None else f"layers {', '.join(map(str, layers))}"
+    return f"rank {rank}, alpha {alpha}, {which}, modules {', '.join(modules)}"
 
 
 def start_manifest(

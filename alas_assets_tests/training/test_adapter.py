@@ -1,13 +1,17 @@
 """The adapter folder and what is checked around it, without a training."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from alas_assets.students.chat import PLAIN_TEMPLATE, load_tokenizer
-from alas_assets.training.adapter import start_manifest, write_adapter
+from alas_assets.training.adapter import ModelFilesError, check_init_adapter, start_manifest, write_adapter
 from alas_assets_tests.tiny import family_student, without_template
-from alas_assets_tests.training.factory import make_spec, train_rows
+from alas_assets_tests.training.factory import make_spec, tiny_recipe, train_rows
 
 
 def written(student: Path, root: Path) -> Path:
@@ -35,3 +39,32 @@ def test_an_adapter_brings_the_template_that_its_rows_were_written_with(tiny_stu
 def test_a_students_own_template_stays_where_it_is(tiny_student: Path, tmp_path: Path, in_a_file: bool) -> None:
     student = tiny_student if in_a_file else without_template(tiny_student, tmp_path / "old", in_config=True)
     assert (written(student, tmp_path / "a") / "chat_template.jinja").is_file() == in_a_file
+
+
+@pytest.mark.parametrize(
+    ("trained", "recipe", "why"),
+    [
+        (None, {}, ""),
+        ([1], {"layers": 1}, ""),
+        ([1, 0], {"layers": 2}, ""),
+        ([0], {"layers": (0,)}, ""),
+        (None, {"layers": 1}, "all layers, .* unlike the recipe .*layers 1,"),
+        ([0], {"layers": 1}, "layers 0, .* unlike the recipe .*layers 1,"),
+        ([1], {}, "layers 1, .* unlike the recipe .*all layers,"),
+        ([1], {"layers": 1, "rank": 8}, "rank 4, .* unlike the recipe .rank 8,"),
+    ],
+)
+def test_training_goes_on_only_from_an_adapter_of_the_same_layers(
+    tiny_student: Path, tmp_path: Path, trained: list[int] | None, recipe: dict[str, Any], why: str
+) -> None:
+    before, own = tmp_path / "before", tiny_recipe(**recipe)
+    before.mkdir()
+    shape = {"r": 4, "lora_alpha": own.alpha, "target_modules": list(own.target_modules), "layers_to_transform": trained}
+    (before / "adapter_config.json").write_text(json.dumps(shape), encoding="utf-8")
+    save_file({"a": np.zeros(2, np.float32)}, before / "adapter_model.safetensors")
+    spec = make_spec("sft", tmp_path, tiny_student, train_rows(4), recipe=own, init_adapter=str(before))
+    if not why:
+        check_init_adapter(spec)
+        return
+    with pytest.raises(ModelFilesError, match=why):
+        check_init_adapter(spec)
