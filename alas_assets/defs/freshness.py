@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from alas_assets.defs.lineage import finished, opened_cells
+from alas_assets.defs.lineage import finished, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
 from alas_assets.provenance.store import Cell
 from alas_assets.settings import load_settings
+
+_READ_AT = "read_at"
 
 
 def currency_key(domain: str) -> dg.AssetKey:
@@ -21,15 +23,35 @@ def currency_key(domain: str) -> dg.AssetKey:
     return dg.AssetKey(["currency", domain])
 
 
-def heartbeat(cell: Cell) -> dg.AssetMaterialization:
-    """Return the event that says: this domain's knowledge is of now."""
-    return dg.AssetMaterialization(currency_key(cell.domain), metadata={"iteration": cell.number})
+def heartbeat(cell: Cell, read_at: datetime) -> dg.AssetMaterialization:
+    """Return the event that says: this domain's knowledge is of when its sources were read."""
+    return dg.AssetMaterialization(
+        currency_key(cell.domain), metadata={"iteration": cell.number, _READ_AT: dg.MetadataValue.timestamp(read_at)}
+    )
+
+
+def due_heartbeat(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> dg.AssetMaterialization | None:
+    """Return the heartbeat of an iteration that has read every source; None where that says nothing new.
+
+    A revision that is made again, for another setting or of an old iteration, reads no page. What was read is as old as the plan, since
+    planning reads every source.
+
+    Raises:
+        StoreError: A file of the store is damaged.
+    """
+    plan = alas.store.pointer(cell, "curriculum")
+    if plan is None or last_opened(alas, cell.domain) != cell:
+        return None
+    read_at, known = datetime.fromisoformat(plan.made_at), last_heartbeat(instance, cell.domain)
+    return heartbeat(cell, read_at) if known is None or read_at > known else None
 
 
 def last_heartbeat(instance: dg.DagsterInstance, domain: str) -> datetime | None:
-    """Return when the domain's knowledge was last of now."""
-    found = instance.fetch_materializations(currency_key(domain), limit=1).records
-    return datetime.fromtimestamp(found[0].timestamp, UTC) if found else None
+    """Return of when the domain's knowledge is: when its sources were last read, or where the event does not say, when it was logged."""
+    for record in instance.fetch_materializations(currency_key(domain), limit=1).records:
+        said = record.asset_materialization.metadata.get(_READ_AT) if record.asset_materialization else None
+        return datetime.fromtimestamp(said.value if isinstance(said, dg.TimestampMetadataValue) else record.timestamp, UTC)
+    return None
 
 
 def policy_failed(instance: dg.DagsterInstance, domain: str) -> bool:

@@ -10,7 +10,7 @@ from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.earlier import earlier_pairs
-from alas_assets.defs.freshness import heartbeat
+from alas_assets.defs.freshness import due_heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.promotion import promotion as promotion_asset
 from alas_assets.defs.resources import Alas
@@ -90,8 +90,8 @@ def revised_curriculum(
         "teacher": decides(domain, "revise"),
     }
     result = step.run(RevisedCurriculum, make, describe, settings=settings)
-    if not (result.metadata or {})["unchanged"] and not unread_sources(domain, curriculum, documents):
-        context.log_event(heartbeat(step.cell))
+    if not unread_sources(domain, curriculum, documents) and (beat := due_heartbeat(alas, context.instance, step.cell)):
+        context.log_event(beat)
     return result
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.currency import FRESH_CHECK
-from alas_assets.defs.freshness import currency_key, heartbeat, in_words
+from alas_assets.defs.freshness import currency_key, due_heartbeat, heartbeat, in_words, last_heartbeat
 from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
@@ -64,16 +64,16 @@ def test_a_stale_domain_is_shown_as_failing_in_the_tick_that_opens_its_iteration
 def test_the_heartbeat_makes_it_pass_again(harness: Harness) -> None:
     aged(harness, 170)
     ticked(harness)
-    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), datetime.now(UTC)))
     shown = ticked(harness)
     assert [one.passed for one in shown] == [False, True]
-    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), datetime.now(UTC)))
     assert [one.passed for one in ticked(harness)] == [False, True, True]  # the UI shows an evaluation from before a heartbeat as none
 
 
 def test_a_domain_with_a_heartbeat_fails_only_once_dagsters_policy_does(harness: Harness) -> None:
     harness.domain("quill", 9, freshness_hours="0.02")
-    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), datetime.now(UTC)))
     harness.stale("quill")  # as if evaluated before the heartbeat
     assert [one.passed for one in ticked(harness)] == [True]
 
@@ -134,3 +134,41 @@ def test_the_check_can_be_executed_by_hand_and_says_the_same(harness: Harness) -
 @pytest.mark.parametrize(("hours", "said"), [(1 / 60, "1 min"), (0.5, "30 min"), (2, "2 h"), (168, "168 h"), (1000, "1,000 h")])
 def test_an_age_is_told_in_hours_or_minutes(hours: float, said: str) -> None:
     assert in_words(timedelta(hours=hours)) == said
+
+
+# ------------------------------------------------------------------------------------------------ of when the knowledge is
+
+
+def test_knowledge_is_of_when_the_sources_were_read_not_of_when_the_iteration_ended(harness: Harness) -> None:
+    aged(harness, 5)
+    beat = due_heartbeat(harness.alas, harness.instance, Cell.of("quill", 0))
+    assert beat is not None
+    harness.instance.report_runless_asset_event(beat)
+    known = last_heartbeat(harness.instance, "quill")
+    assert known is not None
+    assert timedelta(hours=4.9) < datetime.now(UTC) - known < timedelta(hours=5.1)
+    assert ticked(harness)[0].metadata["age_hours"].value == pytest.approx(5, abs=0.1)
+
+
+def test_a_revision_that_is_made_again_without_reading_makes_nothing_fresh(harness: Harness) -> None:
+    aged(harness, 5)
+    cell = Cell.of("quill", 0)
+    beat = due_heartbeat(harness.alas, harness.instance, cell)
+    assert beat is not None
+    harness.instance.report_runless_asset_event(beat)
+    harness.revised("quill", 0, "continue")  # another tau
+    assert due_heartbeat(harness.alas, harness.instance, cell) is None
+
+
+def test_an_old_iteration_that_is_made_again_makes_nothing_fresh(harness: Harness) -> None:
+    harness.opened("quill", 1)
+    assert due_heartbeat(harness.alas, harness.instance, Cell.of("quill", 0)) is None
+
+
+def test_a_heartbeat_that_does_not_say_when_was_read_counts_from_when_it_was_logged(harness: Harness) -> None:
+    aged(harness, 5)
+    harness.instance.report_runless_asset_event(dg.AssetMaterialization(currency_key("quill"), metadata={"iteration": 0}))
+    known = last_heartbeat(harness.instance, "quill")
+    assert known is not None
+    assert datetime.now(UTC) - known < timedelta(minutes=5)
+    assert due_heartbeat(harness.alas, harness.instance, Cell.of("quill", 0)) is None

@@ -50,7 +50,7 @@ def test_a_domain_that_was_never_current_is_opened_once_its_window_has_passed(ha
 
 def test_a_domain_that_was_read_again_is_not_opened_although_its_iteration_is_old(harness: Harness) -> None:
     aged(harness, 0, 169)
-    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0)))
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), datetime.now(UTC)))
     harness.stale("quill")  # as evaluated before the heartbeat came
     assert "168 h are allowed" in skipped(overdue(harness))
 
