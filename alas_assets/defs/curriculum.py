@@ -31,13 +31,28 @@ CAUSE_TAG = "alas/because"
 
 
 def inherited(alas: Alas, cell: Cell) -> Inherited:
-    """Collect what the cell takes over from the domain's earlier iterations, by content hash."""
+    """Collect what the cell takes over from the domain's earlier iterations, by content hash.
+
+    A cell that is made again takes over the adapter that it took over before, as long as nothing else is another: what was promoted
+    since is its own, or later.
+    """
+    found = _found(alas, cell)
+    pointer = alas.store.pointer(cell, "curriculum_seed")
+    if pointer is None:
+        return found
+    before = alas.store.read_record(Seed, pointer).inherited
+    retired = {adapter for entry in alas.registry.history(cell.domain) for adapter in entry.retired}
+    same = before == found.model_copy(update={"current_adapter": before.current_adapter})
+    return before if same and before.current_adapter not in retired else found
+
+
+def _found(alas: Alas, cell: Cell) -> Inherited:
     store, earlier = alas.store, taught_before(alas, cell)
     plans = [store.read_record(Curriculum, p) for c in earlier if (p := store.pointer(c, "curriculum"))]
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
     return Inherited(
-        current_adapter=alas.registry.current(cell.domain),
+        current_adapter=_current_before(alas, cell),
         qa_hashes=_hashes(store, earlier, "qa_pairs"),
         probe_hashes=_hashes(store, earlier, "probes"),
         document_hashes=_hashes(store, earlier, "documents"),
@@ -46,6 +61,12 @@ def inherited(alas: Alas, cell: Cell) -> Inherited:
         covered_topics=sorted({topic.topic_id for topic in planned}),
         accuracy_history=[revision.accuracy for revision in revisions],
     )
+
+
+def _current_before(alas: Alas, cell: Cell) -> str | None:
+    """Return the adapter that is current, or was before this very cell promoted its own."""
+    newest = alas.registry.newest(cell.domain)
+    return newest.previous if newest and newest.iteration == cell.number else alas.registry.current(cell.domain)
 
 
 def _hashes(store: ArtifactStore, cells: list[Cell], asset: str) -> list[str]:
