@@ -326,6 +326,19 @@ names = st.from_regex(r"\A[b-z][a-z_]{3,9}(\.[b-z][a-z_]{3,9})?\Z")
 versions = st.builds("{}.{}".format, st.integers(2, 9), st.integers(20, 40))
 peps = st.builds("PEP {}".format, st.integers(100, 999))
 cves = st.builds("CVE-2026-{}".format, st.integers(1000, 99999))
+bare = st.sampled_from(["non-blocking", "--no-cache-dir", "pkg/mod.py", "8-bit", "1/2", "os.open()", "True", "4", "3.15.0", "2 to 4", "$5"])
+golds = st.lists(st.one_of(names, versions, bare, st.sampled_from(["without", "before", "and", "of", "not"])), min_size=1, max_size=4)
+frames = st.sampled_from(["{}", "{}.", "`{}`", '"{}"', "It is {}.", "The answer is: {}", "That would be {}, as the notes say."])
+
+
+@settings(max_examples=400, deadline=None)
+@given(golds.map(" ".join), frames, st.sampled_from(KINDS))
+def test_the_gold_answer_in_a_plain_sentence_is_always_correct(gold: str, frame: str, kind: str) -> None:
+    assume(any(len(word) > 1 for word in words(gold) if word not in ("of", "and", "before", "not", "without")))
+    verdict = graded(gold, frame.format(gold), kind, question="What is it?")
+    assert verdict.label == "correct", verdict
+
+
 joins = st.sampled_from(["{} and {}", "{} or {}", "{}, {}", "either {1} or {0}", "{1} {0}", "{0} (not {1})", "`{0}` / `{1}`"])
 typed = st.one_of(*(st.tuples(st.just(k), s, s) for k, s in (("version", versions), ("pep", peps), ("cve", cves), ("identifier", names))))
 
