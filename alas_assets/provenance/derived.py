@@ -15,7 +15,9 @@ import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
+from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.ids import page_id
+from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, TraceError, cells_of, facts_of_exam
@@ -129,7 +131,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         TraceError: No iteration tried to read the source, or a takedown removed it; the message names it, or pages that were read.
         StoreError: A table on the way is damaged or gone.
     """
-    cells = sorted(cells_of(store), key=str)
+    store, cells = ReadOnce.over(store), sorted(cells_of(store), key=str)
     by: Literal["page", "host"] = "page" if "://" in source else "host"
     readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
     if not readings:
@@ -290,6 +292,9 @@ def _answers(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], chunk
 
 def _exam(store: ArtifactStore, cells: list[Cell], pairs: pl.DataFrame, fact_ids: list[str]) -> Iterator[DerivedExam]:
     tables = [(cell, as_answers(table).filter(pl.col("split").is_in(EXAM))) for cell, table in _tables(store, cells, "exam_scores")]
+    pages = {page or "" for _, rows in tables for page in rows["topic"]}
+    urls = [url for url in pairs["url"].unique().to_list() if url and any(is_page(page, url) for page in pages)]
+    pairs = pairs.filter("accepted", pl.col("url").is_in(urls))  # no other is matched, and an exam asks of a few pages among hundreds
     for domain in sorted({cell.domain for cell, _ in tables}):
         written = pairs.filter(pl.col("cell").str.starts_with(f"{domain}|"))
         asked = [(cell, rows) for cell, rows in tables if cell.domain == domain]

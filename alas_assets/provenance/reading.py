@@ -5,14 +5,14 @@ What is held is what was read first, so an instance is for one audit, not for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self, TypeVar
 
 import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer
-from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, QA_SCHEMA, as_answers, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, QA_SCHEMA, AdapterRef, as_answers, as_pairs
 
 R = TypeVar("R", bound=BaseModel)
 _SHAPES: dict[str, tuple[pl.Schema, Callable[[pl.DataFrame], pl.DataFrame]]] = {
@@ -58,6 +58,28 @@ class ReadOnce(ArtifactStore):
             found = self._kept[key] = pl.concat([nothing, *tables], how="diagonal_relaxed", rechunk=True)
         return found
 
+    def trained_rows(self, domain: str) -> pl.DataFrame:
+        """Return how many training rows each adapter of a domain has on each fact: cell, asset, fact_id and rows, the oldest cell's first.
+
+        Raises:
+            StoreError: The record or the training rows of an adapter are gone or damaged.
+        """
+        key = ("trained rows", domain)
+        found = self._kept.get(key)
+        if not isinstance(found, pl.DataFrame):
+            made = [(cell, asset) for cell in self.cells(domain) for asset in ("sft_adapter", "dpo_adapter")]
+            refs = [(cell, asset, self.read_record(AdapterRef, p)) for cell, asset in made if (p := self.pointer(cell, asset))]
+            nothing = pl.DataFrame(schema={"fact_id": pl.String, "rows": pl.UInt32, "cell": pl.String, "asset": pl.String})
+            counted = [
+                self.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])["fact_id"]
+                .value_counts(name="rows")
+                .with_columns(pl.lit(str(cell)).alias("cell"), pl.lit(asset).alias("asset"))
+                for cell, asset, ref in refs
+                if ref.trained
+            ]
+            found = self._kept[key] = pl.concat([nothing, *counted], rechunk=True)
+        return found
+
     def remembered(self, asset: str) -> list[Pointer]:
         """Return what any inputs gave for an asset, as `ArtifactStore.remembered` does."""
         key = ("remembered", asset)
@@ -82,12 +104,12 @@ class ReadOnce(ArtifactStore):
             found = self._kept[key] = super().first_made(pointer)
         return found
 
-    def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None) -> pl.DataFrame:
+    def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return a table as `ArtifactStore.read_table` does."""
-        key = ("table", *_place(pointer_or_hash, asset))
+        key = ("table", *_place(pointer_or_hash, asset), *(columns or ["*"]))
         table = self._kept.get(key)
         if not isinstance(table, pl.DataFrame):
-            table = self._kept[key] = super().read_table(pointer_or_hash, asset)
+            table = self._kept[key] = super().read_table(pointer_or_hash, asset, columns)
         return table
 
     def read_record(self, model: type[R], pointer_or_hash: Pointer | str, asset: str | None = None) -> R:

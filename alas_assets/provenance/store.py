@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -348,15 +348,15 @@ class ArtifactStore:
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); the adapter was retired by a takedown all the same") from error
 
-    def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None) -> pl.DataFrame:
-        """Read a table by pointer, or by hash and asset name.
+    def read_table(self, pointer_or_hash: Pointer | str, asset: str | None = None, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Read a table by pointer, or by hash and asset name; of these columns, or of all.
 
         Raises:
             StoreError: The file is gone or unreadable; the message says what to materialise again.
         """
         path = self._locate(pointer_or_hash, asset, "parquet")
         try:
-            return pl.read_parquet(path)
+            return pl.read_parquet(path, columns=list(columns) if columns else None)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
 

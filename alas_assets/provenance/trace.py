@@ -14,10 +14,11 @@ from pydantic import Field
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import fold, pair_of_unknown
+from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import deleted_run, orders
-from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, GateDecision, Record, as_answers, as_pairs
+from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, GateDecision, Record, as_answers
 from alas_assets.release.registry import Entry, Registry
 from alas_assets.review.said import Said, asked_answers, people_said
 
@@ -226,11 +227,6 @@ def cells_of(store: ArtifactStore) -> Iterator[Cell]:
             yield Cell(domain.name, iteration.name)
 
 
-def _table(store: ArtifactStore, cell: Cell, asset: str) -> pl.DataFrame | None:
-    pointer = store.pointer(cell, asset)
-    return store.read_table(pointer) if pointer else None
-
-
 def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, Any]]:
     """Return the cell and row of a graded answer, or of one to a question in free words that somebody reported.
 
@@ -242,12 +238,14 @@ def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, A
     """
     hits: dict[str, tuple[Cell, dict[str, Any]]] = {}
     answer_id = answer_id.removeprefix("a-")  # as a review sheet names it
-    for cell in cells_of(store):
+    for cell in cells_of(store) if answer_id else ():
         for asset in ANSWER_TABLES:
-            table = _table(store, cell, asset)
-            if table is None:
+            pointer, begins = store.pointer(cell, asset), pl.col("answer_id").str.starts_with(answer_id)
+            if pointer is None or store.read_table(pointer, columns=["answer_id"]).filter(begins).is_empty():
                 continue
-            for row in as_answers(table.filter(pl.col("answer_id").str.starts_with(answer_id))).to_dicts():
+            for row in as_answers(store.read_table(pointer).filter(begins)).to_dicts():
+                if row["answer_id"] == answer_id:  # no other begins with a whole id
+                    return cell, row
                 hits.setdefault(row["answer_id"], (cell, row))
     for domain in sorted({cell.domain for cell in cells_of(store)}):
         reported = [row for row in asked_answers(store.root, domain) if row["answer_id"].startswith(answer_id)]
@@ -273,9 +271,8 @@ def _pairs(store: ArtifactStore, domain: str, wanted: pl.Expr) -> pl.DataFrame:
     A pair that was accepted once counts as accepted, since it was taught: a later iteration rejects it for being known, or by word of a
     person, which it then shows.
     """
-    cells = [cell for cell in cells_of(store) if cell.domain == domain]
-    tables = [as_pairs(table).filter(wanted) for cell in cells if (table := _table(store, cell, "qa_pairs")) is not None]
-    found = pl.concat([QA_SCHEMA.to_frame(), *tables])
+    rows = ReadOnce.over(store).rows_of(domain, "qa_pairs").filter(wanted)
+    found = rows.sort("cell", descending=True, maintain_order=True).select(QA_SCHEMA.names())
     said = found.filter(pl.col("review") != "").unique("qa_id", keep="first").select("qa_id", said="review")
     once = found.sort("accepted", descending=True, maintain_order=True).unique("qa_id", keep="first", maintain_order=True)
     told = once.join(said, on="qa_id", how="left", maintain_order="left")
@@ -296,12 +293,9 @@ def stored_text(store: ArtifactStore, sha: str, url: str) -> str:
 
 def _readings(store: ArtifactStore, domain: str, page: str) -> list[tuple[Cell, dict[str, Any]]]:
     """Return the readings of a page that gave a text, the newest first."""
-    found = []
-    for cell in cells_of(store):
-        fetches = _table(store, cell, "documents") if cell.domain == domain else None
-        if fetches is not None:
-            own = fetches.filter((pl.col("page_id") == page) & pl.col("ok") & pl.col("text_sha256").is_not_null())
-            found += [(cell, row) for row in own.to_dicts()]
+    own = (pl.col("page_id") == page) & pl.col("ok") & pl.col("text_sha256").is_not_null()
+    rows = ReadOnce.over(store).rows_of(domain, "documents").filter(own).to_dicts()
+    found = [(Cell(*row["cell"].split("|")), row) for row in rows]
     return sorted(found, key=lambda reading: (reading[1]["retrieved_at"], reading[0].iteration), reverse=True)
 
 
@@ -351,8 +345,8 @@ def cells_until(store: ArtifactStore, cell: Cell) -> list[Cell]:
 
 def _matched(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> str:
     """Return the fact that an exam's question asks for by its page and words; "" where no accepted pair does (E8)."""
-    tables = [as_pairs(table) for one in cells_until(store, cell) if (table := _table(store, one, "qa_pairs")) is not None]
-    return facts_of_exam([answer], pl.concat([QA_SCHEMA.to_frame(), *tables])).get(answer["probe_id"], "")
+    pairs = ReadOnce.over(store).rows_of(cell.domain, "qa_pairs").filter(pl.col("cell") <= str(cell))
+    return facts_of_exam([answer], pairs).get(answer["probe_id"], "")
 
 
 def facts_of_exam(answers: Sequence[Mapping[str, Any]], pairs: pl.DataFrame) -> dict[str, str]:
@@ -384,30 +378,24 @@ def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) ->
 
 def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedBy]:
     """Return the adapters whose exact training rows hold the fact, oldest first."""
-    found: list[LearnedBy] = []
-    taken_down = orders(store.root)
-    for cell in sorted((c for c in cells_of(store) if c.domain == domain), key=str):
-        for asset in ("sft_adapter", "dpo_adapter"):
-            pointer = store.pointer(cell, asset)
-            if pointer is None:
-                continue
-            ref = store.read_record(AdapterRef, pointer)
-            if not ref.trained:
-                continue
-            rows = store.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"]).filter(pl.col("fact_id") == fact_id).height
-            if rows:
-                found.append(
-                    LearnedBy(
-                        adapter_hash=ref.adapter_hash,
-                        kind=ref.kind,
-                        cell=str(cell),
-                        rows=rows,
-                        rows_hash=ref.rows_hash,
-                        run_id=(first := store.first_made(pointer)).run_id,
-                        run_deleted=deleted_run(taken_down, cell, first.made_at),
-                        retired=stone.takedown if (stone := store.tombstone(ref.adapter_hash)) else "",
-                    )
-                )
+    once, taken_down, found = ReadOnce.over(store), orders(store.root), list[LearnedBy]()
+    for row in once.trained_rows(domain).filter(pl.col("fact_id") == fact_id).iter_rows(named=True):
+        cell = Cell(*row["cell"].split("|"))
+        pointer = once.pointer(cell, row["asset"])
+        assert pointer is not None  # its rows were just read
+        ref, first = once.read_record(AdapterRef, pointer), once.first_made(pointer)
+        found.append(
+            LearnedBy(
+                adapter_hash=ref.adapter_hash,
+                kind=ref.kind,
+                cell=str(cell),
+                rows=row["rows"],
+                rows_hash=ref.rows_hash,
+                run_id=first.run_id,
+                run_deleted=deleted_run(taken_down, cell, first.made_at),
+                retired=stone.takedown if (stone := once.tombstone(ref.adapter_hash)) else "",
+            )
+        )
     return found
 
 
@@ -450,11 +438,9 @@ def _trained_in(store: ArtifactStore, cell: Cell, adapter_hash: str) -> list[tup
 
 def _written_in(store: ArtifactStore, cell: Cell, qa_id: str) -> Cell:
     """Return the newest iteration, up to this one, in which a pair was accepted; this one where none was."""
-    for where in reversed(cells_until(store, cell)):
-        table = _table(store, where, "qa_pairs")
-        if table is not None and not table.filter((pl.col("qa_id") == qa_id) & pl.col("accepted")).is_empty():
-            return where
-    return cell
+    rows = ReadOnce.over(store).rows_of(cell.domain, "qa_pairs")
+    accepted = rows.filter((pl.col("qa_id") == qa_id) & pl.col("accepted") & (pl.col("cell") <= str(cell)))["cell"].to_list()
+    return Cell(*max(accepted).split("|")) if accepted else cell
 
 
 def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
@@ -480,7 +466,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         answer: The row; one to a question in free words has a `note` that says how its fact was found.
         said: What people said in the domain (`people_said`), for who follows many answers; None reads it.
     """
-    said = people_said(store.root, cell.domain) if said is None else said
+    said, store = people_said(store.root, cell.domain) if said is None else said, ReadOnce.over(store)
     fact = answer["fact_id"]
     matched = _matched(store, cell, answer) if answer["split"] in EXAM else ""
     about = fact if answer["split"] in ABOUT_FACTS else matched
