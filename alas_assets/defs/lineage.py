@@ -3,16 +3,25 @@
 Reads stored state only. Who may open the next is `defs.births`, what is handed over `defs.curriculum`.
 """
 
+import re
+
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 
+_ITERATION = re.compile(r"[0-9]{3}")
+
+
+def made_cells(alas: Alas, domain: str) -> list[Cell]:
+    """Return the domain's cells that have anything, oldest first; what else lies there, such as a file manager's files, is none."""
+    folder = alas.store.root / "cells" / domain
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [Cell(domain, name) for name in names if _ITERATION.fullmatch(name)]
+
 
 def opened_cells(alas: Alas, domain: str) -> list[Cell]:
     """Return the domain's cells that have a seed, oldest first."""
-    folder = alas.store.root / "cells" / domain
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [cell for name in names if alas.store.pointer(cell := Cell(domain, name), "curriculum_seed")]
+    return [cell for cell in made_cells(alas, domain) if alas.store.pointer(cell, "curriculum_seed")]
 
 
 def last_opened(alas: Alas, domain: str) -> Cell | None:
