@@ -28,7 +28,10 @@ _MINUTE = "%Y-%m-%d %H:%M UTC"
 
 def freshness_checks() -> list[dg.AssetChecksDefinition]:
     """Return the check of every domain that has a heartbeat asset; it can also be executed by hand."""
-    described = "The domain's knowledge is no older than its freshness_hours; evaluated by the sensor `overdue_domains` when that changes."
+    described = (
+        "The domain's knowledge is no older than its freshness_hours; evaluated by the sensors `overdue_domains` and `standing_notices` "
+        "when that changes."
+    )
     specs = [dg.AssetCheckSpec(FRESH_CHECK, asset=spec.key, description=described) for spec in currency_specs()]
     if not specs:
         return []
@@ -84,7 +87,7 @@ def evaluate(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dg.AssetC
         passed=not known.stale,
         description=f"{_words(domain, known)}{why}",
         metadata={
-            _AS_OF: dg.MetadataValue.timestamp(known.as_of) if known.as_of else "never",
+            _AS_OF: dg.MetadataValue.timestamp(current) if (current := known.beat or known.ended) else "never",
             "age_hours": round(known.age.total_seconds() / 3600, 3),
             "freshness_hours": round(known.window.total_seconds() / 3600, 3),
             _NOT_READ: dg.MetadataValue.json(not_read),
@@ -95,10 +98,15 @@ def evaluate(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dg.AssetC
 def _words(domain: str, known: Freshness) -> str:
     allowed = f"{in_words(known.window)} are allowed (freshness_hours)"
     if known.as_of is None:
-        return f"no iteration of {domain} has ended yet; {allowed}"
+        return f"no iteration of {domain} was opened yet; {allowed}"
     if not known.stale:
-        return f"{domain} is current as of {known.as_of:{_MINUTE}}; {allowed}"
-    of = "every source was last read" if known.beat else "not every source was ever read, and an iteration last ended"
+        none_ended = f"no iteration of {domain} has ended yet, the first was opened at {known.as_of:{_MINUTE}}"
+        current = f"{domain} is current as of {known.as_of:{_MINUTE}}" if known.beat or known.ended else none_ended
+        return f"{current}; {allowed}"
+    ended = (
+        "not every source was ever read, and an iteration last ended" if known.ended else "no iteration ever ended, the first was opened"
+    )
+    of = "every source was last read" if known.beat else ended
     return (
         f"{domain} is stale since {known.as_of + known.window:{_MINUTE}}: {of} at {known.as_of:{_MINUTE}}, "
         f"{in_words(known.age)} before this was found, and {allowed}"

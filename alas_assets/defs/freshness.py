@@ -69,14 +69,16 @@ class Freshness:
     """How old a domain's knowledge is.
 
     Attributes:
-        beat: When every source was last read; None where that never was.
-        as_of: The same, or where it never was, when an iteration last ended; None where none did.
-        age: Since then; nothing where no iteration ended.
+        beat: Of when every source was last read; None where that never was.
+        ended: When an iteration last ended; None where none did.
+        as_of: The first of these that there is, or else when the first iteration was opened; None where none was.
+        age: Since then; nothing where no iteration was opened.
         window: How old it may be.
         stale: It is older, and Dagster's policy, where it can tell, says so too.
     """
 
     beat: datetime | None
+    ended: datetime | None
     as_of: datetime | None
     age: timedelta
     window: timedelta
@@ -91,11 +93,15 @@ def freshness(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Freshnes
         StoreError: A file of the store is damaged.
     """
     window, beat = timedelta(hours=alas.domain(domain).freshness_hours), last_heartbeat(instance, domain)
-    revisions = [alas.store.pointer(cell, "revised_curriculum") for cell in opened_cells(alas, domain) if finished(alas, cell)]
-    ended = max((datetime.fromisoformat(pointer.made_at) for pointer in revisions if pointer), default=None)
-    as_of = beat or ended
+    cells = opened_cells(alas, domain)
+    ended = max(_made_at(alas, [cell for cell in cells if finished(alas, cell)], "revised_curriculum"), default=None)
+    as_of = beat or ended or min(_made_at(alas, cells, "curriculum_seed"), default=None)
     age = datetime.now(UTC) - as_of if as_of else timedelta()
-    return Freshness(beat, as_of, age, window, stale=age > window and (beat is None or policy_failed(instance, domain)))
+    return Freshness(beat, ended, as_of, age, window, stale=age > window and (beat is None or policy_failed(instance, domain)))
+
+
+def _made_at(alas: Alas, cells: list[Cell], asset: str) -> list[datetime]:
+    return [datetime.fromisoformat(pointer.made_at) for cell in cells if (pointer := alas.store.pointer(cell, asset))]
 
 
 def in_words(age: timedelta) -> str:

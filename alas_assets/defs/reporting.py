@@ -4,11 +4,13 @@ What is told, and once; how it is sent is `alas_assets.notices`.
 """
 
 import json
+import time
 
 import dagster as dg
 
+from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.failures import failure_words
-from alas_assets.defs.freshness import policy_failed
+from alas_assets.defs.freshness import freshness, in_words
 from alas_assets.defs.lineage import closed_because, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED
@@ -18,6 +20,9 @@ from alas_assets.partitions import cell_of
 from alas_assets.provenance.store import BadKeyError, Cell, StoreError
 from alas_assets.provenance.watching import watched_domains
 from alas_assets.records import GateDecision
+
+TELLING_SECONDS = 30.0
+"""After which a tick tells nothing more: where the webhook hangs one notice takes a third of that, and Dagster ends a sensor after 60 s."""
 
 
 @dg.run_failure_sensor(
@@ -45,14 +50,16 @@ def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReaso
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Tells once of every watched domain that became stale, candidate that was not promoted, and iteration that was closed.",
 )
-def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SkipReason:
+def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult:
     """Tell once of every watched domain that has become stale, candidate that was not promoted, and iteration that was closed.
 
-    What the webhook did not take is told again at the next tick.
+    What the webhook did not take is told again at the next tick. The check `knowledge_is_fresh` is evaluated here too, for those who
+    turned `overdue_domains` off.
     """
     told: dict[str, list[str]] = json.loads(context.cursor) if context.cursor else {}
     said: list[str] = []
     now: dict[str, list[str]] = {}
+    until = time.monotonic() + TELLING_SECONDS
     for domain in watched_domains(alas.settings.home):
         try:
             notices = standing(alas, context.instance, domain)
@@ -63,20 +70,21 @@ def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.Skip
         undelivered = set()
         for key, notice in notices.items():
             if key not in told.get(domain, []):
-                problem = tell(notice, alas.settings.webhook)
+                problem = tell(notice, alas.settings.webhook) if time.monotonic() < until else "the webhook is slow; in the next tick"
                 said.append(f"{'not told yet' if problem else 'told'}: {notice.text}{f'; {problem}' if problem else ''}")
                 undelivered |= {key} if problem else set()
         now[domain] = sorted(notices.keys() - undelivered)
     context.update_cursor(json.dumps(now))
-    return dg.SkipReason("; ".join(said)[:2000] or ("nothing new" if now else NOBODY_WATCHED))
+    reasons = "; ".join(said)[:2000] or ("nothing new" if now else NOBODY_WATCHED)
+    return dg.SensorResult(skip_reason=reasons, asset_events=news_of_freshness(alas, context.instance))
 
 
 def standing(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dict[str, Notice]:
     """Return what is to be told of a domain as it stands, by a key that changes when it becomes news again."""
     notices: dict[str, Notice] = {}
-    if policy_failed(instance, domain):
-        window = alas.domain(domain).freshness_hours
-        text = f"{domain} is stale: its watched sources were not all read again within {window:g} h"
+    known = freshness(alas, instance, domain)
+    if known.stale:
+        text = f"{domain} is stale: its sources were not all read again within {in_words(known.window)}"
         notices["stale"] = Notice(kind="stale", domain=domain, text=text)
     newest = last_opened(alas, domain)
     if newest and (reason := closed_because(alas, newest)):

@@ -12,6 +12,7 @@ from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.earlier import earlier_pairs
 from alas_assets.defs.freshness import due_heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
+from alas_assets.defs.lineage import made_cells
 from alas_assets.defs.promotion import promotion as promotion_asset
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, documented_asset, loop_asset
@@ -136,10 +137,7 @@ SCORED = ("promotion", "probes", "baseline_scores", "judge_scores", "dpo_judge_s
 
 def scored_cells(alas: Alas, domain: str) -> list[Cell]:
     """Return the domain's cells whose iteration was judged to the end, in order."""
-    folder = alas.store.root / "cells" / domain
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = [Cell(domain, name) for name in names]
-    return [cell for cell in found if all(alas.store.pointer(cell, asset) for asset in SCORED)]
+    return [cell for cell in made_cells(alas, domain) if all(alas.store.pointer(cell, asset) for asset in SCORED)]
 
 
 def cell_rows(alas: Alas, cell: Cell) -> pl.DataFrame:

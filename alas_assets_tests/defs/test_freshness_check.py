@@ -10,6 +10,7 @@ import pytest
 from alas_assets.definitions import build_defs
 from alas_assets.defs.currency import FRESH_CHECK
 from alas_assets.defs.freshness import currency_key, due_heartbeat, heartbeat, in_words, last_heartbeat
+from alas_assets.defs.revision import scored_cells
 from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
@@ -172,3 +173,36 @@ def test_a_heartbeat_that_does_not_say_when_was_read_counts_from_when_it_was_log
     assert known is not None
     assert datetime.now(UTC) - known < timedelta(minutes=5)
     assert due_heartbeat(harness.alas, harness.instance, Cell.of("quill", 0)) is None
+
+
+def test_a_domain_whose_first_iteration_never_ends_grows_stale_from_when_it_was_opened(harness: Harness) -> None:
+    harness.domain("ink", 9)
+    harness.opened("ink", 0)
+    harness.tick("overdue_domains")
+    for path in harness.store.root.glob("cells/ink/000/*.json"):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["made_at"] = (datetime.now(UTC) - timedelta(hours=170)).isoformat(timespec="seconds")
+        path.write_text(json.dumps(raw), encoding="utf-8")
+    harness.tick("overdue_domains")
+    shown = harness.freshness_shown("ink")
+    assert [one.passed for one in shown] == [True, False]
+    assert "no iteration of ink has ended yet, the first was opened at " in str(shown[0].description)
+    assert "ink is stale since " in str(shown[1].description)
+    assert ": no iteration ever ended, the first was opened at " in str(shown[1].description)
+    assert shown[1].metadata["as_of"].value == "never"
+
+
+def test_the_check_is_evaluated_with_overdue_domains_off_too(harness: Harness) -> None:
+    harness.tick("standing_notices")
+    aged(harness, 2000)
+    for _ in range(2):
+        harness.tick("standing_notices")
+    assert [one.passed for one in harness.freshness_shown("quill")] == [True, False]
+
+
+def test_a_file_that_is_no_iteration_keeps_no_sensor_from_its_work(harness: Harness) -> None:
+    aged(harness, 170)
+    (harness.store.root / "cells" / "quill" / ".DS_Store").write_bytes(b"")
+    assert [request.partition_key for request in requests(harness.tick("overdue_domains"))] == ["quill|001"]
+    assert scored_cells(harness.alas, "quill") == []
+    harness.tick("standing_notices")
