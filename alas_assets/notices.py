@@ -48,10 +48,11 @@ def tell(notice: Notice, webhook: str) -> str:
 def _post(notice: Notice, webhook: str) -> str:
     import httpx2  # not at module level: the definitions need none of it
 
-    host = urlsplit(webhook).hostname or "its address"
+    host = "its address"
     try:
+        host = urlsplit(webhook).hostname or host
         answer = httpx2.post(webhook, json=notice.model_dump(), timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:  # the last where no host can be made of it
         return f"the webhook at {host} (ALAS_WEBHOOK_URL) did not answer: {type(error).__name__}"
     if answer.is_success:
         return ""

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_SITE_PORT = 8315
@@ -93,8 +94,13 @@ def _number(name: str, default: int, what: str, low: int, high: int) -> int:
 
 def _webhook() -> str:
     url = os.environ.get("ALAS_WEBHOOK_URL", "").strip()
-    if url and not url.startswith(("http://", "https://")):
-        raise SettingError("ALAS_WEBHOOK_URL is not an http(s) URL")
+    try:
+        parts = urlsplit(url)
+        usable = not url or bool(parts.scheme in ("http", "https") and (parts.hostname or "").encode("idna") and parts.port != 0)
+    except ValueError:  # of the host, or of the port; what it says would show the address
+        usable = False
+    if not usable:
+        raise SettingError("ALAS_WEBHOOK_URL is not an http(s) URL of a host, such as https://hooks.example.com/...")
     return url
 
 

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Iterator
+import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -21,7 +22,7 @@ NOTICE = Notice(kind="stale", domain="quill", text="quill is stale")
 
 
 @pytest.fixture
-def hook(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+def hook(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
     """A server that takes notices at a secret address, which is set."""
     httpserver.expect_request(SECRET, method="POST").respond_with_data("")
     monkeypatch.setenv("ALAS_WEBHOOK_URL", httpserver.url_for(SECRET))
@@ -43,6 +44,38 @@ def harness(tmp_path: Path, hook: HTTPServer) -> Harness:
 def test_a_notice_reaches_the_webhook_as_json_with_a_text(hook: HTTPServer) -> None:
     assert tell(NOTICE, hook.url_for(SECRET)) == ""
     assert told(hook)[0]["text"] == "quill is stale"
+
+
+UNUSABLE = ("http://[::1", f"http://{'a' * 70}.example/hooks/T0P-SECRET", "http://", "http://example.org:99999/hooks/T0P-SECRET")
+
+
+@pytest.mark.parametrize("webhook", UNUSABLE)
+def test_an_address_that_no_host_can_be_made_of_stops_nothing_and_is_refused_as_a_setting(
+    webhook: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert "(ALAS_WEBHOOK_URL) did not answer" in tell(NOTICE, webhook)
+    monkeypatch.setenv("ALAS_WEBHOOK_URL", webhook)
+    with pytest.raises(SettingError, match="ALAS_WEBHOOK_URL is not") as error:
+        load_settings()
+    assert "SECRET" not in caplog.text + str(error.value)
+
+
+def test_a_webhook_that_hangs_is_left_for_the_next_tick_before_the_sensor_runs_out_of_time(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for domain in ("ink", "pen"):
+        harness.domain(domain, 9)
+        harness.finished(domain, 0)
+    for domain in ("ink", "pen", "quill"):
+        aged(harness, 200, domain)
+    monkeypatch.setattr("alas_assets.notices.TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr("alas_assets.defs.reporting.TELLING_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        monkeypatch.setenv("ALAS_WEBHOOK_URL", f"http://127.0.0.1:{silent.getsockname()[1]}{SECRET}")
+        said = skipped(harness.tick("standing_notices"))
+    assert said.count("did not answer") == 1
+    assert said.count("the webhook is slow; in the next tick") == 2
 
 
 @pytest.mark.parametrize("status", [301, 403, 500])
@@ -68,6 +101,14 @@ def test_the_webhook_is_checked_and_never_part_of_the_settings_as_shown(monkeypa
     assert "SECRET" not in str(error.value)
 
 
+def aged(harness: Harness, hours: float, domain: str = "quill") -> None:
+    """Let what a domain's first iteration made look so many hours old."""
+    for path in harness.store.root.glob(f"cells/{domain}/000/*.json"):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["made_at"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+        path.write_text(json.dumps(raw), encoding="utf-8")
+
+
 def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once(harness: Harness, hook: HTTPServer) -> None:
     refused = GateDecision(
         domain="quill",
@@ -79,7 +120,7 @@ def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once
         current_after=None,
     )
     harness.store.put(Cell.of("quill", 0), "promotion", refused, input_key="p", inputs={}, run_id="r")
-    harness.stale("quill")
+    aged(harness, 200)  # and no source was ever read
     harness.opened("quill", 1)
     close_iteration(harness.settings.home, Cell.of("quill", 1), "3 runs failed")
     defs = harness.repository
@@ -97,7 +138,7 @@ def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once
 
 
 def test_what_the_webhook_did_not_take_is_told_again_at_the_next_tick(harness: Harness, hook: HTTPServer) -> None:
-    harness.stale("quill")
+    aged(harness, 200)
     hook.clear()
     hook.expect_oneshot_request(SECRET, method="POST").respond_with_data("", status=500)
     hook.expect_request(SECRET, method="POST").respond_with_data("")
