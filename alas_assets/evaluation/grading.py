@@ -520,11 +520,12 @@ def _alternatives(tokens: tuple[_Token, ...], a: int, b: int, answer: str) -> bo
 def grade(request: GradeRequest) -> Grade:
     """Grade one answer on whole tokens (E3); never raises on any text.
 
-    An answer is *correct* when the gold answer or an alias occurs in it as whole tokens, is not denied, and nothing of
-    the same kind is named beside it: no rival, and for versions, PEPs, CVEs, issues and dates no other value that the
-    question does not hold. It is *partial* with a token F1 of at least 0.5, or when it is a part of a gold answer of
-    several words and names no other number. A probe without a gold answer is *failed*, never right or wrong. A question that
-    nobody can answer (kind `unknown`) is answered right by declining, and by nothing else.
+    An answer is *correct* when the gold answer or an alias occurs in it as whole tokens, is not denied, is not merely a part of another
+    name or number, and nothing of the same kind is named beside it: no rival, and for versions, PEPs, CVEs, issues and dates no other
+    value that the question does not hold. A list of names, and an "I do not know", with the gold answer beside it are wrong. It is
+    *partial* with a token F1 of at least 0.5, or when it is a part of a gold answer of several words and names no other number.
+    A probe without a gold answer is *failed*, never right or wrong. A question that nobody can answer (kind `unknown`) is answered
+    right by declining, and by nothing else.
     """
     kind = request.answer_kind
     if kind == UNKNOWN:
@@ -535,8 +536,6 @@ def grade(request: GradeRequest) -> Grade:
     answer = normalise(request.answer)
     if not answer.split():
         return Grade(label="incorrect", error_type="omission", explanation="the answer is empty")
-    if answer.split() in [normalise(form).split() for form in forms]:
-        return Grade(label="correct", explanation="is the gold answer")
 
     integers = kind == "version" and not any(_values(kind, normalise(form)) for form in forms)
     said = _values(kind, answer, integers)
@@ -563,6 +562,12 @@ def grade(request: GradeRequest) -> Grade:
     if rivals:
         error = "wrong version" if kind == "version" else "misinterpretation"
         return Grade(label="incorrect", error_type=error, explanation=f"names {rivals[0]!r} beside the gold answer")
+    return _held_against(answer, question, forms, kind, hits) or Grade(label="correct", explanation="holds the gold answer")
+
+
+def _held_against(answer: str, question: str, forms: list[str], kind: str, hits: list[_Found]) -> Grade | None:
+    """Return why an answer that holds the gold answer and no rival does not give it; None where nothing speaks against it."""
+    question_words = frozenset(token.text for token in _tokens(question))
     allowed = len(question_words) + max(len(words(form)) for form in forms) + SPARE_WORDS
     length = len(_tokens(answer))
     if length > allowed:
@@ -580,7 +585,7 @@ def grade(request: GradeRequest) -> Grade:
     pieces = _others_listed(answer, question, forms, hits)
     if pieces:
         return Grade(label="incorrect", error_type="other", explanation=f"the gold answer is one of a list of {pieces}")
-    return Grade(label="correct", explanation="holds the gold answer")
+    return None
 
 
 def _others_listed(answer: str, question: str, forms: list[str], hits: list[_Found]) -> int:
