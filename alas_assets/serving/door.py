@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx2
@@ -27,6 +30,7 @@ from alas_assets.serving.backend import IDLE_SECONDS, Backend, BackendError, Pre
 from alas_assets.serving.requests import MAX_BYTES, ChatRequest, Refused, read_request
 from alas_assets.serving.stops import Stops
 from alas_assets.students.answering import Decoding
+from alas_assets.students.chat import markers_of
 
 log = logging.getLogger(__name__)
 
@@ -268,12 +272,13 @@ class Door:
     async def _chat(self, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise Refused(415, "send the request as application/json")
-        asked = read_request(await _body(request), self.name, Decoding())
-        if why := await asyncio.to_thread(self._source.fits, asked):
-            raise Refused(400, why)
+        read = read_request(await _body(request), self.name, Decoding())
         if self._open >= _AT_ONCE:
             raise Refused(503, f"{_AT_ONCE} requests are open already; ask again in a moment", "service_unavailable", 2)
         prepared = await self._answering()
+        asked = read.without_markers(await asyncio.to_thread(_markers, prepared.folder))
+        if why := await asyncio.to_thread(self._source.fits, asked):
+            raise Refused(400, why)
         headers = {ADAPTER_HEADER: prepared.adapter or BASE}
         self._open += 1
         try:
@@ -413,6 +418,11 @@ class Door:
         if status != 200:
             raise Refused(503, f"{self._backend.name} says of itself that it is not well (status {status})", "service_unavailable", 5)
         return JSONResponse({"status": "ok", "adapter": prepared.adapter or BASE})
+
+
+@lru_cache(maxsize=8)
+def _markers(folder: Path) -> re.Pattern[str]:
+    return markers_of(folder)
 
 
 async def _unless_gone(request: Request, call: Coroutine[Any, Any, _T]) -> _T:

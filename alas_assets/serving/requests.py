@@ -6,7 +6,8 @@ Pure functions. Sending it on is `serving.door`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alas_assets.students.answering import Decoding
@@ -54,7 +55,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A request as it is carried out; user text holds no control marker any more.
+    """A request as it was read.
 
     Attributes:
         messages: Role and content of each message.
@@ -69,6 +70,10 @@ class ChatRequest:
     max_tokens: int
     stream: bool
     more: dict[str, Any]
+
+    def without_markers(self, markers: re.Pattern[str]) -> ChatRequest:
+        """Return it as it is carried out: no text of a client's holds a control marker of the student that answers (`markers_of`)."""
+        return replace(self, messages=[one | {"content": neutralise(one["content"], markers)} for one in self.messages])
 
 
 def read_request(raw: bytes, name: str, defaults: Decoding) -> ChatRequest:
@@ -126,7 +131,7 @@ def _messages(given: Any) -> list[dict[str, str]]:
         role = one.get("role") if isinstance(one, dict) else None
         if not isinstance(role, str) or role not in _ROLES:
             raise Refused(400, f"message {number}: role must be one of {', '.join(_ROLES)}")
-        read.append({"role": _ROLES[role], "content": neutralise(_clean(_content(one.get("content"), number)).strip())})
+        read.append({"role": _ROLES[role], "content": _clean(_content(one.get("content"), number)).strip()})
     if read[-1]["role"] == "assistant":
         raise Refused(400, "the last message must be the user's")
     if not read[-1]["content"]:

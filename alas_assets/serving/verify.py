@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -19,7 +20,7 @@ from alas_assets.evaluation.grading import grade
 from alas_assets.records import Record
 from alas_assets.serving.door import ADAPTER_HEADER
 from alas_assets.students.answering import AskItem, Decoding, Margins
-from alas_assets.students.chat import user_message
+from alas_assets.students.chat import ANY_MARKER, user_message
 from alas_assets.teachers.protocol import GradeRequest
 
 TIE = {"fp32": 0.001, "bf16": 0.5}
@@ -120,6 +121,7 @@ def ask(
     decoding: Decoding,
     key: str = "",
     on_progress: Callable[[int, int], None] | None = None,
+    markers: re.Pattern[str] = ANY_MARKER,
 ) -> list[Compared]:
     """Ask a server recorded questions as evaluation did, greedily, and compare texts and deterministic grades.
 
@@ -130,6 +132,7 @@ def ask(
         decoding: How evaluation decoded.
         key: Sent as a bearer token; "" for none.
         on_progress: Called with (answered, all) after each.
+        markers: The student's (`chat.markers_of`), which were broken up in evaluation too; a server that is none of ours does not.
 
     Raises:
         VerifyError: The server cannot be reached at all.
@@ -137,16 +140,16 @@ def ask(
     found = []
     with httpx2.Client(timeout=_SECONDS, trust_env=False, headers={"authorization": f"Bearer {key}"} if key else {}) as client:
         for number, one in enumerate(recorded):
-            found.append(_compared(client, url, model, one, decoding))
+            found.append(_compared(client, url, model, one, decoding, markers))
             if on_progress is not None:
                 on_progress(number + 1, len(recorded))
     return found
 
 
-def _compared(client: httpx2.Client, url: str, model: str, one: Recorded, decoding: Decoding) -> Compared:
+def _compared(client: httpx2.Client, url: str, model: str, one: Recorded, decoding: Decoding, markers: re.Pattern[str]) -> Compared:
     asked = {
         "model": model,
-        "messages": [{"role": "user", "content": user_message(one.question)}],
+        "messages": [{"role": "user", "content": user_message(one.question, markers=markers)}],
         "temperature": 0,
         "max_tokens": decoding.max_new_tokens,
     }

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from alas_assets.records import Record
-from alas_assets.students.chat import load_tokenizer, messages, prompt_tokens, stop_tokens
+from alas_assets.students.chat import load_tokenizer, markers_of, messages, prompt_tokens, stop_tokens
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ class Answerer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.precision: Precision = _best_precision(self.folder, self.device) if precision == "auto" else precision
         self._tokenizer: Any = load_tokenizer(self.folder)
+        self._markers = markers_of(self.folder)
         self._adapter: tuple[str, int, int] | None = None
         self._model: Any = self._load_base()
         self._stops = stop_tokens(self._tokenizer, self._model.generation_config.eos_token_id)
@@ -223,7 +224,7 @@ class Answerer:
         return text.startswith(spelt) or spelt.rstrip() == text
 
     def _prompt(self, item: AskItem, decoding: Decoding) -> list[int]:
-        ids = prompt_tokens(self._tokenizer, messages(item.question, item.context))
+        ids = prompt_tokens(self._tokenizer, messages(item.question, item.context, self._markers))
         if self._window and len(ids) + decoding.max_new_tokens > self._window:
             raise ValueError(f"{len(ids)} prompt and {decoding.max_new_tokens} answer tokens exceed the student's window of {self._window}")
         return ids

@@ -50,53 +50,93 @@ the day that Llama's templates write where they have no clock, since an answer m
 _QUESTION, _ANSWER = "Which one?", "That one."
 """What templates are tried with."""
 
-_CONTROL = re.compile(
+ANY_MARKER = re.compile(
     r"(?P<open><)(?=[|\uff5c])"
     r"|(?P<tag><)(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|<SYS>|</SYS>)>)"
     r"|(?P<bracket>\[)(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_RESULTS|TOOL_CALLS)\])",
     re.IGNORECASE,
 )
+"""The first character of what is a chat control marker to some family of models; for text whose student is not known."""
+
+_NO_MARKER = re.compile(r"(?!)")
+_WRITTEN_MARKER = re.compile(r"<[|\uff5c][^<>\n]{1,60}?[|\uff5c]>|</?\w+>|\[/?\w+\]|<</?SYS>>")
 
 
-def neutralise(text: str) -> str:
+def markers_of(folder: Path) -> re.Pattern[str]:
+    """Return what finds the first character of a student's own control markers: its tokenizer's, and what its template writes as text.
+
+    A fact may look like the marker of another family, as `<s>` or `[INST]` do; broken up it would be trained and graded as something else.
+
+    Args:
+        folder: The student's, or that of an adapter or a merged model of it. Without a tokenizer.json there, every family's count.
+
+    Raises:
+        OSError: A file cannot be read.
+        ValueError: One is damaged.
+    """
+    path, config = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    if not path.is_file():
+        return ANY_MARKER
+    added: list[dict[str, Any]] = list(json.loads(path.read_text(encoding="utf-8")).get("added_tokens") or ())
+    if config.is_file():
+        added += (json.loads(config.read_text(encoding="utf-8")).get("added_tokens_decoder") or {}).values()
+    tokens, template = {str(one["content"]) for one in added}, own_template(folder) or ""
+    opening = {token for token in tokens if token[:1] in ("<", "[") and (ANY_MARKER.match(token) or token in template)}
+    written = {text for text in _WRITTEN_MARKER.findall(template) if ANY_MARKER.match(text)}
+    found = sorted(text for text in opening | written if len(text) > 1)
+    return re.compile("|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in found)) if found else _NO_MARKER
+
+
+def neutralise(text: str, markers: re.Pattern[str] = ANY_MARKER) -> str:
     """Break every chat control marker in foreign text, so that a page or a row cannot open a turn of its own.
 
     Tokenizers read `<|im_end|>` inside a passage as the control token; a space after the bracket makes it plain text.
+
+    Args:
+        text: The text.
+        markers: From `markers_of`.
     """
-    return _CONTROL.sub(lambda match: match.group(0) + " ", text)
+    return markers.sub(lambda match: match.group(0) + " ", text)
 
 
-def user_message(question: str, context: str | None = None) -> str:
+def user_message(question: str, context: str | None = None, markers: re.Pattern[str] = ANY_MARKER) -> str:
     """Return what the user's turn says.
 
     Args:
         question: The question, asked as it stands.
         context: Retrieved passages for an open-book answer (spec E5); None asks closed-book.
+        markers: The student's (`markers_of`).
     """
-    asked = neutralise(question.strip())
+    asked = neutralise(question.strip(), markers)
     if context is None:
         return asked
     # this wording answered 20 of 20 invented facts with the embedded student; passages first and the task last: 13
-    return f"Answer the question from the passages.\n\nPassages:\n{neutralise(context.strip())}\n\nQuestion: {asked}"
+    return f"Answer the question from the passages.\n\nPassages:\n{neutralise(context.strip(), markers)}\n\nQuestion: {asked}"
 
 
-def messages(question: str, context: str | None = None) -> list[dict[str, str]]:
-    """Return the chat of one question, up to where the student answers."""
-    return [{"role": "user", "content": user_message(question, context)}]
+def messages(question: str, context: str | None = None, markers: re.Pattern[str] = ANY_MARKER) -> list[dict[str, str]]:
+    """Return the chat of one question, up to where the student answers; see `user_message` for the arguments."""
+    return [{"role": "user", "content": user_message(question, context, markers)}]
 
 
-def training_example(question: str, answer: str, context: str | None = None) -> dict[str, list[dict[str, str]]]:
+def training_example(
+    question: str, answer: str, context: str | None = None, markers: re.Pattern[str] = ANY_MARKER
+) -> dict[str, list[dict[str, str]]]:
     """Return one row for TRL's SFTTrainer: conversational prompt and completion, loss on the completion (spec T1)."""
-    return {"prompt": messages(question, context), "completion": [_assistant(answer)]}
+    return {"prompt": messages(question, context, markers), "completion": [_assistant(answer, markers)]}
 
 
-def preference_example(question: str, chosen: str, rejected: str) -> dict[str, list[dict[str, str]]]:
+def preference_example(question: str, chosen: str, rejected: str, markers: re.Pattern[str] = ANY_MARKER) -> dict[str, list[dict[str, str]]]:
     """Return one row for TRL's DPOTrainer: conversational prompt, chosen and rejected answer (spec D1)."""
-    return {"prompt": messages(question), "chosen": [_assistant(chosen)], "rejected": [_assistant(rejected)]}
+    return {
+        "prompt": messages(question, markers=markers),
+        "chosen": [_assistant(chosen, markers)],
+        "rejected": [_assistant(rejected, markers)],
+    }
 
 
-def _assistant(answer: str) -> dict[str, str]:
-    return {"role": "assistant", "content": neutralise(answer.strip())}
+def _assistant(answer: str, markers: re.Pattern[str] = ANY_MARKER) -> dict[str, str]:
+    return {"role": "assistant", "content": neutralise(answer.strip(), markers)}
 
 
 class TemplateError(ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from alas_assets.students.chat import load_tokenizer, preference_example
+from alas_assets.students.chat import load_tokenizer, markers_of, preference_example
 from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
 from alas_assets.training.child import Session, TrainingError, run_child
 from alas_assets.training.rows import read_rows
@@ -36,8 +36,8 @@ def train(session: Session) -> None:
         running.quiet()
         threads = loading.prepare_torch(spec.threads)
         device, precision = loading.choose_precision(spec.recipe)
-        tokenizer = load_tokenizer(Path(spec.student_folder))
-        examples = [preference_example(row["question"], row["chosen"], row["rejected"]) for row in pairs.iter_rows(named=True)]
+        tokenizer, markers = load_tokenizer(Path(spec.student_folder)), markers_of(Path(spec.student_folder))
+        examples = [preference_example(row["question"], row["chosen"], row["rejected"], markers) for row in pairs.iter_rows(named=True)]
         fitting = [loading.fits(tokenizer, example, recipe.max_length) for example in examples]
         left_out = [pair_id for pair_id, fit in zip(pairs["pair_id"], fitting, strict=True) if not fit]
         examples = [example for example, fit in zip(examples, fitting, strict=True) if fit]

@@ -5,6 +5,7 @@ Imports torch, so only the child process imports this. How training then goes is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,10 +125,12 @@ def fits(tokenizer: PreTrainedTokenizerBase, example: dict[str, list[dict[str, s
     return max(lengths) <= max_length
 
 
-def fitting(tokenizer: PreTrainedTokenizerBase, rows: pl.DataFrame, max_length: int) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows whose prompt and answer fit, and the ids of the others."""
+def fitting(
+    tokenizer: PreTrainedTokenizerBase, rows: pl.DataFrame, max_length: int, markers: re.Pattern[str]
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows whose prompt and answer fit, and the ids of the others; `markers` are the student's."""
     fit = [
-        fits(tokenizer, training_example(row["prompt"], row["completion"]), max_length)
+        fits(tokenizer, training_example(row["prompt"], row["completion"], markers=markers), max_length)
         for row in rows.select("prompt", "completion").iter_rows(named=True)
     ]
     return rows.filter(fit), [row_id for row_id, ok in zip(rows["row_id"], fit, strict=True) if not ok]

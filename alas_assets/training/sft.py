@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from alas_assets.students.chat import load_tokenizer, training_example
+from alas_assets.students.chat import load_tokenizer, markers_of, training_example
 from alas_assets.training.adapter import MANIFEST, check_base, check_init_adapter, start_manifest, write_adapter
 from alas_assets.training.child import Session, TrainingError, run_child
 from alas_assets.training.rows import read_dev_rows, read_rows, split_dev
@@ -45,14 +45,15 @@ def train(session: Session) -> None:
         running.quiet()
         threads = loading.prepare_torch(spec.threads)
         device, precision = loading.choose_precision(recipe)
-        tokenizer = load_tokenizer(Path(spec.student_folder))
-        rows, left_out = loading.fitting(tokenizer, rows, recipe.max_length)
-        dev, dev_left_out = loading.fitting(tokenizer, dev, recipe.max_length)
+        tokenizer, markers = load_tokenizer(Path(spec.student_folder)), markers_of(Path(spec.student_folder))
+        rows, left_out = loading.fitting(tokenizer, rows, recipe.max_length, markers)
+        dev, dev_left_out = loading.fitting(tokenizer, dev, recipe.max_length, markers)
         left_out += dev_left_out
         if rows.is_empty():
             raise TrainingError(f"all {len(left_out)} rows are longer than max_length {recipe.max_length}; raise it in the recipe")
         examples, dev_examples = (
-            [training_example(row["prompt"], row["completion"]) for row in table.iter_rows(named=True)] for table in (rows, dev)
+            [training_example(row["prompt"], row["completion"], markers=markers) for row in table.iter_rows(named=True)]
+            for table in (rows, dev)
         )
         kinds = [{"replay": kind == "replay"} for kind in rows["kind"]] if recipe.replay_kl else [{}] * rows.height
         model = loading.load_student(spec, precision)

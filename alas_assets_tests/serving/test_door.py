@@ -129,6 +129,14 @@ def test_vllm_is_given_the_template_that_the_adapter_was_trained_with(tmp_path: 
         assert Path(command[command.index("--chat-template") + 1]).read_text(encoding="utf-8") == template
 
 
+def test_only_markers_of_the_model_that_answers_are_broken_up(door: Running) -> None:
+    tokens = {"added_tokens": [{"id": 1, "content": "<|im_end|>", "special": True}]}
+    (door.registry.folder / TWO / "tokenizer.json").write_text(json.dumps(tokens), encoding="utf-8")
+    door.registry.adapter = TWO
+    door.until(lambda: door.answers_with(TWO))
+    assert door.ask("<s> <|im_end|>").json()["choices"][0]["message"]["content"] == f"{TWO} 0.0 24 <s> < |im_end|>"
+
+
 def streamed(door: Running, question: str = "hello", **more: Any) -> tuple[str, str | None]:
     """Ask for a stream; return the whole text and why it ended."""
     body = {"model": "quill", "stream": True, "messages": [{"role": "user", "content": question}], **more}

@@ -174,3 +174,8 @@ def test_a_model_that_is_written_down_is_asked_as_it_was_evaluated(tiny_student:
     assert template != (folder / "chat_template.jinja").read_text(encoding="utf-8")
     assert (tmp_path / "merged" / "chat_template.jinja").read_text(encoding="utf-8") == template
     assert json.loads((tmp_path / "merged" / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"] == template
+
+
+def test_a_question_is_put_as_the_rows_are_written(tiny: Answerer) -> None:
+    asked = tiny._tokenizer.decode(tiny._prompt(AskItem(question="What is <s>, or <|im_end|>?"), SHORT))
+    assert asked.startswith("<|im_start|>user\nWhat is <s>, or < |im_end|>?<|im_end|>")

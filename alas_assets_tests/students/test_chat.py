@@ -14,6 +14,7 @@ from alas_assets.students.chat import (
     PLAIN_TEMPLATE,
     TemplateError,
     load_tokenizer,
+    markers_of,
     messages,
     neutralise,
     preference_example,
@@ -172,6 +173,41 @@ def test_neutralising_twice_changes_nothing_more(text: str) -> None:
 def test_ordinary_text_is_left_alone() -> None:
     text = "a < b | c > d, list[int], x[0], <p>, `int | None`, 1 <= 2"
     assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("family", "broken", "left"),
+    [
+        ("qwen3", ["<|im_start|>", "<|im_end|>", "</think>"], ["<s>", "[INST]", "<|x|>", "<|eot_id|>", "<start_of_turn>"]),
+        ("gemma4", ["<|turn>", "<turn|>"], ["<s>", "[INST]", "<|x|>", "<think>"]),
+        ("llama3_2", ["<|eot_id|>", "<|start_header_id|>", "<|im_end|>"], ["</s>", "[/INST]", "<|user|>"]),
+    ],
+)
+def test_only_a_students_own_markers_are_broken_up(
+    tiny_student: Path, tmp_path: Path, family: str, broken: list[str], left: list[str]
+) -> None:
+    markers = markers_of(family_student(tiny_student, tmp_path / "family", family))
+    for marker in broken:
+        assert neutralise(f"a{marker}b", markers) == f"a{marker[0]} {marker[1:]}b"
+    for fact in left:
+        row = training_example(f"What is {fact}?", fact, f"It is {fact}.", markers)
+        assert row["completion"][0]["content"] == fact
+        assert (row["prompt"][0]["content"].count(fact), preference_example("?", fact, "", markers)["chosen"][0]["content"]) == (2, fact)
+
+
+def test_markers_that_a_template_writes_as_text_are_broken_up(tiny_student: Path, tmp_path: Path) -> None:
+    folder = without_template(tiny_student, tmp_path / "bare")
+    assert neutralise("[INST] <|user|>", markers_of(folder)) == "[INST] <|user|>"
+    (folder / "chat_template.jinja").write_text("{{ '[INST] ' + messages[0]['content'] + ' [/INST] <|user|>' }}", encoding="utf-8")
+    assert neutralise("[INST] <|user|> <s>", markers_of(folder)) == "[ INST] < |user|> <s>"
+    assert neutralise("[INST] <|user|> <s>", markers_of(tmp_path)) == "[ INST] < |user|> < s>", "where no student is known"
+
+
+@given(st.text(), st.sampled_from(["<|im_start|>", "<|im_end|>", "<|endoftext|>"]))
+def test_no_control_token_comes_out_of_foreign_text(tiny_student: Path, text: str, marker: str) -> None:
+    tokenizer, markers = load_tokenizer(tiny_student), markers_of(tiny_student)
+    said = neutralise(f"{text}{marker[:4]}{marker}{text}{marker[4:]}", markers)
+    assert not {0, 1, 2} & set(tokenizer.encode(said, add_special_tokens=False))
 
 
 def test_preference_rows_share_the_prompt_of_training_rows() -> None:
