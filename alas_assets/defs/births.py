@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.lineage import closed_because, last_opened
+from alas_assets.defs.lineage import ancestors, closed_because, last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
@@ -28,7 +28,8 @@ UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-START_JOB = "start_iteration"
+START_JOB, ITERATION_JOB, AUTOMATION = "start_iteration", "iteration", "automation"
+"""The jobs that open an iteration and fill it, and the sensor that fills it too."""
 LONGEST_WAIT = timedelta(days=3650)
 """So that a date can still hold when the next try is due."""
 
@@ -83,7 +84,7 @@ def automatic_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, out
     One that somebody cancelled counts as failed here: it opened nothing, and is not to be requested anew at once.
     """
     opening = next_opening(alas, instance, domain, outside_cause)
-    failures = failed_births(instance, opening.cell) if opening.cell else []
+    failures = _failures_to_open(alas, instance, opening.cell) if opening.cell else []
     if opening.cell is None or not failures:
         return opening
     retries, run_id = alas.domain(domain).retries, failures[0].dagster_run.run_id
@@ -108,23 +109,43 @@ def run_of(instance: dg.DagsterInstance, domain: str) -> str:
     return ""
 
 
-def failures_of(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
-    """Return the failed runs of a cell, newest first; those that somebody cancelled do not count."""
-    wanted = dg.RunsFilter(tags={"dagster/partition": cell_key(cell)}, statuses=[dg.DagsterRunStatus.FAILURE])
-    return list(instance.get_run_records(wanted))
+def efforts(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
+    """Return the ended runs that were to fill a cell, newest first: of the job `iteration`, or of automation, since the cell was opened.
+
+    A run of some assets that somebody chose says nothing of the iteration, whether it failed or not; nor does a dry run.
+    """
+    seed = alas.store.pointer(cell, "curriculum_seed")
+    records = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": cell_key(cell)}))
+    return [one for one in records if _fills(one.dagster_run) and (seed is None or _ended(one) >= datetime.fromisoformat(seed.made_at))]
 
 
-def failed_births(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
+def _fills(run: dg.DagsterRun) -> bool:
+    whole = not run.asset_selection or dg.AssetKey("revised_curriculum") in run.asset_selection
+    return (run.job_name == ITERATION_JOB and whole) or run.tags.get("dagster/sensor_name") == AUTOMATION
+
+
+def _failed_births(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
     """Return the runs that were to open a cell and ended without, newest first: failed and cancelled ones."""
     ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
     wanted = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition": cell_key(cell)}, statuses=ended)
     return list(instance.get_run_records(wanted))
 
 
+def _failures_to_open(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
+    """Return those of them that count: a cell cannot be opened before the iteration that it follows has ended, and who tried was early."""
+    previous = next(reversed(ancestors(alas, cell)), None)
+    revision = alas.store.pointer(previous, "revised_curriculum") if previous else None
+    failed = _failed_births(instance, cell)
+    return [one for one in failed if revision is None or _ended(one) >= datetime.fromisoformat(revision.made_at)]
+
+
+def _ended(record: dg.RunRecord) -> datetime:
+    return datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+
+
 def due(retries: Retries, failures: Sequence[dg.RunRecord]) -> datetime:
     """Return when the next try is due: after the newest failure, twice as long each time (O2)."""
-    ended = datetime.fromtimestamp(failures[0].end_time or failures[0].update_timestamp.timestamp(), UTC)
-    return ended + wait_after(retries, len(failures), LONGEST_WAIT)
+    return _ended(failures[0]) + wait_after(retries, len(failures), LONGEST_WAIT)
 
 
 def wait_after(retries: Retries, failures: int, most: timedelta) -> timedelta:
@@ -141,6 +162,14 @@ def each_by_itself(domain: str, consider: Callable[[str], Opening]) -> Opening:
         return Opening(None, f"{domain}: {error}")
 
 
+def added(cells: Sequence[Cell]) -> list[dg.AddDynamicPartitionsRequest]:
+    """Return the requests that make cells' keys known to Dagster; asking for those that are known is harmless."""
+    return [
+        domains.build_add_request(sorted({cell.domain for cell in cells})),
+        iterations.build_add_request(sorted({cell.iteration for cell in cells})),
+    ]
+
+
 def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Sequence[dg.AssetCheckEvaluation] = ()) -> dg.SensorResult:
     """Return the sensor result that adds the partitions and requests the seeds of these openings, and logs what is to be `shown`.
 
@@ -148,13 +177,10 @@ def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Seq
     """
     opened = [(opening.cell, opening.reason) for opening in openings if opening.cell]
     return dg.SensorResult(
-        dynamic_partitions_requests=[
-            domains.build_add_request(sorted({cell.domain for cell, _ in opened})),
-            iterations.build_add_request(sorted({cell.iteration for cell, _ in opened})),
-        ],
+        dynamic_partitions_requests=added([cell for cell, _ in opened]),
         run_requests=[
             dg.RunRequest(
-                run_key=f"{cell.domain}/{cell.iteration}/{len(failed_births(instance, cell))}",
+                run_key=f"{cell.domain}/{cell.iteration}/{len(_failed_births(instance, cell))}",
                 partition_key=cell_key(cell),
                 tags={CAUSE_TAG: reason},
             )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from alas_assets.defs.births import START_JOB, automatic_opening, births, each_by_itself
+from alas_assets.defs.births import AUTOMATION, ITERATION_JOB, START_JOB, automatic_opening, births, each_by_itself
 from alas_assets.defs.resources import Alas
 from alas_assets.partitions import cells
 from alas_assets.provenance.watching import watched_domains
@@ -13,7 +13,7 @@ start_iteration = dg.define_asset_job(
     START_JOB, selection=["curriculum_seed"], partitions_def=cells, description="Open an iteration: materialise its seed."
 )
 iteration = dg.define_asset_job(
-    "iteration",
+    ITERATION_JOB,
     selection=dg.AssetSelection.groups("loop") - dg.AssetSelection.assets("scoreboard"),
     partitions_def=cells,
     description="One whole iteration of one domain; steps that are already done are skipped.",
@@ -21,7 +21,7 @@ iteration = dg.define_asset_job(
 scoreboard_job = dg.define_asset_job("scores", selection=["scoreboard"], description="Bring a domain's scoreboard up to date.")
 
 automation = dg.AutomationConditionSensorDefinition(
-    "automation",
+    AUTOMATION,
     target=dg.AssetSelection.groups("loop"),
     emit_backfills=False,
     use_user_code_server=True,  # the daemon knows no conditions but Dagster's own, and one of ours reads which domains are watched

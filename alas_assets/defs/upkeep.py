@@ -8,25 +8,24 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from alas_assets.defs.births import (
-    START_JOB,
     Opening,
+    added,
     automatic_opening,
     births,
     due,
     each_by_itself,
-    failures_of,
+    efforts,
     under_way,
     wait_after,
 )
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.dead_runs import close_dead_runs
-from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.defs.freshness import freshness, in_words
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
-from alas_assets.partitions import cell_key
+from alas_assets.partitions import cell_key, cell_of
 from alas_assets.provenance.changes import close_iteration, read_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import watched_domains
@@ -140,7 +139,10 @@ def failed_iterations(context: dg.SensorEvaluationContext, alas: Alas) -> dg.Sen
             return Opening(None, reason)
 
         said.append(each_by_itself(domain, consider).reason)
-    return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason("; ".join(said) or NOBODY_WATCHED)
+    if not requests:
+        return dg.SkipReason("; ".join(said) or NOBODY_WATCHED)
+    cells = [cell_of(str(request.partition_key)) for request in requests]
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added(cells))  # the keys may have been deleted in the UI
 
 
 def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.RunRequest | None, str]:
@@ -151,16 +153,13 @@ def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.Ru
         return None, f"{domain}: iteration {newest.iteration} was closed: {reason}"
     if under_way(instance, newest):
         return None, f"{domain}: iteration {newest.iteration} is under way"
-    runs = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": cell_key(newest)}), limit=20)
-    last = next((record.dagster_run for record in runs if record.dagster_run.job_name != START_JOB), None)
-    if last is None or last.status is not dg.DagsterRunStatus.FAILURE:
-        by_hand = last is not None and last.status is dg.DagsterRunStatus.CANCELED
+    ran = efforts(alas, instance, newest)
+    if not ran or ran[0].dagster_run.status is not dg.DagsterRunStatus.FAILURE:
+        by_hand = bool(ran) and ran[0].dagster_run.status is dg.DagsterRunStatus.CANCELED
         waits = f"was cancelled by hand; `alas retry {domain}` goes on with it" if by_hand else "is unfinished, and no run of it failed"
         return None, f"{domain}: iteration {newest.iteration} {waits}"
-    if DRY_RUN_TAG in last.tags:
-        return None, f"{domain}: iteration {newest.iteration} had a dry run only; `alas run {domain}` goes on with it"
     retries, anew = alas.domain(domain).retries, read_watch_state(alas.settings.home, domain).retried.get(newest.iteration, "")
-    failures = [record for record in failures_of(instance, newest) if record.dagster_run.job_name != START_JOB]
+    failures = [record for record in ran if record.dagster_run.status is dg.DagsterRunStatus.FAILURE]
     failures = [record for record in failures if not anew or record.create_timestamp.replace(tzinfo=UTC) > datetime.fromisoformat(anew)]
     if not failures:
         return None, f"{domain}: iteration {newest.iteration} waits for `alas retry`'s run"

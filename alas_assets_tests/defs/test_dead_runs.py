@@ -12,6 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from alas_assets.defs.births import ITERATION_JOB
 from alas_assets.defs.dead_runs import HOST_TAG, PID_TAG
 from alas_assets.defs.running import open_instance
 from alas_assets.partitions import cell_key, register_cell
@@ -53,7 +54,7 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
 
 def started(harness: Harness, pid: int, host: str, of: str = "", **tags: str) -> str:
     """Record a run that is at work in a process, or whose tags were copied from the run `of`; returns its id."""
-    job, run_id = dg.JobDefinition(name="only", graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
+    job, run_id = dg.JobDefinition(name=ITERATION_JOB, graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
     said = {PID_TAG: f"{pid}:{of or run_id}", HOST_TAG: host, **tags}
     harness.instance.create_run_for_job(job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=said)
     return run_id
