@@ -6,6 +6,7 @@ How a page is read is `retrieval.watch`, what is remembered `provenance.changes`
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from alas_assets.defs.lineage import last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.store import Cell
@@ -36,6 +37,8 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
 def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
     """Look at a domain's watched sources for an iteration that goes on to read them: what changed is its own, and pending if it fails.
 
+    An old iteration that is made again takes no note: what changed since would be nobody's, as the newest has read it before.
+
     Returns:
         The pages that are there, and the sources that could not be read.
     """
@@ -48,7 +51,8 @@ def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
         own = list(dict.fromkeys([*state.noticed.get(cell.iteration, []), *fresh]))
         return _after(state, looks).model_copy(update={"noticed": {**state.noticed, cell.iteration: own}})
 
-    update_watch_state(alas.settings.home, cell.domain, noted)
+    if last_opened(alas, cell.domain) in (cell, None):
+        update_watch_state(alas.settings.home, cell.domain, noted)
     return [one.page for one in looks if one.digest and one.entries is None], _unread(looks)
 
 
