@@ -6,7 +6,6 @@ is elsewhere.
 
 from __future__ import annotations
 
-import math
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +17,10 @@ from alas_assets.domains.sections import VARIABLE, Section, http_url
 from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.records import RULES, Category
+
+
+MOST_FRESHNESS_HOURS = 87_600
+"""How old knowledge may be at most: ten years, so that a date can still hold when it grows stale."""
 
 
 class DomainError(ValueError):
@@ -252,7 +255,7 @@ class Domain(Section):
         description="what answers users between a takedown and the end of the retraining: the newest model that learned nothing of the "
         "source, or nothing at all (A3)",
     )
-    freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; a minute at least (O3)")
+    freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; from a minute to ten years (O3)")
     seed: int = Field(default=17, ge=0, description="fixes every random choice")
     guard_file: str = Field(
         default="general.jsonl",
@@ -278,8 +281,10 @@ class Domain(Section):
     @field_validator("freshness_hours")
     @classmethod
     def _freshness_hours(cls, value: float) -> float:
-        if not 1 / 60 <= value < math.inf:
+        if not value >= 1 / 60:
             raise ValueError("must be at least a minute, which is 0.017")
+        if value > MOST_FRESHNESS_HOURS:
+            raise ValueError(f"must be at most ten years, which is {MOST_FRESHNESS_HOURS}")
         return value
 
 
@@ -287,12 +292,14 @@ def read_domain(path: Path) -> Domain:
     """Read and validate one domain file; its stem is its key.
 
     Raises:
-        DomainError: The file is missing, not TOML, or keys are wrong; a line for each mistake, naming file and key.
+        DomainError: The file is missing, cannot be read, is not TOML, or keys are wrong; a line for each mistake, naming file and key.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DomainError(f"{path}: no such domain file") from error
+    except OSError as error:
+        raise DomainError(f"{path}: cannot be read: {error.strerror}; move it away, or let it be read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DomainError(f"{path}: not valid TOML: {error}") from error
     if "key" in raw:

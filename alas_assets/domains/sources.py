@@ -188,4 +188,4 @@ class Sources(Section):
 
     def what(self) -> dict[str, Any]:
         """Return the settings that decide what is read; how fast it comes changes no result, so no work is done again for that (O4)."""
-        return self.model_dump(mode="json", exclude={"per_host", "hosts", "readers"})
+        return self.model_dump(mode="json", exclude={"per_host", "hosts", "readers", "delay_seconds", "timeout_seconds"})

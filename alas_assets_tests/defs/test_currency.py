@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.defs.freshness import currency_specs
 from alas_assets.defs.revision import unread_sources
 from alas_assets.domains.config import Domain
 from alas_assets.domains.sources import Sources
@@ -57,3 +58,16 @@ def test_the_shipped_domains_name_a_source(tmp_path: Path) -> None:
 
     settings = load_settings(tmp_path)
     assert all(load_domain(settings, key).sources.named_urls for key in domain_files(settings))
+
+
+def test_a_domain_file_that_cannot_be_read_keeps_nothing_else_from_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    domains = tmp_path / "domains"
+    (domains / "folder.toml").mkdir(parents=True)
+    (domains / "ages.toml").write_text(
+        'freshness_hours = 1e12\ntitle = "A"\ndescription = "A domain of this test, no more."\n[sources]\nseed_urls = ["http://h/"]\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("ALAS_HOME", str(tmp_path))
+    found = {spec.key.to_user_string() for spec in currency_specs()}
+    assert "currency/cves" in found
+    assert found.isdisjoint({"currency/folder", "currency/ages"})
