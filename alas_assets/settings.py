@@ -32,7 +32,7 @@ class Settings:
     Attributes:
         home: The store (`ALAS_HOME`, by default data/store in the clone).
         data: The tracked data folder: domains, site, guards, exams, replay (`ALAS_DATA`).
-        dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store).
+        dagster_home: Dagster's instance folder (`DAGSTER_HOME`, by default in the store; always there in a store that `--home` names).
         site_port: Loopback port of the sample site (`ALAS_SITE_PORT`).
         viewer_port: Loopback port of stored pages, traces and reports (`ALAS_VIEWER_PORT`).
         ui_port: Dagster's loopback port, for links to runs (`ALAS_UI_PORT`; `alas ui --port` outranks it).
@@ -110,17 +110,19 @@ def _place(name: str) -> str:
 
 
 def load_settings(home: Path | str | None = None) -> Settings:
-    """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`.
+    """Read the environment; `home` (the `--home` option) outranks `ALAS_HOME`, and with it `DAGSTER_HOME`, which is that store's.
 
     Raises:
         SettingError: A variable has a value that cannot be used.
     """
     data = Path(os.environ.get("ALAS_DATA") or PROJECT_ROOT / "data").expanduser().resolve()
-    chosen = Path(home or os.environ.get("ALAS_HOME") or data / "store").expanduser().resolve()
+    usual = Path(os.environ.get("ALAS_HOME") or data / "store").expanduser().resolve()
+    chosen = Path(home).expanduser().resolve() if home else usual
+    instance = os.environ.get("DAGSTER_HOME") if chosen == usual else None  # of another store the runs and sensors would be mixed in
     return Settings(
         home=chosen,
         data=data,
-        dagster_home=Path(os.environ.get("DAGSTER_HOME") or chosen / "dagster").expanduser().resolve(),
+        dagster_home=Path(instance or chosen / "dagster").expanduser().resolve(),
         site_port=_number("ALAS_SITE_PORT", DEFAULT_SITE_PORT, "a port", 1024, 65535),
         viewer_port=_number("ALAS_VIEWER_PORT", DEFAULT_VIEWER_PORT, "a port", 1024, 65535),
         watch_seconds=_number("ALAS_WATCH_SECONDS", DEFAULT_WATCH_SECONDS, "a number of seconds", 10, 86400),

@@ -6,11 +6,12 @@ Runs and cells are `defs.running`'s, `births`' and `switching`'s.
 import time
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, check_ready, err, fail, out, plain, settings_at, site_served
+from alas_assets.commands.common import DomainKey, Home, alas_of, at_home, check_ready, err, fail, out, plain, settings_at, site_served
 from alas_assets.commands.printing import Progress, print_example, print_pairs, print_scoreboard
 from alas_assets.settings import Settings
 
@@ -50,12 +51,13 @@ def demo(home: Home = None) -> None:
         out.print("About 20 minutes on two cores that compute in bf16, 45 on two that do not. If stopped, the same command goes on.")
     with site_served(settings, live=False):
         for number in range(DEMO_ITERATIONS):
-            _run_one(instance, settings, Cell.of(DEMO_DOMAIN, number), "alas demo")
+            _run_one(instance, settings, Cell.of(DEMO_DOMAIN, number), "alas demo", home)
         _score(instance, settings, DEMO_DOMAIN)
     print_scoreboard(alas, DEMO_DOMAIN)
     print_example(alas, DEMO_DOMAIN)
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
-    out.print(f"\n{minutes} min {seconds:02d} s. Look at it in Dagster: [bold]make ui[/]; trace any answer: [bold]alas trace ANSWER_ID[/]")
+    trace = plain(f"alas trace ANSWER_ID{at_home(home)}")
+    out.print(f"\n{minutes} min {seconds:02d} s. Look at it in Dagster: [bold]{plain(_ui(home))}[/]; trace any answer: [bold]{trace}[/]")
 
 
 @app.command()
@@ -86,7 +88,7 @@ def run(
                 fail(opening.reason)
             cell, cause = opening.cell, opening.reason
         for turn in range(iterations):
-            _run_one(instance, settings, cell, cause, dry_run)
+            _run_one(instance, settings, cell, cause, home, dry_run)
             if dry_run:
                 print_pairs(alas, cell)
                 return
@@ -95,9 +97,8 @@ def run(
                 out.print(plain(opening.reason))
                 break
             if turn + 1 == iterations:
-                out.print(
-                    plain(f"iteration {opening.cell.iteration} is next: {opening.reason}; alas run {domain} --iterations 2 goes on with it")
-                )
+                again = f"alas run {domain} --iterations 2{at_home(home)}"
+                out.print(plain(f"iteration {opening.cell.iteration} is next: {opening.reason}; {again} goes on with it"))
                 break
             cell, cause = opening.cell, opening.reason
         _score(instance, settings, domain)
@@ -120,7 +121,7 @@ def open_(domain: DomainKey, home: Home = None) -> None:
     if not outcome.success:
         fail("\n".join(outcome.failures))
     out.print(str(opening.cell))
-    err.print(f"materialise the rest in the UI (job `iteration`), or with: alas run {domain}")
+    err.print(plain(f"materialise the rest in the UI (job `iteration`), or with: alas run {domain}{at_home(home)}"))
 
 
 @app.command()
@@ -134,12 +135,12 @@ def retry(domain: DomainKey, home: Home = None) -> None:
     alas = alas_of(settings, domain)
     cell = last_opened(alas, domain)
     if cell is None or finished(alas, cell):
-        fail(f"{domain} has no unfinished iteration; `alas run {domain}` starts or checks one")
+        fail(f"{domain} has no unfinished iteration; `alas run {domain}{at_home(home)}` starts or checks one")
     check_ready(alas, domain)
     instance = open_instance(settings)
     retry_iteration(settings.home, cell)
     with site_served(settings, live=alas.domain(domain).sources.live):
-        _run_one(instance, settings, cell, "alas retry")
+        _run_one(instance, settings, cell, "alas retry", home)
         _score(instance, settings, domain)
     print_scoreboard(alas, domain)
 
@@ -164,7 +165,8 @@ def abandon(
     if runs := under_way(open_instance(settings), cell):
         fail(f"iteration {cell.iteration} of {domain} is under way in run {runs[0][:8]}; end that run first")
     close_iteration(settings.home, cell, because)
-    out.print(f"iteration {cell.iteration} of {domain} is closed: {plain(because)}. To go on with it all the same: alas retry {domain}")
+    again = plain(f"alas retry {domain}{at_home(home)}")
+    out.print(f"iteration {cell.iteration} of {domain} is closed: {plain(because)}. To go on with it all the same: {again}")
 
 
 @app.command()
@@ -185,10 +187,14 @@ def watch(switch: Switch, domain: DomainKey, home: Home = None) -> None:
         with err.status("turning the sensors " + ("on" if watched else "off")):
             switch_sensors(open_instance(settings), on=bool(watched))
     except SwitchError as error:
-        fail(f"{error}. `alas watch {switch.value} {domain}` can be given again")
-    out.print(
-        f"watched: {', '.join(watched)}. The daemon of `make ui` does the work." if watched else "no domain is watched, the sensors are off"
-    )
+        fail(f"{error}. `alas watch {switch.value} {domain}{at_home(home)}` can be given again")
+    does = f"The daemon of `{_ui(home)}` does the work."
+    out.print(plain(f"watched: {', '.join(watched)}. {does}" if watched else "no domain is watched, the sensors are off"))
+
+
+def _ui(home: Path | None) -> str:
+    """Return the command that shows this store in Dagster and runs the daemon on it."""
+    return f"alas ui{at_home(home)}" if home else "make ui"
 
 
 def _before_watching(alas: "Alas", domain: str) -> list[str]:
@@ -210,14 +216,16 @@ def _before_watching(alas: "Alas", domain: str) -> list[str]:
     return notes
 
 
-def _run_one(instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, dry_run: bool = False) -> None:
+def _run_one(
+    instance: "dg.DagsterInstance", settings: Settings, cell: "Cell", cause: str, home: Path | None, dry_run: bool = False
+) -> None:
     from alas_assets.defs.running import run_cell
 
     out.print(f"[bold]iteration {cell.iteration}[/] of {cell.domain}: {plain(cause)}")
     with Progress() as progress:
         outcome = run_cell(instance, settings, cell, cause=cause, on_event=progress, dry_run=dry_run)
     if not outcome.success:
-        fail("\n".join(outcome.failures) or f"run {outcome.run_id} did not finish; see it in the UI (`make ui`)")
+        fail("\n".join(outcome.failures) or f"run {outcome.run_id} did not finish; see it in the UI (`{_ui(home)}`)")
 
 
 def _score(instance: "dg.DagsterInstance", settings: Settings, domain: str) -> None:

@@ -497,6 +497,16 @@ def test_watching_a_domain_that_has_an_iteration_says_nothing_of_a_first_one(tmp
     assert alas(harness.settings.home, "watch", "on", "quill").stdout == "watched: quill. The daemon of `make ui` does the work.\n"
 
 
+def test_a_further_command_is_named_with_the_store_that_was_given(tmp_path: Path) -> None:
+    harness = Harness(tmp_path / "given", "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    store = str(harness.settings.home)
+    opened = alas(tmp_path / "usual", "open", "quill", "--home", store)
+    assert f"or with: alas run quill --home {store}\n" in opened.stderr
+    watched = alas(tmp_path / "usual", "watch", "on", "quill", "--home", store)
+    assert watched.stdout.endswith(f"watched: quill. The daemon of `alas ui --home {store}` does the work.\n")
+
+
 def test_any_command_that_is_interrupted_ends_with_code_1_and_one_line(tmp_path: Path) -> None:
     harness = Harness(tmp_path, "no-student-is-needed-here")
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers

@@ -125,6 +125,7 @@ def test_every_mistake_of_a_file_is_told_a_line_each(tmp_path: Path) -> None:
         ),
         ("key = 'd'\n" + GOOD, "key: must not be set, the file's name is the domain's key"),
         ("freshness_hours = 0.01\n" + GOOD, "freshness_hours: must be at least a minute, which is 0.017"),
+        ("freshness_hours = 1e12\n" + GOOD, "freshness_hours: must be at most ten years, which is 87600"),
         (f"{GOOD}feeds = {['https://a.example/'] * 51}\n", "sources.feeds: must have at most 50 entries, and has 51"),
     ],
 )
@@ -317,6 +318,22 @@ def test_every_key_that_a_new_file_mentions_holds_once_it_is_uncommented(sources
     assert (found.freshness_hours, found.budget.max_iterations) == (168, 5)
 
 
+def test_a_folder_in_a_domain_file_s_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "d.toml").mkdir()
+    with pytest.raises(DomainError, match=r"d\.toml: cannot be read: Is a directory"):
+        read_domain(tmp_path / "d.toml")
+
+
+def test_a_store_that_is_named_by_hand_has_its_own_instance_whatever_dagster_home_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALAS_HOME", str(tmp_path / "usual"))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "instance"))
+    assert load_settings().dagster_home == tmp_path / "instance"
+    assert load_settings(tmp_path / "usual").dagster_home == tmp_path / "instance"
+    assert load_settings(tmp_path / "other").dagster_home == tmp_path / "other" / "dagster"
+
+
 def test_a_port_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALAS_SITE_PORT", "eighty")
     with pytest.raises(SettingError, match="ALAS_SITE_PORT"):
@@ -326,7 +343,9 @@ def test_a_port_that_is_none_names_its_variable(monkeypatch: pytest.MonkeyPatch)
 def test_a_host_may_have_a_pace_of_its_own_and_pace_is_no_reason_to_work_again(tmp_path: Path) -> None:
     (tmp_path / "slow.toml").write_text(GOOD, encoding="utf-8")
     own = '[[sources.hosts]]\nhost = "example.org"\nper_host = 4\ndelay_seconds = 0\n'
-    (tmp_path / "fast.toml").write_text(GOOD + "per_host = 2\nreaders = 3\n" + own, encoding="utf-8")
+    (tmp_path / "fast.toml").write_text(
+        GOOD + "per_host = 2\nreaders = 3\ndelay_seconds = 0.1\ntimeout_seconds = 99.0\n" + own, encoding="utf-8"
+    )
     slow, fast = (read_domain(tmp_path / f"{name}.toml").sources for name in ("slow", "fast"))
     assert (slow.per_host, fast.per_host, fast.readers) == (1, 2, 3)
     assert [(pace.host, pace.per_host, pace.delay_seconds) for pace in fast.hosts] == [("example.org", 4, 0)]
