@@ -18,7 +18,6 @@ from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.records import RULES, Category
 
-
 MOST_FRESHNESS_HOURS = 87_600
 """How old knowledge may be at most: ten years, so that a date can still hold when it grows stale."""
 
