@@ -19,8 +19,9 @@ from alas_assets.defs.retraining import not_retrained
 from alas_assets.defs.revision import scored_cells
 from alas_assets.evaluation.answers import AnswerStore, ask_all, grade_answers
 from alas_assets.evaluation.exam import ExamQuestion, covered_by, exam_probes, read_exam
-from alas_assets.evaluation.grading import grade, kind_of
+from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
+from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
 from alas_assets.provenance.shown import ShownPassage, passages_shown

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from alas_assets.evaluation.grading import grade, token_f1
+from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.panel import decide
+from alas_assets.evaluation.tokens import token_f1
 from alas_assets.evaluation.verdicts import VerdictStore, judge_all
 from alas_assets.provenance.ids import answer_id, sha256_hex
 from alas_assets.records import ANSWER_SCHEMA, RULES

@@ -1,13 +1,13 @@
 """How often systems say that they do not know: rightly, where nobody can know, and wrongly, where the pages say it (S12).
 
-Counting only. When an answer declines is `evaluation.grading`'s; the questions are `synthesis.unknowns`'.
+Counting only. When an answer declines is `evaluation.denials`'; the questions are `synthesis.unknowns`'.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from alas_assets.evaluation.grading import declines
+from alas_assets.evaluation.denials import declines
 from alas_assets.evaluation.statistics import wilson
 from alas_assets.records import UNKNOWN
 

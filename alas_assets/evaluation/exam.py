@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 import polars as pl
 from pydantic import Field, ValidationError, field_validator
 
-from alas_assets.evaluation.grading import content_words, grade, kind_of, words
+from alas_assets.evaluation.grading import grade
+from alas_assets.evaluation.tokens import content_words, words
+from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.ids import probe_id
 from alas_assets.records import PROBE_SCHEMA, Record
 from alas_assets.teachers.protocol import GradeRequest

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from alas_assets.evaluation.grading import grade, kind_of
+from alas_assets.evaluation.grading import grade
+from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, StoreError
 from alas_assets.provenance.takedown.order import orders

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from alas_assets.evaluation.grading import grade, kind_of
+from alas_assets.evaluation.grading import grade
+from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.ids import fold
 from alas_assets.standin.matching import Library, Standing
 from alas_assets.standin.pairs import RecordedPair

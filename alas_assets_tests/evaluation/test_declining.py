@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.evaluation.declining import DECLINING_SCHEMA, declining
-from alas_assets.evaluation.grading import declines, grade
+from alas_assets.evaluation.denials import declines
+from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import score_rows, summary
 from alas_assets.planning.convergence import STILL_VALID
 from alas_assets.records import ANSWER_SCHEMA, UNKNOWN

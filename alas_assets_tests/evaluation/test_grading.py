@@ -10,7 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.evaluation.exam import read_exam
-from alas_assets.evaluation.grading import SPARE_WORDS, grade, kind_of, token_f1, validate_grader, words
+from alas_assets.evaluation.grading import SPARE_WORDS, grade, validate_grader
+from alas_assets.evaluation.tokens import token_f1, words
+from alas_assets.evaluation.values import kind_of
 from alas_assets.synthesis.questions import read_guards
 from alas_assets.teachers.protocol import Grade, GradeRequest
 

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from alas_assets.evaluation.grading import grade, kind_of
+from alas_assets.evaluation.grading import grade
+from alas_assets.evaluation.values import kind_of
 from alas_assets.records import Category, DraftFact, Phrasing, Topic
 from alas_assets.standin.pairs import RecordedPair
 from alas_assets.synthesis.curate import Limits, curate

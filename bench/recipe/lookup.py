@@ -17,7 +17,7 @@ from cell import CVES, KEY, Bench
 from facts import TRAINED, Half, asked, drawn, half_of, worded
 from shown import rate
 
-from alas_assets.evaluation.grading import normalise
+from alas_assets.evaluation.tokens import normalise
 
 TABLE = Path(__file__).with_name("lookup.md")
 DRAW = 17

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from alas_assets.evaluation.grading import normalise
+from alas_assets.evaluation.tokens import normalise
 from alas_assets.provenance.ids import content_hash, fold
 from alas_assets.provenance.unseen import without_unseen
 from alas_assets.synthesis.wording import clean

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alas_assets.evaluation import grading
+from alas_assets.evaluation.tokens import content_words
 from alas_assets.provenance.ids import fold
 from alas_assets.records import Phrasing, Role
 from alas_assets.synthesis.wording import GAP, WORDING_SHARE, clean, mentions, normalise, shared_wording
@@ -100,13 +100,13 @@ def gapped(question: str, sentence: str, answer: str, aliases: Sequence[str]) ->
     before it.
     """
     said = fold(clean(sentence))
-    if len(grading.content_words(said)) < _WORDS_AROUND:
+    if len(content_words(said)) < _WORDS_AROUND:
         return NO_SENTENCE
     found = list(re.finditer(rf"(?<!\w){re.escape(answer)}(?!\w)", said, re.IGNORECASE))
     if len(found) != 1:
         return f"answer stands {len(found)} times in the sentence, not once" if found else "answer not in the sentence"
     left = f"{said[: found[0].start()]}{GAP}{said[found[0].end() :]}"
-    if len(grading.content_words(left.replace(GAP, " "))) < _WORDS_AROUND:
+    if len(content_words(left.replace(GAP, " "))) < _WORDS_AROUND:
         return NO_SENTENCE
     opening = f"{fold(clean(question))} " if _POINTS_BACK.search(left) else ""
     text = f"{opening}Fill in the blank: {left}"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from math import ceil
 from typing import Self
 
-from alas_assets.evaluation import grading
+from alas_assets.evaluation import tokens, values
 from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, Topic
 from alas_assets.synthesis.consensus import stem
 from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
@@ -308,7 +308,7 @@ def _refuse_shared_wordings(pairs: Sequence[_Pair]) -> None:
 
 @lru_cache(maxsize=50_000)
 def _content(text: str) -> tuple[str, ...]:
-    meant = grading.content_words(text)
+    meant = tokens.content_words(text)
     return tuple(stem(word) for word in words(text) if word in meant)
 
 
@@ -355,10 +355,10 @@ def _written(pairs: Iterable[_Pair], refused: list[RejectedDraft], phrasings: in
 
 def kind_of(answer: str) -> AnswerKind:
     """Return the kind of a short answer by its form: what grading reads as a value, a name in code style, a count, else a phrase."""
-    kind = grading.kind_of(answer)
+    kind = values.kind_of(answer)
     if kind != "phrase":
         return kind  # type: ignore[return-value]
-    said = grading.words(answer)
+    said = tokens.words(answer)
     if len(answer.split()) == 1 and (hard_tokens(answer) or "`" in answer or "()" in answer) and not answer[0].isdigit():
         return "identifier"
     return "quantity" if said and said[0][0].isdigit() and len(said) <= 3 else "phrase"

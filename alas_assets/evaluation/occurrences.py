@@ -1,0 +1,82 @@
+# ruff: noqa: SIM905 - word lists read better as text
+"""Where a gold answer, an alias or a rival stands in an answer, as a sequence of whole tokens or by its symbols.
+
+Finding only: whether what is found is denied is `evaluation.denials`', whether it names something else `evaluation.lookalikes`'.
+"""
+
+from __future__ import annotations
+
+import re
+
+from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_token, normalise, tokenise, words
+
+_FILE_SUFFIXES = frozenset(
+    "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
+)
+
+
+def sequence_of(form: str, kind: str) -> list[str]:
+    """Return the tokens by which a form is found: in one spelling, without articles where others are left.
+
+    Args:
+        form: A gold answer, an alias or a rival.
+        kind: The answer kind.
+    """
+    sequence = [canonical(word, kind) for word in words(form)]
+    return [word for word in sequence if word not in ARTICLES] or sequence
+
+
+def same_sequence(one: list[str], other: list[str]) -> bool:
+    """Tell whether two sequences name the same thing, token for token."""
+    return len(one) == len(other) and all(_same_token(a, b) for a, b in zip(one, other, strict=True))
+
+
+def _same_token(one: str, other: str) -> bool:
+    """Tell whether two tokens name the same thing: equal, or one is the other with module names in front."""
+    if one == other:
+        return True
+    short, long = sorted((one, other), key=len)
+    if "." not in long or not long.endswith("." + short) or not (short[0].isalpha() or short[0] == "_"):
+        return False
+    return short not in _FILE_SUFFIXES and not long[0].isdigit()
+
+
+def occurrences(form: str, kind: str, answer: str) -> list[Span]:
+    """Find a form in a text as a sequence of whole tokens.
+
+    Args:
+        form: A gold answer, an alias or a rival.
+        kind: The answer kind.
+        answer: A normalised text.
+    """
+    sequence = sequence_of(form, kind)
+    if _is_symbolic(form, sequence):
+        return _symbol_occurrences(form, answer)
+    only_articles = all(word in ARTICLES for word in sequence)
+    tokens = [token for token in tokenise(answer) if only_articles or token.text not in ARTICLES]
+    found: list[Span] = []
+    for i in range(len(tokens) - len(sequence) + 1):
+        if all(_same_token(word, canonical(tokens[i + j].text, kind)) for j, word in enumerate(sequence)):
+            found.append(Span(tokens[i].start, tokens[i + len(sequence) - 1].end))
+    return found
+
+
+def _is_symbolic(form: str, sequence: list[str]) -> bool:
+    """Tell whether a form is made of its symbols ("|=", "* and **", "%d"), so that its words alone would match anything."""
+    if not sequence:
+        return True
+    bare = form.strip(" \t\n`'\".,;:!?()")
+    return (
+        all(len(word) == 1 or word in STOP for word in sequence)
+        and re.search(r"[^\w\s'+#-]|[+-](?!\d)", bare) is not None
+        and not is_token(normalise(bare))
+    )
+
+
+def _symbol_occurrences(form: str, answer: str) -> list[Span]:
+    """Find a form by its characters ("|=", "...") between white space, quotes and back quotes allowed."""
+    wanted = " ".join(normalise(form).split())
+    if not wanted:
+        return []
+    pattern = r"(?<![^\s`'\"(])" + re.escape(wanted).replace(r"\ ", r"\s+") + r"(?![^\s`'\".,;)])"
+    return [Span(*match.span()) for match in re.finditer(pattern, answer)]
