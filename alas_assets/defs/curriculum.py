@@ -23,7 +23,6 @@ from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
-from alas_assets.students.catalog import require_usable_folder
 from alas_assets.synthesis.standing import latest_texts, left_alone
 from alas_assets.teachers.opening import decides
 
@@ -162,7 +161,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
     domain, budget = step.domain, step.domain.budget
 
     def make(_: str) -> Made[Curriculum]:
-        require_usable_folder(domain.student.model)  # the student is used first after a teacher has planned and written
+        alas.require_usable_student(domain)  # the student is used first after a teacher has planned and written
         watched, unread = take_note(alas, step.cell)
         anew = bool(curriculum_seed.retrain)
         standing = curriculum_seed.inherited.covered_urls if anew else []  # what led to them may have been taken down

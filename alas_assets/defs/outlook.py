@@ -189,7 +189,7 @@ def training_of(recipe: Recipe, facts: int, phrasings: int, known: int, *, fresh
         passes=recipe.passes,
         min_sights=recipe.min_sights,
         min_steps=recipe.min_steps,
-        batch_size=recipe.batch_size,
+        batch_size=recipe.batch_size * recipe.gradient_accumulation,
         replay_share=recipe.replay_share,
     )
     total, size = rows * amount.passes + amount.replays, recipe.batch_size * recipe.gradient_accumulation

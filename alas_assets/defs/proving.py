@@ -20,6 +20,7 @@ from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.release.identity import ReleaseError, damage, read_manifest
 from alas_assets.release.served import served_folder, weights_hash
 from alas_assets.serving.verify import Check, Recorded, Verdict, VerifyError, ask, look_into, sampled
+from alas_assets.students.chat import markers_of
 from alas_assets.teachers.protocol import GradeRequest
 
 SPLITS = ("probe", "earlier", "guard", "neighbour")
@@ -119,7 +120,7 @@ def verify(
     else:
         checks += _hashes(alas, domain, adapter, ours)
     chosen = sampled(recorded, sample, known.seed)
-    compared = ask(base, name, chosen, DECODING, key, on_progress)
+    compared = ask(base, name, chosen, DECODING, key, on_progress, markers_of(Path(student.folder)))
     folder = alas.store.adapter(adapter)
     precision = alas.worker.merge(student, folder, None).precision
     compared = look_into(compared, precision, lambda said: alas.worker.margins(student, said, folder, DECODING))

@@ -23,7 +23,6 @@ from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_RO
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
-from alas_assets.students.catalog import require_usable_folder
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
@@ -115,7 +114,7 @@ def qa_pairs(
         decisions = decisions_of(alas.store.root, step.cell.domain)
 
     def make(_: str) -> Made[pl.DataFrame]:
-        require_usable_folder(step.domain.student.model)  # a teacher is paid before the student is used
+        alas.require_usable_student(step.domain)  # a teacher is paid before the student is used
         chunks = chunks_of(alas, step.cell)
         teacher = step.teacher
         author = f"{teacher.name} {teacher.version}"

@@ -21,12 +21,13 @@ from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.release.registry import Registry
 from alas_assets.settings import Settings, load_settings
-from alas_assets.students.catalog import StudentRef, known_student
+from alas_assets.students.catalog import StudentRef, folder_at_hand, known_student, require_usable_folder
 from alas_assets.students.client import ModelWorker
 from alas_assets.teachers.opening import decides_a_verdict, open_teacher
 from alas_assets.teachers.protocol import Teacher
 from alas_assets.training.launch import training_command
 from alas_assets.training.spec import Recipe
+from alas_assets.training.suiting import require_suiting
 
 if TYPE_CHECKING:
     from alas_assets.teachers.llm import Trouble
@@ -114,6 +115,19 @@ class Alas(dg.ConfigurableResource):
         return known_student(domain.student.model, domain.student.revision, models) or self.worker.prepare(
             domain.student.model, domain.student.revision
         )
+
+    def require_usable_student(self, domain: Domain) -> None:
+        """Refuse a student that holds no model, or that the recipe does not suit, as far as it is here already: before a teacher is paid.
+
+        Raises:
+            StudentError: The folder that the domain names holds no model.
+            RecipeError: The recipe does not suit the student.
+        """
+        named = domain.student
+        require_usable_folder(named.model)
+        folder = folder_at_hand(named.model, named.revision, self.store.models)
+        if folder is not None:
+            require_suiting(self.recipe(domain), folder, named.model)
 
     def embed(self, domain: Domain, texts: list[str]) -> list[list[float]]:
         """Embed texts with the domain's embedder."""

@@ -225,7 +225,7 @@ def sft_adapter(
             passes=recipe.passes,
             min_sights=recipe.min_sights,
             min_steps=recipe.min_steps,
-            batch_size=recipe.batch_size,
+            batch_size=recipe.batch_size * recipe.gradient_accumulation,
             replay_share=recipe.replay_share,
         )
         replay = replayed(step, facts, amount.replays, recipe, domain.seed + step.cell.number)
