@@ -37,9 +37,7 @@ def export(
     show_judge: Annotated[
         bool, typer.Option("--show-judge", help="answers: show the system and the judges' grade too; not blind.")
     ] = False,
-    rejected: Annotated[
-        bool, typer.Option("--rejected", help="pairs of the newest iteration: rejected ones too.")
-    ] = False,
+    rejected: Annotated[bool, typer.Option("--rejected", help="pairs of the newest iteration: rejected ones too.")] = False,
     iteration: Annotated[
         int | None,
         typer.Option("--iteration", min=0, help="pairs: those of an earlier iteration that are still taught (default: the newest)."),

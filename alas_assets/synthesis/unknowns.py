@@ -1,6 +1,6 @@
 """Questions that nobody can answer: accepted ones whose names were exchanged for invented ones of the same kind (S12, E5).
 
-Making only. How many are trained on is `training_rows`', what is asked is `probes`', when an answer declines is `evaluation.grading`'s.
+Making only. How many are trained on is `training_rows`', what is asked is `probes`', when an answer declines is `evaluation.denials`'s.
 """
 
 from __future__ import annotations
