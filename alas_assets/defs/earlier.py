@@ -89,13 +89,14 @@ def corrections_of(alas: Alas, cell: Cell, earlier: list[pl.DataFrame], decision
         retired: Facts that their page states no more.
     """
     taught = still_taught(earlier).filter(~pl.col("fact_id").is_in(list(retired)))
-    waiting = on_earlier(decisions, taught)
+    waiting = on_earlier(decisions, taught, earlier)
     if not waiting:
         return Corrections(Reviewed([]), CHUNK_SCHEMA.to_frame(), [])
     cited = taught.filter(pl.col("fact_id").is_in([decision.fact_id for decision in waiting]))
     chunks = passages_again(cited["chunk_id"].unique().sort().to_list(), chunk_store(alas, cell.domain), cell_tags(alas, cell))
     named = set(cited["topic_id"])
-    return Corrections(corrected(taught, chunks, waiting), chunks, [topic for topic in _planned(alas, cell) if topic.topic_id in named])
+    topics = [topic for topic in _planned(alas, cell) if topic.topic_id in named]
+    return Corrections(corrected(taught, chunks, waiting, decisions), chunks, topics)
 
 
 def _planned(alas: Alas, cell: Cell) -> list[Topic]:

@@ -17,7 +17,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import grade_answers
 from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
-from alas_assets.provenance.ids import file_hash
+from alas_assets.provenance.ids import file_hash, short_id
 from alas_assets.provenance.store import Cell
 from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed
 from alas_assets.retrieval.study import with_found_pages
@@ -131,7 +131,8 @@ def qa_pairs(
             phrasings=domain.thresholds.phrasings,
             known=studied(before, author).difference(again),
         )
-        reviewed = under_review(drafts, chunks, decisions).and_also(corrections.reviewed)
+        own = under_review(drafts, chunks, decisions)
+        reviewed = own.and_also(corrections.reviewed)
         chunks = pl.concat([chunks, corrections.chunks]).unique("chunk_id", keep="first", maintain_order=True)
         topics = list({topic.topic_id: topic for topic in (*corrections.topics, *topics)}.values())
         curated = partial(
@@ -144,21 +145,34 @@ def qa_pairs(
         )
         aside = curated(reviewed.set_aside, [], guards=[])
         earlier = standing([*before, reviewed.mark(QA_SCHEMA.to_frame(), aside)])[:-1]
+        taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+        guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+        # A corrected fact was weighed and counted when it was taught first: no other page has to state it again, no cap crowds it out.
+        mended = curated(
+            corrections.reviewed.drafts,
+            [],
+            guards=guards,
+            earlier_fact_ids=taught,
+            limits=Limits(facts_per_topic=max(1, len(corrections.reviewed.drafts))),
+            earlier_qa=earlier,
+            retired_facts=retired,
+        )
         readings = [*earlier_readings(alas, curriculum_seed), documents]
         # what an earlier model knew, the base student that is trained anew after a takedown may not know
         told = domain.thresholds.ask_first and not curriculum_seed.retrain
-        pairs = curated(
-            reviewed.drafts,
+        fresh = curated(
+            own.drafts,
             rejected,
-            guards=[*guards_of(alas, domain), *neighbours_of(alas, domain)],
-            earlier_fact_ids={fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()},
+            guards=guards,
+            earlier_fact_ids=taught | set(mended.filter("accepted")["fact_id"]),
             known_fact_ids=found_known(before, readings, partial(stored_text, alas)) if told else frozenset(),
             limits=Limits(facts_per_topic=budget.pairs_per_topic),
-            earlier_qa=earlier,
+            earlier_qa=[*earlier, mended],
             retired_facts=retired,
             rules=Rules(domain.consensus, domain.sources.trusted_hosts),
             embed=lambda texts: alas.embed(domain, texts),
         )
+        pairs = pl.concat([mended, _apart_from(mended, fresh)])
         if domain.thresholds.ask_first:
             pairs = mark_known(pairs, known_facts(asked_first(step, curriculum_seed, pairs)))
         return Made(reviewed.mark(pairs, aside), volatile=("retrieved_at",))
@@ -204,6 +218,13 @@ def qa_pairs(
         "review": decisions_hash(decisions),
     }
     return step.run(pl.DataFrame, make, describe, settings=settings)
+
+
+def _apart_from(first: pl.DataFrame, then: pl.DataFrame) -> pl.DataFrame:
+    """Return pairs of which none has the id of one that stands before them: a teacher may draft a corrected fact too."""
+    again = pl.col("qa_id").is_in(first["qa_id"].to_list())
+    other = pl.col("qa_id").map_elements(lambda qa_id: short_id("repeat", qa_id), return_dtype=pl.String)
+    return then.with_columns(qa_id=pl.when(again).then(other).otherwise(pl.col("qa_id")))
 
 
 def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -230,9 +230,16 @@ def _import_pairs(alas: Alas, domain: str, file: Path, by: str, lines: list[Line
     digest, new = Journal(alas.store.root, domain).add("pairs", rows, by=by, at=_now())
     counted = ", ".join(f"{n} {word}" for word in pair_sheets.DECISIONS if (n := sum(d.decision == word for d in decisions)))
     follows = f"{counted}; the pairs of {pairs.newest} and what was trained on them are made again by: alas run {domain}"
-    old = sum(decision.qa_id in before for decision in decisions)
-    also = f"{old} on pairs of earlier iterations: that same run rehearses and asks them no more, and teaches corrected facts anew"
-    return Imported("pairs", len(decisions), blank, digest, new, (follows, also) if old else (follows,))
+    old = [decision for decision in decisions if decision.qa_id in before]
+    changing = sum(works_on_earlier(decision) for decision in old)
+    lines = [follows]
+    if changing:
+        lines.append(
+            f"{changing} on pairs of earlier iterations: that same run rehearses and asks them no more, and teaches corrected facts anew"
+        )
+    if changing < len(old):
+        lines.append(f"{len(old) - changing} approve pairs of earlier iterations, which stay as they are")
+    return Imported("pairs", len(decisions), blank, digest, new, tuple(lines))
 
 
 def _refused(alas: Alas, pairs: _Decidable, decisions: list[pair_sheets.Decision]) -> dict[int, str]:

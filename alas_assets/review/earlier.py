@@ -5,12 +5,12 @@ Tables and drafts only. What becomes of a fresh draft is `review.pairs`'; where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import polars as pl
 
-from alas_assets.records import QA_SCHEMA
-from alas_assets.review.pairs import REJECTED, REPLACED, Decision, Reviewed, drafts_again, under_review
+from alas_assets.records import QA_SCHEMA, DraftFact
+from alas_assets.review.pairs import REJECTED, REPLACED, Decision, Reviewed, drafts_again, under_review, word_of
 from alas_assets.synthesis.passages import Passages
 
 
@@ -48,32 +48,63 @@ def works_on_earlier(decision: Decision) -> bool:
     return decision.decision in ("reject", "reject fact") or decision.new_answer != ""
 
 
-def on_earlier(decisions: Iterable[Decision], taught: pl.DataFrame) -> list[Decision]:
-    """Return the decisions that earlier iterations' pairs still wait for.
+def on_earlier(decisions: Iterable[Decision], taught: pl.DataFrame, tables: Sequence[pl.DataFrame]) -> list[Decision]:
+    """Return the decisions that earlier iterations' pairs still wait for; each is carried out once.
 
     Args:
         decisions: What people decided (`decisions_of`).
-        taught: The pairs that earlier iterations taught and that hold so far (`still_taught`); what was carried out is not among them.
+        taught: The pairs that earlier iterations taught and that hold so far (`still_taught`).
+        tables: Those iterations' pairs (`QA_SCHEMA`), which say what was carried out.
     """
     there = set(taught["qa_id"])
-    return [decision for decision in decisions if works_on_earlier(decision) and decision.qa_id in there]
+    done = {(qa_id, review) for table in tables for qa_id, _, review in _said(table).iter_rows()}
+    return [
+        decision
+        for decision in decisions
+        if works_on_earlier(decision) and decision.qa_id in there and (decision.qa_id, word_of(decision)) not in done
+    ]
 
 
-def corrected(taught: pl.DataFrame, chunks: pl.DataFrame, decisions: Sequence[Decision]) -> Reviewed:
+def corrected(taught: pl.DataFrame, chunks: pl.DataFrame, waiting: Sequence[Decision], decisions: Sequence[Decision]) -> Reviewed:
     """Apply decisions to earlier pairs: what was rejected or corrected is set aside, facts with another answer are drafted anew.
 
-    What else such a fact was asked by stays as it was taught and is no draft.
+    What else such a fact was asked by stays as it was taught and is no draft, unless too little of it is left to teach and to ask by.
 
     Args:
         taught: The pairs that hold so far (`still_taught`).
         chunks: The passages that they cite (`CHUNK_SCHEMA`).
-        decisions: Those that `on_earlier` returned.
+        waiting: The decisions that `on_earlier` returned.
+        decisions: All that people decided; what was said of a corrected fact since holds too.
     """
-    passages = Passages.of(chunks)
-    reviewed = under_review(drafts_again(taught, decisions), chunks, decisions)
-    as_taught = {decision.fact_id for decision in decisions}
-    reviewed.drafts = [draft for draft in reviewed.drafts if passages.fact_id(draft) not in as_taught]
-    return reviewed
+    passages, before = Passages.of(chunks), set(taught["fact_id"])
+    applied = [decision for decision in decisions if decision in waiting or decision.fact_id not in before]
+    reviewed = under_review(drafts_again(taught, waiting), chunks, applied)
+    last = {decision.fact_id: decision for decision in waiting}
+    drafts, unchanged = [], dict[str, DraftFact]()
+    for draft in reviewed.drafts:
+        fact_id = passages.fact_id(draft)
+        if fact_id not in last:
+            drafts.append(draft)
+        elif {"train", "probe"} <= {phrasing.role for phrasing in draft.phrasings}:
+            unchanged[fact_id] = draft
+        else:
+            reviewed.set_aside.append(draft)
+            reviewed.refusals.append((f"{REJECTED}: too few wordings are left", word_of(last[fact_id])))
+    return _without_unchanged(reviewed, drafts, unchanged, passages)
+
+
+def _without_unchanged(reviewed: Reviewed, drafts: list[DraftFact], unchanged: Mapping[str, DraftFact], passages: Passages) -> Reviewed:
+    """Return what was reviewed with these drafts; wordings that were set aside on the way and stand in the end stay as they were taught."""
+    aside: list[DraftFact] = []
+    refusals: list[tuple[str, str]] = []
+    for draft, refusal in zip(reviewed.set_aside, reviewed.refusals, strict=True):
+        kept = unchanged.get(passages.fact_id(draft))
+        texts = {phrasing.text for phrasing in kept.phrasings} if kept else set[str]()
+        left = [phrasing for phrasing in draft.phrasings if phrasing.text not in texts]
+        if left:
+            aside.append(draft.model_copy(update={"phrasings": left}))
+            refusals.append(refusal)
+    return Reviewed(drafts, aside, reviewed.approvals, refusals)
 
 
 def _accepted(tables: Iterable[pl.DataFrame]) -> Set[str]:

@@ -185,6 +185,11 @@ def _seen(aliases: Iterable[str]) -> list[str]:
 
 
 def _refuse_quarrels(decisions: Sequence[Decision], places: Sequence[str], problems: Problems) -> None:
+    dropped = {one.fact_id: place for place, one in zip(places, decisions, strict=True) if one.decision == "reject fact"}
+    for place, decision in zip(places, decisions, strict=True):
+        if decision.decision in ("approve", "edit") and decision.fact_id in dropped:
+            rejects = dropped[decision.fact_id]
+            problems.add(place, "decision", f"is {decision.decision}, but {rejects}, which is about the same fact, rejects the whole fact")
     edited: dict[str, tuple[str, Decision]] = {}
     for place, decision in zip(places, decisions, strict=True):
         if decision.decision != "edit" or not (decision.new_answer or decision.new_aliases is not None):
@@ -199,7 +204,7 @@ def _refuse_quarrels(decisions: Sequence[Decision], places: Sequence[str], probl
 def decisions_of(root: Path, domain: str) -> list[Decision]:
     """Return what people decided on a domain's pairs, oldest first; on the same pair the last word counts.
 
-    Who approves a pair takes back that its whole fact was rejected.
+    Who approves or edits a pair takes back that its whole fact was rejected.
 
     Raises:
         ReviewError: What they decided is damaged.
@@ -212,7 +217,7 @@ def decisions_of(root: Path, domain: str) -> list[Decision]:
             except ValueError as error:
                 raise ReviewError(f"import {one.hash[:12]} of {one.by} cannot be read ({error}); import the sheet again") from error
             latest.pop(decision.qa_id, None)
-            if decision.decision == "approve":
+            if decision.decision in ("approve", "edit"):
                 taken_back = [one.qa_id for one in latest.values() if (one.fact_id, one.decision) == (decision.fact_id, "reject fact")]
                 for qa_id in taken_back:
                     del latest[qa_id]
@@ -306,14 +311,15 @@ def under_review(drafts: Sequence[DraftFact], chunks: pl.DataFrame, decisions: S
     """
     passages = Passages.of(chunks)
     reviewed = Reviewed([])
-    left = [(passages.fact_id(draft), draft) for draft in drafts] if decisions else [("", draft) for draft in drafts]
+    # Another answer makes another fact: what was said of the one before holds for it too, whatever the order of a sheet's rows.
+    left = [({passages.fact_id(draft)}, draft) for draft in drafts] if decisions else [(set[str](), draft) for draft in drafts]
     for decision in decisions:
-        kept: list[tuple[str, DraftFact]] = []
-        for fact_id, draft in left:
-            if fact_id == decision.fact_id:
-                kept += [(passages.fact_id(one), one) for one in _apply(decision, draft, passages, reviewed)]
+        kept: list[tuple[set[str], DraftFact]] = []
+        for names, draft in left:
+            if decision.fact_id in names:
+                kept += [(names | {passages.fact_id(one)}, one) for one in _apply(decision, draft, passages, reviewed)]
             else:
-                kept.append((fact_id, draft))
+                kept.append((names, draft))
         left = kept
     reviewed.drafts = [draft for _, draft in left]
     return reviewed
@@ -348,7 +354,7 @@ def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], passa
     edited = draft.model_copy(update={"phrasings": reworded, "answer": answer, "aliases": aliases})
     whole_fact = decision.new_answer != "" or decision.new_aliases is not None
     fact_id = passages.fact_id(edited)
-    if fact_id != decision.fact_id:
+    if fact_id != passages.fact_id(draft):
         _set_aside(decision, draft, draft.phrasings, reviewed)
     elif decision.new_question:
         _set_aside(decision, draft, hit, reviewed)
@@ -364,9 +370,13 @@ def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], passa
 def _set_aside(decision: Decision, draft: DraftFact, phrasings: Sequence[Phrasing], reviewed: Reviewed) -> None:
     replaced = decision.decision == "edit"
     reason = f"{REPLACED if replaced else REJECTED}{_because(decision)}"
-    who = f"{'edited' if replaced else 'rejected'} by {decision.who}{_because(decision)}"
     reviewed.set_aside.append(draft.model_copy(update={"phrasings": list(phrasings)}))
-    reviewed.refusals.append((reason, who))
+    reviewed.refusals.append((reason, word_of(decision)))
+
+
+def word_of(decision: Decision) -> str:
+    """Return what the column `review` says of a pair that a decision set aside."""
+    return f"{'edited' if decision.decision == 'edit' else 'rejected'} by {decision.who}{_because(decision)}"
 
 
 def _because(decision: Decision) -> str:

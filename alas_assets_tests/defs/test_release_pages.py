@@ -7,8 +7,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.earlier import retired_facts
+from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.running import open_cell
 from alas_assets.defs.watching import LOOK_SECONDS
 from alas_assets.provenance.changes import read_watch_state

@@ -441,6 +441,7 @@ def requested(harness: Harness, cursor: Any) -> tuple[int, Any]:
 
 def test_the_daemons_next_ticks_ask_for_nothing(both: Harness, quill_site: Site, tmp_path: Path) -> None:
     harness = both.copied(tmp_path)
+    set_watched(harness.settings.home, "quill", True)
     _, cursor = requested(harness, None)
     asked, cursor = requested(harness, cursor)
     assert asked == 0, "nothing was to be done before either"

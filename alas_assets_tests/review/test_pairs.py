@@ -324,3 +324,10 @@ def test_whatever_a_row_holds_it_is_read_or_refused_and_no_accepted_pair_lacks_i
     assert pairs["qa_id"].is_unique().all()
     for accepted in pairs.filter("accepted").iter_rows(named=True):
         assert accepted["quote"] in TEXTS
+
+
+def test_a_sheet_that_rejects_a_fact_and_approves_or_edits_a_pair_of_it_is_refused() -> None:
+    sheet = lines(decision="reject fact")
+    sheet[1] = Line("row 3", {**sheet[1].cells, "decision": "approve"})
+    with pytest.raises(SheetError, match="row 3, column decision: is approve, but row 2, which is about the same fact, rejects"):
+        read_decisions(sheet, PAIRS, FILE)
