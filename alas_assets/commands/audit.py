@@ -290,6 +290,8 @@ def wrong(
         source = f", from {row['url']}" if row["url"] else ""
         print(f"  said {row['answer'] or '(nothing)'!r}, right is {row['truth']!r}{source}")
     print(in_place.in_words)
+    if not (system or in_place.adapter_hash):
+        print(f"it was taught nothing, so nothing of it is listed here: `alas wrong {domain} --system base{at_home(home)}` does")
     if not (system or in_place.as_judged):
         print(_whose_list(alas, domain, in_place, home))
     left = f", {mine.height - limit} more with --limit" if mine.height > limit else ""

@@ -64,18 +64,36 @@ def standing_facts(alas: Alas, cell: Cell, seed: Seed, documents: pl.DataFrame) 
 
 
 @dataclass(frozen=True)
-class Corrections:
-    """What people decided on earlier iterations' pairs and no iteration has taken up yet.
+class Cited:
+    """What pairs were written from.
+
+    Attributes:
+        chunks: The passages (`CHUNK_SCHEMA`).
+        topics: The topics, as they were planned last.
+    """
+
+    chunks: pl.DataFrame
+    topics: list[Topic]
+
+
+def cited_by(alas: Alas, cell: Cell, pairs: pl.DataFrame) -> Cited:
+    """Return what pairs of an iteration, or of those before it, were written from in whatever iteration; what is gone is not among it."""
+    chunks, named = sorted(set(pairs["chunk_id"]) - {""}), set(pairs["topic_id"])
+    if not chunks:
+        return Cited(CHUNK_SCHEMA.to_frame(), [])
+    passages = passages_again(chunks, chunk_store(alas, cell.domain), cell_tags(alas, cell))
+    return Cited(passages, [topic for topic in _planned(alas, cell) if topic.topic_id in named])
+
+
+@dataclass(frozen=True)
+class Corrections(Cited):
+    """What people decided on earlier iterations' pairs and no iteration has taken up yet, and what those pairs were written from.
 
     Attributes:
         reviewed: Corrected facts as drafts, and what is set aside.
-        chunks: The passages that these cite (`CHUNK_SCHEMA`).
-        topics: The topics that they belong to.
     """
 
     reviewed: Reviewed
-    chunks: pl.DataFrame
-    topics: list[Topic]
 
 
 def corrections_of(alas: Alas, cell: Cell, earlier: list[pl.DataFrame], decisions: list[Decision], retired: Collection[str]) -> Corrections:
@@ -90,13 +108,8 @@ def corrections_of(alas: Alas, cell: Cell, earlier: list[pl.DataFrame], decision
     """
     taught = still_taught(earlier).filter(~pl.col("fact_id").is_in(list(retired)))
     waiting = on_earlier(decisions, taught, earlier)
-    if not waiting:
-        return Corrections(Reviewed([]), CHUNK_SCHEMA.to_frame(), [])
-    cited = taught.filter(pl.col("fact_id").is_in([decision.fact_id for decision in waiting]))
-    chunks = passages_again(cited["chunk_id"].unique().sort().to_list(), chunk_store(alas, cell.domain), cell_tags(alas, cell))
-    named = set(cited["topic_id"])
-    topics = [topic for topic in _planned(alas, cell) if topic.topic_id in named]
-    return Corrections(corrected(taught, chunks, waiting, decisions), chunks, topics)
+    cited = cited_by(alas, cell, taught.filter(pl.col("fact_id").is_in([decision.fact_id for decision in waiting])))
+    return Corrections(cited.chunks, cited.topics, corrected(taught, cited.chunks, waiting, decisions))
 
 
 def _planned(alas: Alas, cell: Cell) -> list[Topic]:

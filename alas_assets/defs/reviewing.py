@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from alas_assets.defs.documents import chunks_of
-from alas_assets.defs.earlier import corrections_of, retired_facts
+from alas_assets.defs.earlier import cited_by, corrections_of, retired_facts
 from alas_assets.defs.lineage import last_opened, taught_before
 from alas_assets.defs.qa import guards_of, neighbours_of
 from alas_assets.defs.resources import Alas
@@ -110,7 +110,9 @@ def export_pairs(
     own = pairs.of(cell)
     offered = pair_sheets.reviewable(own, rejected and cell == pairs.newest)
     if offered.is_empty():
-        raise ReviewError(f"iteration {cell.iteration} of {domain} has no pair that is taught; `alas status {domain}` lists its iterations")
+        raise ReviewError(
+            f"iteration {cell.iteration} of {domain} has no pair that is taught; `alas scoreboard {domain}` lists its iterations"
+        )
     drawn = alas.domain(domain).seed if seed is None else seed
     facts = sorted(offered["fact_id"].unique(), key=lambda fact: short_id("review", str(drawn), fact))
     chosen = offered.filter(pl.col("fact_id").is_in(facts[: ceil(share * len(facts))]))
@@ -232,14 +234,14 @@ def _import_pairs(alas: Alas, domain: str, file: Path, by: str, lines: list[Line
     follows = f"{counted}; the pairs of {pairs.newest} and what was trained on them are made again by: alas run {domain}"
     old = [decision for decision in decisions if decision.qa_id in before]
     changing = sum(works_on_earlier(decision) for decision in old)
-    lines = [follows]
+    told = [follows]
     if changing:
-        lines.append(
+        told.append(
             f"{changing} on pairs of earlier iterations: that same run rehearses and asks them no more, and teaches corrected facts anew"
         )
     if changing < len(old):
-        lines.append(f"{len(old) - changing} approve pairs of earlier iterations, which stay as they are")
-    return Imported("pairs", len(decisions), blank, digest, new, tuple(lines))
+        told.append(f"{len(old) - changing} approve pairs of earlier iterations, which stay as they are")
+    return Imported("pairs", len(decisions), blank, digest, new, tuple(told))
 
 
 def _refused(alas: Alas, pairs: _Decidable, decisions: list[pair_sheets.Decision]) -> dict[int, str]:
@@ -253,15 +255,16 @@ def _refused(alas: Alas, pairs: _Decidable, decisions: list[pair_sheets.Decision
     here, there = ([one for one in decisions if (one.qa_id in before) == of_before] for of_before in (False, True))
     earlier, corrected = [table for _, table in pairs.tables], [decision.fact_id for decision in there]
     corrections = corrections_of(alas, cell, earlier, there, ())
-    own = pair_sheets.under_review(pair_sheets.drafts_again(pairs.own, here), chunks, here)
+    cited = cited_by(alas, cell, pairs.own.filter(pl.col("fact_id").is_in([decision.fact_id for decision in here])))
+    everything = pl.concat([chunks, cited.chunks, corrections.chunks]).unique("chunk_id", keep="first", maintain_order=True)
+    own = pair_sheets.under_review(pair_sheets.drafts_again(pairs.own, here), everything, here)
     reviewed = own.and_also(corrections.reviewed)
-    everything = pl.concat([chunks, corrections.chunks]).unique("chunk_id", keep="first", maintain_order=True)
     found = with_found_pages(topics, alas.store.read_table(_made(alas, cell, "documents")))
     curated = curate(
         reviewed.drafts,
         [],
         everything,
-        list({topic.topic_id: topic for topic in (*corrections.topics, *found)}.values()),
+        list({topic.topic_id: topic for topic in (*cited.topics, *corrections.topics, *found)}.values()),
         [*guards_of(alas, domain), *neighbours_of(alas, domain)],
         count_tokens=TokenCounter(alas.student(domain).folder).count,
         teacher="",
