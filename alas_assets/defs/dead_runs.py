@@ -11,8 +11,10 @@ PID_TAG, HOST_TAG = "alas/pid", "alas/host"
 
 
 def process_tags(run_id: str) -> dict[str, str]:
-    """Return the tags that say which process a run is in: this one. A run that is executed again gets a copy of the tags of the first,
-    hence the id: what names another run says nothing."""
+    """Return the tags that say that a run is in this process.
+
+    A run that is executed again gets a copy of the first one's tags, hence the id: what names another run says nothing.
+    """
     return {PID_TAG: f"{os.getpid()}:{run_id}", HOST_TAG: platform.node()}
 
 

@@ -19,10 +19,10 @@ from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash, short_id
 from alas_assets.provenance.store import Cell
-from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed
+from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
-from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, under_review
+from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
@@ -362,6 +362,19 @@ def facts_found(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) 
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{facts} facts to teach in {cell}{common}",
         metadata={"facts": facts},
+    )
+
+
+@dg.asset_check(asset=qa_pairs, partitions_def=cells, description="Every pair that a person edited is taught as edited.")
+def edits_taught(context: dg.AssetCheckExecutionContext, qa_pairs: pl.DataFrame) -> dg.AssetCheckResult:
+    """Name the edits that curation refused when all pairs were made: what was there before is taught no more either (S13)."""
+    lost = edits_not_taught(as_pairs(qa_pairs))
+    words = "; ".join(f"{question!r}: {reason}" for question, reason in lost.select("question", "reason").head(3).iter_rows())
+    return dg.AssetCheckResult(
+        passed=lost.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{lost.height} edited pairs are not taught: {words}" if lost.height else "no edit was refused",
+        metadata={"not_taught": lost.height},
     )
 
 

@@ -237,6 +237,16 @@ def decisions_without_a_pair(decisions: Iterable[Decision], pairs: pl.DataFrame)
     return [decision for decision in decisions if decision.qa_id not in here]
 
 
+def edits_not_taught(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs that a person edited and that are not accepted as edited, each with curation's reason: nothing teaches that fact so.
+
+    Args:
+        pairs: A table that was made with the edits (`QA_SCHEMA`).
+    """
+    by_word = pl.col("reason").str.starts_with(REJECTED) | pl.col("reason").str.starts_with(REPLACED)
+    return pairs.filter(pl.col("review").str.starts_with("edited by ") & ~pl.col("accepted") & ~by_word)
+
+
 def decisions_hash(decisions: Iterable[Decision]) -> str:
     """Return the hash of what people decided, for the input key of what is made from it (O4); "" for nothing."""
     rows = [decision.model_dump() for decision in decisions]

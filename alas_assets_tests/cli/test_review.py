@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -158,6 +159,8 @@ def test_pairs_of_an_earlier_iteration_are_decided_on_and_the_newest_takes_it_up
     assert {row["item"] for row in read(again)} == {f"q-{qa}" for qa in set(taught["qa_id"]) - set(gone["qa_id"])}
 
     assert harness.run("quill", 1).success
+    (shown, *_) = reversed(harness.check_shown(dg.AssetCheckKey(dg.AssetKey("qa_pairs"), "edits_taught")))
+    assert (shown.passed, shown.description) == (True, "no edit was refused")
     adapter = harness.store.read_record(AdapterRef, harness.pointers("quill", 1)["sft_adapter"], "sft_adapter")
     rows = harness.store.read_training_rows("sft", adapter.rows_hash, ["row_id", "kind"])
     assert set(rows["row_id"]).isdisjoint(gone["qa_id"])

@@ -24,6 +24,7 @@ from alas_assets.defs.freshness import last_heartbeat
 from alas_assets.defs.lineage import closed_because
 from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
+from alas_assets.defs.running import open_cell
 from alas_assets.defs.serving import ask_again, ask_student, served_adapter, sit_exam
 from alas_assets.evaluation.exam import read_exam
 from alas_assets.partitions import cell_key
@@ -439,8 +440,11 @@ def requested(harness: Harness, cursor: Any) -> tuple[int, Any]:
     return result.total_requested, result.cursor
 
 
-def test_the_daemons_next_ticks_ask_for_nothing(both: Harness, quill_site: Site, tmp_path: Path) -> None:
+def test_the_daemons_next_ticks_ask_for_nothing_but_the_next_iteration(
+    both: Harness, quill_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     harness = both.copied(tmp_path)
+    monkeypatch.setenv("ALAS_HOME", str(harness.settings.home))  # as the daemon has it, which looks there for watched domains
     set_watched(harness.settings.home, "quill", True)
     _, cursor = requested(harness, None)
     asked, cursor = requested(harness, cursor)
@@ -449,6 +453,9 @@ def test_the_daemons_next_ticks_ask_for_nothing(both: Harness, quill_site: Site,
     for _ in range(2):
         asked, cursor = requested(harness, cursor)
         assert asked == 0
+    assert open_cell(harness.instance, harness.settings, Cell.of("quill", 1), cause="test", on_event=lambda *_: None).success
+    asked, _ = requested(harness, cursor)
+    assert asked > 0, "the ticks would ask, if there were something to do"
 
 
 def carried_out(harness: Harness, source: str) -> Order:

@@ -18,6 +18,7 @@ from alas_assets.review.pairs import (
     decisions_of,
     decisions_without_a_pair,
     drafts_again,
+    edits_not_taught,
     read_decisions,
     refused_edits,
     reviewable,
@@ -331,3 +332,12 @@ def test_a_sheet_that_rejects_a_fact_and_approves_or_edits_a_pair_of_it_is_refus
     sheet[1] = Line("row 3", {**sheet[1].cells, "decision": "approve"})
     with pytest.raises(SheetError, match="row 3, column decision: is approve, but row 2, which is about the same fact, rejects"):
         read_decisions(sheet, PAIRS, FILE)
+
+
+def test_an_edit_that_curation_refuses_is_named_and_one_that_is_taught_or_replaced_is_not() -> None:
+    taught = remade(decided(decision="edit", answer="the release", aliases=""))
+    assert not taught.filter(pl.col("review").str.starts_with("edited by ")).is_empty()
+    assert edits_not_taught(taught).is_empty()
+    refused = remade(decided(decision="edit", answer="nonsense()", aliases=""))
+    assert set(edits_not_taught(refused)["answer"]) == {"nonsense()"}
+    assert set(edits_not_taught(refused)["reason"]) == {"answer not in the quote"}
