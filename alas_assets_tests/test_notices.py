@@ -1,95 +1,221 @@
-"""What goes wrong is told once, to the log and to a webhook, and the webhook's address is never shown (O2, U3)."""
+"""A notice is logged once and kept until the webhook took it, in order and once; the webhook's address is never shown (O2, U3)."""
 
-import json
 import logging
-import socket
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
 import pytest
-from pytest_httpserver import HTTPServer
 
-from alas_assets.notices import Notice, tell
-from alas_assets.provenance.changes import close_iteration
-from alas_assets.provenance.store import Cell
-from alas_assets.records import GateDecision
+from alas_assets import notices
+from alas_assets.notices import Notice, Outbox
+from alas_assets.provenance.store import StoreError
 from alas_assets.settings import SettingError, load_settings
-from alas_assets_tests.harness import Harness, skipped
+from alas_assets_tests.webhook import SECRET, Webhook, webhook
 
-SECRET = "/hooks/T0P-SECRET"
-NOTICE = Notice(kind="stale", domain="quill", text="quill is stale")
-
-
-@pytest.fixture
-def hook(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
-    """A server that takes notices at a secret address, which is set."""
-    httpserver.expect_request(SECRET, method="POST").respond_with_data("")
-    monkeypatch.setenv("ALAS_WEBHOOK_URL", httpserver.url_for(SECRET))
-    return httpserver
-
-
-def told(hook: HTTPServer) -> list[dict[str, str]]:
-    return [json.loads(request.get_data()) for request, _ in hook.log]
+SECONDS = 30.0
 
 
 @pytest.fixture
-def harness(tmp_path: Path, hook: HTTPServer) -> Harness:
-    harness = Harness(tmp_path, "no-student-is-needed-here")
-    harness.domain("quill", 9)
-    harness.finished("quill", 0)
-    return harness
+def hook() -> Iterator[Webhook]:
+    with webhook() as hook:
+        yield hook
 
 
-def test_a_notice_reaches_the_webhook_as_json_with_a_text(hook: HTTPServer) -> None:
-    assert tell(NOTICE, hook.url_for(SECRET)) == ""
-    assert told(hook)[0]["text"] == "quill is stale"
+@pytest.fixture
+def outbox(tmp_path: Path, hook: Webhook) -> Outbox:
+    return Outbox(tmp_path, hook.url)
 
 
-UNUSABLE = ("http://[::1", f"http://{'a' * 70}.example/hooks/T0P-SECRET", "http://", "http://example.org:99999/hooks/T0P-SECRET")
+def notice(text: str, **said: object) -> Notice:
+    return Notice.model_validate({"kind": "failure", "domain": "quill", "text": text, **said})
 
 
-@pytest.mark.parametrize("webhook", UNUSABLE)
-def test_an_address_that_no_host_can_be_made_of_stops_nothing_and_is_refused_as_a_setting(
-    webhook: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def put(outbox: Outbox, *texts: str) -> None:
+    outbox.add("test", {text: {text: notice(text)} for text in texts})
+
+
+def test_a_notice_reaches_the_webhook_as_json_with_a_text(outbox: Outbox, hook: Webhook) -> None:
+    hook.up()
+    put(outbox, "quill is stale")
+    assert outbox.deliver(SECONDS) == "1 delivered"
+    assert (hook.posts[0]["text"], hook.posts[0]["kind"], hook.posts[0]["domain"]) == ("quill is stale", "failure", "quill")
+    assert outbox.deliver(SECONDS) == ""
+    assert len(hook.posts) == 1
+
+
+def test_what_waits_for_a_webhook_that_is_down_is_counted_since_when_and_delivered_in_order_and_once(outbox: Outbox, hook: Webhook) -> None:
+    since = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    outbox.add("test", {"a": {"a": notice("a", at=since)}})
+    put(outbox, "b", "c")
+    for _ in range(2):
+        assert outbox.deliver(SECONDS) == (
+            "3 notices wait since 2026-01-02 03:04 UTC: the webhook at 127.0.0.1 (ALAS_WEBHOOK_URL) did not answer: ConnectError"
+        )
+    hook.up()
+    assert outbox.deliver(SECONDS) == "3 delivered"
+    assert outbox.deliver(SECONDS) == ""
+    assert hook.taken == ["a (of 2026-01-02 03:04 UTC)", "b", "c"]
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 410, 429, 500, 503])
+def test_a_webhook_that_takes_nothing_is_asked_once_a_tick_and_nothing_is_lost(outbox: Outbox, hook: Webhook, status: int) -> None:
+    hook.statuses = [status]
+    hook.up()
+    put(outbox, "a", "b")
+    assert outbox.deliver(SECONDS).endswith(f"UTC: the webhook at 127.0.0.1 (ALAS_WEBHOOK_URL) answered {status}")
+    assert len(hook.posts) == 1
+    hook.statuses = [200]
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a", "b"]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_notice_that_is_refused_for_what_it_is_waits_and_holds_up_no_other(outbox: Outbox, hook: Webhook, status: int) -> None:
+    hook.statuses = [status, 200]
+    hook.up()
+    put(outbox, "a", "b", "c")
+    said = outbox.deliver(SECONDS)
+    assert said.startswith("1 notice waits since ")
+    assert said.endswith(f"answered {status}; 2 delivered")
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["b", "c", "a"]
+
+
+def test_what_a_webhook_is_too_slow_for_is_delivered_in_the_next_ticks(outbox: Outbox, hook: Webhook) -> None:
+    hook.seconds = 0.2
+    hook.up()
+    put(outbox, "a", "b", "c")
+    assert outbox.deliver(0.1).endswith("the webhook is slow; in the next tick; 1 delivered")
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a", "b", "c"]
+
+
+def test_two_ticks_at_once_send_a_notice_once(outbox: Outbox, hook: Webhook, tmp_path: Path) -> None:
+    hook.seconds = 0.5
+    hook.up()
+    put(outbox, "a", "b")
+    said: list[str] = []
+    ticks = [threading.Thread(target=lambda: said.append(Outbox(tmp_path, hook.url).deliver(SECONDS))) for _ in range(2)]
+    for tick in ticks:
+        tick.start()
+    for tick in ticks:
+        tick.join()
+    assert hook.taken == ["a", "b"]
+    assert said[1] == "2 delivered"
+    assert said[0].startswith("2 notices wait since ")
+    assert said[0].endswith("another tick is delivering them")
+
+
+def test_what_is_added_while_others_are_sent_is_kept(outbox: Outbox, hook: Webhook) -> None:
+    hook.seconds = 0.3
+    hook.up()
+    put(outbox, "a")
+    tick = threading.Thread(target=lambda: outbox.deliver(SECONDS))
+    tick.start()
+    outbox.add("another", {"": {"b": notice("b")}})
+    tick.join()
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a", "b"]
+
+
+def test_a_process_that_is_killed_while_it_sends_loses_nothing_and_leaves_no_lock(outbox: Outbox, hook: Webhook, tmp_path: Path) -> None:
+    hook.seconds = 2
+    hook.up()
+    put(outbox, "a", "b")
+    tick = "import sys, pathlib; from alas_assets.notices import Outbox; Outbox(pathlib.Path(sys.argv[1]), sys.argv[2]).deliver(30)"
+    process = subprocess.Popen([sys.executable, "-c", tick, str(tmp_path), hook.url])
+    while not hook.asked:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    hook.seconds = 0
+    assert outbox.deliver(SECONDS) == "2 delivered"
+    assert hook.taken[:2] == ["a", "b"]
+    time.sleep(2.2)  # until the first post is answered, which nobody waits for
+    assert len({notice["id"] for notice in hook.posts}) == 2  # by which a receiver can tell that it has one of the three already
+
+
+def test_what_was_told_and_still_stands_is_no_news_and_what_was_gone_meanwhile_is(outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
+    def told(standing: dict[str, Notice] | None) -> list[str]:
+        return [one.text for one in outbox.add("test", {"quill": standing, "ink": {"stale": notice("ink")}})[0]]
+
+    assert told({"stale": notice("stale")}) == ["stale", "ink"]
+    assert told({"stale": notice("stale"), "closed": notice("closed")}) == ["closed"]
+    assert told(None) == []  # nobody can say now
+    assert told({"stale": notice("stale")}) == []
+    assert told({}) == []
+    assert told({"stale": notice("stale")}) == ["stale"]
+    assert [record.getMessage() for record in caplog.records] == [f"failure: {text}" for text in ("stale", "ink", "closed", "stale")]
+
+
+def test_no_more_wait_than_there_is_room_for_and_the_rest_is_news_again(
+    outbox: Outbox, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert "(ALAS_WEBHOOK_URL) did not answer" in tell(NOTICE, webhook)
-    monkeypatch.setenv("ALAS_WEBHOOK_URL", webhook)
+    monkeypatch.setattr(notices, "ROOM", 2)
+    standing = {"quill": {text: notice(text) for text in "abc"}, "ink": {text: notice(text) for text in "ad"}}
+    assert outbox.add("test", standing)[1] == {"a", "c", "d"}
+    assert "2 notices wait since" in (said := outbox.deliver(SECONDS))
+    assert "there is no room for more than 2" in said
+    hook.up()
+    for _ in range(3):
+        outbox.deliver(SECONDS)
+        outbox.add("test", standing)
+    assert hook.taken == ["a", "b", "c", "a", "d"]
+
+
+def test_without_a_webhook_notices_are_logged_and_none_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    quiet = Outbox(tmp_path, "")
+    put(quiet, "quill is stale")
+    assert "failure: quill is stale" in caplog.text
+    assert quiet.deliver(SECONDS) == ""
+
+
+def test_what_waits_is_kept_and_named_where_the_webhook_is_no_longer_set(outbox: Outbox, hook: Webhook, tmp_path: Path) -> None:
+    put(outbox, "a")
+    said = Outbox(tmp_path, "").deliver(SECONDS)
+    assert said.startswith("1 notice waits since ")
+    assert said.endswith("ALAS_WEBHOOK_URL is not set; set it where Dagster runs, and they are delivered")
+    hook.up()
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a"]
+
+
+UNUSABLE = ("http://[::1", f"http://{'a' * 70}.example{SECRET}", "http://", f"http://example.org:99999{SECRET}")
+
+
+@pytest.mark.parametrize("address", UNUSABLE)
+def test_an_address_that_no_host_can_be_made_of_stops_nothing_and_is_refused_as_a_setting(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(tmp_path, address)
+    put(outbox, "a")
+    with caplog.at_level(logging.DEBUG):
+        assert "(ALAS_WEBHOOK_URL) did not answer" in outbox.deliver(SECONDS)
+    monkeypatch.setenv("ALAS_WEBHOOK_URL", address)
     with pytest.raises(SettingError, match="ALAS_WEBHOOK_URL is not") as error:
         load_settings()
     assert "SECRET" not in caplog.text + str(error.value)
 
 
-def test_a_webhook_that_hangs_is_left_for_the_next_tick_before_the_sensor_runs_out_of_time(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", [200, 301, 400, 500, 0])
+def test_the_address_is_in_no_log_and_no_file_whatever_is_logged_and_answered(
+    outbox: Outbox, hook: Webhook, tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    for domain in ("ink", "pen"):
-        harness.domain(domain, 9)
-        harness.finished(domain, 0)
-    for domain in ("ink", "pen", "quill"):
-        aged(harness, 200, domain)
-    monkeypatch.setattr("alas_assets.notices.TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr("alas_assets.defs.reporting.TELLING_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
-        monkeypatch.setenv("ALAS_WEBHOOK_URL", f"http://127.0.0.1:{silent.getsockname()[1]}{SECRET}")
-        said = skipped(harness.tick("standing_notices"))
-    assert said.count("did not answer") == 1
-    assert said.count("the webhook is slow; in the next tick") == 2
-
-
-@pytest.mark.parametrize("status", [301, 403, 500])
-def test_a_webhook_that_refuses_is_said_without_its_address(httpserver: HTTPServer, caplog: pytest.LogCaptureFixture, status: int) -> None:
-    httpserver.expect_request(SECRET).respond_with_data("", status=status, headers={"Location": httpserver.url_for("/elsewhere")})
-    with caplog.at_level(logging.WARNING):
-        assert f"answered {status}" in tell(NOTICE, httpserver.url_for(SECRET))
-    assert "SECRET" not in caplog.text
-    assert [request.path for request, _ in httpserver.log] == [SECRET]
-
-
-def test_a_webhook_where_nobody_listens_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    assert "did not answer" in tell(NOTICE, f"http://127.0.0.1:9{SECRET}")
-    assert "SECRET" not in caplog.text
+    if status:
+        hook.statuses = [status]
+        hook.up()
+    with caplog.at_level(logging.DEBUG):
+        put(outbox, "a")
+        said = outbox.deliver(SECONDS)
+    assert len(hook.posts) == bool(status)
+    files = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert "SECRET" not in said + caplog.text + "".join(files)
 
 
 def test_the_webhook_is_checked_and_never_part_of_the_settings_as_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,77 +227,38 @@ def test_the_webhook_is_checked_and_never_part_of_the_settings_as_shown(monkeypa
     assert "SECRET" not in str(error.value)
 
 
-def aged(harness: Harness, hours: float, domain: str = "quill") -> None:
-    """Let what a domain's first iteration made look so many hours old."""
-    for path in harness.store.root.glob(f"cells/{domain}/000/*.json"):
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        raw["made_at"] = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
-        path.write_text(json.dumps(raw), encoding="utf-8")
+def test_half_a_character_and_a_text_without_end_are_sent_as_far_as_they_can_be(outbox: Outbox, hook: Webhook) -> None:
+    hook.up()
+    outbox.add("test", {"": {"half": notice("a\ud800b", domain="\udfff"), "long": notice("x" * 5000), "last": notice("c")}})
+    assert outbox.deliver(SECONDS) == "3 delivered"
+    assert hook.taken == ["a?b", f"{'x' * 4000}...", "c"]
 
 
-def test_staleness_a_refused_candidate_and_a_closed_iteration_are_each_told_once(harness: Harness, hook: HTTPServer) -> None:
-    refused = GateDecision(
-        domain="quill",
-        iteration=0,
-        verdict="keep",
-        reason="general skills fell",
-        candidate="a" * 64,
-        current_before=None,
-        current_after=None,
-    )
-    harness.store.put(Cell.of("quill", 0), "promotion", refused, input_key="p", inputs={}, run_id="r")
-    aged(harness, 200)  # and no source was ever read
-    harness.opened("quill", 1)
-    close_iteration(harness.settings.home, Cell.of("quill", 1), "3 runs failed")
-    defs = harness.repository
-    sensor = defs.get_sensor_def("standing_notices")
-    cursor = None
-    for _ in range(2):
-        with dg.build_sensor_context(
-            instance=harness.instance, repository_def=defs, resources={"alas": harness.alas}, cursor=cursor
-        ) as context:
-            said = skipped(sensor(context))  # type: ignore[arg-type]
-            cursor = context.cursor
-    assert sorted(notice["kind"] for notice in told(hook)) == ["closed", "not promoted", "stale"]
-    assert said == "nothing new"
-    assert "general skills fell" in next(notice["text"] for notice in told(hook) if notice["kind"] == "not promoted")
+def test_a_notice_that_comes_late_says_of_when_it_is(outbox: Outbox, hook: Webhook) -> None:
+    hook.up()
+    when = datetime.now(UTC) - timedelta(minutes=11)
+    outbox.add("test", {"": {"late": notice("stale", at=when), "now": notice("stale", at=when + timedelta(minutes=5))}})
+    outbox.deliver(SECONDS)
+    assert hook.taken == [f"stale (of {when:%Y-%m-%d %H:%M} UTC)", "stale"]
 
 
-def test_what_the_webhook_did_not_take_is_told_again_at_the_next_tick(harness: Harness, hook: HTTPServer) -> None:
-    aged(harness, 200)
-    hook.clear()
-    hook.expect_oneshot_request(SECRET, method="POST").respond_with_data("", status=500)
-    hook.expect_request(SECRET, method="POST").respond_with_data("")
-    sensor, cursor, said = harness.repository.get_sensor_def("standing_notices"), None, []
-    for _ in range(3):
-        with dg.build_sensor_context(
-            instance=harness.instance, repository_def=harness.repository, resources={"alas": harness.alas}, cursor=cursor
-        ) as context:
-            said.append(skipped(sensor(context)).partition(":")[0])  # type: ignore[arg-type]
-            cursor = context.cursor
-    assert said == ["not told yet", "told", "nothing new"]
-    assert [notice["kind"] for notice in told(hook)] == ["stale", "stale"]
+def test_nothing_is_sent_that_could_not_be_noted_as_sent(outbox: Outbox, hook: Webhook) -> None:
+    hook.up()
+    put(outbox, "a")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # as on a full disk: no file can be written
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            outbox.deliver(SECONDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert hook.posts == []
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a"]
 
 
-def test_a_failed_run_is_told_with_its_cell_and_reason(harness: Harness, hook: HTTPServer) -> None:
-    outcome = harness.run("quill", 1)
-    assert not outcome.success
-    run = harness.instance.get_run_by_id(outcome.run_id)
-    assert run is not None
-    failure = next(
-        record.event_log_entry.dagster_event
-        for record in harness.instance.get_records_for_run(outcome.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
-    )
-    assert failure is not None
-    sensor = harness.repository.get_sensor_def("failed_runs")
-    context = dg.build_run_status_sensor_context(
-        sensor_name="failed_runs",
-        dagster_event=failure,
-        dagster_instance=harness.instance,
-        dagster_run=run,
-        resources={"alas": harness.alas},
-    ).for_run_failure()
-    sensor(context)
-    (notice,) = told(hook)
-    assert (notice["kind"], notice["domain"], notice["iteration"], notice["run_id"]) == ("failure", "quill", "001", outcome.run_id)
-    assert "connection refused" in notice["text"]
+def test_a_damaged_file_is_named_with_what_to_do(outbox: Outbox, tmp_path: Path) -> None:
+    put(outbox, "a")
+    (tmp_path / "notices" / "outbox.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"outbox\.json: damaged; delete it"):
+        outbox.deliver(SECONDS)

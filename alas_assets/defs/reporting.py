@@ -1,10 +1,10 @@
 """Sensors that report: `failed_runs` for runs, `standing_notices` for stale domains, candidates not promoted and closed iterations.
 
-What is told, and once; how it is sent is `alas_assets.notices`.
+What is told, and once; how it is kept and sent is `alas_assets.notices`.
 """
 
 import json
-import time
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -15,7 +15,7 @@ from alas_assets.defs.lineage import closed_because, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED
 from alas_assets.domains.config import DomainError
-from alas_assets.notices import Notice, tell
+from alas_assets.notices import Notice, Outbox
 from alas_assets.partitions import cell_of
 from alas_assets.provenance.store import BadKeyError, Cell, StoreError
 from alas_assets.provenance.watching import watched_domains
@@ -23,26 +23,75 @@ from alas_assets.records import GateDecision
 
 TELLING_SECONDS = 30.0
 """After which a tick tells nothing more: where the webhook hangs one notice takes a third of that, and Dagster ends a sensor after 60 s."""
+AT_ONCE = 50
+"""Failed runs that one tick takes up: it reads the log of each."""
 
 
-@dg.run_failure_sensor(
-    name="failed_runs",
+@dg.sensor(
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Tells that a run failed, at which steps and why: in its own log, and at ALAS_WEBHOOK_URL where that is set.",
 )
-def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReason:
-    """Tell that a run failed, at which steps and why."""
-    run = context.dagster_run
-    why = failure_words(context.for_run_failure().get_step_failure_events()) or context.failure_event.message or "no reason was recorded"
+def failed_runs(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SkipReason:
+    """Tell that runs failed, at which steps and why.
+
+    Not a run-failure sensor of Dagster's: that one moves on from a run whatever became of its notice, even where the function raised, and
+    is not called again before another run fails. This one moves on from a run once its notice is kept, and sends what waits at every tick.
+    """
+    outbox = Outbox(alas.settings.home, alas.settings.webhook)
+    if not context.cursor:
+        newest = context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
+        context.update_cursor(_position(newest[0].storage_id if newest else 0))
+        return dg.SkipReason(_in_words(outbox.deliver(TELLING_SECONDS), "runs that fail from now on are told"))
+    after = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=json.loads(context.cursor)["record_id"])
+    records = context.instance.fetch_run_status_changes(after, limit=AT_ONCE, ascending=True).records
+    found = {record.storage_id: notice for record in records for notice in _of_failure(context, record)}
+    news, left = outbox.add(failed_runs.name, {"": {notice.run_id: notice for notice in found.values()}})
+    first_left = next((at for at, notice in found.items() if notice.run_id in left), None)
+    past = [record.storage_id for record in records if first_left is None or record.storage_id < first_left]
+    if past:
+        context.update_cursor(_position(past[-1]))
+    return dg.SkipReason(_in_words(outbox.deliver(TELLING_SECONDS), *(notice.text[:200] for notice in news)) or "no run failed")
+
+
+def _position(storage_id: int) -> str:
+    """Return the cursor after an event, with the name that Dagster's run-status sensors give it: from one of theirs it is gone on from."""
+    return json.dumps({"record_id": storage_id})
+
+
+def _in_words(*said: str) -> str:
+    return "; ".join(part for part in said if part)[:2000]
+
+
+def _of_failure(context: dg.SensorEvaluationContext, record: dg.EventLogRecord) -> Iterator[Notice]:
+    """Yield the notice of a failed run of this code location; none where the run was deleted, or told of when it first failed."""
+    run = context.instance.get_run_by_id(record.run_id)
+    if run is None or not _is_ours(context, run):
+        return
+    instance = context.instance
+    first = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE, limit=1).records
+    if first and first[0].timestamp != record.timestamp:  # two that close the run of a killed process each log that it failed
+        return
+    failed = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    words = failure_words(event for step in failed if (event := step.event_log_entry.dagster_event))
+    ended = record.event_log_entry.dagster_event
+    why = words or (ended and ended.message) or "no reason was recorded"
     partition = run.tags.get("dagster/partition", "")
     try:
         cell = cell_of(partition)
         domain, iteration = cell.domain, cell.iteration
     except BadKeyError:
         domain, iteration = partition, ""
-    text = f"run {run.run_id[:8]} of {run.job_name} {partition} failed: {why}"
-    problem = tell(Notice(kind="failure", domain=domain, iteration=iteration, run_id=run.run_id, text=text), alas.settings.webhook)
-    return dg.SkipReason(f"told: {text[:200]}{f'; {problem}' if problem else ''}")
+    text = f"run {run.run_id[:8]} of {f'{run.job_name} {partition}'.strip()} failed: {why}"
+    yield Notice(kind="failure", domain=domain, iteration=iteration, run_id=run.run_id, text=text)
+
+
+def _is_ours(context: dg.SensorEvaluationContext, run: dg.DagsterRun) -> bool:
+    """Tell whether a run is of this code location: others may share the instance."""
+    of, here = run.remote_job_origin, context.code_location_origin
+    if of is None or here is None:
+        return False
+    return (of.location_name, of.repository_origin.repository_name) == (here.location_name, context.repository_name)
 
 
 @dg.sensor(
@@ -53,29 +102,20 @@ def failed_runs(context: dg.RunFailureSensorContext, alas: Alas) -> dg.SkipReaso
 def standing_notices(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SensorResult:
     """Tell once of every watched domain that has become stale, candidate that was not promoted, and iteration that was closed.
 
-    What the webhook did not take is told again at the next tick. The check `knowledge_is_fresh` is evaluated here too, for those who
-    turned `overdue_domains` off.
+    The check `knowledge_is_fresh` is evaluated here too, for those who turned `overdue_domains` off.
     """
-    told: dict[str, list[str]] = json.loads(context.cursor) if context.cursor else {}
+    outbox = Outbox(alas.settings.home, alas.settings.webhook)
     said: list[str] = []
-    now: dict[str, list[str]] = {}
-    until = time.monotonic() + TELLING_SECONDS
+    found: dict[str, dict[str, Notice] | None] = {}
     for domain in watched_domains(alas.settings.home):
         try:
-            notices = standing(alas, context.instance, domain)
+            found[domain] = standing(alas, context.instance, domain)
         except (DomainError, StoreError) as error:
             said.append(f"{domain}: {error}")
-            now[domain] = told.get(domain, [])
-            continue
-        undelivered = set()
-        for key, notice in notices.items():
-            if key not in told.get(domain, []):
-                problem = tell(notice, alas.settings.webhook) if time.monotonic() < until else "the webhook is slow; in the next tick"
-                said.append(f"{'not told yet' if problem else 'told'}: {notice.text}{f'; {problem}' if problem else ''}")
-                undelivered |= {key} if problem else set()
-        now[domain] = sorted(notices.keys() - undelivered)
-    context.update_cursor(json.dumps(now))
-    reasons = "; ".join(said)[:2000] or ("nothing new" if now else NOBODY_WATCHED)
+            found[domain] = None
+    news, _ = outbox.add(standing_notices.name, found)
+    said += [notice.text for notice in news]
+    reasons = _in_words(outbox.deliver(TELLING_SECONDS), *said) or ("nothing new" if found else NOBODY_WATCHED)
     return dg.SensorResult(skip_reason=reasons, asset_events=news_of_freshness(alas, context.instance))
 
 
