@@ -17,6 +17,7 @@ from pydantic import Field
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.ids import page_id
+from alas_assets.provenance.overruled import Overruled, after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.order import Blocked
@@ -52,6 +53,8 @@ class DerivedFact(Record):
     url: str
     cells: list[str] = Field(description="iterations whose pairs state it, oldest first")
     accepted: int = Field(description="rows of it that were accepted, phrasings for probes included")
+    standing: int = Field(description="of these, rows that no person rejected or corrected in a later iteration (S13)")
+    overruled: list[Overruled] = Field(description="what people rejected or corrected of it, and what is taught instead, oldest first")
     rejected: int
     reasons: list[str] = Field(description="why rows were rejected, without repetition")
     also_stated_by: list[str] = Field(
@@ -116,8 +119,13 @@ class Derived(Record):
 
     @property
     def taught(self) -> list[DerivedFact]:
-        """The facts of which a pair was accepted."""
+        """The facts of which a pair was accepted, whatever people said of them since: adapters learned these."""
         return [fact for fact in self.facts if fact.accepted]
+
+    @property
+    def overruled(self) -> list[DerivedFact]:
+        """The taught facts of which no pair stands any more, by word of a person."""
+        return [fact for fact in self.taught if not fact.standing]
 
 
 def derived_from(store: ArtifactStore, source: str) -> Derived:
@@ -229,8 +237,14 @@ def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
         (~pl.col("accepted")).sum().alias("rejected"),
         pl.col("reason").filter(pl.col("reason") != "").unique(maintain_order=True).alias("reasons"),
     )
+    left = after_people(own)
     return [
-        DerivedFact(**fact, also_stated_by=elsewhere.get(group, []))
+        DerivedFact(
+            **fact,
+            standing=left.standing.get(fact["fact_id"], 0),
+            overruled=left.overruled.get(fact["fact_id"], []),
+            also_stated_by=elsewhere.get(group, []),
+        )
         for fact, group in zip(facts.drop("fact_group").to_dicts(), facts["fact_group"], strict=True)
     ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from alas_assets.provenance.derived import Derived, DerivedFact, Reading
+from alas_assets.provenance.overruled import Overruled
 from alas_assets.provenance.shown import ShownPassage
 from alas_assets.provenance.trace import Trace
 from alas_assets.provenance.verdict import Verdict
@@ -119,6 +120,9 @@ def derived_text(derived: Derived) -> str:
         f"{what}: read {counted(len(derived.readings), 'time')}, {counted(len(taught), 'fact')} taught "
         f"({counted(rows[0], 'pair')} accepted, {rows[1]} rejected), {counted(learned, 'adapter')} learned from it"
     ]
+    if n := len(derived.overruled):
+        is_overruled, them = ("is overruled", "it") if n == 1 else ("are overruled", "them")
+        lines.append(f"  {n} of these facts {is_overruled}: a person rejected or corrected {them} since")
     if taught:
         lines.append(f"  {len(kept)} of these facts are also stated by another source")
     lines += [_reading_line(reading) for reading in derived.readings]
@@ -153,11 +157,31 @@ def _reading_line(reading: Reading) -> str:
     )
 
 
+def fact_state(fact: DerivedFact) -> str:
+    """Say whether a fact was taught, and whether a person overruled that since."""
+    if not fact.accepted:
+        return f"not taught: {'; '.join(fact.reasons)}"
+    if not fact.standing:
+        return "taught once, overruled since"
+    return (
+        "taught" if fact.standing == fact.accepted else f"taught, {fact.accepted - fact.standing} of {fact.accepted} pairs overruled since"
+    )
+
+
+def overruled_text(one: Overruled, fact: DerivedFact) -> str:
+    """Say in which iteration a person's word on a fact took effect, whose it was, and what stands in its place."""
+    instead = "; ".join(one.instead)
+    if not instead:
+        left = "the fact's other pairs" if fact.standing else "nothing"
+        instead = f"{left}, curation refused what was put there: {one.refused}" if one.refused else left
+    return f"{counted(one.pairs, 'pair')} in {one.cell}: {one.word}; in {'its' if one.pairs == 1 else 'their'} place: {instead}"
+
+
 def _fact_lines(fact: DerivedFact) -> list[str]:
-    state = "taught" if fact.accepted else f"not taught: {'; '.join(fact.reasons)}"
     lines = [
-        f"fact     {fact.fact_id}  {', '.join(fact.cells)}  {state}",
+        f"fact     {fact.fact_id}  {', '.join(fact.cells)}  {fact_state(fact)}",
         f"  {fact.question} -> {fact.answer}",
+        *(f"  overruled {overruled_text(one, fact)}" for one in fact.overruled),
         f"  quote    {fact.quote}",
     ]
     return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]

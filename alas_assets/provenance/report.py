@@ -10,7 +10,7 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
-from alas_assets.provenance.render import BY_WORDS, CUT
+from alas_assets.provenance.render import BY_WORDS, CUT, fact_state, overruled_text
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
@@ -240,7 +240,7 @@ def derived_html(derived: Derived) -> str:
     ]
     facts = [
         [
-            escape("taught" if fact.accepted else f"not taught: {'; '.join(fact.reasons)}"),
+            escape(fact_state(fact)) + "".join(f"<br>{escape(overruled_text(one, fact))}" for one in fact.overruled),
             f"{escape(fact.question)}<br>{escape(fact.answer)}",
             f"{escape(fact.quote)}{''.join(f'<br>also: {link(url, url)}' for url in fact.also_stated_by)}",
             escape(", ".join(fact.cells)),
@@ -261,7 +261,8 @@ def derived_html(derived: Derived) -> str:
         for one in derived.answers
     ]
     adapters_taught = len({one.adapter_hash for one in derived.adapters})
-    taught = f"{counted(len(derived.taught), 'fact')} taught, {counted(adapters_taught, 'adapter')} learned from it"
+    since = f", {len(derived.overruled)} of them overruled by a person since" if derived.overruled else ""
+    taught = f"{counted(len(derived.taught), 'fact')} taught{since}, {counted(adapters_taught, 'adapter')} learned from it"
     parts = [
         f"<h1>{escape(derived.source)}</h1><p>Read {counted(len(derived.readings), 'time')}; {taught}.</p>",
         f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",

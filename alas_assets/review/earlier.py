@@ -111,10 +111,15 @@ def _accepted(tables: Iterable[pl.DataFrame]) -> Set[str]:
     return {qa_id for table in tables for qa_id in table.filter("accepted")["qa_id"]}
 
 
+def set_aside_by_word(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs of a table that a person rejected or replaced, as that table has them (`QA_SCHEMA`)."""
+    by_word = pl.col("reason").str.starts_with(REJECTED) | pl.col("reason").str.starts_with(REPLACED)
+    return table.filter(~pl.col("accepted") & (pl.col("review") != "") & by_word)
+
+
 def _said(table: pl.DataFrame) -> pl.DataFrame:
     """Return what a person rejected or replaced in a table: qa_id, reason, review."""
-    by_word = pl.col("reason").str.starts_with(REJECTED) | pl.col("reason").str.starts_with(REPLACED)
-    return table.filter(~pl.col("accepted") & (pl.col("review") != "") & by_word).select("qa_id", "reason", "review")
+    return set_aside_by_word(table).select("qa_id", "reason", "review")
 
 
 def _without(table: pl.DataFrame, words: dict[str, tuple[str, str]]) -> pl.DataFrame:

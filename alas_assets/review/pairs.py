@@ -30,6 +30,8 @@ COLUMNS = ("item", "decision", "question", "answer", "aliases", "comment", "role
 DECISIONS = ("approve", "edit", "reject", "reject fact")
 REJECTED = "rejected by review"
 REPLACED = "replaced by review"
+EDITED = "edited by "
+"""How the column `review` begins of a pair that a person edited."""
 
 
 class Decision(Record):
@@ -244,7 +246,7 @@ def edits_not_taught(pairs: pl.DataFrame) -> pl.DataFrame:
         pairs: A table that was made with the edits (`QA_SCHEMA`).
     """
     by_word = pl.col("reason").str.starts_with(REJECTED) | pl.col("reason").str.starts_with(REPLACED)
-    return pairs.filter(pl.col("review").str.starts_with("edited by ") & ~pl.col("accepted") & ~by_word)
+    return pairs.filter(pl.col("review").str.starts_with(EDITED) & ~pl.col("accepted") & ~by_word)
 
 
 def decisions_hash(decisions: Iterable[Decision]) -> str:
@@ -371,7 +373,7 @@ def _edited(decision: Decision, draft: DraftFact, hit: Sequence[Phrasing], passa
     was = [f"the question was {decision.question!r}"] if decision.new_question else []
     was += [f"the answer was {draft.answer!r}"] if decision.new_answer else []
     was += [f"the aliases were {_joined(draft.aliases)!r}"] if decision.new_aliases is not None else []
-    note = words_of(redact(f"edited by {decision.who}: {', '.join(was)}{_because(decision)}"))
+    note = words_of(redact(f"{EDITED}{decision.who}: {', '.join(was)}{_because(decision)}"))
     touched = reworded if whole_fact else [phrasing for phrasing, old in zip(reworded, draft.phrasings, strict=True) if old in hit]
     reviewed.approvals.update((ids.qa_id(fact_id, _text(phrasing)), note) for phrasing in touched)
     return edited
@@ -386,7 +388,7 @@ def _set_aside(decision: Decision, draft: DraftFact, phrasings: Sequence[Phrasin
 
 def word_of(decision: Decision) -> str:
     """Return what the column `review` says of a pair that a decision set aside."""
-    return f"{'edited' if decision.decision == 'edit' else 'rejected'} by {decision.who}{_because(decision)}"
+    return f"{EDITED if decision.decision == 'edit' else 'rejected by '}{decision.who}{_because(decision)}"
 
 
 def _because(decision: Decision) -> str:

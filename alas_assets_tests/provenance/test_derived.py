@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -88,6 +89,46 @@ def test_a_system_that_was_asked_nothing_of_a_source_is_not_shown_as_wrong_on_it
     assert "read 1 time, " in derived_text(some)
     assert ">not asked<" in derived_html(some)
     assert "0 of 0" not in derived_text(some) + derived_html(some)
+
+
+def with_a_word(quill: Harness, folder: Path, page: str, pairs: int | None = None) -> tuple[ArtifactStore, dict[str, Any]]:
+    """Copy the store with a second iteration in which a person set pairs of a fact of the page aside; returns the fact's first pair."""
+    store = ArtifactStore(Path(shutil.copytree(quill.settings.home, folder / "store", ignore=shutil.ignore_patterns("dagster"))))
+    table = store.read_table(quill.pointers("quill")["qa_pairs"], "qa_pairs")
+    fact = table.filter("accepted", pl.col("url") == page).row(0, named=True)
+    aside = table.filter("accepted", pl.col("fact_id") == fact["fact_id"]).head(pairs or table.height)
+    word = {"accepted": pl.lit(value=False), "reason": pl.lit("rejected by review"), "review": pl.lit("rejected by ada on 2026-11-27: old")}
+    store.put(Cell("quill", "001"), "qa_pairs", aside.with_columns(**word), input_key="planted", inputs={}, run_id="planted")
+    return store, fact
+
+
+def test_a_fact_that_a_person_overruled_later_is_said_to_be_and_counts_among_the_taught_that_adapters_learned(
+    quill: Harness, page: str, tmp_path: Path
+) -> None:
+    store, gone = with_a_word(quill, tmp_path, page)
+    derived = derived_from(store, page)
+    assert [fact.fact_id for fact in derived.overruled] == [gone["fact_id"]]
+    assert {fact.fact_id for fact in derived.taught} == {fact.fact_id for fact in derived_from(quill.store, page).taught}
+    text, html = derived_text(derived), derived_html(derived)
+    assert f"fact     {gone['fact_id']}  quill|000, quill|001  taught once, overruled since" in text
+    own = sum(fact.accepted for fact in derived.overruled)
+    word = f"{own} pairs in quill|001: rejected by ada on 2026-11-27: old; in their place: nothing"
+    assert f"  overruled {word}" in text
+    assert "  1 of these facts is overruled: a person rejected or corrected it since" in text
+    assert word in html
+    assert f"{len(derived.taught)} facts taught, 1 of them overruled by a person since" in html
+    assert Derived.model_validate_json(derived.model_dump_json()) == derived
+
+
+def test_a_fact_of_which_a_person_rejected_one_wording_is_taught_with_the_others(quill: Harness, page: str, tmp_path: Path) -> None:
+    store, fact = with_a_word(quill, tmp_path, page, pairs=1)
+    derived = derived_from(store, page)
+    (own,) = [one for one in derived.facts if one.fact_id == fact["fact_id"]]
+    text = derived_text(derived)
+    assert derived.overruled == []
+    assert f"taught, 1 of {own.accepted} pairs overruled since" in text
+    assert "1 pair in quill|001: rejected by ada on 2026-11-27: old; in its place: the fact's other pairs" in text
+    assert "overruled" not in derived_text(derived_from(quill.store, page))
 
 
 def with_an_exam(quill: Harness, folder: Path, page: str) -> ArtifactStore:
