@@ -24,6 +24,7 @@ from alas_assets.commands.common import (
     settings_at,
     site_served,
 )
+from alas_assets.commands.decisions import waiting_note
 from alas_assets.commands.printing import print_failures, print_scoreboard
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     if other:
         notes.append(other)
     notes += [f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)]
+    if waits := waiting_note(alas, key):
+        notes.append(waits)
     if missing := missing_guards(alas.settings, domain):
         notes.append(missing)
     return cells, notes

@@ -1,12 +1,19 @@
-"""`alas review`: answers and pairs out to a spreadsheet for a person, and back (E6, S13). The work is in `defs.reviewing`."""
+"""`alas review`: answers and pairs out to a spreadsheet for a person, and back, and what became of it (E6, S13).
 
+The work is in `defs.reviewing`, and for the list in `review.overview`.
+"""
+
+import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at, user_name
+from alas_assets.commands.common import DomainKey, Home, alas_of, at_home, err, fail, out, plain, settings_at, user_name
+
+if TYPE_CHECKING:
+    from alas_assets.review.overview import OnRecord
 
 ANSWERS_SHARE = 0.05
 """The share of graded answers that a person looks at, as the paper has it (E6)."""
@@ -19,6 +26,13 @@ class What(StrEnum):
 
     answers = "answers"
     pairs = "pairs"
+
+
+class ListFormat(StrEnum):
+    """How the list is printed."""
+
+    text = "text"
+    json = "json"
 
 
 @app.command("export")
@@ -97,3 +111,57 @@ def import_(
     out.print(f"{read.decided} {read.what} decided{left}{again}; kept as {read.hash[:12]}")
     for line in read.lines:
         out.print(plain(line))
+    err.print(plain(f"what becomes of it: alas review list {domain}{at_home(home)}"))
+
+
+@app.command("list")
+def list_(
+    domain: Annotated[str, typer.Argument(metavar="[DOMAIN]", help="A domain's key; without it every domain of the store.")] = "",
+    format: Annotated[ListFormat, typer.Option("--format")] = ListFormat.text,
+    home: Home = None,
+) -> None:
+    """Show every decision of people: who decided what and when, which iteration took it up, and what takes up those that wait."""
+    from alas_assets.commands.decisions import decisions_on_record
+    from alas_assets.defs.steps import TOLD
+    from alas_assets.review.overview import reviewed_domains
+
+    settings = settings_at(home)
+    alas = alas_of(settings, domain or None)
+    found: list[OnRecord] = []
+    broken: list[str] = []
+    for key in [one for one in reviewed_domains(settings.home) if domain in ("", one)]:
+        try:
+            own = decisions_on_record(alas, key)
+        except TOLD as error:  # the others are shown all the same
+            broken.append(f"{key}: {error}")
+            continue
+        found += [one.model_copy(update={"command": f"{one.command}{at_home(home)}"}) if one.command else one for one in own]
+    if format is ListFormat.json:
+        print(json.dumps([one.model_dump() for one in found], indent=1))
+    else:
+        _print_decisions(found, domain or "any domain", at_home(home), complete=not broken)
+    if broken:
+        fail("\n".join(broken))
+
+
+def _print_decisions(found: "list[OnRecord]", where: str, home: str, *, complete: bool) -> None:
+    """Print decisions by domain and iteration, and at the end what takes up those that wait."""
+    if complete and not found:
+        out.print(plain(f"nobody has decided anything in {where} yet; `alas review export DOMAIN{home}` writes a sheet to decide in"))
+    for domain, iteration in sorted({(one.domain, one.iteration) for one in found}):
+        out.print(f"[bold]{plain(domain)}[/], {f'iteration {iteration}' if iteration else 'of no iteration that is there'}")
+        for one in found:
+            if (one.domain, one.iteration) == (domain, iteration):
+                _print_decision(one)
+    waits = [one for one in found if one.state == "waits"]
+    for command in dict.fromkeys(one.command for one in waits):
+        out.print(plain(f"{sum(one.command == command for one in waits)} waiting, taken up by: {command}"))
+    if found and not waits:
+        out.print("none waits")
+
+
+def _print_decision(one: "OnRecord") -> None:
+    state = f"taken up by iteration {one.taken_up_by}" if one.taken_up_by else one.state
+    out.print(plain(f"  {one.what} {one.id}  {one.decision}, by {one.by} at {one.at}{f': {one.comment}' if one.comment else ''}"))
+    out.print(plain(f"    {one.question or '(gone)'} -> {one.answer or '(nothing)'}{f'; {one.change}' if one.change else ''}"))
+    out.print(plain(f"    {state}{f', {one.because}' if one.because else ''}"))

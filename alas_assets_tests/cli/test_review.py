@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -12,6 +14,7 @@ import pytest
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.trace import trace_row
 from alas_assets.records import AdapterRef
+from alas_assets.review.sheet import unguard
 from alas_assets_tests.cli.test_cli import alas
 from alas_assets_tests.harness import Harness, Site, serving_more
 
@@ -201,3 +204,163 @@ def test_of_an_earlier_pair_only_the_answer_can_be_edited(twice: tuple[Harness, 
     refused = alas(home, "review", "import", "quill", str(sheet), code=2).stderr
     assert "only the answer can be edited; a wrong question can be rejected" in " ".join(refused.split())
     assert "has no pair that is taught" in alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", "7", code=1).stderr
+
+
+def listed(home: Path, *arguments: str) -> list[dict[str, Any]]:
+    return json.loads(alas(home, "review", "list", *arguments, "--format", "json").stdout)
+
+
+def decide(
+    harness: Harness, sheet: Path, changes: dict[str, dict[str, str]], *, by: str = "ada", iteration: int = 0
+) -> list[dict[str, str]]:
+    """Decide on the first wording of the facts with these answers, and import the sheet; returns its rows."""
+    home = harness.settings.home
+    alas(home, "review", "export", "quill", "--what", "pairs", "--iteration", str(iteration), "--out", str(sheet))
+    rows = read(sheet)
+    for answer, change in changes.items():
+        next(row for row in rows if unguard(row["answer"]) == answer).update(change)
+    save(sheet, rows)
+    alas(home, "review", "import", "quill", str(sheet), "--by", by)
+    return rows
+
+
+REJECTED_AND_EDITED = {
+    "GCC 12.3": {"decision": "edit", "answer": "12.3", "aliases": ""},
+    "stamp()": {"decision": "reject fact", "comment": "of no use"},
+    "quill.seal": {"decision": "approve"},
+}
+
+
+def test_decisions_on_earlier_pairs_are_listed_as_waiting_with_the_command_that_takes_them_up_and_then_by_which_iteration(
+    twice: tuple[Harness, Site], tmp_path: Path
+) -> None:
+    harness = twice[0].copied(tmp_path)
+    home = harness.settings.home
+    decide(harness, tmp_path / "pairs.csv", REJECTED_AND_EDITED)
+    before = {one["answer"]: one for one in listed(home)}
+    assert {(one["domain"], one["iteration"], one["what"], one["by"]) for one in before.values()} == {("quill", "000", "pair", "ada")}
+    assert {answer: (one["decision"], one["state"], one["command"]) for answer, one in before.items()} == {
+        "GCC 12.3": ("edit", "waits", "alas run quill"),
+        "stamp()": ("reject fact", "waits", "alas run quill"),
+        "quill.seal": ("approve", "no effect", ""),
+    }
+    assert before["GCC 12.3"]["change"] == "answer '12.3', aliases none"
+    text = alas(home, "review", "list", "quill", "--home", str(home)).stdout
+    assert "quill, iteration 000" in text
+    assert f"  pair {before['stamp()']['id']}  reject fact, by ada at {before['stamp()']['at']}: of no use" in text
+    assert f"    {before['GCC 12.3']['question']} -> GCC 12.3; answer '12.3', aliases none\n    waits" in text
+    assert f"2 waiting, taken up by: alas run quill --home {home}" in text
+    told = "quill: 2 decisions of people wait: `alas run quill` takes them up, `alas review list quill` shows them"
+    assert told in alas(home, "status").stdout
+
+    assert harness.run("quill", 1, dry_run=True).success
+    after = {one["answer"]: one for one in listed(home, "quill")}
+    assert {answer: (one["state"], one["taken_up_by"], one["command"]) for answer, one in after.items()} == {
+        "GCC 12.3": ("taken up", "001", ""),
+        "stamp()": ("taken up", "001", ""),
+        "quill.seal": ("no effect", "", ""),
+    }
+    text = alas(home, "sources", f"http://127.0.0.1:{twice[1].port}/4.html").stdout
+    assert "2 of these facts are overruled: a person rejected or corrected them since" in text
+    anew = pairs_of(harness, 1).filter((pl.col("answer") == "12.3") & pl.col("accepted"))
+    assert f"in their place: {anew['question'][0]} -> 12.3 (fact {anew['fact_id'][0]})" in text
+    assert ": of no use; in their place: nothing" in text
+    text = alas(home, "review", "list").stdout
+    assert "    taken up by iteration 001" in text
+    assert text.endswith("none waits\n")
+    assert "decisions of people" not in alas(home, "status").stdout
+
+
+def test_who_takes_a_decision_back_is_listed_and_waits_until_the_pair_is_taught_again(twice: tuple[Harness, Site], tmp_path: Path) -> None:
+    harness = twice[0].copied(tmp_path)
+    home, sheet = harness.settings.home, tmp_path / "pairs.csv"
+    rows = decide(harness, sheet, {"stamp()": {"decision": "reject fact"}})
+    assert harness.run("quill", 1, dry_run=True).success
+    next(row for row in rows if row["decision"])["decision"] = "approve"
+    save(sheet, rows)
+    alas(home, "review", "import", "quill", str(sheet), "--by", "bob")
+    first, second = listed(home, "quill")
+    assert (first["by"], first["state"], first["because"]) == ("ada", "taken back", f"bob decided approve at {second['at']}")
+    assert (second["state"], second["command"]) == ("waits", "alas run quill")
+    assert "quill: 1 decision of people waits: `alas run quill` takes it up" in alas(home, "status").stdout
+    assert harness.run("quill", 1, dry_run=True).success
+    assert [one["state"] for one in listed(home, "quill")] == ["taken back", "no effect"]
+
+
+def test_a_corrected_answer_that_is_edited_back_waits_and_then_the_first_edit_has_no_effect(
+    twice: tuple[Harness, Site], tmp_path: Path
+) -> None:
+    harness = twice[0].copied(tmp_path)
+    home = harness.settings.home
+    decide(harness, tmp_path / "pairs.csv", {"GCC 12.3": REJECTED_AND_EDITED["GCC 12.3"]})
+    assert harness.run("quill", 1, dry_run=True).success
+    decide(harness, tmp_path / "back.csv", {"12.3": {"decision": "edit", "answer": "GCC 12.3"}}, iteration=1)
+    states = [(one["iteration"], one["state"]) for one in listed(home, "quill")]
+    assert states == [("000", "taken up"), ("001", "waits")]
+    assert harness.run("quill", 1, dry_run=True).success
+    edit, back = listed(home, "quill")
+    assert (edit["state"], edit["because"]) == ("no effect", "a later decision on the same fact undoes it")
+    assert (back["state"], back["taken_up_by"]) == ("taken up", "001")
+
+
+def test_a_decision_that_a_closed_iteration_was_to_take_up_waits_for_the_next_and_one_on_its_own_pairs_for_a_retry(
+    twice: tuple[Harness, Site], tmp_path: Path
+) -> None:
+    harness = twice[0].copied(tmp_path)
+    home = harness.settings.home
+    decide(harness, tmp_path / "pairs.csv", {"stamp()": {"decision": "reject fact"}})
+    own = pairs_of(harness, 1).filter("accepted")["answer"][0]
+    decide(harness, tmp_path / "own.csv", {own: {"decision": "reject fact"}}, iteration=1)
+    assert harness.run("quill", 1, dry_run=True).success
+    assert {one["state"] for one in listed(home)} == {"taken up"}
+    alas(home, "abandon", "quill")
+    assert [(one["answer"], one["state"], one["command"]) for one in listed(home)] == [
+        ("stamp()", "waits", "alas run quill"),
+        (own, "waits", "alas retry quill"),
+    ]
+    assert "`alas run quill` or `alas retry quill` takes them up" in alas(home, "status").stdout
+
+
+def test_words_on_answers_are_listed_with_where_they_show(quill: Harness, tmp_path: Path) -> None:
+    harness = quill.copied(tmp_path)
+    home, sheet = harness.settings.home, tmp_path / "answers.csv"
+    alas(home, "review", "export", "quill", "--share", "1.0", "--show-judge", "--out", str(sheet))
+    rows = read(sheet)
+    of_base = next(row for row in rows if row["system"] == "base")
+    trained = next(row for row in rows if row["system"] == "sft" and row["judge_label"] != "correct")
+    of_base["label"], trained["label"], trained["should_be"] = "correct", "incorrect", "a walrus"
+    save(sheet, rows)
+    alas(home, "review", "import", "quill", str(sheet), "--by", "ada")
+    before = {one["id"]: one for one in listed(home)}
+    own = before[trained["item"].removeprefix("a-")]
+    assert (own["iteration"], own["decision"], own["change"], own["by"]) == ("000", "incorrect", "right is 'a walrus'", "ada")
+    assert (own["question"], own["answer"], own["state"], own["command"]) == (
+        trained["question"],
+        trained["answer"],
+        "waits",
+        "alas run quill",
+    )
+    assert before[of_base["item"].removeprefix("a-")]["state"] == "counts"
+    alas(home, "report-wrong", own["id"], "--should-be", "an owl", "--by", "bob")
+    states = [(one["by"], one["state"], one["taken_up_by"]) for one in listed(home) if one["id"] == own["id"]]
+    assert states == [("ada", "taken back", ""), ("bob", "taken up", "000")]
+
+
+def test_where_nobody_decided_anything_the_list_says_so_and_how_to(tmp_path: Path, quill: Harness) -> None:
+    said = alas(quill.settings.home, "review", "list", "quill").stdout
+    assert said.startswith("nobody has decided anything in quill yet; `alas review export DOMAIN` writes a sheet")
+    assert "nobody has decided anything in any domain yet" in alas(tmp_path, "review", "list").stdout
+    assert listed(tmp_path, "cves") == []
+    assert "python-releases" in alas(tmp_path, "review", "list", "nosuch", code=2).stderr
+
+
+def test_a_damaged_record_of_one_domain_is_named_and_the_others_are_listed(twice: tuple[Harness, Site], tmp_path: Path) -> None:
+    harness = twice[0].copied(tmp_path)
+    decide(harness, tmp_path / "pairs.csv", {"stamp()": {"decision": "reject"}})
+    damaged = harness.settings.home / "review" / "cves" / "journal.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{", encoding="utf-8")
+    done = alas(harness.settings.home, "review", "list", code=1)
+    assert "quill, iteration 000" in done.stdout
+    assert "cves: " in done.stderr
+    assert "restore it, or move its folder away" in " ".join(done.stderr.split())
