@@ -24,7 +24,6 @@ from alas_assets.commands.common import (
     settings_at,
     site_served,
 )
-from alas_assets.commands.decisions import waiting_note
 from alas_assets.commands.printing import print_failures, print_scoreboard
 
 if TYPE_CHECKING:
@@ -97,6 +96,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     Raises:
         TOLD: The domain file, or one of the store's files of the domain, cannot be used.
     """
+    from alas_assets.defs.decisions import waiting_note
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
     from alas_assets.defs.lineage import closed_because, last_opened

@@ -121,7 +121,7 @@ def list_(
     home: Home = None,
 ) -> None:
     """Show every decision of people: who decided what and when, which iteration took it up, and what takes up those that wait."""
-    from alas_assets.commands.decisions import decisions_on_record
+    from alas_assets.defs.decisions import decisions_on_record
     from alas_assets.defs.steps import TOLD
     from alas_assets.review.overview import reviewed_domains
 

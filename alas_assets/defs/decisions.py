@@ -4,39 +4,37 @@ Read from the store as it is; how a decision's fate is told is `review.overview`
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
+import polars as pl
+
+from alas_assets.defs.earlier import corrections_of, stored_text
+from alas_assets.defs.lineage import closed_because, finished, last_opened, made_cells, taught_before
+from alas_assets.defs.resources import Alas
+from alas_assets.defs.retraining import waiting
+from alas_assets.provenance.reading import ReadOnce
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.trace import ANSWER_TABLES
+from alas_assets.records import WRONG_SCHEMA, as_pairs
+from alas_assets.review.earlier import standing
+from alas_assets.review.journal import Journal
+from alas_assets.review.overview import Made, OnRecord, answers_on_record, pairs_on_record
+from alas_assets.review.pairs import decisions_of, every_decision
+from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets.wording import counted
 
-if TYPE_CHECKING:
-    from alas_assets.defs.resources import Alas
-    from alas_assets.provenance.store import Cell
-    from alas_assets.review.overview import Made, OnRecord
 
-
-def decisions_on_record(alas: "Alas", domain: str) -> "list[OnRecord]":
+def decisions_on_record(alas: Alas, domain: str) -> list[OnRecord]:
     """Return every decision of people in a domain, pairs before answers, each oldest first.
 
     Raises:
         ReviewError: What they decided is damaged.
         StoreError: A table that they decided on is damaged or gone.
     """
-    from alas_assets.defs.lineage import last_opened, made_cells
-    from alas_assets.provenance.reading import ReadOnce
-    from alas_assets.review.journal import Journal
-    from alas_assets.review.overview import answers_on_record, pairs_on_record
-    from alas_assets.review.pairs import every_decision
-
     root, journal = alas.store.root, Journal(alas.store.root, domain)
     found: list[OnRecord] = []
     if decisions := every_decision(root, domain):
         found += pairs_on_record(domain, decisions, _made(alas, domain))
     if journal.imports("answers") or journal.imports("reports"):
-        import polars as pl
-
-        from alas_assets.provenance.trace import ANSWER_TABLES
-        from alas_assets.records import WRONG_SCHEMA
-
         once, newest = ReadOnce.over(alas.store), last_opened(alas, domain)
         answers = pl.concat([once.rows_of(domain, asset) for asset in ANSWER_TABLES])
         made = [(cell, pointer) for cell in made_cells(alas, domain) if (pointer := once.pointer(cell, "wrong_answers"))]
@@ -46,16 +44,8 @@ def decisions_on_record(alas: "Alas", domain: str) -> "list[OnRecord]":
     return found
 
 
-def _made(alas: "Alas", domain: str) -> "Made":
+def _made(alas: Alas, domain: str) -> Made:
     """Read the pairs of a domain's iterations as the next `alas run` finds them."""
-    from alas_assets.defs.earlier import corrections_of, stored_text
-    from alas_assets.defs.lineage import made_cells, taught_before
-    from alas_assets.records import as_pairs
-    from alas_assets.review.earlier import standing
-    from alas_assets.review.overview import Made
-    from alas_assets.review.pairs import decisions_of
-    from alas_assets.synthesis.standing import latest_texts, no_longer_stated
-
     upcoming, store = _upcoming(alas, domain), alas.store
     made = [(cell, pointer) for cell in made_cells(alas, domain) if (pointer := store.pointer(cell, "qa_pairs"))]
     tables = {cell.iteration: as_pairs(store.read_table(pointer)) for cell, pointer in made}
@@ -72,11 +62,8 @@ def _made(alas: "Alas", domain: str) -> "Made":
     )
 
 
-def _upcoming(alas: "Alas", domain: str) -> "Cell":
+def _upcoming(alas: Alas, domain: str) -> Cell:
     """Return the iteration that `alas run` makes next: the newest anew, or one that it opens since the newest cannot take anything up."""
-    from alas_assets.defs.lineage import closed_because, finished, last_opened
-    from alas_assets.defs.retraining import waiting
-    from alas_assets.provenance.store import Cell
 
     newest = last_opened(alas, domain)
     if newest is None:
@@ -85,7 +72,7 @@ def _upcoming(alas: "Alas", domain: str) -> "Cell":
     return Cell.of(domain, newest.number + 1) if follows else newest
 
 
-def waiting_note(alas: "Alas", domain: str) -> str:
+def waiting_note(alas: Alas, domain: str) -> str:
     """Say how many decisions wait in a domain and what takes them up; "" where none does.
 
     Args:
