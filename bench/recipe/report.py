@@ -25,6 +25,8 @@ MANY = 3
 """Changes beyond which a dot is told by its row in the table."""
 MIDDLE = 64
 """Per cent of held-out wordings beyond which a cell's name stands left of its dot."""
+NEAR = 6
+"""Per cent; a dot so near to another's right, at its height, has its name below, where the other's is not."""
 WORTH_A_PLOT = 8
 """Rows from which on a picture says more than the table."""
 
@@ -111,6 +113,7 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
     figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     drawn: set[str] = set()
+    dots = [(share(row, "probe"), share(row, "guard")) for row in rows.values()]
     for study, cells in STUDIES.items():
         own = [one for one in cells if one.name in rows and one.name not in drawn]
         drawn |= {one.name for one in own}
@@ -124,7 +127,8 @@ def plot(rows: dict[str, dict[str, Any]]) -> None:
             if len(changed) > MANY:
                 what = f"{study}: row {cells.index(one) + 1} of its table"
             side, ha = (-4, "right") if x > MIDDLE else (4, "left")
-            text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, 3), textcoords="offset points", fontsize=6, ha=ha)
+            up = -9 if any(0 < x - left < NEAR and abs(y - height) < 0.5 for left, height in dots) else 3
+            text = axes.annotate(textwrap.fill(what, 36), (x, y), (side, up), textcoords="offset points", fontsize=6, ha=ha)
             text.set_in_layout(False)
     axes.axhline(100 * (1 - Thresholds().rho), color="grey", ls="--", lw=0.8, label="the gate's limit")
     axes.margins(x=0.08)
