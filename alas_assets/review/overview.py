@@ -17,16 +17,8 @@ from alas_assets.provenance.ids import CELL_NAME, fold
 from alas_assets.records import ASKED, Record
 from alas_assets.review.earlier import still_taught, works_on_earlier
 from alas_assets.review.journal import Journal
-from alas_assets.review.pairs import (
-    ITEM,
-    Decision,
-    Reviewed,
-    carried_out,
-    is_pair_of,
-    taken_back,
-    why_refused,
-    word_of,
-)
+from alas_assets.review.pairs import ITEM, Decision, Reviewed, taken_back, word_of
+from alas_assets.review.taken_up import carried_out, is_pair_of, why_refused
 from alas_assets.synthesis.wording import clean
 
 State = Literal["waits", "taken up", "counts", "no effect", "taken back"]

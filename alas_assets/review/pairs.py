@@ -255,74 +255,6 @@ def _rejects_fact_of(one: Decision, other: Decision) -> bool:
     return (one.fact_id, one.decision) == (other.fact_id, "reject fact")
 
 
-def carried_out(decisions: Sequence[Decision], said: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) -> list[Decision]:
-    """Return the decisions that an iteration took up: a pair of it says so.
-
-    Args:
-        decisions: What people decided (`decisions_of`).
-        said: The iteration's pairs that have a `review` (`QA_SCHEMA`).
-        known: These, and the pairs of the iterations before it: an edit may lead to a fact that one of them taught.
-    """
-    there = [one for one in decisions if _made_of(one, known)]
-    by_id = {one.qa_id: {row["qa_id"] for row in said if _says(row, one) and is_pair_of(one, row)} for one in there}
-    # Where another decision changed the fact first, the pair was set aside for that one, and its wording under the new fact for this one.
-    replaced = [row for row in said if row["reason"].startswith(REPLACED)]
-    claimed = {qa_id for qa_ids in by_id.values() for qa_id in qa_ids}
-    elsewhere = {(row["review"], ids.fold(row["question"] or "")) for row in said if row["qa_id"] not in claimed}
-    return [
-        one
-        for one in there
-        if by_id[one.qa_id]
-        or (
-            one.decision != "approve"
-            and (word_of(one), ids.fold(clean(one.question))) in elsewhere
-            and any(is_pair_of(one, row) for row in replaced)
-        )
-    ]
-
-
-def _made_of(decision: Decision, known: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether what an edit makes of a pair is there: one who edits a fact twice on a day sets it aside in the same words twice."""
-    wanted = {"question": decision.new_question, "answer": decision.new_answer}
-    return all(any(_shown(value) == row[name] for row in known) for name, value in wanted.items() if value)
-
-
-def _shown(text: str) -> str:
-    """Return a person's words as curation keeps them."""
-    return redact(ids.fold(clean(text)))
-
-
-def is_pair_of(decision: Decision, row: Mapping[str, Any]) -> bool:
-    """Tell whether a row is the pair that was decided on, under another id too: one set aside has it where the pair was drafted again."""
-    return decision.qa_id in (row["qa_id"], ids.qa_id(row["fact_id"], row["question"] or ""))
-
-
-def _says(row: Mapping[str, Any], decision: Decision) -> bool:
-    if decision.decision == "approve":
-        return row["review"] == _approval(decision)
-    only_aliases = decision.decision == "edit" and not (decision.new_answer or decision.new_question)
-    if not only_aliases:
-        return row["review"] == word_of(decision)
-    return _edited_by(decision, row) and {*row["aliases"]} == {_shown(alias) for alias in decision.new_aliases or []}
-
-
-def _edited_by(decision: Decision, row: Mapping[str, Any]) -> bool:
-    """Tell whether a pair stands as this person edited it that day; what it was before is said behind that, and may be cut short."""
-    return row["review"].startswith(words_of(redact(f"{EDITED}{decision.who}:"))) and not row["reason"].startswith((REJECTED, REPLACED))
-
-
-def why_refused(decision: Decision, rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return why curation does not teach what a decision made of a pair; "" where it does, or where that is no edit.
-
-    Args:
-        decision: A decision that an iteration took up.
-        rows: The iteration's pairs that have a `review` (`QA_SCHEMA`).
-    """
-    name, value = ("answer", decision.new_answer) if decision.new_answer else ("question", decision.new_question or decision.question)
-    made = [row for row in rows if decision.decision == "edit" and _edited_by(decision, row) and row[name] == _shown(value)]
-    return "" if not made or any(row["accepted"] for row in made) else made[0]["reason"]
-
-
 def decisions_without_a_pair(decisions: Iterable[Decision], pairs: pl.DataFrame) -> list[Decision]:
     """Return the decisions that took effect on no pair of this table: another iteration's, or of a page that reads differently now.
 
@@ -444,7 +376,7 @@ def _apply(decision: Decision, draft: DraftFact, passages: Passages, reviewed: R
         return [draft]
     rest = [phrasing for phrasing in draft.phrasings if _text(phrasing) != asked]
     if decision.decision == "approve":
-        reviewed.approvals[decision.qa_id] = _approval(decision)
+        reviewed.approvals[decision.qa_id] = approval_of(decision)
         return [draft]
     if decision.decision == "reject":
         _set_aside(decision, draft, hit, reviewed)
@@ -487,7 +419,8 @@ def word_of(decision: Decision) -> str:
     return f"{EDITED if decision.decision == 'edit' else 'rejected by '}{decision.who}{_because(decision)}"
 
 
-def _approval(decision: Decision) -> str:
+def approval_of(decision: Decision) -> str:
+    """Return what the column `review` says of a pair that a decision approved."""
     return f"{APPROVED}{decision.who}{_because(decision)}"
 
 

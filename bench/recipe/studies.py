@@ -102,11 +102,12 @@ WHAT: dict[str, str] = {
     "those that tell a fact from others. `question_weight` 0.3 took the loss on questions too: 110 of 200 probes were right, without it "
     "107, so it was taken out again (its row is in results.jsonl).",
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each. `restated` "
-    "had every answer begin with the fact's first question, on a line of its own: 57 of 200 probes were right, 64 of 100 trained wordings "
-    "and 105 of 236 guards, so it was taken out again (its row is in results.jsonl).",
+    "had every answer begin with the fact's first question, on a line of its own that is not graded: 57 of 200 probes were right, 64 of "
+    "100 trained wordings and 105 of 236 guards, so it was left out (its row is in results.jsonl). Its answers, guards' too, may have 72 "
+    "tokens, all others' 24.",
     "rank": "How much an adapter can hold: a quarter of the rank of `told`, and four times as much, at the same scale of alpha to rank.",
     "steps": "Batches of half the size at the rate that was best with them at 48 facts, so twice as many optimiser steps. The "
-    "store was filled anew for the second cell, and gave other rows and questions in part, so the two are not paired.",
+    "store was filled anew for the second cell, and rows and questions are not all the same, so the two are not paired.",
     "longer": "As `told`, seen twice as often; and some 130 times at half the rate in the last 20 layers, to cost general skills less.",
     "all": "Every accepted fact of the half that no recipe was chosen on, as `smollm2-135m-quick` teaches, in eight passes: 32 sights of a "
     "fact with four wordings; and as the first cell of `longer`, in ten passes.",
