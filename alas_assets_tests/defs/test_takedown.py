@@ -27,6 +27,7 @@ from alas_assets.defs.retraining import not_retrained, retrained_by, waiting
 from alas_assets.defs.running import open_cell
 from alas_assets.defs.serving import ask_again, ask_student, served_adapter, sit_exam
 from alas_assets.evaluation.exam import read_exam
+from alas_assets.notices import Notice, Outbox
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.changes import close_iteration, read_watch_state, take_up
 from alas_assets.provenance.derived import derived_from
@@ -48,6 +49,7 @@ from alas_assets.release.registry import RegistryError
 from alas_assets.retrieval.takedown import every_version
 from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import LOOP, Harness, Site, requests
+from alas_assets_tests.webhook import webhook
 
 pytestmark = pytest.mark.timeout(600)
 CELL = Cell("quill", "000")
@@ -389,6 +391,26 @@ def test_files_of_questions_that_a_user_keeps_in_the_store_stay_as_they_are(
     order = carried_out(harness, gone_url(quill_site))
     assert {file.read_text(encoding="utf-8") for file in files} == {text}
     assert work.scan(harness.alas, harness.instance, order).clean
+
+
+def test_a_notice_that_waits_for_the_webhook_is_still_sent_without_a_word_of_it(
+    case: Case, both: Harness, quill_site: Site, tmp_path: Path
+) -> None:
+    harness = both.copied(tmp_path)
+    finder = Finder(read_marks(case.after.store.root, case.order.id))
+    line = next(one["question"] for one in case.questions if finder.runs(one["question"]))
+    with webhook() as hook:
+        outbox = Outbox(harness.store.root, hook.url)
+        texts = {"a": f"run 1 failed: {line} of {gone_url(quill_site)}", "b": "run 2 failed: the disk is full"}
+        outbox.add("failed_runs", {"": {run: Notice(kind="failure", domain="quill", run_id=run, text=text) for run, text in texts.items()}})
+        order = carried_out(harness, gone_url(quill_site))
+        assert work.scan(harness.alas, harness.instance, order).clean
+        hook.up()
+        assert outbox.deliver(30) == "2 delivered"
+    assert hook.taken[1] == texts["b"]
+    assert line not in hook.taken[0]
+    assert gone_url(quill_site) not in hook.taken[0]
+    assert hook.posts[0]["run_id"] == "a"
 
 
 def test_words_that_another_page_came_to_share_are_counted_and_no_finding(case: Case, quill_site: Site, tmp_path: Path) -> None:
