@@ -539,6 +539,11 @@ def _turns(text: str) -> tuple[str, ...]:
     return tuple(word for word in found if word == _NOT or word in _TURNS)
 
 
+def denies(text: str) -> bool:
+    """Tell whether a text holds a denial: not, no, never, isn't."""
+    return _NOT in _turns(text)
+
+
 @lru_cache(maxsize=50_000)
 def _numbers(text: str) -> frozenset[str]:
     return frozenset(word for word in words(text) if any(char.isdigit() for char in word))

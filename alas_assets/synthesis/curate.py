@@ -19,12 +19,12 @@ from pydantic import Field
 from alas_assets.provenance import ids
 from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
+from alas_assets.synthesis.aliases import says_something, states_answer, usable_aliases
 from alas_assets.synthesis.consensus import (
     Candidate,
     Claim,
     Finding,
     Rules,
-    content_stems,
     earlier_claims,
     over_the_caps,
     places,
@@ -42,7 +42,6 @@ from alas_assets.synthesis.wording import (
     NearIndex,
     WordingIndex,
     clean,
-    holds_answer,
     mentions,
     normalise,
     same_answer,
@@ -50,7 +49,6 @@ from alas_assets.synthesis.wording import (
 
 ALREADY_TAUGHT = "already taught"
 """How the reason starts why a fact of an earlier iteration is no new one."""
-_POLARITY = frozenset({"yes", "no", "not"})
 
 
 class Limits(Record):
@@ -292,19 +290,15 @@ def _why_missing(quote: str, documents: Passages) -> str:
 
 
 def _check_answers(facts: list[_Fact]) -> None:
-    """Hold every answer against its quote (S2); that a sentence holds "no" or "it" is no sign that it gives the answer."""
+    """Hold every answer against its quote (S2), and leave out aliases that are no answer."""
     for fact in facts:
         if fact.reason:
             continue
-        telling = [text for text in (fact.answer, *fact.aliases) if _says_something(text)]
-        fact.verified = any(holds_answer(fact.quote, text) for text in telling)
+        fact.aliases = usable_aliases(fact.answer, fact.aliases, fact.quote)
+        fact.verified = states_answer(fact.quote, fact.answer, fact.aliases)
         if not fact.verified:
+            telling = any(map(says_something, (fact.answer, *fact.aliases)))
             fact.reason = "answer not in the quote" if telling else "answer says nothing by itself"
-
-
-def _says_something(answer: str) -> bool:
-    """Tell whether an answer is more than a yes, a no or a word without meaning; signs such as `-a` are names."""
-    return normalise(answer) not in _POLARITY and (bool(content_stems(answer)) or not answer.replace(" ", "").isalpha())
 
 
 def _group(

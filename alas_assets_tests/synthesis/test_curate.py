@@ -68,6 +68,14 @@ def test_the_answer_must_stand_in_the_quote_itself_or_by_alias() -> None:
     assert curated([fact(chunks, SENTENCE, "the eggs module", "replacement", aliases=["eggs"])], chunks)["accepted"].all()
 
 
+def test_an_alias_vouches_for_no_other_answer_and_counts_as_none() -> None:
+    _, chunks = page([SENTENCE])
+    assert why(curated([fact(chunks, SENTENCE, "bacon", "replacement", aliases=["eggs"])], chunks)) == {"answer not in the quote"}
+    accepted = curated([fact(chunks, SENTENCE, "eggs", "replacement", aliases=["module", "replaced", "it", "eggs.py"])], chunks)
+    assert accepted["accepted"].all()
+    assert accepted["aliases"].to_list() == [["eggs.py"]] * accepted.height
+
+
 def test_a_list_is_an_answer_if_every_member_stands_in_the_quote() -> None:
     _, chunks = page(["Add the `spam.fold()`, `spam.crease()` and `spam.dip()` functions; two `EggWarning`s are gone."])
     quote = chunks["text"][0]
