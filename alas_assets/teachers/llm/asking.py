@@ -6,9 +6,9 @@ What is asked is a `Task`; how calls travel is the `Asker`'s matter.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ from alas_assets.records import Record
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading import Reading, UnreadableError, read_reply
-from alas_assets.teachers.llm.reading.shapes import Shape, T
+from alas_assets.teachers.llm.reading.shapes import Shape, T, raw
 
 
 class Trouble(Record):
@@ -60,6 +60,18 @@ class Task(ABC):
     def simpler(self) -> Sequence[Self]:
         """Return what is asked in its place when its answer cannot be read: the same once more, where nothing simpler is known."""
         return [replace(self, attempt=self.attempt + 1)]
+
+    def fault_in(self, reading: Reading[Any]) -> str:  # noqa: ARG002 - for tasks that number what they ask
+        """Return why nothing of a reading counts although each of its items can be read, "" where it does: asked again as unreadable."""
+        return ""
+
+
+def not_asked(numbers: Iterable[int | None], asked: int) -> list[int]:
+    """Return the numbers that an answer names although none of the things asked, 1 to `asked`, has them, in order.
+
+    Where there is one, the model may have counted from 0: then every other item stands under the number of its neighbour too.
+    """
+    return sorted({number for number in numbers if number is not None and not 1 <= number <= asked})
 
 
 K = TypeVar("K", bound=Task)
@@ -125,6 +137,9 @@ def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks
     except UnreadableError as error:
         trouble(error.reason, error.text)
         return Outcome(task, None, error.reason, error.text)
+    if fault := task.fault_in(reading):
+        trouble(fault, raw(reply.text))
+        return Outcome(task, None, fault, raw(reply.text))
     for item in reading.rejected:
         trouble(item.reason, item.text)
     return Outcome(task, reading)

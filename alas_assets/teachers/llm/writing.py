@@ -18,12 +18,12 @@ from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, 
 from alas_assets.synthesis.consensus import stem
 from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
-from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, simpler_form
+from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, not_asked, simpler_form
 from alas_assets.teachers.llm.citing import stretch
 from alas_assets.teachers.llm.fences import Block, cut, line, pack, split
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
-from alas_assets.teachers.llm.reading import Reading
+from alas_assets.teachers.llm.reading import Reading, Rejected
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
 from alas_assets.teachers.llm.wordings import NO_SENTENCE, PROBES, Usable, assign, gapped, usable, wanted
 from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
@@ -399,6 +399,22 @@ class ParaphraseTask(Task):
             ]
         return [replace(self, attempt=attempt, form=simpler_form(self.form))]
 
+    def fault_in(self, reading: Reading[MoreWordings]) -> str:
+        """Say that the items' numbers do not tell which question each is for.
+
+        A number may stand twice where every question has one: some models give each wording an item of its own.
+        """
+        numbers = [number for item in (*reading.items, *reading.rejected) if (number := _number(item)) is not None]
+        if strange := not_asked(numbers, len(self.entries)):
+            return f"wordings for item {strange[0]}, which was not asked, so that it cannot be told which question any are for"
+        if len(set(numbers)) < min(len(numbers), len(self.entries)):
+            return "wordings for one item twice and for another none, so that it cannot be told which question any are for"
+        return ""
+
+
+def _number(item: MoreWordings | Rejected) -> int | None:
+    return item.number if isinstance(item, Rejected) else item.item
+
 
 def _entry_blocks(entry: tuple[tuple[str, ...], tuple[str, ...]], number: int) -> list[Block]:
     wordings, answers = entry
@@ -431,8 +447,6 @@ def _add_wordings(asker: Asker, making: Making, pairs: Sequence[_Pair], enough: 
 
 
 def _add(pairs: Sequence[_Pair], task: ParaphraseTask, item: MoreWordings) -> None:
-    if not 1 <= item.item <= len(task.places):
-        return
     pair = pairs[task.places[item.item - 1]]
     more = usable([*pair.usable.kept, *item.phrasings], pair.written.short_answer, pair.aliases)
     pair.usable = Usable(more.kept, (*pair.usable.refused, *more.refused))

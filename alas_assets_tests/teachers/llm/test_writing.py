@@ -312,6 +312,50 @@ def test_without_more_wordings_a_pair_is_left_to_curation() -> None:
     assert {reason.split(":")[0] for reason in curated(result, given_)["reason"]} == {"too few phrasings"}
 
 
+def numbered(call: ModelCall, numbers: Callable[[int], int], form: Form = "json") -> str:
+    """Write right wordings for every question, each under the number that is made of its own."""
+    more = [
+        {"item": numbers(number), "phrasings": [asked.format(part_of(text)) for asked in ASKED[1:]]}
+        for number, text in texts(call, "question").items()
+    ]
+    return render(more, form, PARAPHRASE)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("numbers", [lambda n: n - 1, lambda n: n + 1, lambda n: max(1, n - 1)], ids=["from 0", "from 2", "1 twice"])
+def test_wordings_whose_numbers_are_not_those_asked_are_put_on_no_fact_and_asked_again(numbers: Callable[[int], int], form: Form) -> None:
+    troubles: list[Trouble] = []
+    asker = ScriptedAsker(
+        lambda call: good(call, 2) if call.purpose == "write" or call.attempt else numbered(call, numbers, form)  # right once asked again
+    )
+    [result] = teacher(asker, form, hooks=Hooks(trouble=troubles.append)).write([assignment()], 10, 6)
+    assert [[call.attempt for call in batch] for batch in asker.batches[1:]] == [[0], [1, 1]]
+    assert [trouble.purpose for trouble in troubles] == ["paraphrase"]
+    assert "cannot be told which question" in troubles[0].reason
+    assert all(len(fact.phrasings) == 10 for fact in result.facts)
+
+
+def test_wordings_that_are_never_numbered_as_asked_are_lost_and_no_fact_has_those_of_another() -> None:
+    asker = ScriptedAsker(lambda call: good(call, 2) if call.purpose == "write" else numbered(call, lambda n: n - 1))
+    [result] = teacher(asker).write([assignment()], 10, 6)
+    for place, fact in enumerate(result.facts):
+        assert {re.search(r"\b(\d+)\b", phrasing.text.replace("3.2", ""))[1] for phrasing in fact.phrasings} == {str(place)}  # type: ignore[index]
+    assert {reason.split(":")[0] for reason in curated(result, assignment())["reason"]} == {"too few phrasings"}
+
+
+def test_each_wording_in_an_item_of_its_own_is_read() -> None:
+    def answer(call: ModelCall) -> str:
+        if call.purpose == "write":
+            return good(call, 2)
+        said = texts(call, "question").items()
+        return render([{"item": n, "phrasings": [asked.format(part_of(t))]} for n, t in said for asked in ASKED[1:]], "json", PARAPHRASE)
+
+    asker = ScriptedAsker(answer)
+    [result] = teacher(asker).write([assignment()], 10, 6)
+    assert len(asker.batches) == 2
+    assert all(len(fact.phrasings) == 10 for fact in result.facts)
+
+
 def test_a_wrong_passage_number_is_kept_for_curation_to_name() -> None:
     given_ = assignment()
     [result] = teacher(ScriptedAsker(lambda call: render([{**pair(1, texts(call, "passage")[2]), "passage": 1}], "json", WRITE))).write(
