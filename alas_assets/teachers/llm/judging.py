@@ -16,10 +16,11 @@ from alas_assets.provenance.ids import content_hash, fold
 from alas_assets.provenance.unseen import without_unseen
 from alas_assets.synthesis.wording import clean
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
-from alas_assets.teachers.llm.asking import Hooks, Outcome, Task, Trouble, ask_until_read
+from alas_assets.teachers.llm.asking import Hooks, Outcome, Task, ask_until_read, not_asked
 from alas_assets.teachers.llm.fences import Block, cut, data, line, pack
 from alas_assets.teachers.llm.making import Making
 from alas_assets.teachers.llm.prompts import Form
+from alas_assets.teachers.llm.reading import Reading
 from alas_assets.teachers.llm.reading.shapes import JUDGE, Verdict
 from alas_assets.teachers.protocol import Grade, GradeRequest
 
@@ -86,6 +87,11 @@ class JudgeTask(Task):
             model=self.model,
         )
 
+    def fault_in(self, reading: Reading[Verdict]) -> str:
+        """Say that the reading grades an item that was not asked: which grade belongs to which answer cannot be told then."""
+        strange = not_asked((*(item.item for item in reading.items), *(item.number for item in reading.rejected)), len(self.entries))
+        return f"a grade for item {strange[0]}, which was not asked, so that none of its grades counts" if strange else ""
+
 
 def _blocks(request: GradeRequest, number: int) -> list[Block]:
     others = "; ".join(line(alias, 160) for alias in request.aliases[:10])
@@ -100,7 +106,7 @@ def grade(asker: Asker, making: Making, model: str, requests: Sequence[GradeRequ
     """Grade answers, one grade for each request, in order; what is not graded is "failed" with its reason (E2, E7).
 
     An empty answer and one that speaks to the judge are graded without a model. A grade counts only for a number that was asked, given
-    exactly once; what is missing is asked for once more, in smaller batches.
+    exactly once, in a reply that names no other; what is missing is asked for once more, in smaller batches.
 
     Args:
         asker: Answers calls.
@@ -120,7 +126,7 @@ def grade(asker: Asker, making: Making, model: str, requests: Sequence[GradeRequ
         missing = {}
         for outcomes in ask_until_read(asker, _tasks(again, making, model, form, attempt, size), JUDGE, 0, hooks):
             for outcome in outcomes:
-                _take(outcome, grades, missing, hooks)
+                _take(outcome, grades, missing)
         if not missing:
             break
     grades.update({place: Grade(label="failed", explanation=f"not judged: {reason}"[:500]) for place, reason in missing.items()})
@@ -152,7 +158,7 @@ def _tasks(entries: Sequence[tuple[int, GradeRequest]], making: Making, model: s
     ]
 
 
-def _take(outcome: Outcome[JudgeTask, Verdict], grades: dict[int, Grade], missing: dict[int, str], hooks: Hooks) -> None:
+def _take(outcome: Outcome[JudgeTask, Verdict], grades: dict[int, Grade], missing: dict[int, str]) -> None:
     """Take the verdicts that count; an item that was graded twice is failed for good, since either grade may be a planted one."""
     task, reading = outcome.task, outcome.reading
     places = {number: place for number, (place, _) in enumerate(task.entries, start=1)}
@@ -169,10 +175,6 @@ def _take(outcome: Outcome[JudgeTask, Verdict], grades: dict[int, Grade], missin
             grades[place] = _grade(by_number[number])
         else:
             missing[place] = why.get(number) or "the judge left it out"
-    for number in sorted(times.keys() - places.keys()):
-        if hooks.trouble is not None:
-            reason = f"a grade for item {number}, which was not asked"
-            hooks.trouble(Trouble(purpose="judge", item=task.call().item, attempt=task.attempt, reason=reason, text=str(number)))
 
 
 def _grade(verdict: Verdict) -> Grade:

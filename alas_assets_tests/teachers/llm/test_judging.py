@@ -119,12 +119,30 @@ def test_an_answer_that_is_graded_twice_is_failed_whichever_grade_is_the_planted
         assert len(asker.calls) == 1
 
 
-def test_a_grade_for_a_number_that_was_not_asked_is_told_and_counts_for_nobody() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_of_a_reply_that_grades_a_number_that_was_not_asked_no_grade_counts_and_all_are_asked_again(form: Form) -> None:
     troubles: list[Trouble] = []
-    asker = ScriptedAsker(lambda call: render([*graded(call), {**graded(call)[0], "item": 77}], form_of(call), JUDGE))
-    grades = teacher(asker, hooks=Hooks(trouble=troubles.append)).grade_as("m-1", [request(i) for i in range(4)])
-    assert "failed" not in {grade.label for grade in grades}
-    assert [trouble.reason for trouble in troubles] == ["a grade for item 77, which was not asked"]
+    asker = ScriptedAsker(
+        lambda call: render([*graded(call), *([] if call.attempt else [{**graded(call)[0], "item": 77}])], form_of(call), JUDGE)
+    )
+    grades = teacher(asker, form, hooks=Hooks(trouble=troubles.append)).grade_as("m-1", [request(i) for i in range(4)])
+    assert [grade.label for grade in grades] == ["correct", "incorrect"] * 2
+    assert [len(texts(call, "answer")) for call in asker.calls] == [4, 3, 1]
+    assert [trouble.reason for trouble in troubles] == ["a grade for item 77, which was not asked, so that none of its grades counts"]
+
+
+@pytest.mark.parametrize("label", ["correct", "fine"], ids=["usable", "unusable"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_judge_that_counts_from_0_gives_no_answer_the_grade_of_its_neighbour(form: Form, label: str) -> None:
+    def answer(call: ModelCall) -> str:
+        made = [{**grade, "item": grade["item"] - 1} for grade in graded(call)]
+        return render([{**made[0], "label": label}, *made[1:]], form_of(call), JUDGE)
+
+    grades = teacher(ScriptedAsker(answer), form).grade_as("m-1", [request(i) for i in range(8)])
+    assert {grade.label for grade in grades} == {"failed"}
+    assert {grade.explanation for grade in grades} == {
+        "not judged: a grade for item 0, which was not asked, so that none of its grades counts"
+    }
 
 
 ECHOES = {
