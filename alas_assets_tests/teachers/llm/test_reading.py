@@ -186,6 +186,35 @@ def test_no_pair_is_an_answer_too(text: str, form: Form) -> None:
     assert read(text, form, WRITE) == Reading([], [])
 
 
+INSIDE = "<passage>1</passage><question>Which flag prints the plan?</question><short_answer>--plan</short_answer>"
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        (f"<pairs>{INSIDE}</pairs>", "xml"),
+        (f"<pairs><qa>{INSIDE}</qa></pairs>", "xml"),
+        (f"<pairs>\n<item>{INSIDE}</item>\n</pairs>", "xml"),
+        (f"<pairs></pairs>\n<pairs><qa>{INSIDE}</qa></pairs>", "xml"),
+        ("<pairs>The flag --plan prints the plan.</pairs>", "xml"),
+        ('{"pairs": "The flag --plan prints the plan."}', "json"),
+        ('{"pairs": {}}', "json"),
+        ('{"facts": [{"q": "Which flag prints the plan?", "a": "--plan"}]}', "json"),
+        ('[{"q": "Which flag prints the plan?", "a": "--plan"}]', "json"),
+    ],
+)
+def test_a_list_of_what_is_no_item_does_not_say_that_there_is_none(text: str, form: Form) -> None:
+    with pytest.raises(UnreadableError, match="holds no pairs"):
+        read(text, form, WRITE)
+
+
+@pytest.mark.parametrize("inside", ['"The flag --plan prints the plan."', '{"q": "Which?", "a": "--plan"}', "[]", "null", "{}"])
+def test_members_of_a_json_list_that_are_no_items_are_rejected_with_a_reason(inside: str) -> None:
+    reading = read(f'{{"pairs": [{inside}]}}', "json", WRITE)
+    assert reading.items == []
+    assert len(reading.rejected) == 1
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -196,6 +196,21 @@ def test_a_passage_whose_answer_cannot_be_used_is_not_studied_and_nobody_says_th
     assert studied([curated(result, given_)], "t") == set()
 
 
+@pytest.mark.parametrize("tag", ["qa", "item", ""])
+def test_a_passage_whose_answer_lost_the_tag_of_its_items_is_asked_about_again_and_is_not_studied(tag: str) -> None:
+    given_ = assignment(1)
+
+    def answer(call: ModelCall) -> str:
+        inside = render([pair(1, texts(call, "passage")[1])], "xml", WRITE).split("<pair>")[1].split("</pair>")[0]
+        return f"<pairs><{tag}>{inside}</{tag}></pairs>" if tag else f"<pairs>{inside}</pairs>"
+
+    asker = ScriptedAsker(answer)
+    [result] = teacher(asker, "xml").write([given_], 8, 6)
+    assert len(asker.batches) == 4
+    assert [draft.reason.partition(":")[0] for draft in result.rejected] == ["not studied, unreadable answer"]
+    assert studied([curated(result, given_)], "t") == set()
+
+
 def test_a_passage_with_one_usable_item_is_studied_and_the_other_item_is_a_row_with_its_reason() -> None:
     given_ = assignment(1)
 

@@ -20,10 +20,11 @@ _SHOW = str.maketrans({"\ue000": "&", "\ue001": "<", "\ue002": ">"})
 
 
 def find(text: str, shape: Shape[Any]) -> Found:
-    """Return every item in the text, wherever it stands."""
+    """Return every item in the text, wherever it stands; a list says that there is none only where nothing stands in it."""
     found = Found()
     text = _only_known_tags(_NO_XML.sub("\ufffd", text), shape)
-    found.listed = f"<{shape.many}>" in text and f"</{shape.many}>" in text
+    lists = _insides(text, f"<{shape.many}>", f"</{shape.many}>")
+    found.listed = bool(lists) and not any(inside.strip() for inside in lists)
     for body, fault in _segments(text, shape):
         found.listed = True
         if fault:
@@ -31,6 +32,16 @@ def find(text: str, shape: Shape[Any]) -> Found:
         else:
             _read(body, shape, found)
     return found
+
+
+def _insides(text: str, opening: str, closing: str) -> list[str]:
+    """Return what stands between each opening and the closing that follows it; each character is read once."""
+    insides: list[str] = []
+    at = 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        insides.append(text[start + len(opening) : end])
+        at = end + len(closing)
+    return insides
 
 
 def _tags(shape: Shape[Any]) -> list[str]:
