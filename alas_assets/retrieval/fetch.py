@@ -225,9 +225,10 @@ class _Session:
             raise _PageFailure(f"the URL is longer than {_MAX_URL} characters")
         try:
             url = httpx2.URL(target).copy_with(fragment=None)
+            host_name = url.host  # read here, since reading it decodes a name that holds "xn--" and may find it is none
         except (httpx2.InvalidURL, ValueError, UnicodeError) as error:
             raise _PageFailure(f"{target} is not a URL: {error}") from error
-        if url.scheme not in ("http", "https") or not url.host:
+        if url.scheme not in ("http", "https") or not host_name:
             raise _PageFailure(f"only http and https URLs are fetched, not {url.scheme or 'this'}:")
         if url.port is not None and not 0 < url.port <= LAST_PORT:
             raise _PageFailure(f"the URL's port is not one of 1 to {LAST_PORT}")

@@ -158,6 +158,23 @@ def test_only_http_urls_are_opened(url: str, store: ArtifactStore, site: Site) -
     assert got.reason
 
 
+@pytest.mark.security("address")
+@pytest.mark.parametrize("host", ["a_xn--b.example", "$xn--a.example", "a..xn--b.example", "xn--a..b"])
+@pytest.mark.parametrize("where", ["as given", "behind a redirect", "behind a redirect of robots.txt"])
+def test_a_name_that_cannot_be_decoded_is_a_row_and_the_other_pages_are_fetched(
+    where: str, host: str, site: Site, store: ArtifactStore
+) -> None:
+    url = f"http://{host}/"
+    with serving() as other:
+        other.routes["/b"] = say(BODY)
+        site.routes |= {"/a": go_to(url), "/robots.txt": go_to(url)} if "robots" in where else {"/a": go_to(url)}
+        sources = site.sources(private_hosts=("127.0.0.1",))
+        bad, good = Fetcher(sources, store).fetch_many([url if where == "as given" else f"{site.url}/a", f"{other.url}/b"])
+    assert good.ok
+    assert not bad.ok
+    assert "not allowed" in bad.reason or "Empty Label" in bad.reason
+
+
 @pytest.mark.security("port")
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "9" * 1000])
 @pytest.mark.parametrize("where", ["as given", "behind a redirect", "behind a redirect of robots.txt"])
