@@ -17,6 +17,7 @@ from alas_assets.records import CHUNK_SCHEMA, Curriculum, Seed, Topic, as_pairs
 from alas_assets.retrieval.open_book import passages_again
 from alas_assets.review.earlier import corrected, on_earlier, standing, still_taught
 from alas_assets.review.pairs import Decision, Reviewed
+from alas_assets.synthesis.consensus import lost_since
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
 
@@ -56,11 +57,14 @@ def stored_text(alas: Alas, sha: str) -> str:
 
 
 def standing_facts(alas: Alas, cell: Cell, seed: Seed, documents: pl.DataFrame) -> frozenset[str]:
-    """Return the earlier facts that their page still states and that no person rejected (G2)."""
-    own = alas.store.pointer(cell, "qa_pairs")
-    tables = earlier_pairs(alas, seed, alas.store.read_table(own) if own else None)
-    taught = {fact for table in tables for fact in table.filter("accepted")["fact_id"].unique()}
-    return frozenset(taught) - retired_facts(alas, seed, documents)
+    """Return the earlier facts that their page still states, that no person rejected and that lost no dispute since (G2)."""
+    pointer = alas.store.pointer(cell, "qa_pairs")
+    own = [as_pairs(alas.store.read_table(pointer))] if pointer else []
+    tables = standing([*earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs"), *own])
+    earlier = tables[: len(tables) - len(own)]
+    taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+    retired = retired_facts(alas, seed, documents)
+    return frozenset(taught) - retired - lost_since(tables, retired)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
 from alas_assets.students.tokens import TokenCounter
-from alas_assets.synthesis.consensus import Rules, dispute_table
+from alas_assets.synthesis.consensus import Rules, dispute_table, lost_since, says
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
 from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
@@ -145,9 +145,10 @@ def qa_pairs(
         )
         aside = curated(reviewed.set_aside, [], guards=[])
         earlier = standing([*before, reviewed.mark(QA_SCHEMA.to_frame(), aside)])[:-1]
-        taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()}
+        taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()} - lost_since(earlier, retired)
         guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
         # A corrected fact was weighed and counted when it was taught first: no other page has to state it again, no cap crowds it out.
+        counted = {"min_support": 1, "min_support_primary": 1, "max_share": 1.0, "max_per_url": max(1, len(corrections.reviewed.drafts))}
         mended = curated(
             corrections.reviewed.drafts,
             [],
@@ -156,6 +157,7 @@ def qa_pairs(
             limits=Limits(facts_per_topic=max(1, len(corrections.reviewed.drafts))),
             earlier_qa=earlier,
             retired_facts=retired,
+            rules=Rules(domain.consensus.model_copy(update=counted), domain.sources.trusted_hosts),
         )
         readings = [*earlier_readings(alas, curriculum_seed), documents]
         # what an earlier model knew, the base student that is trained anew after a takedown may not know
@@ -172,6 +174,9 @@ def qa_pairs(
             rules=Rules(domain.consensus, domain.sources.trusted_hosts),
             embed=lambda texts: alas.embed(domain, texts),
         )
+        # What a corrected fact loses to is read here: its pairs stand among the fresh ones then, with that reason.
+        lost = says(fresh).filter(~pl.col("accepted"))["fact_id"].unique().to_list()
+        mended = mended.filter(~(pl.col("accepted") & pl.col("fact_id").is_in(lost)))
         pairs = pl.concat([mended, _apart_from(mended, fresh)])
         if domain.thresholds.ask_first:
             pairs = mark_known(pairs, known_facts(asked_first(step, curriculum_seed, pairs)))
@@ -241,7 +246,7 @@ def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
     return grade_answers(held_out, said, step.teacher, by_rule=("probe",))
 
 
-@loop_asset("2", kinds={"parquet"})
+@loop_asset("3", kinds={"parquet"})
 def probes(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, qa_pairs: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -251,6 +256,8 @@ def probes(
 
     def make(_: str) -> Made[pl.DataFrame]:
         guards, neighbours = guards_of(alas, domain), neighbours_of(alas, domain)
+        retired = retired_facts(alas, curriculum_seed, documents)
+        lost = lost_since([*earlier_pairs(alas, curriculum_seed, qa_pairs), as_pairs(qa_pairs)], retired)
         if not guards:
             raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
         return Made(
@@ -260,7 +267,7 @@ def probes(
                 neighbours,
                 earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes"),
                 step.cell.number,
-                retired_facts=retired_facts(alas, curriculum_seed, documents),
+                retired_facts=retired | lost,
                 overruled=overruled([*earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"), qa_pairs]),
                 unknown=unanswerable_probes(alas, step.cell, curriculum_seed, qa_pairs),
             )

@@ -24,6 +24,8 @@ from alas_assets.teachers.extractive.reading import clean, read_units
 from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest
 
+DISPUTED = "disputed: "
+"""How the reason starts why a fact is not taught that other pages contradict."""
 _STATED = 0.6  # share of content words that a sentence and a claim have in common where the one states the other
 _SHOWN = 160  # characters of a quote in a reason; the row itself holds it whole
 _NOT = "not"
@@ -122,32 +124,36 @@ def weigh(claims: Sequence[Claim], chunks: pl.DataFrame, earlier: Sequence[Claim
     Args:
         claims: Facts whose quote was found and gives the answer.
         chunks: All passages that were read (`CHUNK_SCHEMA`); a page supports a claim though nobody drafted that sentence.
-        earlier: Facts that earlier iterations accepted and whose page still states them (`earlier_claims`).
+        earlier: What earlier iterations found and its page still states (`earlier_claims`).
         rules: By default every host is primary.
 
     Returns:
-        A finding for the id of every claim.
+        A finding for the id of every claim, and of every earlier one that may be taught no more, since it loses a dispute.
     """
     rules = rules or Rules()
-    sites = _support(claims, chunks, earlier)
     against: dict[str, list[Claim]] = defaultdict(list)
     for one, other in disputes([*claims, *earlier]):
         against[one.fact_id].append(other)
         against[other.fact_id].append(one)
-    return {claim.fact_id: _finding(claim, len(sites[claim.fact_id]), against[claim.fact_id], rules) for claim in claims}
+    own = {claim.fact_id for claim in claims}
+    lost = [one for one in earlier if one.fact_id not in own and _lost_to(one, against[one.fact_id], rules)]
+    weighed = [*claims, *lost]
+    sites = _support(weighed, chunks, earlier)
+    return {claim.fact_id: _finding(claim, len(sites[claim.fact_id]), against[claim.fact_id], rules) for claim in weighed}
 
 
 def earlier_claims(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> list[Claim]:
-    """Return the accepted facts of earlier pair tables, oldest first, without those that their page states no more."""
+    """Return what earlier pair tables say, oldest first, without what its page states no more.
+
+    That is their accepted facts, and those that a dispute kept out: what two pages disagree on is settled by neither being left out.
+    """
     found: dict[str, Claim] = {}
     for table in tables:
-        for (fact_id,), rows in table.filter("accepted").group_by("fact_id", maintain_order=True):
+        for (fact_id,), rows in says(table).group_by("fact_id", maintain_order=True):
             row = rows.row(0, named=True)
             if fact_id in retired:
                 continue
             questions = tuple(rows["question"])
-            # the page's title is not in the table; what its questions name beyond the sentence stands for it
-            place = " ".join(sorted(hard_tokens(questions[0]) - hard_tokens(row["quote"])))
             found[str(fact_id)] = Claim(
                 fact_id=str(fact_id),
                 page=row["page_id"],
@@ -156,9 +162,55 @@ def earlier_claims(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset
                 aliases=tuple(row["aliases"] or ()),
                 kind=row["answer_kind"],
                 questions=questions,
-                place=place,
+                place=_place_of(row["quote"], questions, row["topic"] or ""),
             )
     return list(found.values())
+
+
+def says(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the pairs of a table that are evidence of what their page says: accepted, or refused because pages disagree.
+
+    One whose other side a takedown removed is disputed no more.
+    """
+    return table.filter(pl.col("accepted") | _is_disputed()) if "disputed_with" in table.columns else table.filter("accepted")
+
+
+def lost_since(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> frozenset[str]:
+    """Return the facts that were accepted once and that a dispute set aside since (R7).
+
+    A fact stands again where a later iteration accepts it, or where nothing that spoke against it is left: its page states it no
+    more, a person rejected it, or it was taken down.
+
+    Args:
+        tables: Pair tables of a domain's iterations (`QA_SCHEMA`), oldest first.
+        retired: Facts that their page states no more.
+    """
+    taught: set[str] = set()
+    said: set[str] = set()
+    against: dict[str, set[str]] = {}
+    for table in map(says, map(as_pairs, tables)):
+        disputed = table.filter(_is_disputed()).select("fact_id", "disputed_with").iter_rows()
+        against |= {fact: set(others) for fact, others in disputed if fact in taught}
+        accepted = set(table.filter("accepted")["fact_id"])
+        against = {fact: others for fact, others in against.items() if fact not in accepted}
+        taught |= accepted
+        said.update(table["fact_id"])
+    return frozenset(fact for fact, others in against.items() if others & said - retired)
+
+
+def _is_disputed() -> pl.Expr:
+    disagrees = pl.col("disputed_with").list.len().fill_null(0) > 0
+    return ~pl.col("accepted") & pl.col("reason").fill_null("").str.starts_with(DISPUTED) & disagrees
+
+
+def _place_of(quote: str, questions: Sequence[str], topic: str) -> str:
+    """Return what stands for the page's title, which no table holds: what questions name beyond the sentence, and the topic's releases.
+
+    All questions, since a teacher may name the release in one of them only.
+    """
+    named = frozenset().union(*map(hard_tokens, questions)) - hard_tokens(quote)
+    releases = {word for word in words(topic) if _RELEASE.search(word)}
+    return " ".join(sorted(named | releases))
 
 
 def places(chunks: pl.DataFrame) -> dict[str, str]:
@@ -218,8 +270,7 @@ def _finding(claim: Claim, support: int, against: Sequence[Claim], rules: Rules)
     others = sorted(against, key=lambda other: other.fact_id)
     ids = tuple(other.fact_id for other in others)
     primary = rules.is_primary(claim.page)
-    lost = [other for other in others if not _wins(primary, rules.is_primary(other.page), rules.settings.disputed)]
-    if lost:
+    if lost := _lost_to(claim, others, rules):
         outvoted = rules.settings.disputed == "primary" and not primary and any(rules.is_primary(other.page) for other in lost)
         return Finding(support, ids, _disputed(claim, lost), outvoted)
     key, needed = ("min_support_primary", rules.settings.min_support_primary) if primary else ("min_support", rules.settings.min_support)
@@ -227,6 +278,11 @@ def _finding(claim: Claim, support: int, against: Sequence[Claim], rules: Rules)
         remedy = "" if primary else f", and {claim.host} is not in sources.primary_hosts"
         return Finding(support, ids, f"too little support: {support} registrable domains state it, consensus.{key} is {needed}{remedy}")
     return Finding(support, ids)
+
+
+def _lost_to(claim: Claim, others: Sequence[Claim], rules: Rules) -> list[Claim]:
+    primary = rules.is_primary(claim.page)
+    return [other for other in others if not _wins(primary, rules.is_primary(other.page), rules.settings.disputed)]
 
 
 def _wins(primary: bool, other_primary: bool, setting: str) -> bool:
@@ -239,7 +295,7 @@ def _disputed(claim: Claim, others: Sequence[Claim]) -> str:
     sides = [f"{side.host} says “{_cut(side.quote)}” ({side.page})" for side in ordered]
     within = "two pages of one domain: " if claim.site == first.site else ""
     more = f", and {len(others) - 1} more" if len(others) > 1 else ""
-    return f"disputed: {within}{', '.join(sides)}{more}"
+    return f"{DISPUTED}{within}{', '.join(sides)}{more}"
 
 
 def _cut(quote: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -21,11 +21,13 @@ from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
 from alas_assets.synthesis.aliases import says_something, states_answer, usable_aliases
 from alas_assets.synthesis.consensus import (
+    DISPUTED,
     Candidate,
     Claim,
     Finding,
     Rules,
     earlier_claims,
+    lost_since,
     over_the_caps,
     places,
     spread,
@@ -128,7 +130,7 @@ def curate(
         count_tokens: Tokens of a text by the student's tokenizer.
         teacher: Who wrote the drafts.
         iteration: The iteration they were written in.
-        earlier_fact_ids: Facts that earlier iterations taught; they come back only in a remediation topic.
+        earlier_fact_ids: Facts that earlier iterations taught and that are still taught; they come back only in a remediation topic.
         known_fact_ids: Facts that earlier iterations found known to the student; they too come back only in a remediation topic.
         limits: What a pair may be.
         earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them, and their
@@ -138,7 +140,7 @@ def curate(
         embed: Vectors of length 1 for texts; without it facts that say the same in other words are not found.
 
     Returns:
-        `QA_SCHEMA`, in the order of drafts, then of rejected drafts; `qa_id` is unique.
+        `QA_SCHEMA`, in the order of drafts, then of rejected drafts, then of earlier facts that lose a dispute; `qa_id` is unique.
     """
     limits, rules = limits or Limits(), rules or Rules()
     documents = Passages.of(chunks)
@@ -149,7 +151,7 @@ def curate(
     _check_quotes(facts, documents)
     _check_answers(facts)
     twins = _group(facts, documents, earlier_qa, retired_facts, embed)
-    _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
+    lost = _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
     _reject_earlier(facts, earlier_fact_ids, twins, ALREADY_TAUGHT)
     _reject_earlier(facts, known_fact_ids, twins, "found known before")
     _reject_repeated(facts)
@@ -167,6 +169,7 @@ def curate(
     _cap_sources(facts, rules)
     rows = [row for fact in facts for row in _fact_rows(fact, teacher, iteration)]
     rows += [_rejected_row(draft, by_id, documents, teacher, iteration) for draft in rejected]
+    rows += _lost_rows(lost, earlier_qa, retired_facts, iteration)
     _make_ids_unique(rows)
     return pl.DataFrame(rows, schema=QA_SCHEMA)
 
@@ -360,14 +363,18 @@ def _earlier_statements(tables: Sequence[pl.DataFrame], left_out: Set[str]) -> t
     return list(found.values()), fixed
 
 
-def _weigh(facts: list[_Fact], chunks: pl.DataFrame, earlier: Sequence[Claim], rules: Rules) -> None:
-    """Hold every verified fact against what other sources say (R7); one that is rejected for another reason is still evidence."""
+def _weigh(facts: list[_Fact], chunks: pl.DataFrame, earlier: Sequence[Claim], rules: Rules) -> dict[str, Finding]:
+    """Hold every verified fact against what other sources say (R7); one that is rejected for another reason is still evidence.
+
+    Returns the findings of those, of this iteration and of earlier ones, that lose a dispute.
+    """
     verified = [fact for fact in facts if fact.verified and fact.chunk is not None]
     place = places(chunks)
     findings = weigh([_claim(fact, place) for fact in verified], chunks, earlier, rules)
     for fact in verified:
         fact.finding = findings[fact.fact_id]
         fact.reason = fact.reason or fact.finding.reason
+    return {fact_id: finding for fact_id, finding in findings.items() if finding.reason.startswith(DISPUTED)}
 
 
 def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
@@ -632,6 +639,23 @@ def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: 
         "iteration": iteration,
         "disputed_with": [],
     }
+
+
+def _lost_rows(
+    lost: Mapping[str, Finding], earlier_qa: Sequence[pl.DataFrame], retired: Set[str], iteration: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the pairs of earlier facts that lose a dispute from now on, refused with that reason: `lost_since` reads it from them."""
+    if not lost:
+        return
+    before = lost_since(earlier_qa, retired)
+    latest: dict[str, pl.DataFrame] = {}
+    for table in earlier_qa:
+        for (fact_id,), rows in table.filter("accepted").group_by("fact_id", maintain_order=True):
+            latest[str(fact_id)] = rows
+    for fact_id in sorted((lost.keys() & latest.keys()) - before):
+        finding = lost[fact_id]
+        said = {"accepted": False, "reason": finding.reason, "disputed_with": list(finding.disputed_with), "support": finding.support}
+        yield from ({**row, **said, "iteration": iteration, "review": ""} for row in latest[fact_id].iter_rows(named=True))
 
 
 def _source(chunk: Mapping[str, Any] | None, chunk_id: str) -> dict[str, Any]:

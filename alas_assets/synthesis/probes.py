@@ -39,7 +39,7 @@ def build_probes(
         neighbours: Questions on neighbouring topics, split `neighbour`.
         earlier: Probe tables of earlier iterations, oldest first; their still valid probes become split `earlier`.
         iteration: This iteration's number.
-        retired_facts: Facts that no longer hold or were taken down.
+        retired_facts: Facts that no longer hold, lost a dispute or were taken down.
         overruled: Earlier pairs (`qa_id`) that a person rejected or corrected since.
         unknown: Unanswerable questions (`unknowns.unknown_probes`), asked in this iteration only: their names may be real later.
 

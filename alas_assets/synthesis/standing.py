@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
+from alas_assets.synthesis.consensus import says
 from alas_assets.synthesis.quotes import FoldedText
 
 SAYS_THE_SAME = "says the same as"
@@ -33,7 +34,7 @@ def latest_texts(readings: Sequence[pl.DataFrame]) -> dict[str, str]:
 
 
 def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, str], read_text: Callable[[str], str]) -> frozenset[str]:
-    """Return the facts whose quote is gone from the newest text of the page it was taken from.
+    """Return the facts, accepted or kept out by a dispute, whose quote is gone from the newest text of the page it was taken from.
 
     Args:
         earlier_qa: Pair tables of earlier iterations (`QA_SCHEMA`).
@@ -43,7 +44,7 @@ def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, st
     folded: dict[str, FoldedText] = {}
     gone: set[str] = set()
     for table in earlier_qa:
-        facts = table.filter("accepted").unique("fact_id", maintain_order=True)
+        facts = says(table).unique("fact_id", maintain_order=True)
         for fact, page, sha, quote in facts.select("fact_id", "page_id", "text_sha256", "quote").iter_rows():
             newest = latest.get(page)
             if newest is None or newest == sha:

@@ -17,6 +17,7 @@ import polars as pl
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
+from alas_assets.synthesis.consensus import lost_since
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import GAP, clean, normalise
@@ -62,7 +63,7 @@ def build_rows(
         rehearsal_per_fact: Rows of each earlier fact, chosen by seed; None for all of them.
         seed: Fixes sampling and order.
         guards: Guard and neighbour questions; replay prompts near one are left out.
-        retired_facts: Facts that are rehearsed no more.
+        retired_facts: Facts that are rehearsed no more, beside those that lost a dispute since they were taught.
         passes: Times every fact row stands in the table; each pass is ordered anew and takes the next replay prompts.
         cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
         word_dropout: Chance of each word of a fact's prompt to be left out, in half of the rows of a pass. A student that
@@ -199,8 +200,12 @@ def _accepted(qa: pl.DataFrame, roles: list[str]) -> pl.DataFrame:
 
 
 def _earlier_rows(qa: pl.DataFrame, earlier_qa: Sequence[pl.DataFrame], retired: Set[str]) -> list[dict[str, Any]]:
-    """Return earlier training rows that still hold, sorted by id; a newer answer to the same question retires the older row."""
+    """Return earlier training rows that still hold, sorted by id; a newer answer to the same question retires the older row.
+
+    So does a dispute that its fact lost since, however the other side was asked.
+    """
     current = qa.filter(pl.col("accepted"))
+    retired = retired | lost_since([*earlier_qa, qa], retired)
     taught = set(current["fact_id"])
     newest = {normalise(row["question"]): normalise(row["answer"]) for row in current.iter_rows(named=True)}
     kept: dict[str, dict[str, Any]] = {}

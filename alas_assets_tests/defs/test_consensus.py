@@ -7,8 +7,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.defs.earlier import standing_facts
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.store import Cell
+from alas_assets.records import Seed
 from alas_assets_tests.harness import Harness, Site
 
 pytestmark = pytest.mark.timeout(240)
@@ -69,3 +71,44 @@ def test_what_a_second_site_denies_or_states_alone_is_not_taught_and_the_check_s
     [said] = [line for _, line in harness.events if line.startswith("no_disputes")]
     assert "disagreements between pages in quill|000: 1 (consensus.disputed: reject)" in said
     assert "GCC 4.1" in said
+
+
+def test_what_a_later_page_denies_is_rehearsed_and_asked_no_more(tmp_path: Path, sites: tuple[Site, Site], tiny_student: Path) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    hosts = [f"127.0.0.1:{site.port}" for site in sites]
+
+    def reading(*seeds: str) -> None:
+        harness.domain(
+            "quill",
+            sites[0].port,
+            seed_urls=str([f"http://{host}/" for host in seeds]),
+            private_hosts=str(hosts),
+            watch_urls=f"[]\nprimary_hosts = {hosts}",
+            max_topics="12",
+        )
+
+    reading(hosts[1])
+    assert harness.run("quill", dry_run=True).success
+    first = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs")
+    taught = first.filter(pl.col("accepted") & (pl.col("answer") == "GCC 4.1"))
+    assert taught.height
+    harness.revised("quill", 0, "continue")
+    reading(*hosts)
+    outcome = harness.run("quill", 1, dry_run=True)
+    assert outcome.success, outcome.failures
+    pairs = harness.store.read_table(harness.pointers("quill", 1)["qa_pairs"], "qa_pairs")
+    refused = pairs.filter(pl.col("answer").str.contains("GCC"))
+    assert set(refused["answer"]) == {"GCC 12.3", "GCC 4.1"}
+    assert not refused["accepted"].any()
+    assert refused["reason"].str.starts_with("disputed: ").all()
+    assert set(taught["question"]) <= set(refused["question"])
+    probes = harness.store.read_table(harness.pointers("quill", 1)["probes"], "probes").filter(pl.col("split") == "earlier")
+    assert probes.height
+    assert not probes["answer"].str.contains("GCC").any()
+    cell = Cell.of("quill", 1)
+    read_first, documents = (harness.store.pointer(cell, asset) for asset in ("curriculum_seed", "documents"))
+    assert read_first is not None
+    assert documents is not None
+    standing = standing_facts(harness.alas, cell, harness.store.read_record(Seed, read_first), harness.store.read_table(documents))
+    assert standing
+    assert standing.isdisjoint(taught["fact_id"])

@@ -25,11 +25,15 @@ from alas_assets.synthesis.consensus import (
     content_stems,
     dispute_table,
     disputes,
+    lost_since,
     over_the_caps,
     spread,
     weigh,
 )
 from alas_assets.synthesis.curate import Limits, reasons
+from alas_assets.synthesis.probes import build_probes
+from alas_assets.synthesis.standing import no_longer_stated
+from alas_assets.synthesis.training_rows import standing_rows
 from alas_assets.teachers.extractive import ExtractiveTeacher
 
 from .factory import TOPIC, curated, fact, page
@@ -358,6 +362,78 @@ def test_a_page_that_contradicts_an_earlier_page_is_flagged_unless_that_was_reti
         ("9", "7", "http://old.test/a.html", False)
     ]
     assert curated([draft], new, earlier_qa=[first], retired_facts=frozenset(first["fact_id"]))["accepted"].all()
+
+
+WAITS = "The default timeout of `connect()` is {} seconds."
+GOOD = ("good.test",)
+
+
+def waits(
+    seconds: int, site: str, about: str, earlier: Sequence[pl.DataFrame] = (), setting: str = "reject", **more: object
+) -> pl.DataFrame:
+    """Return the pairs of an iteration that reads one page on Widget 4.2, asked about in words of its own."""
+    _, chunks = page([WAITS.format(seconds)], site=f"http://{site}.test/", title="Widget 4.2")
+    draft = fact(chunks, WAITS.format(seconds), f"{seconds} seconds", about, kind="quantity")
+    rules = Rules(Consensus(disputed=setting, min_support=1, max_share=1), GOOD)  # pyright: ignore[reportArgumentType]
+    return curated([draft], chunks, earlier_qa=earlier, iteration=len(earlier), rules=rules, **more)  # pyright: ignore[reportArgumentType]
+
+
+def rehearsed(tables: Sequence[pl.DataFrame], retired: frozenset[str] = frozenset()) -> set[str]:
+    return set(standing_rows(tables[-1], tables[:-1], retired)["answer"])
+
+
+@pytest.mark.parametrize(("setting", "left"), [("reject", set()), ("primary", {"60 seconds"}), ("keep", {"30 seconds", "60 seconds"})])
+def test_a_dispute_with_an_earlier_page_is_settled_for_both_sides_however_each_is_asked(setting: str, left: set[str]) -> None:
+    first = waits(30, "blog", "time after which Widget 4.2 gives up", setting=setting)
+    second = waits(60, "good", "patience of Widget 4.2 with a silent server", [first], setting)
+    assert {*accepted_of(second), *rehearsed([first, second])} == left
+    lost = lost_since([first, second])
+    assert lost == (frozenset() if setting == "keep" else frozenset(first["fact_id"]))
+    refused = second.filter(pl.col("fact_id").is_in(list(lost)))
+    assert set(refused["question"]) == (set(first["question"]) if lost else set())
+    assert all(reason.startswith("disputed: ") and "good.test" in reason for reason in refused["reason"])
+    assert second["qa_id"].is_unique().all()
+    probes = build_probes(second, [], [], [build_probes(first, [], [], [], 0)], 1, retired_facts=lost)
+    assert set(probes["answer"]) == left
+
+
+def test_the_release_is_known_of_an_earlier_fact_whichever_question_names_it() -> None:
+    first = waits(30, "blog", "time limit").with_columns(question=pl.col("question").str.replace("goes by|was called", "of Widget 4.2 is"))
+    assert "4.2" not in first["question"][0]
+    assert not accepted_of(waits(60, "good", "patience", [first]))
+    by_topic = waits(30, "blog", "time limit").with_columns(topic=pl.lit("Sockets (Widget 4.2)"))
+    assert not accepted_of(waits(60, "good", "patience", [by_topic]))
+    other = waits(30, "blog", "time limit").with_columns(topic=pl.lit("Sockets (Widget 4.1)"))
+    assert accepted_of(waits(60, "good", "patience", [other])) == {"60 seconds"}
+
+
+def test_what_lost_a_dispute_is_set_aside_once_and_stays_evidence() -> None:
+    first = waits(30, "blog", "wait of Widget 4.2")
+    second = waits(60, "good", "patience of Widget 4.2", [first])
+    third = waits(60, "third", "limit of Widget 4.2", [first, second])
+    assert not third["accepted"].any()
+    assert third["answer"].unique().to_list() == ["60 seconds"]
+    assert not waits(30, "fourth", "pause of Widget 4.2", [first, second])["accepted"].any()
+    assert rehearsed([first, second, third]) == set()
+
+
+def test_what_lost_a_dispute_stands_again_where_nothing_speaks_against_it_any_more() -> None:
+    first = waits(30, "blog", "wait of Widget 4.2")
+    second = waits(60, "good", "patience of Widget 4.2", [first])
+    contradicting = frozenset(second.filter(pl.col("answer") == "60 seconds")["fact_id"])
+    assert rehearsed([first, second], contradicting) == {"30 seconds"}  # good.test reads differently now
+    assert rehearsed([first, second.filter(~pl.col("fact_id").is_in(list(contradicting)))]) == {"30 seconds"}  # it was taken down
+    again = waits(30, "blog", "wait of Widget 4.2", [first, second], retired_facts=contradicting)
+    assert again["accepted"].all()
+    assert lost_since([first, second, again]) == frozenset()
+
+
+def test_a_fact_that_a_dispute_kept_out_is_followed_on_its_page_as_accepted_ones_are() -> None:
+    first = waits(30, "blog", "wait of Widget 4.2")
+    second = waits(60, "good", "patience of Widget 4.2", [first])
+    kept_out = second.filter(pl.col("answer") == "60 seconds")
+    gone = no_longer_stated([first, second], {kept_out["page_id"][0]: "newer"}, lambda _: WAITS.format(30))
+    assert gone == frozenset(kept_out["fact_id"])
 
 
 def test_a_page_that_changed_its_mind_does_not_contradict_itself() -> None:
