@@ -24,6 +24,7 @@ from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurri
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.synthesis.standing import latest_texts, left_alone
+from alas_assets.synthesis.writing import never_studied
 from alas_assets.teachers.opening import decides
 
 CAUSE_TAG = "alas/because"
@@ -50,14 +51,15 @@ def _found(alas: Alas, cell: Cell) -> Inherited:
     plans = [store.read_record(Curriculum, p) for c in earlier if (p := store.pointer(c, "curriculum"))]
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
+    qa_hashes = _hashes(store, earlier, "qa_pairs")
     return Inherited(
         current_adapter=_current_before(alas, cell),
-        qa_hashes=_hashes(store, earlier, "qa_pairs"),
+        qa_hashes=qa_hashes,
         probe_hashes=_hashes(store, earlier, "probes"),
         document_hashes=_hashes(store, earlier, "documents"),
         mastered=sorted({name for revision in revisions for name in revision.mastered}),
         covered_urls=sorted({url for topic in planned for url in topic.urls}),
-        covered_topics=sorted({topic.topic_id for topic in planned}),
+        covered_topics=sorted({topic.topic_id for topic in planned} - never_studied(earlier_tables(alas, qa_hashes, "qa_pairs"))),
         accuracy_history=[revision.accuracy for revision in revisions],
     )
 
@@ -99,7 +101,7 @@ def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
     return seed.model_copy(update={**anew, "since_cause": 1} if anew["retrain"] else anew)
 
 
-@loop_asset("1", automated=False, kinds={"json"})
+@loop_asset("2", automated=False, kinds={"json"})
 def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult[Seed]:
     """Where the iteration starts: the domain file at 000, the previous revision later.
 

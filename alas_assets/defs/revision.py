@@ -31,7 +31,7 @@ from alas_assets.review.answers import human_labels, human_lines
 from alas_assets.teachers.opening import decides
 
 
-@loop_asset("4", kinds={"json"})
+@loop_asset("5", kinds={"json"})
 def revised_curriculum(
     context: dg.AssetExecutionContext,
     alas: Alas,

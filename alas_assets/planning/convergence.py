@@ -11,9 +11,13 @@ import polars as pl
 
 from alas_assets.planning.syllabus import plain_name
 from alas_assets.records import Curriculum, RevisedCurriculum, Seed, Topic, TopicScore
+from alas_assets.synthesis.writing import unstudied
 from alas_assets.teachers.protocol import Teacher
 
 STILL_VALID = ("probe", "earlier")
+TRIES = 2
+"""Iterations running in which a topic could not be studied, after which it keeps the loop going no more."""
+_NAMED = 3
 
 
 def revise(
@@ -34,6 +38,9 @@ def revise(
     The loop goes on while there is something to do - new topics, or weak ones that an iteration can still help - and
     accuracy rises by more than `delta`, or a topic is under `tau`, or topics are left. It stops at `max_iterations`,
     when everything is mastered, and when an iteration brought neither a new fact nor a gain.
+
+    A topic of which nothing could be studied, because its page was not read or the teacher gave no answer, comes next once more. Where
+    that failed twice running it stays among the next topics, after all others, but a loop with nothing else to do stops.
 
     Args:
         seed: Where this iteration started.
@@ -62,17 +69,24 @@ def revise(
     proposals = teacher.revise(weak, strong, scores)
     remediation = _remediation(weak, proposals)
     leftover = [topic for topic in curriculum.deferred if topic.topic_id not in {t.topic_id for t in remediation}]
-    advanced = _advanced(proposals, [*known.values(), *leftover], seed)
+    misses = _misses([qa, *reversed(earlier_qa)])
+    missed = [topic for topic in curriculum.topics if misses.get(topic.topic_id) and topic.origin != "remediation"]
+    missed = [topic for topic in missed if topic.topic_id not in weak_ids]  # remediation studies their pages again
+    stuck = [topic for topic in (*missed, *leftover) if misses.get(topic.topic_id, 0) >= TRIES]
+    again = [topic for topic in missed if topic not in stuck]
+    leftover = [topic for topic in leftover if topic not in stuck]
+    advanced = _advanced(proposals, [*known.values(), *leftover, *stuck], seed)
     weak_names = {plain_name(topic.name) for topic in weak}
     mastered = [name for name in seed.inherited.mastered if plain_name(name) not in weak_names] + [topic.name for topic in strong]
     novel = len(_taught(qa) - {fact for pairs in earlier_qa for fact in _taught(pairs)})
-    next_topics = [*leftover, *advanced]
     go_on, reason = _decide(
         n=counted.height,
         accuracy=accuracy,
         previous=previous,
         weak=len(remediation),
-        fresh=len(next_topics),
+        fresh=len(leftover) + len(advanced),
+        again=[topic.name for topic in again],
+        stuck=[topic.name for topic in stuck],
         novel=novel,
         tau=tau,
         delta=delta,
@@ -89,7 +103,7 @@ def revise(
         topic_scores=scores,
         mastered=sorted(dict.fromkeys(mastered)),
         remediation=remediation,
-        next_topics=next_topics,
+        next_topics=[*again, *leftover, *advanced, *stuck],
         novel_facts=novel,
         since_cause=seed.since_cause,
     )
@@ -129,6 +143,17 @@ def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, pai
     return {topic_id: topic for topic_id, topic in known.items() if topic_id in asked}
 
 
+def _misses(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
+    """Return how often running a topic could not be studied, by its id, from the pair tables of the iterations, newest first."""
+    misses: dict[str, int] = {}
+    settled: set[str] = set()
+    for table in tables:
+        lost = unstudied(table) - settled
+        misses |= {topic_id: misses.get(topic_id, 0) + 1 for topic_id in lost}
+        settled |= set(table["topic_id"]) - lost
+    return misses
+
+
 def _remediation(weak: Sequence[Topic], proposals: Iterable[Topic]) -> list[Topic]:
     """Return one remediation for each weak topic: the teacher's, else the topic itself once more (V1, G3)."""
     proposed: dict[str, Topic] = {}
@@ -165,6 +190,8 @@ def _decide(
     previous: float | None,
     weak: int,
     fresh: int,
+    again: Sequence[str],
+    stuck: Sequence[str],
     novel: int,
     tau: float,
     delta: float,
@@ -178,11 +205,14 @@ def _decide(
         rise = "no probe was asked, so nothing was measured"
     if novel == 0:
         rise += "; this iteration found no new fact"
+    if stuck:
+        rise += f"; not studied in {TRIES} iterations running, so that they keep the loop going no more: {_names(stuck)}"
+    left = fresh + len(again)
     if done >= max_iterations:
-        return False, f"budget.max_iterations = {max_iterations} is reached; {rise}; {weak} topics under tau and {fresh} new ones are left"
-    if not weak and not fresh:
+        return False, f"budget.max_iterations = {max_iterations} is reached; {rise}; {weak} topics under tau and {left} new ones are left"
+    if not weak and not left:
         return False, f"nothing is left to teach: no topic is under tau = {tau:g} and no topic is left over; {rise}"
-    if not fresh and novel == 0 and gain <= delta:
+    if not left and novel == 0 and gain <= delta:
         return False, f"{weak} topics are under tau = {tau:g}, and teaching them again brought no more than delta = {delta:g}; {rise}"
     grounds = []
     if gain > delta:
@@ -191,4 +221,11 @@ def _decide(
         grounds.append(f"{weak} topics are under tau = {tau:g}")
     if fresh:
         grounds.append(f"{fresh} topics are left")
+    if again:
+        grounds.append(f"{len(again)} topics could not be studied and are planned again ({_names(again)})")
     return True, f"{', '.join(grounds)}; {rise}"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -10,6 +10,8 @@ from alas_assets.records import DraftFact, RejectedDraft, Topic
 from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Teacher, Written
 
 UNCHANGED = "its passages were studied before and did not change"
+NO_PASSAGE = "no passage of its pages"
+"""How the reason of a rejected draft begins whose topic had nothing to be written from: its pages were not read, or lack its section."""
 
 
 def studied(tables: Iterable[pl.DataFrame], author: str) -> set[str]:
@@ -21,6 +23,28 @@ def studied(tables: Iterable[pl.DataFrame], author: str) -> set[str]:
     """
     own = [table.filter((pl.col("teacher") == author) & ~pl.col("reason").str.starts_with(NOT_STUDIED)) for table in tables]
     return {chunk for table in own for chunk in table["chunk_id"].unique() if chunk}
+
+
+def unstudied(table: pl.DataFrame) -> set[str]:
+    """Return the topics of which an iteration studied nothing: no passage was read, or the teacher gave no answer on any (R4, S10).
+
+    Args:
+        table: The iteration's pair table (`QA_SCHEMA`); topics that it has no row of are not among those returned.
+    """
+    reason = pl.col("reason").str
+    lost = ~pl.col("accepted") & (reason.starts_with(NOT_STUDIED) | reason.starts_with(NO_PASSAGE))
+    return set(table.group_by("topic_id").agg(lost.all().alias("lost")).filter("lost")["topic_id"])
+
+
+def never_studied(tables: Iterable[pl.DataFrame]) -> set[str]:
+    """Return the topics of which no iteration that planned them studied anything (`unstudied`)."""
+    lost: set[str] = set()
+    had: set[str] = set()
+    for table in tables:
+        missed = unstudied(table)
+        lost |= missed
+        had |= set(table["topic_id"]) - missed
+    return lost - had
 
 
 def write_drafts(
@@ -46,7 +70,7 @@ def write_drafts(
     for topic in topics:
         passages = chunks.filter(pl.col("url").is_in(topic.urls)).sort("url", "ordinal")
         if passages.is_empty():
-            plans.append(_nothing(topic, "no passage of its pages was read"))
+            plans.append(_nothing(topic, f"{NO_PASSAGE} was read"))
             continue
         if topic.heading is None:
             passages = _outside(passages, sections)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+import pytest
 
 from alas_assets.planning.convergence import revise
 from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed, Topic, TopicScore
@@ -176,6 +177,73 @@ def test_a_topic_forgotten_since_is_taught_again_from_the_pages_that_taught_it()
     earlier = [pairs([{"fact_id": "old-0", "topic_id": "id-old", "url": "http://h/old"}])]
     (again,) = revised(scored(old=(1, 10), a=(4, 4)), plan=[A], earlier_qa=earlier).remediation
     assert (again.topic_id, again.urls) == ("id-old", ["http://h/old"])
+
+
+NO_ANSWER = "not studied, no answer: no full answer within 120 s"
+
+
+def missed(*names: str, reason: str = NO_ANSWER) -> pl.DataFrame:
+    """Return an iteration's pairs: one fact on a, and nothing from the topics named."""
+    rows = [{"topic_id": f"id-{name}", "accepted": False, "role": "", "reason": reason, "teacher": "t", "chunk_id": ""} for name in names]
+    return pairs([{"fact_id": "new-fact", "topic_id": "id-a", "reason": ""}, *rows])
+
+
+@pytest.mark.parametrize("reason", [NO_ANSWER, "no passage of its pages was read", "no passage of its pages lies under its heading"])
+def test_a_topic_of_which_nothing_could_be_studied_comes_next_and_the_loop_goes_on_for_it(reason: str) -> None:
+    result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b", reason=reason))
+    assert result.next_topics == [B]
+    assert result.decision == "continue"
+    assert "1 topics could not be studied and are planned again (b)" in result.reason
+
+
+@pytest.mark.parametrize("reason", ["its passages were studied before and did not change", "the teacher found no fact in these passages"])
+def test_a_topic_that_gave_no_fact_but_was_looked_at_does_not_come_again(reason: str) -> None:
+    result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b", reason=reason))
+    assert (result.next_topics, result.decision) == ([], "stop")
+
+
+def test_a_topic_of_which_one_passage_was_studied_does_not_come_again() -> None:
+    result = revised(scored(a=(10, 10)), plan=[A, B], qa=pl.concat([missed("b"), missed("b", reason="quote in no document")]))
+    assert (result.next_topics, result.decision) == ([], "stop")
+
+
+def test_a_topic_that_could_not_be_studied_twice_running_is_named_and_stays_but_does_not_keep_the_loop_going() -> None:
+    result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b"), earlier_qa=[missed("b")], history=[0.5])
+    assert result.decision == "stop"
+    assert result.next_topics == [B]
+    assert "not studied in 2 iterations running, so that they keep the loop going no more: b" in result.reason
+
+
+def test_a_stuck_topic_comes_after_all_others_and_the_loop_goes_on_for_those() -> None:
+    late, lost = topic("late"), topic("lost")
+    result = revised(
+        scored(a=(10, 10)),
+        plan=[B, A, lost],
+        deferred=[late],
+        qa=missed("b", "lost"),
+        earlier_qa=[missed("b"), missed()],
+        history=[0.5, 0.6],
+    )
+    assert [t.name for t in result.next_topics] == ["lost", "late", "b"]
+    assert result.decision == "continue"
+
+
+def test_a_stuck_topic_that_was_put_off_does_not_keep_the_loop_going_either() -> None:
+    earlier = [missed("b"), missed("b")]
+    result = revised(scored(a=(10, 10)), plan=[A], deferred=[B], qa=missed(), earlier_qa=earlier, history=[0.5, 0.6])
+    assert (result.next_topics, result.decision) == ([B], "stop")
+
+
+def test_a_topic_that_was_studied_in_between_counts_as_failed_once() -> None:
+    earlier = [missed("b"), missed("b", reason="quote in no document")]
+    result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b"), earlier_qa=earlier, history=[0.5, 0.6])
+    assert result.decision == "continue"
+
+
+def test_a_weak_topic_that_could_not_be_studied_is_taught_again_once_and_is_no_next_topic_too() -> None:
+    result = revised(scored(b=(1, 10)), plan=[B.model_copy(update={"origin": "changed"})], qa=missed("b"))
+    assert [t.topic_id for t in result.remediation] == ["id-b"]
+    assert result.next_topics == []
 
 
 def test_an_iteration_without_probes_says_so_and_keeps_the_accuracy() -> None:

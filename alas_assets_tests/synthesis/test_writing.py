@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import polars as pl
 
 from alas_assets.records import CHUNK_SCHEMA, Topic
-from alas_assets.synthesis.writing import write_drafts
+from alas_assets.synthesis.writing import never_studied, write_drafts
 from alas_assets.teachers.protocol import Assignment, Written
+from alas_assets_tests.evaluation.tables import pairs
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,3 +51,15 @@ def test_a_topic_whose_pages_gave_nothing_is_rejected_with_that_reason() -> None
     lost = Topic(topic_id="l", name="lost", urls=["http://b/"])
     _, rejected = write_drafts(Noting(), [lost], CHUNKS, max_pairs=1, phrasings=1)  # pyright: ignore[reportArgumentType]
     assert [(r.topic_id, r.reason) for r in rejected] == [("l", "no passage of its pages was read")]
+
+
+def test_a_topic_was_never_studied_only_if_no_iteration_that_planned_it_got_an_answer_on_any_passage() -> None:
+    lost, looked_at = "not studied, no answer: HTTP 503", "the teacher found no fact in these passages"
+    first = {"fails": [lost], "late": [lost], "half": [lost, looked_at], "early": [looked_at]}
+    then = {"fails": ["no passage of its pages was read"], "late": [looked_at], "early": [lost]}
+    tables = [
+        pairs([{"topic_id": name, "accepted": False, "reason": reason} for name, reasons in rows.items() for reason in reasons])
+        for rows in (first, then)
+    ]
+    taught = pairs([{"topic_id": "taught", "reason": ""}])
+    assert never_studied([*tables, taught]) == {"fails"}

@@ -17,6 +17,7 @@ from alas_assets.evaluation import tokens, values
 from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, Topic
 from alas_assets.synthesis.consensus import stem
 from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
+from alas_assets.synthesis.writing import NO_PASSAGE
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
 from alas_assets.teachers.llm.asking import Hooks, Task, ask_until_read, not_asked, simpler_form
 from alas_assets.teachers.llm.citing import stretch
@@ -126,7 +127,7 @@ def tasks_for(assignment: Assignment, making: Making, mix: Mapping[Category, flo
     topic = assignment.topic
     parts = _parts(assignment, making.page_chars)
     if not parts or max_pairs < 1:
-        reason = "no pair was asked for" if max_pairs < 1 else "no passage of its pages lies under its heading"
+        reason = "no pair was asked for" if max_pairs < 1 else f"{NO_PASSAGE} lies under its heading"
         return Plan([], [RejectedDraft(topic_id=topic.topic_id, chunk_id="", text=topic.name, reason=reason)])
     per_call = max(1, making.max_tokens // (PAIR_TOKENS + WORDING_TOKENS * phrasings))
     packs = _packs(parts, making.page_chars, ceil(max_pairs / per_call))

@@ -1,0 +1,43 @@
+"""A topic of which an earlier iteration could study nothing is not taken for covered (V1, R4)."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alas_assets.defs.running import open_cell
+from alas_assets.planning.syllabus import plan_curriculum
+from alas_assets.provenance.store import Cell
+from alas_assets.records import Curriculum, Record, Seed, Topic
+from alas_assets_tests.evaluation.tables import pairs
+from alas_assets_tests.harness import Harness
+
+STUDIED, FAILED = (Topic(topic_id=f"id-{name}", name=name, urls=[f"http://127.0.0.1:9/{name}.html"]) for name in ("studied", "failed"))
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Harness:
+    """`quill`, whose iteration 000 planned two topics and got no answer on one of them."""
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.finished("quill", 0, "continue")
+    put(harness, "curriculum", Curriculum(domain="quill", iteration=0, topics=[STUDIED, FAILED]))
+    lost = {"topic_id": FAILED.topic_id, "accepted": False, "role": "", "reason": "not studied, no answer: no full answer within 120 s"}
+    put(harness, "qa_pairs", pairs([{"topic_id": STUDIED.topic_id, "fact_id": "f", "reason": ""}, lost]))
+    return harness
+
+
+def put(harness: Harness, asset: str, value: Record | pl.DataFrame) -> None:
+    harness.store.put(Cell.of("quill", 0), asset, value, input_key=f"again {asset}", inputs={}, run_id="r")
+
+
+def seed_of_the_next(harness: Harness) -> Seed:
+    outcome = open_cell(harness.instance, harness.settings, Cell.of("quill", 1), cause="by hand", on_event=lambda *_: None)
+    assert outcome.success, outcome.failures
+    return harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
+
+
+def test_only_what_was_studied_counts_as_covered_and_the_rest_is_planned_when_it_is_proposed_again(harness: Harness) -> None:
+    seed = seed_of_the_next(harness)
+    assert seed.inherited.covered_topics == [STUDIED.topic_id]
+    assert plan_curriculum(seed, [STUDIED, FAILED], None, min_topics=1, max_topics=9).topics == [FAILED]
