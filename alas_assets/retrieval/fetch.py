@@ -40,6 +40,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _MAX_URL = 2083
 _MAX_ROBOTS_BYTES = 500 * 1024
+_MAX_VALIDATOR = 2048  # servers refuse requests with a header of more than some thousand bytes
 _MAX_CRAWL_DELAY = 30.0
 _RETRIES = 2
 _RETRIED = {408, 429, 500, 502, 503, 504, 522, 524}
@@ -244,8 +245,10 @@ class _Session:
         return url
 
     async def _usable(self, url: str) -> CacheEntry | None:
-        """Return the URL's last answer if it can be asked about and its body is still whole."""
+        """Return the URL's last answer, with what it can be asked about by, if there is any such and its body is still whole."""
         entry = self._cache.get(url)
+        if entry is not None:
+            entry = replace(entry, etag=_sendable(entry.etag), last_modified=_sendable(entry.last_modified))
         if entry is None or not (entry.etag or entry.last_modified):
             return None
         body = await asyncio.to_thread(_whole_body, self._store.pages / entry.body_sha256)
@@ -405,8 +408,8 @@ class _Session:
         received = earlier.retrieved_at if earlier is not None and earlier.body_sha256 == digest else now.isoformat()
         kept = CacheEntry(
             url=url,
-            etag=answer.headers.get("etag", ""),
-            last_modified=answer.headers.get("last-modified", ""),
+            etag=_sendable(answer.headers.get("etag", "")),
+            last_modified=_sendable(answer.headers.get("last-modified", "")),
             content_type=content_type,
             body_sha256=digest,
             body_bytes=len(answer.body),
@@ -446,6 +449,11 @@ def _refuse_encoding(url: httpx2.URL, headers: httpx2.Headers) -> None:
     for encoding in headers.get("content-encoding", "").lower().split(","):
         if encoding.strip() not in ("", "identity", *_ENCODINGS):
             raise _PageFailure(f"{url} is encoded as {encoding.strip()[:40]}, which was not asked for", 200)
+
+
+def _sendable(validator: str) -> str:
+    """Return a validator as it is, or "" for one that no request can carry: its page is then asked for in full each time."""
+    return validator if validator.isascii() and len(validator) <= _MAX_VALIDATOR else ""
 
 
 def _whole_body(path: Path) -> bytes | None:

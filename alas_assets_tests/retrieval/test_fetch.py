@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
@@ -64,6 +65,25 @@ def test_a_page_whose_stored_body_is_damaged_is_fetched_in_full(damage: str, sit
     again = fetch(site, store)
     assert again.ok
     assert "If-None-Match" not in site.asked[-1][1]
+
+
+@pytest.mark.parametrize(
+    "validator", [{"ETag": '"caf\xc3\xa9"'}, {"Last_Modified": "Do, 12 M\xe4rz 2026 10:00:00 GMT"}, {"ETag": '"' + "a" * 9000 + '"'}]
+)
+@pytest.mark.parametrize("remembered", ["as it came", "not at all"])
+def test_a_page_whose_validator_no_request_can_carry_is_fetched_in_full_each_time(
+    remembered: str, validator: dict[str, str], site: Site, store: ArtifactStore
+) -> None:
+    site.routes["/a"] = say(BODY, **validator)
+    first = fetch(site, store)
+    if remembered == "as it came":  # a store may hold such a one already
+        with HttpCache.opened(store.root / "http_cache.sqlite") as cache:
+            entry = cache.get(f"{site.url}/a")
+            assert entry is not None
+            cache.put(replace(entry, etag=validator.get("ETag", ""), last_modified=validator.get("Last_Modified", "")))
+    second = fetch(site, store)
+    assert (first.ok, second.ok, second.status, second.reason) == (True, True, 200, "")
+    assert not {"If-None-Match", "If-Modified-Since"} & set(site.asked[-1][1])
 
 
 def test_a_damaged_cache_of_validators_costs_a_full_request_only(site: Site, store: ArtifactStore) -> None:
