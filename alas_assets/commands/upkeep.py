@@ -125,18 +125,28 @@ def rollback(
 
 
 @app.command()
-def gc(domain: DomainKey, home: Home = None) -> None:
-    """Free working folders and artifacts that no cell and no registry entry names."""
+def gc(
+    domain: DomainKey,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False,
+    home: Home = None,
+) -> None:
+    """Free working folders and artifacts that no cell and no registry entry names, and say how much of what."""
     from alas_assets.defs.births import run_of
     from alas_assets.defs.running import open_instance
-    from alas_assets.provenance.collect import collect_garbage
+    from alas_assets.provenance.collect import find_garbage, free
 
     settings = settings_at(home)
     alas_of(settings, domain)
     if run_id := run_of(open_instance(settings), domain):
         fail(f"run {run_id[:8]} of {domain} is under way, and what it has just made is named by nothing yet; wait for it, or end it")
-    freed = collect_garbage(settings.home, domain)
-    out.print(f"freed {freed.files} files, {freed.bytes / 1e6:.1f} MB")
+    garbage = find_garbage(settings.home, domain)
+    kinds = garbage.by_kind()
+    for kind, (files, size) in kinds.items():
+        out.print(f"  {kind}: {files} files, {size / 1e6:.1f} MB")
+    if not dry_run:
+        free(garbage)
+    files, size = (sum(column) for column in zip(*kinds.values(), strict=True)) if kinds else (0, 0)
+    out.print(f"{'would free' if dry_run else 'freed'} {files} files, {size / 1e6:.1f} MB")
 
 
 @app.command()

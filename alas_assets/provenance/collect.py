@@ -12,42 +12,72 @@ from alas_assets.release.registry import Registry
 
 
 @dataclass(frozen=True)
-class Freed:
-    """What was freed."""
+class Unnamed:
+    """Something of the store that nothing names.
 
+    Attributes:
+        kind: What it is: the asset that it is an artifact of, `adapter`, `working folder` or `merged model`.
+        path: The file or folder.
+        files: How many files it holds.
+        size: Their bytes.
+    """
+
+    kind: str
+    path: Path
     files: int
-    bytes: int
+    size: int
 
 
-def collect_garbage(home: Path, domain: str) -> Freed:
-    """Free the domain's unnamed files: memo entries whose artifact no cell points at, and working folders of finished steps.
+@dataclass(frozen=True)
+class Garbage:
+    """What of a domain can be freed: the unnamed files, and the memo entries that lead to them."""
+
+    unnamed: list[Unnamed]
+    memos: list[Path]
+
+    def by_kind(self) -> dict[str, tuple[int, int]]:
+        """Return how many files and bytes there are of each kind, the largest first."""
+        sums: dict[str, tuple[int, int]] = {}
+        for each in self.unnamed:
+            files, size = sums.get(each.kind, (0, 0))
+            sums[each.kind] = (files + each.files, size + each.size)
+        return dict(sorted(sums.items(), key=lambda item: (-item[1][1], item[0])))
+
+
+def find_garbage(home: Path, domain: str) -> Garbage:
+    """Find the domain's unnamed files: artifacts that a memo entry alone leads to, and working folders of finished steps.
 
     An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it; a served model, which can
     be merged again, if it is current or a base student's. Nothing of the domain may run meanwhile: nothing names what it has just made.
     """
     named, blobs, inputs = _named(home, domain)
-    own = f"{domain}|"
-    freed_files = freed_bytes = 0
+    paths: dict[Path, str] = {}
+    memos: list[Path] = []
     for memo in sorted((home / "memo").rglob("*.json")):
         entry = json.loads(memo.read_text(encoding="utf-8"))
-        if not entry["cell"].startswith(own) or (entry["asset"], entry["hash"]) in named:
+        if not entry["cell"].startswith(f"{domain}|") or (entry["asset"], entry["hash"]) in named:
             continue
-        artifact = home / "artifacts" / safe_name(entry["asset"]) / f"{entry['hash']}.{entry['kind']}"
-        for path in (artifact, *(home / blob for blob in entry["blobs"] if blob.startswith("artifacts/adapters/") and blob not in blobs)):
-            files, size = _remove(path)
-            freed_files, freed_bytes = freed_files + files, freed_bytes + size
-        memo.unlink()
-    for folder in sorted((home / "work").glob("*/*")):
-        if folder.name in inputs:
-            files, size = _remove(folder)
-            freed_files, freed_bytes = freed_files + files, freed_bytes + size
+        memos.append(memo)
+        paths[home / "artifacts" / safe_name(entry["asset"]) / f"{entry['hash']}.{entry['kind']}"] = entry["asset"]
+        paths |= {home / blob: "adapter" for blob in entry["blobs"] if blob.startswith("artifacts/adapters/") and blob not in blobs}
+    paths |= {folder: "working folder" for folder in sorted((home / "work").glob("*/*")) if folder.name in inputs}
     current = {adapter for path in (home / "registry").glob("*.json") if (adapter := Registry(home / "registry").current(path.stem))}
     for folder in sorted((home / "served").glob("*")):
         spared = folder.name in current or folder.name.startswith((".", "base-"))  # a base student answers wherever nothing is current
-        if folder.is_dir() and not spared:  # each can be merged again
-            files, size = _remove(folder)
-            freed_files, freed_bytes = freed_files + files, freed_bytes + size
-    return Freed(freed_files, freed_bytes)
+        if folder.is_dir() and not spared:
+            paths[folder] = "merged model"
+    return Garbage([_measured(kind, path) for path, kind in paths.items() if path.exists()], memos)
+
+
+def free(garbage: Garbage) -> None:
+    """Remove what was found. A memo entry goes after what it leads to, so that what a kill leaves behind is found again."""
+    for each in garbage.unnamed:
+        if each.path.is_dir():
+            shutil.rmtree(each.path)
+        else:
+            each.path.unlink()
+    for memo in garbage.memos:
+        memo.unlink()
 
 
 def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set[str]]:
@@ -72,14 +102,6 @@ def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set
     return named, blobs, inputs
 
 
-def _remove(path: Path) -> tuple[int, int]:
-    if path.is_file():
-        size = path.stat().st_size
-        path.unlink()
-        return 1, size
-    if path.is_dir():
-        files = [p for p in path.rglob("*") if p.is_file()]
-        size = sum(p.stat().st_size for p in files)
-        shutil.rmtree(path)
-        return len(files), size
-    return 0, 0
+def _measured(kind: str, path: Path) -> Unnamed:
+    files = [path] if path.is_file() else [inside for inside in path.rglob("*") if inside.is_file()]
+    return Unnamed(kind, path, len(files), sum(file.stat().st_size for file in files))

@@ -22,5 +22,9 @@ def test_gc_frees_nothing_while_a_run_of_the_domain_is_under_way(job: str, tag: 
     assert f"run {run.run_id[:8]} of quill is under way" in " ".join(alas(home, "gc", "quill", code=1).stderr.split())
     assert made.exists()
     harness.instance.report_run_canceled(run)
+    shown = alas(home, "gc", "quill", "--dry-run").stdout
+    assert "merged model: 1 files" in shown
+    assert "would free 1 files" in shown
+    assert made.exists()
     assert "freed 1 files" in alas(home, "gc", "quill").stdout
     assert not made.exists()
