@@ -20,8 +20,9 @@ _SOFT_BREAK_ONE_IN = 2
 _HEADING = re.compile(r"(#{1,6})[ \t]+(\S.*)")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _ITEM = re.compile(r"\s*([-*+]|\d{1,9}[.)])\s")
-_PROSE_SEPARATORS = (re.compile(r"(?<=[.!?;:])\s+"), re.compile(r"\s*\n\s*"), re.compile(r"\s+"))
-_CODE_SEPARATORS = (re.compile(r"\s*\n"), re.compile(r"\s+"))
+# A match with a line's end begins only where white space begins: tried at each of many spaces, the time would grow with their square.
+_PROSE_SEPARATORS = (re.compile(r"(?<=[.!?;:])\s+"), re.compile(r"(?<!\s)\s*\n\s*"), re.compile(r"\s+"))
+_CODE_SEPARATORS = (re.compile(r"(?<!\s)\s*\n"), re.compile(r"\s+"))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from alas_assets.retrieval.chunk import MAX_WORDS, outline, split
+from alas_assets.retrieval.chunk import _CODE_SEPARATORS, _PROSE_SEPARATORS, MAX_WORDS, outline, split
 
 PAGE = "http://docs.example/a"
 
@@ -94,6 +97,20 @@ def test_an_unclosed_fence_does_not_swallow_the_page() -> None:
 def test_many_unclosed_fences_take_no_time_that_grows_with_their_square() -> None:
     text = "\n".join(f"```open{n}" for n in range(60_000))
     assert split(text, PAGE)[-1].end == len(text)
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\t"])
+@pytest.mark.parametrize("form", ["{}", "```\n{}\n```"])
+def test_a_long_run_of_white_space_takes_no_time_that_grows_with_its_square(form: str, space: str) -> None:
+    text = form.format("word " * 300 + space * 2_000_000 + "word " * 300)
+    assert len(split(text, PAGE)) > 1
+
+
+@given(st.text(alphabet="ab. \n\t\u2003", max_size=60).map(str.strip))
+@settings(max_examples=500, deadline=None)
+def test_lines_end_where_any_white_space_around_their_end_says(text: str) -> None:
+    for found, meant in ((_PROSE_SEPARATORS[1], r"\s*\n\s*"), (_CODE_SEPARATORS[0], r"\s*\n")):
+        assert [match.span() for match in found.finditer(text)] == [match.span() for match in re.finditer(meant, text)]
 
 
 def test_an_introduction_that_ends_in_a_colon_stays_with_its_list() -> None:
