@@ -86,7 +86,7 @@ def cited_by(alas: Alas, cell: Cell, pairs: pl.DataFrame) -> Cited:
     if not chunks:
         return Cited(CHUNK_SCHEMA.to_frame(), [])
     passages = passages_again(chunks, chunk_store(alas, cell.domain), cell_tags(alas, cell))
-    return Cited(passages, [topic for topic in _planned(alas, cell) if topic.topic_id in named])
+    return Cited(passages, [topic for topic in planned_before(alas, cell) if topic.topic_id in named])
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def corrections_of(alas: Alas, cell: Cell, earlier: list[pl.DataFrame], decision
     return Corrections(cited.chunks, cited.topics, corrected(taught, cited.chunks, waiting, decisions))
 
 
-def _planned(alas: Alas, cell: Cell) -> list[Topic]:
+def planned_before(alas: Alas, cell: Cell) -> list[Topic]:
     """Return the topics of earlier iterations, each as it was planned last."""
     pointers = [alas.store.pointer(one, "curriculum") for one in taught_before(alas, cell)]
     plans = [alas.store.read_record(Curriculum, pointer) for pointer in pointers if pointer]

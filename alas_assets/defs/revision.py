@@ -9,7 +9,7 @@ from alas_assets.automation import LeftToTheDaemon
 from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
-from alas_assets.defs.earlier import earlier_pairs
+from alas_assets.defs.earlier import earlier_pairs, planned_before
 from alas_assets.defs.freshness import due_heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
 from alas_assets.defs.lineage import made_cells
@@ -58,6 +58,7 @@ def revised_curriculum(
                 promoted=promotion.verdict == "promote",
                 qa=qa_pairs,
                 earlier_qa=earlier_pairs(alas, curriculum_seed, qa_pairs),
+                planned=planned_before(alas, step.cell),
                 teacher=step.teacher,
                 tau=domain.thresholds.tau,
                 delta=domain.thresholds.delta,

@@ -28,6 +28,7 @@ def revise(
     promoted: bool,
     qa: pl.DataFrame,
     earlier_qa: Sequence[pl.DataFrame] = (),
+    planned: Sequence[Topic] = (),
     teacher: Teacher,
     tau: float,
     delta: float,
@@ -50,6 +51,7 @@ def revise(
             `tau` on its new probes alone, or one unlearned fact would hide among learned ones and not be taught again (G1).
         qa: This iteration's pairs (`QA_SCHEMA`).
         earlier_qa: Those of earlier iterations, oldest first: which facts are not new, and the pages of a topic that was forgotten since.
+        planned: The topics of earlier iterations, each as it was planned last: a topic of one section is taught again from that section.
         teacher: Proposes remediation and advanced topics.
         tau: Accuracy under which a topic is weak.
         delta: Gain that keeps the loop going.
@@ -61,7 +63,9 @@ def revise(
     previous = history[-1] if history else None
     accuracy = correct / counted.height if counted.height else (previous or 0.0)
     scores = topic_scores(counted, curriculum)
-    known = _known_topics(curriculum, seed, counted, pl.concat([*earlier_qa, qa]))
+    known = _known_topics(
+        [*planned, *seed.next_topics, *seed.weak_topics, *curriculum.topics], curriculum, counted, pl.concat([*earlier_qa, qa])
+    )
     unlearned = set() if promoted else _under(tau, topic_scores(counted.filter(pl.col("split") == "probe"), curriculum))
     weak_ids = _under(tau, scores) | unlearned
     weak = [known[score.topic_id] for score in scores if score.topic_id in weak_ids and score.topic_id in known]
@@ -128,9 +132,9 @@ def _under(tau: float, scores: Iterable[TopicScore]) -> set[str]:
     return {score.topic_id for score in scores if score.accuracy < tau}
 
 
-def _known_topics(curriculum: Curriculum, seed: Seed, answers: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, Topic]:
-    """Return every topic that was asked about, by id; one that this iteration did not plan has the pages that its pairs are from."""
-    known = {topic.topic_id: topic for topic in (*seed.next_topics, *seed.weak_topics, *curriculum.topics)}
+def _known_topics(planned: Iterable[Topic], curriculum: Curriculum, answers: pl.DataFrame, pairs: pl.DataFrame) -> dict[str, Topic]:
+    """Return every topic that was asked about, by id, as it was planned last; one that no plan holds gets the pages of its pairs."""
+    known = {topic.topic_id: topic for topic in planned}
     pages = dict(
         pairs.filter(pl.col("accepted") & (pl.col("url") != "")).group_by("topic_id").agg(pl.col("url").unique().sort()).iter_rows()
     )

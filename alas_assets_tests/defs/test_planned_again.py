@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.defs.earlier import planned_before
 from alas_assets.defs.running import open_cell
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.store import Cell
@@ -41,3 +42,10 @@ def test_only_what_was_studied_counts_as_covered_and_the_rest_is_planned_when_it
     seed = seed_of_the_next(harness)
     assert seed.inherited.covered_topics == [STUDIED.topic_id]
     assert plan_curriculum(seed, [STUDIED, FAILED], None, min_topics=1, max_topics=9).topics == [FAILED]
+
+
+def test_a_topic_of_an_earlier_iteration_is_known_as_it_was_planned_last_with_its_section(harness: Harness) -> None:
+    section = STUDIED.model_copy(update={"heading": "Where it stands", "origin": "remediation"})
+    plan = Curriculum(domain="quill", iteration=1, topics=[section])
+    harness.store.put(Cell.of("quill", 1), "curriculum", plan, input_key="k", inputs={}, run_id="r")
+    assert planned_before(harness.alas, Cell.of("quill", 2)) == [section, FAILED]

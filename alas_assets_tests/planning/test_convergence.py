@@ -246,6 +246,18 @@ def test_a_weak_topic_that_could_not_be_studied_is_taught_again_once_and_is_no_n
     assert result.next_topics == []
 
 
+def test_a_section_forgotten_since_is_taught_again_from_that_section_alone() -> None:
+    section = topic("old", heading="Old section", summary="What the section says.")
+    earlier = [pairs([{"fact_id": "old-0", "topic_id": "id-old", "url": "http://h/old"}])]
+    (again,) = revised(scored(old=(1, 10), a=(4, 4)), plan=[A], earlier_qa=earlier, planned=[section]).remediation
+    assert again == section.model_copy(update={"origin": "remediation", "parent": "id-old"})
+
+
+def test_a_topic_of_this_plan_is_known_as_this_plan_has_it() -> None:
+    before = B.model_copy(update={"heading": "Where it stood before"})
+    assert revised(scored(b=(1, 10)), plan=[B], planned=[before]).remediation[0].heading is None
+
+
 def test_an_iteration_without_probes_says_so_and_keeps_the_accuracy() -> None:
     result = revised(scored(), plan=[A], history=[0.7], facts=())
     assert (result.accuracy, result.decision) == (0.7, "stop")
