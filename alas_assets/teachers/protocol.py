@@ -80,7 +80,8 @@ class Teacher(Protocol):
 
         Args:
             assignments: Topics with their passages; a teacher may work on many at a time.
-            max_pairs: At most this many facts per topic.
+            max_pairs: At most this many facts per topic; of an advanced one more, where the teacher does not know which were taught:
+                curation keeps to the budget.
             phrasings: Training phrasings per fact; one `mine` and at least two `probe` phrasings come on top.
         """
         ...

@@ -80,7 +80,9 @@ class ExtractiveTeacher:
         Args:
             topic: The topic; `heading` restricts it to one section of its pages.
             chunks: The passages of the topic's pages (`CHUNK_SCHEMA`).
-            max_pairs: At most this many facts; where more are found, the seed decides which.
+            max_pairs: At most this many facts; where more are found, the seed decides which, and the others are rejected drafts. An
+                advanced topic asks for what was not taught yet, and only curation knows what was: its facts are all handed on, in the
+                order in which the seed would take them, and curation keeps to the budget.
             phrasings: Training phrasings per fact; one `mine` and two or three `probe` phrasings come on top.
         """
         facts: list[DraftFact] = []
@@ -91,9 +93,12 @@ class ExtractiveTeacher:
         for page in pages:
             self._write_page(topic, page, phrasings, facts, rejected)
         if len(facts) > max(max_pairs, 0):
-            keep = sorted(range(len(facts)), key=lambda i: sha256_hex(f"{self.seed}|{facts[i].quote}|{facts[i].answer}"))
-            chosen = sorted(keep[: max(max_pairs, 0)])
-            facts = [facts[i] for i in chosen]
+            order = sorted(facts, key=lambda fact: sha256_hex(f"{self.seed}|{fact.quote}|{fact.answer}"))
+            if topic.origin == "advanced" and max_pairs > 0:
+                return Written(facts=order, rejected=rejected)
+            beyond = {id(fact) for fact in order[max(max_pairs, 0) :]}
+            rejected += [_over_the_budget(fact) for fact in facts if id(fact) in beyond]
+            facts = [fact for fact in facts if id(fact) not in beyond]
         return Written(facts=facts, rejected=rejected)
 
     def _read(self, chunks: pl.DataFrame) -> _Reading:
@@ -173,6 +178,11 @@ def _draft(topic: Topic, unit: Unit, candidate: Candidate, reading: _Reading, ph
 
 def _reject(topic: Topic, unit: Unit, text: str, reason: str) -> RejectedDraft:
     return RejectedDraft(topic_id=topic.topic_id, chunk_id=unit.chunk_id, text=text, reason=reason)
+
+
+def _over_the_budget(fact: DraftFact) -> RejectedDraft:
+    text = f"{fact.phrasings[0].text} / {fact.answer} / {fact.quote}"
+    return RejectedDraft(topic_id=fact.topic_id, chunk_id=fact.chunk_id, text=text, reason="over the topic's budget of pairs")
 
 
 def _category(shape: str) -> Category:

@@ -1,11 +1,13 @@
 import re
 from itertools import chain
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import fold
+from alas_assets.synthesis.curate import Limits, curate
 from alas_assets.synthesis.wording import jaccard, mentions, word_set
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.teachers.extractive.forms import ROLES, TEMPLATES
@@ -94,6 +96,38 @@ def test_a_budget_keeps_a_part_of_the_facts_chosen_by_seed():
     assert len(one) == 3
     assert all(fact in everything for fact in one)
     assert ExtractiveTeacher(seed=1).write_topic(TOPIC, table, 0, 6).facts == []
+
+
+def test_facts_over_the_budget_are_rejected_drafts_with_that_reason():
+    table = chunks(*PAGE)
+    everything = ExtractiveTeacher().write_topic(TOPIC, table, 100, 6)
+    few = ExtractiveTeacher().write_topic(TOPIC, table, 3, 6)
+    over = [draft for draft in few.rejected if draft.reason == "over the topic's budget of pairs"]
+    assert len(over) == len(everything.facts) - 3
+    left = [fact for fact in everything.facts if fact not in few.facts]
+    assert [draft.text for draft in over] == [f"{fact.phrasings[0].text} / {fact.answer} / {fact.quote}" for fact in left]
+    assert [draft for draft in few.rejected if draft not in over] == everything.rejected
+
+
+def test_an_advanced_topic_teaches_facts_of_the_section_that_were_not_taught_before_within_its_budget():
+    table = chunks(*PAGE)
+    teacher, section = ExtractiveTeacher(), TOPIC.model_copy(update={"heading": TITLE})
+    told = {"count_tokens": lambda text: len(text.split()), "teacher": "extractive 1", "limits": Limits(facts_per_topic=3)}
+    first = teacher.write_topic(section, table, 3, 6)
+    taught = curate(first.facts, first.rejected, table, [section], [], iteration=0, **told)
+    before = set(taught.filter("accepted")["fact_id"])
+    assert len(before) == 3
+    [more] = teacher.revise([], [section], [])
+    assert more.origin == "advanced"
+    second = teacher.write_topic(more, table, 3, 6)
+    pairs = curate(second.facts, second.rejected, table, [more], [], iteration=1, earlier_fact_ids=before, earlier_qa=[taught], **told)
+    new = set(pairs.filter("accepted")["fact_id"])
+    assert len(new) == 3
+    assert new.isdisjoint(before)
+    refused = pairs.filter(~pl.col("accepted")).group_by("fact_id").agg(pl.col("reason").first())
+    assert refused.filter(pl.col("fact_id").is_in(list(before)))["reason"].to_list() == ["already taught"] * 3
+    assert "over the topic's budget of pairs" in refused["reason"].to_list()
+    assert teacher.write_topic(more, table, 0, 6).facts == []
 
 
 def test_a_heading_restricts_the_facts_to_its_section():
