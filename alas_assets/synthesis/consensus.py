@@ -19,7 +19,7 @@ from alas_assets.domains.config import Consensus
 from alas_assets.domains.hosts import LOCAL, covers, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
 from alas_assets.records import as_pairs
-from alas_assets.synthesis.wording import GAP, carries_identity, hard_tokens, mentions, names_in_order, same_answer, words
+from alas_assets.synthesis.wording import GAP, carries_identity, hard_tokens, mentions, names_in_order, same_answer, whole, words
 from alas_assets.teachers.extractive.reading import clean, read_units
 from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest
@@ -505,7 +505,8 @@ def _frame(claim: Claim) -> str:
     quote = clean(claim.quote)
     for form in claim.answers:
         if mentions(quote, form):
-            return re.sub(re.escape(form.strip("`")), GAP, quote, flags=re.IGNORECASE)
+            # not in other words: of "in Widget 4.2 the pool has 2 workers" the release is no answer
+            return re.sub(whole(form.strip("`") or form), GAP, quote, flags=re.IGNORECASE)
     return quote
 
 

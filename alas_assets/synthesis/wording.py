@@ -118,13 +118,16 @@ def mentions(text: str, phrase: str) -> bool:
     if not needle:  # nothing but Markdown marks, such as the operator "*": compare as written
         raw = ids.fold(phrase)
         return bool(raw) and raw in ids.fold(text)
-    if needle not in hay:
-        return False
-    before = r"(?<!\w)" if _is_word(needle[0]) else ""
-    before += rf"(?<!\d{_NUMBER_JOINT})" if needle[0].isdigit() else ""
-    after = r"(?!\w)" if _is_word(needle[-1]) else ""
-    after += rf"(?!{_NUMBER_JOINT}\d)" if needle[-1].isdigit() else ""
-    return re.search(before + re.escape(needle) + after, hay) is not None
+    return needle in hay and re.search(whole(needle), hay) is not None
+
+
+def whole(text: str) -> str:
+    """Return the pattern that finds a text as whole words, as `mentions` counts them."""
+    before = r"(?<!\w)" if _is_word(text[0]) else ""
+    before += rf"(?<!\d{_NUMBER_JOINT})" if text[0].isdigit() else ""
+    after = r"(?!\w)" if _is_word(text[-1]) else ""
+    after += rf"(?!{_NUMBER_JOINT}\d)" if text[-1].isdigit() else ""
+    return before + re.escape(text) + after
 
 
 def holds_answer(text: str, answer: str) -> bool:

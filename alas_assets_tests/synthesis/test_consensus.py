@@ -288,6 +288,21 @@ def test_two_pages_of_one_domain_are_flagged_and_marked_apart() -> None:
     assert "two pages of one domain" in weigh([one, two], passages({"http://x.test/": ""}))[two.fact_id].reason
 
 
+@pytest.mark.parametrize(
+    ("sentence", "one", "two"),
+    [
+        ("In Quill 4.2 the pool has {} workers.", "2", "8"),
+        ("The default of `limit3` in Quill 4.2 is {}.", "3", "5"),
+        ("The `pipe()` function was replaced by `{}`.", "pip", "shim"),
+    ],
+)
+def test_an_answer_that_is_a_piece_of_another_word_of_the_sentence_is_flagged_too(sentence: str, one: str, two: str) -> None:
+    kind = "quantity" if one.isdigit() else "identifier"
+    a = claim(sentence.format(one), one, "http://one.test/", "Quill 4.2", kind, question="What, asked one way?")
+    b = claim(sentence.format(two), two, "http://two.test/", "Quill 4.2", kind, question="What, asked another way?")
+    assert flagged(a, b)
+
+
 def test_differently_worded_sentences_that_answer_the_same_question_are_flagged() -> None:
     asked = "In Quill 3, what is the default depth of dip()?"
     one = claim("A plain `dip()` goes 7 metres down.", "7", "http://one.test/", question=asked)
