@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.takedown.documents import addresses_of
 from alas_assets.provenance.takedown.order import By, host_key, host_of, normal
 from alas_assets.provenance.trace import cells_of
 from alas_assets.records import Curriculum
@@ -31,7 +32,7 @@ class Surveyed:
     Attributes:
         named: Its addresses by domain, as they are written there.
         since: The first iteration of each domain whose plan has a topic of it; `NO_PLAN` where none has.
-        fetched: Its addresses that were fetched, for whatever domain.
+        fetched: What it was fetched under, for whatever domain: addresses, those of documents with their folders.
         bodies: SHA-256 of what was received there last and is kept for no other address.
         texts: What was read in it, by SHA-256.
     """
@@ -95,21 +96,24 @@ def _add_plan(found: Surveyed, domain: str, iteration: str, plan: Curriculum, is
 
 
 def _add_fetched(found: Surveyed, store: ArtifactStore, is_own: Callable[[str], bool]) -> None:
-    rows = list(_fetched(store))
-    others = {body for url, _, body in rows if not is_own(url)}
-    for url, content_type, body in filter(lambda row: is_own(row[0]), rows):
-        found.fetched.add(url)
+    rows = [(key, list(filter(is_own, addresses_of(key))), kind, body) for key, kind, body in _fetched(store)]
+    others = {body for _, own, _, body in rows if not own}
+    for key, own, content_type, body in rows:
+        if not own:
+            continue
+        found.fetched.add(key)
         if body in others:
             continue
         found.bodies.add(body)
-        with suppress(OSError, ValidationError):  # nothing was read in it, or by another version whose file is found by its words
-            name = short_id("extract", EXTRACTOR_VERSION, body, url, content_type)
-            text = Extracted.model_validate_json((store.root / "extracts" / f"{name}.json").read_bytes()).text
-            found.texts[sha256_hex(text)] = text
+        for address in own:
+            with suppress(OSError, ValidationError):  # nothing was read in it, or by another version whose file is found by its words
+                name = short_id("extract", EXTRACTOR_VERSION, body, address, content_type)
+                text = Extracted.model_validate_json((store.root / "extracts" / f"{name}.json").read_bytes()).text
+                found.texts[sha256_hex(text)] = text
 
 
 def _fetched(store: ArtifactStore) -> Iterator[tuple[str, str, str]]:
-    """Yield (URL, content type, hash of the body) of every address in the cache."""
+    """Yield (what it is cached under, content type, hash of the body) of everything in the cache."""
     path = store.root / "http_cache.sqlite"
     if not path.is_file():
         return

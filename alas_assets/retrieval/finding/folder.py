@@ -18,12 +18,12 @@ from urllib.parse import quote
 from alas_assets.domains.sources import Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.takedown.documents import FOLDER, cache_key
 from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.fetch import Fetched, unreadable_kind
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
-SCHEME = "folder://local/"
-"""What every document's URL begins with; "local" is a name that no host on the web has."""
+SCHEME = FOLDER
 
 CONTENT_TYPES = {
     ".html": "text/html",
@@ -141,8 +141,9 @@ class Folder:
 
     def _row(self, url: str, path: Path, body: bytes, last_modified: str, content_type: str, now: datetime, seen: HttpCache) -> Fetched:
         digest = self._store.put_bytes(self._store.pages, body)
-        name = str(path)  # not the URL: two domains' folders may name a document alike
-        earlier = seen.get(name)
+        assert self._root is not None
+        name = cache_key(url, self._root)
+        earlier = seen.get(name) or seen.get(str(path))  # older stores have it under its path
         first_seen = earlier.retrieved_at if earlier is not None and earlier.body_sha256 == digest else now.isoformat()
         seen.put(CacheEntry(name, "", last_modified, content_type, digest, len(body), first_seen))
         return Fetched(
