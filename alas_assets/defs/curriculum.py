@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from urllib.parse import urldefrag
 
 import dagster as dg
 import polars as pl
@@ -28,6 +29,7 @@ from alas_assets.synthesis.writing import never_studied
 from alas_assets.teachers.opening import decides
 
 CAUSE_TAG = "alas/because"
+_PAGES_SHOWN = 30
 
 
 def inherited(alas: Alas, cell: Cell) -> Inherited:
@@ -156,7 +158,14 @@ def read_differently(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> lis
     return [page.url for page in outlines if studied.get(page.url, page.text_sha256) != page.text_sha256]
 
 
-@loop_asset("2", kinds={"json"})
+def in_no_topic(plan: Curriculum, seed: Seed) -> list[str]:
+    """Return the surveyed pages that no topic names, of this plan or of an earlier one, in the order of the survey: nobody studies them."""
+    named = {urldefrag(url).url for topic in (*plan.topics, *plan.deferred) for url in topic.urls}
+    named.update(urldefrag(url).url for url in seed.inherited.covered_urls)
+    return [url for url in plan.found_by if urldefrag(url).url not in named]
+
+
+@loop_asset("3", kinds={"json"})
 def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed) -> dg.MaterializeResult[Curriculum]:
     """The ordered syllabus of this iteration: topics from the surveyed pages, weak ones first, within the budget."""
     step = Step(context, alas)
@@ -200,6 +209,7 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
         )
 
     def describe(plan: Curriculum) -> dict[str, object]:
+        left_out = in_no_topic(plan, curriculum_seed)
         rows = pl.DataFrame(
             [
                 {"topic": t.name, "difficulty": t.difficulty, "origin": t.origin, "prerequisites": t.prerequisites, "url": " ".join(t.urls)}
@@ -220,6 +230,8 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
             "broken_cycles": dg.MetadataValue.json(plan.broken_cycles),
             "changed_pages": dg.MetadataValue.json(plan.changed_pages),
             "pages_found_by": dg.MetadataValue.json(dict(Counter(way.partition(" ")[0] for way in plan.found_by.values()))),
+            "pages_in_no_topic": len(left_out),
+            "pages_in_no_topic_are": dg.MetadataValue.json(left_out[:_PAGES_SHOWN]),
             "pages_not_surveyed": dg.MetadataValue.json([list(pair) for pair in plan.failed_urls]),
             "syllabus": show.table(rows, rows=20, asset="curriculum"),
             "planned_by": plan.teacher,

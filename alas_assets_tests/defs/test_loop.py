@@ -105,6 +105,7 @@ def test_the_run_in_the_ui_shows_counts_samples_and_plots(quill: Harness) -> Non
     assert isinstance(shown(quill, "qa_pairs")["sample"], dg.TableMetadataValue)
     assert isinstance(shown(quill, "sft_adapter")["loss"], dg.MarkdownMetadataValue)
     assert shown(quill, "judge_scores")["answers"].value
+    assert shown(quill, "curriculum")["pages_in_no_topic"].value == 0
     assert shown(quill, "documents")["pages"].value == 1
     assert shown(quill, "documents")["words_kept"].value == "100.0 %"
     assert isinstance(shown(quill, "documents")["coverage"], dg.TableMetadataValue)

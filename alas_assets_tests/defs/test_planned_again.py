@@ -1,10 +1,11 @@
-"""A topic of which an earlier iteration could study nothing is not taken for covered (V1, R4)."""
+"""What an iteration takes over from the plans before it, and which pages no plan has (P3, V1, R4)."""
 
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from alas_assets.defs.curriculum import in_no_topic
 from alas_assets.defs.earlier import planned_before
 from alas_assets.defs.running import open_cell
 from alas_assets.planning.syllabus import plan_curriculum
@@ -49,3 +50,10 @@ def test_a_topic_of_an_earlier_iteration_is_known_as_it_was_planned_last_with_it
     plan = Curriculum(domain="quill", iteration=1, topics=[section])
     harness.store.put(Cell.of("quill", 1), "curriculum", plan, input_key="k", inputs={}, run_id="r")
     assert planned_before(harness.alas, Cell.of("quill", 2)) == [section, FAILED]
+
+
+def test_a_surveyed_page_is_in_no_topic_only_if_neither_this_plan_nor_an_earlier_one_names_it(harness: Harness) -> None:
+    pages = [f"http://127.0.0.1:9/{name}.html" for name in ("studied", "now", "later", "nobody", "whole")]
+    now, later = (Topic(topic_id=page, name=page, urls=[f"{page}#section"]) for page in pages[1:3])
+    plan = Curriculum(domain="quill", iteration=1, topics=[now], deferred=[later], found_by=dict.fromkeys(pages, "seed"))
+    assert in_no_topic(plan, seed_of_the_next(harness)) == pages[3:]

@@ -18,6 +18,7 @@ from alas_assets.teachers.llm.asking import Hooks, Task, Trouble, ask_until_read
 from alas_assets.teachers.llm.fences import Block, cut, line, pack
 from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
+from alas_assets.teachers.llm.reading import Reading
 from alas_assets.teachers.llm.reading.shapes import PLAN, REVISE, NextTopic, PlannedTopic
 
 PAGES_PER_CALL = 40
@@ -89,7 +90,8 @@ def plan(
 ) -> list[Topic]:
     """Ask for topics, in several calls where the outlines are many, and join them (P1).
 
-    Topics of one name are one. Pages of which no topic could be made are not lost: each becomes one topic named after its title.
+    Topics of one name are one. Pages of which no topic could be made are not lost: each becomes one topic named after its title, where
+    nothing can be read as well as where the item that names them is refused. A page that no item names is left out: the planner saw it.
 
     Args:
         asker: Answers calls.
@@ -115,13 +117,25 @@ def plan(
     joined: dict[str, Topic] = {}
     for outcomes in ask_until_read(asker, tasks, PLAN, again, hooks):
         for outcome in outcomes:
-            found = [topic for item in (outcome.reading.items if outcome.reading else []) for topic in _topic(item, outcome.task, hooks)]
-            if not found:
-                found = [_whole_page(page) for page in outcome.task.pages]
-            for topic in found:
+            for topic in _topics(outcome.reading, outcome.task, hooks):
                 key = normalise(topic.name)
                 joined[key] = _united(joined[key], topic) if key in joined else topic
     return [topic.model_copy(update={"topic_id": _topic_id(topic)}) for topic in joined.values()]
+
+
+def _topics(reading: Reading[PlannedTopic] | None, task: PlanTask, hooks: Hooks) -> list[Topic]:
+    """Return what one answer comes to: its topics, and a whole-page topic for each page that would be lost with what cannot be used."""
+    if reading is None:
+        return [_whole_page(page) for page in task.pages]
+    made = [(item, _topic(item, task, hooks)) for item in reading.items]
+    topics = [topic for _, found in made for topic in found]
+    if not topics:
+        return [_whole_page(page) for page in task.pages]
+    refused = {number for item, found in made if not found for number in item.pages}
+    refused |= {number for item in reading.rejected for number in item.pages}
+    named = {url for topic in topics for url in topic.urls}
+    lost = [page for number, page in enumerate(task.pages, start=1) if number in refused and page.url not in named]
+    return [*topics, *(_whole_page(page) for page in lost)]
 
 
 def _topic(item: PlannedTopic, task: PlanTask, hooks: Hooks) -> list[Topic]:

@@ -89,16 +89,29 @@ def test_pages_of_which_no_topic_can_be_made_become_a_topic_each(said: str) -> N
     assert bool(troubles) == (said != '{"topics": []}')
 
 
-def test_a_topic_on_a_page_that_was_not_shown_is_refused_and_told() -> None:
+def test_a_topic_on_a_page_that_was_not_shown_is_refused_and_told_and_its_other_pages_are_a_topic_each() -> None:
     troubles: list[Trouble] = []
 
     def answer(call: ModelCall) -> str:
-        bad = {"name": "Beyond", "summary": "", "prerequisites": [], "objectives": [], "difficulty": "Easy", "pages": [1, 9]}
+        bad = {"name": "Beyond", "summary": "", "prerequisites": [], "objectives": [], "difficulty": "Easy", "pages": [1, 2, 9]}
         return render([bad, {**bad, "name": "Inside", "pages": [2]}], "json", PLAN)
 
     topics = teacher(ScriptedAsker(answer), hooks=Hooks(trouble=troubles.append)).plan("d", [], outlines(3))
-    assert [topic.name for topic in topics] == ["Inside"]
+    assert [(topic.name, topic.urls) for topic in topics] == [("Inside", [URL.format(1)]), ("Quill part 0", [URL.format(0)])]
     assert ["page that was not shown" in trouble.reason for trouble in troubles] == [True]
+
+
+@pytest.mark.parametrize("bad", [{"difficulty": "Extreme"}, {"name": "?"}, {"objectives": [{"a": 1}]}], ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_pages_of_a_topic_that_cannot_be_used_are_a_topic_each(bad: dict[str, Any], form: Form) -> None:
+    def answer(call: ModelCall) -> str:
+        usable = {"name": "Inside", "summary": "", "prerequisites": [], "objectives": [], "difficulty": "Easy", "pages": [2]}
+        broken = {**usable, "name": "Beyond", "pages": [3, 2, 5]}
+        plain = {**bad, **({"objectives": ["x" * 500]} if "objectives" in bad and form != "json" else {})}
+        return render([usable, {**broken, **plain}], form, PLAN)
+
+    topics = teacher(ScriptedAsker(answer), form).plan("d", [], outlines(5))
+    assert [topic.name for topic in topics] == ["Inside", "Quill part 2", "Quill part 4"]
 
 
 def test_an_unreadable_plan_is_asked_again_smaller() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeGuard, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -195,11 +195,13 @@ class Rejected:
         reason: Why, in words.
         text: The raw text, cut to `RAW_CHARS`.
         number: What the item says it is about; None where it does not.
+        pages: The pages that it names, where it is a topic's and names any.
     """
 
     reason: str
     text: str
     number: int | None = None
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,11 +233,18 @@ def raw(text: str) -> str:
 def check(loose: Loose, shape: Shape[T]) -> T | Rejected:
     """Return the item if its fields mean what they should, else why not (the second pass)."""
     number = _number(loose.fields.get(shape.numbered)) if shape.numbered else None
-    number = number if isinstance(number, int) and not isinstance(number, bool) else None
+    number = number if _whole(number) else None
+    pages = _numbers(loose.fields.get("pages"))
     try:
         return shape.model.model_validate(dict(loose.fields))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         said = "is missing" if first["type"] == "missing" else first["msg"].replace("Input should", "should")
-        return Rejected(f"unusable item: {name} {said}"[:200], raw(loose.text), number)
+        return Rejected(
+            f"unusable item: {name} {said}"[:200], raw(loose.text), number, tuple(filter(_whole, pages)) if isinstance(pages, list) else ()
+        )
+
+
+def _whole(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
