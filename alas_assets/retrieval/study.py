@@ -20,6 +20,7 @@ import polars as pl
 from alas_assets.domains.config import Domain
 from alas_assets.provenance.ids import fold, page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, PageOutline, Topic
 from alas_assets.retrieval.chunk import Chunk, outline, split
 from alas_assets.retrieval.extract import Extracted, Extractor
@@ -151,7 +152,8 @@ def study(
     Every distinct URL is requested once; what was fetched before is asked about conditionally, and a passage that is stored
     already is not embedded again (R4). A page that fails is a row with its reason (R6). Where the domain names a search
     provider, the best pages that it finds for each topic are read too (R1); a query that fails is a row of its own. An address that
-    was read before and leads to a page that the survey found is a row too, without passages: what was taught from there goes by it.
+    was read before and leads to a page that the survey found is a row too, without passages: what was taught from there goes by it. So is
+    one that gives no answer when it is asked where it leads.
 
     Args:
         topics: Whose pages to read.
@@ -231,9 +233,10 @@ def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Top
 def yield_problem(fetches: pl.DataFrame, chunks: pl.DataFrame) -> str | None:
     """Say in words why a reading gave too little, or None where it gave enough (R6).
 
-    Too little is: no page at all, fewer than half of the pages, or hardly any text in those that were read.
+    Too little is: no page at all, fewer than half of the pages, or hardly any text in those that were read. An old address that no topic
+    names is no page that was to be read.
     """
-    fetches = fetches.filter(pl.col("found_by") != QUERY)
+    fetches = fetches.filter(pl.col("found_by") != QUERY, pl.col("ok") | (pl.col("topic_ids").list.len() > 0))
     if fetches.is_empty():
         return "no topic names a page to study; the curriculum's failed_urls say which pages could not be surveyed"
     failed = fetches.filter(~pl.col("ok"))
@@ -318,14 +321,19 @@ def _moved(
     """Ask the addresses that were read before and that nothing led to this time; return those that lead to a page that was found.
 
     One that is gone leads to the page of its host that says word for word what was last read there. Where a survey found no page that is
-    new, nothing is asked, and never so much that more pages are read than a domain lets surveys read.
+    new, only those are asked that gave no answer when last asked, and never so much that more pages are read than a domain lets surveys
+    read. One that gives no answer is returned with its reason: whether it leads anywhere is then not known.
     """
     here = {page_id(page.final_url): (page, found) for page, found in pages if page.ok and not found.reason}
     texts, found = _last_read(earlier), here.keys() | found_by.keys()
-    if not texts or found <= texts.keys():
-        return []
     known = found | _addresses(pages)
-    missed = [url for url in reversed(texts) if url not in known and not is_folder_url(url)]
+    missed = [url for url in reversed(texts) if url not in known and not is_folder_url(url) and may_be_read(url, fetcher.sources)]
+    unanswered = _unanswered_before(earlier)
+    missed.sort(key=lambda url: url not in unanswered)
+    if found <= texts.keys():
+        missed = [url for url in missed if url in unanswered]
+    if not missed:
+        return []
     twins = {(_host(url), sha256_hex(found.text)): (page, found) for url, (page, found) in here.items()}
     moved: list[tuple[Fetched, Extracted]] = []
     for page in fetcher.fetch_many(missed[: max(0, fetcher.sources.max_pages - len(found_by))]):
@@ -335,7 +343,9 @@ def _moved(
             moved.append((replace(twin[0], requested_url=old), twin[1]))
         elif page.ok and new != old and new in found:
             moved.append((page, extractor.extract(page)))
-    return [(page, found) for page, found in moved if not found.reason]
+        elif not page.ok and page.status not in _GONE and not page.reason.startswith(TAKEN_DOWN):
+            moved.append((page, Extracted()))
+    return moved
 
 
 def _last_read(earlier: Sequence[pl.DataFrame]) -> dict[str, str]:
@@ -346,6 +356,15 @@ def _last_read(earlier: Sequence[pl.DataFrame]) -> dict[str, str]:
             texts.pop(page, None)
             texts[page] = sha
     return texts
+
+
+def _unanswered_before(earlier: Sequence[pl.DataFrame]) -> set[str]:
+    """Return the addresses that gave no page when they were last asked, although nobody said that they are gone."""
+    last: dict[str, bool] = {}
+    for table in earlier:
+        for url, ok, status in table.select("requested_url", "ok", "status").iter_rows():
+            last[page_id(url)] = not ok and status not in _GONE
+    return {url for url, unanswered in last.items() if unanswered}
 
 
 def _kept_texts(pages: Sequence[tuple[Fetched, Extracted]], store: ArtifactStore) -> list[str]:

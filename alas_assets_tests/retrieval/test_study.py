@@ -15,7 +15,7 @@ from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import Studied, coverage, coverage_problem, study, survey, yield_problem
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets_tests.retrieval.documents import lines, osv, pdf
-from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say
+from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say, serving
 from alas_assets_tests.retrieval.test_store import Embedder
 
 PROSE = "<p>" + "The release changes how the tool reads its settings, and this sentence says so plainly. " * 12 + "</p>"
@@ -313,3 +313,52 @@ def test_addresses_that_nothing_leads_to_are_asked_only_where_a_page_is_new_and_
     plan, few = [topic("t", *found_by)], site.domain(max_pages=2)
     study(plan, few, store, embed=Embedder(), embedder="tiny", tag="cell-003", found_by=found_by, earlier=[first.fetches])
     assert site.paths.count("/b.html") == 1
+
+
+def test_an_old_address_that_gives_no_answer_once_is_a_row_and_is_asked_again_although_nothing_is_new(
+    site: Site, store: ArtifactStore
+) -> None:
+    site.routes |= {"/": index("/a.html", "/old.html"), "/a.html": say(page("A", PROSE)), "/old.html": say(release("64"))}
+    first = iteration(site, store)
+    old, new, quote = f"{site.url}/old.html", f"{site.url}/new.html", "The limit of the reader is 64 bytes now"
+    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(release("128")), "/old.html": say(b"", status=503)}
+    second = iteration(site, store, [first.fetches])
+    assert second.fetches.filter(requested_url=old).select("ok", "status", "chunks", "topic_ids").rows() == [(False, 503, 0, [])]
+    assert "answered 503" in second.fetches.filter(requested_url=old)["reason"].item()
+    assert yield_problem(second.fetches, second.chunks) is None
+    site.routes["/old.html"] = go_to("/new.html", status=301)
+    third = iteration(site, store, [first.fetches, second.fetches])
+    assert third.fetches.filter(requested_url=old).select("page_id", "ok").rows() == [(new, True)]
+    assert retired(store, old, quote, first.fetches, second.fetches, third.fetches)
+    site.asked.clear()
+    iteration(site, store, [first.fetches, second.fetches, third.fetches])
+    assert "/old.html" not in site.paths
+
+
+def test_many_old_addresses_of_a_host_that_is_down_do_not_count_as_pages_that_were_to_be_read(site: Site, store: ArtifactStore) -> None:
+    names = [f"/old{number}.html" for number in range(6)]
+    site.routes |= {"/": index(*names), **{name: say(page(f"Page {name}", PROSE)) for name in names}}
+    first = iteration(site, store)
+    site.routes |= {"/": index("/a.html", "/b.html"), "/a.html": say(page("A", PROSE)), "/b.html": say(page("B", PROSE))}
+    site.routes |= {name: say(b"", status=500) for name in names}
+    second = iteration(site, store, [first.fetches])
+    assert second.fetches["ok"].to_list() == [True] * 2 + [False] * 6
+    assert yield_problem(second.fetches, second.chunks) is None
+
+
+@pytest.mark.parametrize("refused", ["deny_hosts", "allow_hosts"])
+def test_an_old_address_that_the_domain_no_longer_lets_be_read_is_not_asked(refused: str, site: Site, store: ArtifactStore) -> None:
+    with serving() as other:
+        other.routes["/old.html"] = say(page("Old", PROSE))
+        site.routes |= {"/": index("/new.html"), "/new.html": say(page("New", PROSE))}
+        hosts = (f"127.0.0.1:{site.port}", f"127.0.0.1:{other.port}")
+        old = f"{other.url}/old.html"
+        wide = site.domain(private_hosts=hosts)
+        first = study([topic("t", old)], wide, store, embed=Embedder(), embedder="tiny", tag="cell-000")
+        other.asked.clear()
+        narrow = site.domain(private_hosts=hosts, **{refused: (hosts[refused == "deny_hosts"],)})
+        found_by = {f"{site.url}/new.html": "link"}
+        plan = [topic("t", *found_by)]
+        again = study(plan, narrow, store, embed=Embedder(), embedder="tiny", tag="cell-001", found_by=found_by, earlier=[first.fetches])
+    assert again.fetches["requested_url"].to_list() == list(found_by)
+    assert other.asked == []
