@@ -27,6 +27,9 @@ _MARKS = re.compile(
 )
 """Possessive, so that a long run of white space is read once and not once for every way to share it among the parts."""
 _AROUND = "`*"
+_JOINTS = "_-"
+_LONGEST_JOINT = 4  # a longer run is a line or a blank to fill in; bounds what each place of a run costs
+_SIGNS_OF_NUMBERS = "-+\u2212"
 _SIGNS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"'})
 _UNSEEN = "\u00ad\u200b\u2060\ufeff"
 _SPACED_SCRIPTS_END = 0x0590  # Latin, Greek, Cyrillic, Armenian: scripts that put spaces between words
@@ -154,7 +157,7 @@ def _joins(cluster: str, char: str) -> bool:
 
 
 def cuts_word(text: str, start: int, end: int) -> bool:
-    """Tell whether text[start:end] begins or ends inside a word or a number."""
+    """Tell whether text[start:end] begins or ends inside a word, a name or a number: its sign, close_clients and 4.2-beta1 are whole."""
     return _inside(text, start) or _inside(text, end)
 
 
@@ -166,7 +169,19 @@ def _inside(text: str, at: int) -> bool:
         return ord(left) < _SPACED_SCRIPTS_END and ord(right) < _SPACED_SCRIPTS_END
     number_goes_on = left.isdigit() and right in ".," and text[at + 1 : at + 2].isdigit()
     number_began = right.isdigit() and left in ".," and at > 1 and text[at - 2].isdigit()
-    return number_goes_on or number_began
+    return number_goes_on or number_began or (left in _SIGNS_OF_NUMBERS and right.isdigit()) or _in_joint(text, at)
+
+
+def _in_joint(text: str, at: int) -> bool:
+    """Tell whether a place lies at underscores or a hyphen that join two parts of a name; those of _emphasis_ join nothing."""
+    start, end = at, at
+    while start > max(0, at - _LONGEST_JOINT) and text[start - 1] in _JOINTS:
+        start -= 1
+    while end < min(len(text), at + _LONGEST_JOINT) and text[end] in _JOINTS:
+        end += 1
+    joint = text[start:end]
+    joins = bool(joint) and (joint == "-" or set(joint) == {"_"})
+    return joins and start > 0 and end < len(text) and text[start - 1].isalnum() and text[end].isalnum()
 
 
 Fault = Literal["stitched", "nowhere"]

@@ -55,6 +55,39 @@ def test_a_quote_that_cuts_a_number_or_word_is_not_found_but_a_later_whole_one_i
     assert text.locate("eleased with") is None
 
 
+@pytest.mark.parametrize(
+    ("stored", "cut", "whole"),
+    [
+        ("To stop it call `server.close_clients()` first.", "call `server.close", "call `server.close_clients()`"),
+        ("To stop it call `server.close_clients()` first.", "clients()` first.", "server.close_clients()` first."),
+        ("It sets foo__bar to 1.", "It sets foo", "It sets foo__bar"),
+        ("It starts with release 4.2-beta1 of Widget.", "with release 4.2", "with release 4.2-beta1"),
+        ("It starts with release 4.2-beta1 of Widget.", "beta1 of Widget.", "4.2-beta1 of Widget."),
+        ("The default priority is -5 and may rise.", "5 and may rise.", "-5 and may rise."),
+        ("The default priority is \u22125 and may rise.", "5 and may rise.", "\u22125 and may rise."),
+        ("Its range is -5 to +5 points.", "5 points.", "+5 points."),
+    ],
+)
+def test_a_quote_that_cuts_a_name_or_the_sign_of_a_number_is_not_found(stored: str, cut: str, whole: str) -> None:
+    for text in (FoldedText(stored), ShownText(stored)):
+        assert text.locate(cut) is None
+        assert text.locate(whole) is not None
+
+
+@pytest.mark.parametrize(
+    ("stored", "quote"),
+    [
+        ("_The spam module_ was removed.", "The spam module"),
+        ("It is gone -- the loader is not.", "It is gone"),
+        ("Use `-a`: it lists all.", "a`: it lists all."),
+        ("Three left: - 5 of them new.", "5 of them new."),
+        ("`__slots__` may be set.", "slots__` may be set."),
+    ],
+)
+def test_a_dash_or_emphasis_beside_a_quote_cuts_nothing(stored: str, quote: str) -> None:
+    assert FoldedText(stored).locate(quote) is not None
+
+
 def test_a_quote_in_decomposed_letters_is_found_with_offsets_into_the_stored_form() -> None:
     stored = "the cafe\u0301  opened"
     assert FoldedText(stored).locate("caf\u00e9 opened") == (4, len(stored))
@@ -135,3 +168,10 @@ def test_a_passage_of_one_long_run_is_read(run: str) -> None:
     place = ShownText(stored).locate("end of it")
     assert place is not None
     assert stored[slice(*place)].lstrip("`") == "end of it"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("run", ["_", "-"])
+def test_a_quote_that_stands_at_each_place_of_a_long_run_is_looked_for_once_through(run: str) -> None:
+    assert FoldedText(f"a{run * 200_000}b").locate(f"{run}b c") is None
+    assert FoldedText(f"a{run * 200_000}b").locate(run) is not None
