@@ -153,6 +153,17 @@ def test_what_is_no_feed_is_one_error_that_names_it(body: bytes) -> None:
         read_feed(body, URL)
 
 
+@pytest.mark.security("bomb")
+@pytest.mark.parametrize(
+    "person",
+    ["<author>{}</author>", "<managingEditor>{}</managingEditor>", "<author><a/>{}</author>"]
+    + [f'<x:{name} xmlns:x="http://purl.org/dc/elements/1.1/">{{}}</x:{name}>' for name in ("creator", "publisher")],
+)
+def test_a_long_name_of_a_person_takes_no_time_that_grows_with_its_square(person: str) -> None:
+    entry = only(rss(f"<link>/1</link>{person.format('a.a' * 600_000)}<title>Release 4.2</title>"))
+    assert (entry.url, entry.title) == ("https://blog.example.org/1", "Release 4.2")
+
+
 def test_entries_words_and_sizes_are_bounded() -> None:
     long = "word " * 5_000
     feed = read_feed(
