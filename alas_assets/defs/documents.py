@@ -39,7 +39,7 @@ def _earlier_fetches(alas: Alas, cell: Cell) -> list[pl.DataFrame]:
     return [alas.store.read_table(digest, "documents") for digest in hashes]
 
 
-@loop_asset("2", kinds={"lancedb", "parquet"}, pool="lancedb")
+@loop_asset("3", kinds={"lancedb", "parquet"}, pool="lancedb")
 def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag."""
     step = Step(context, alas)

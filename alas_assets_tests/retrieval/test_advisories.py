@@ -206,6 +206,87 @@ def test_packages_of_one_name_in_two_ecosystems_keep_their_own_fixes() -> None:
     assert "The first version of the Debian:12 package lib in which CVE-2026-10007 is fixed is `3:4.2.1-1`." in text
 
 
+def changing(start: str, *changes: tuple[str, str], status: str = "affected", **bound: str) -> str:
+    """Return what is told of a product of one range whose status changes on its way."""
+    listed = [{"at": at, "status": to} for at, to in changes]
+    versions = [{"version": start, "status": status, "versionType": "semver", "changes": listed} | bound]
+    return read(cve({"affected": [{"vendor": "n/a", "product": "Quill", "defaultStatus": "unaffected", "versions": versions}]})).text
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "fixes"),
+    [
+        (changing("3.0", ("3.2.5", "unaffected"), lessThan="*"), ["from 3.0 before 3.2.5"], ["3.2.5"]),
+        (
+            changing("2.1.0", ("2.1.6", "affected"), ("2.1.9", "unaffected"), status="unaffected", lessThan="2.1.*"),
+            ["from 2.1.6 before 2.1.9"],
+            ["2.1.9"],
+        ),
+        (
+            changing("2.1.0", ("2.1.10", "unaffected"), ("2.1.9", "affected"), status="unaffected", lessThan="3"),
+            ["from 2.1.9 before 2.1.10"],
+            ["2.1.10"],
+        ),
+        (
+            changing("1", ("1.2", "unaffected"), ("1.4", "affected"), lessThanOrEqual="1.9"),
+            ["from 1 before 1.2", "from 1.4 up to 1.9"],
+            ["1.2"],
+        ),
+        (changing("1", ("1.2", "affected"), ("1.4", "unaffected"), lessThan="2"), ["from 1 before 1.4"], ["1.4"]),
+        (changing("10.1", ("10.1.9-h1", "unaffected"), lessThan="10.1.9-h1"), ["from 10.1 before 10.1.9-h1"], ["10.1.9-h1"]),
+        (changing("10.1", ("10.1.9-h1", "unaffected"), lessThan="10.2"), ["from 10.1 before 10.1.9-h1"], ["10.1.9-h1"]),
+        (changing("1.0", ("1.6", "unaffected"), lessThan="1.5"), ["from 1.0 before 1.5"], ["1.5"]),
+        (changing("1.0", ("1.5", "unaffected"), lessThanOrEqual="1.5"), ["from 1.0 before 1.5"], ["1.5"]),
+        (changing("1.0", ("1.3", "unknown"), lessThan="1.5"), ["from 1.0 before 1.3"], []),
+        (changing("1.0", ("1.3", "unaffected"), status="unaffected", lessThan="1.5"), [], []),
+    ],
+)
+def test_a_range_whose_status_changes_is_told_as_far_as_it_is_affected(text: str, told: list[str], fixes: list[str]) -> None:
+    assert re.findall(r"^- Quill (.*)$", text, re.MULTILINE) == told
+    assert re.findall(r"fixed is `([^`]*)`\.", text) == fixes
+
+
+def test_a_range_whose_changes_stand_in_no_known_order_is_left_out_and_counted() -> None:
+    text = changing("10.1", ("10.1.9-h1", "unaffected"), ("10.1.8-h3", "unaffected"), lessThan="10.2")
+    assert "since their bounds could not be put in order: 1\n" in text
+    assert "- Quill" not in text
+    assert "fixed" not in text
+
+
+def events(*listed: tuple[str, str], **more: Any) -> str:
+    """Return what is told of a package of one range with these events."""
+    told = [{"type": "ECOSYSTEM", "events": [{kind: version} for kind, version in listed]}]
+    return read(osv(affected=[{"package": {"name": "lib", "ecosystem": "PyPI"}, "ranges": told} | more])).text
+
+
+@given(st.permutations([("introduced", "0"), ("fixed", "1.5"), ("introduced", "2.0"), ("last_affected", "2.10")]))
+def test_the_events_of_a_range_mean_the_same_in_any_order(listed: list[tuple[str, str]]) -> None:
+    text = events(*listed)
+    assert "- lib before 1.5\n- lib from 2.0 up to 2.10\n" in text
+    assert "in which CVE-2026-10007 is fixed is `1.5`." in text
+
+
+def test_events_in_an_order_that_is_not_known_are_told_as_they_take_turns() -> None:
+    assert "- lib from 2.0rc1 before 2.0rc2\n- lib from 2.1rc1 on" in events(
+        ("introduced", "2.0rc1"), ("fixed", "2.0rc2"), ("introduced", "2.1rc1")
+    )
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [("introduced", "0"), ("introduced", "2.0rc1"), ("fixed", "1.5"), ("fixed", "2.3")],
+        [("fixed", "1.5rc1"), ("introduced", "0")],
+        [("introduced", "2.0"), ("fixed", "1.5")],
+        [("introduced", "1"), ("fixed", "1.5"), ("last_affected", "1.6")],
+    ],
+)
+def test_events_that_do_not_take_turns_are_left_out_and_counted_and_the_versions_told_instead(listed: list[tuple[str, str]]) -> None:
+    text = events(*listed, versions=["1.1", "1.2"])
+    assert "- lib 1.1 and 1.2\n- ranges that are only in the record itself, since their bounds could not be put in order: 1\n" in text
+    assert not re.search(r"lib (from|before|up to|all)|fixed", text)
+
+
 def test_the_versions_of_an_entry_without_ranges_are_told_beside_the_ranges_of_another() -> None:
     text = read(osv(affected=[entry(("4.2", "4.2.16"), versions=["4.2", "4.2.1"]), entry(versions=["3.9", "3.9.1"])])).text
     assert "- lib from 4.2 before 4.2.16\n- lib 3.9 and 3.9.1\n" in text

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,7 @@ _MAX_PRODUCTS = 40
 _MAX_RANGES = 60
 _NO_START = ("", "0", "*", "0.0.0", "n/a", "unspecified")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,}")
+_NUMBERS = re.compile(r"v?\d{1,18}(\.\d{1,18})*")
 _CWE = re.compile(r"CWE-\d+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _CVSS_KEYS = {"cvssV4_0": "4.0", "cvssV3_1": "3.1", "cvssV3_0": "3.0", "cvssV2_0": "2.0"}
@@ -98,6 +99,7 @@ class _Product(_Part):
     ranges: list[_Range] = Field(default_factory=list)
     versions: list[str] = Field(default_factory=list, description="versions that stand in no range")
     fixed: list[_Range] = Field(default_factory=list, description="ranges whose `before` is known to be a fix")
+    untold: int = Field(default=0, description="ranges of the record that are left out, since their bounds stand in no order we know")
 
 
 class _Severity(_Part):
@@ -170,6 +172,8 @@ class _Told(_Part):
             more = sum(max(0, len(told) - _MAX_RANGES) for told in (product.ranges, product.versions))
             if more:
                 lines.append(f"- {more} more are in the record itself")
+            if product.untold:
+                lines.append(f"- ranges that are only in the record itself, since their bounds could not be put in order: {product.untold}")
             package = f" ({product.ecosystem} package)" if product.ecosystem else ""
             parts += _section(f"Affected versions of {product.name}{package}", "\n".join(lines))
         return parts
@@ -222,6 +226,7 @@ def _merged(products: list[_Product]) -> list[_Product]:
             ranges=list(dict.fromkeys(each for one in same for each in one.ranges)),
             versions=list(dict.fromkeys(version for one in same for version in one.versions)),
             fixed=list(dict.fromkeys(each for one in same for each in one.fixed)),
+            untold=sum(one.untold for one in same),
         )
         for (ecosystem, name), same in entries.items()
     ]
@@ -236,6 +241,25 @@ def _fixed_by_series(ranges: list[_Range]) -> dict[str, str]:
         if series:
             found.setdefault(series, []).append(one.before)
     return {series: fixes[0] for series, fixes in found.items() if len(set(fixes)) == 1}
+
+
+def _order(version: str) -> tuple[int, ...] | None:
+    """Return what puts a version in order where every ecosystem orders it alike, which is by its numbers alone; None for any other."""
+    if version in _NO_START:
+        return ()
+    if not _NUMBERS.fullmatch(version):
+        return None
+    numbers = [int(number) for number in version.removeprefix("v").split(".")]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _orders(versions: Iterable[str]) -> list[tuple[int, ...]] | None:
+    """Return the order of each version, or None where that of one is not known."""
+    orders = [_order(version) for version in versions]
+    known = [order for order in orders if order is not None]
+    return known if len(known) == len(orders) else None
 
 
 def _section(heading: str, text: str) -> list[str]:
@@ -286,12 +310,18 @@ class _Words(_Part):
     value: str = ""
 
 
+class _CveChange(_Part):
+    at: str = ""
+    status: str = ""
+
+
 class _CveVersion(_Part):
     version: str = ""
     status: str = "affected"
     less_than: str = Field(default="", alias="lessThan")
     less_than_or_equal: str = Field(default="", alias="lessThanOrEqual")
     kind: str = Field(default="", alias="versionType")
+    changes: list[_CveChange] = Field(default_factory=list)
 
 
 class _CveProduct(_Part):
@@ -393,23 +423,61 @@ def _cve_product(one: _CveProduct) -> _Product:
     vendor = _line(one.vendor)
     ranges: list[_Range] = []
     versions: list[str] = []
+    untold = 0
     for version in one.versions:
-        if version.status != "affected" or version.kind == "git":
+        if version.kind == "git":
             continue
-        start, before, last = _line(version.version), _line(version.less_than), _line(version.less_than_or_equal)
-        if before or last:
-            ranges.append(_Range(start=start, before="" if before == "*" else before, last="" if last == "*" else last))
-        elif start and start.lower() not in ("n/a", "unspecified"):
+        if version.less_than or version.less_than_or_equal:
+            told = _cve_ranges(version)
+            ranges += told or []
+            untold += told is None
+        elif version.status == "affected" and (start := _line(version.version)) and start.lower() not in ("n/a", "unspecified"):
             versions.append(start)
     if ranges:
         ranges += [_Range(start=version, last=version) for version in versions]
         versions = []
     # What follows an affected range is a fix only where the record says that other versions are not affected.
+    changes = [change for version in one.versions for change in version.changes]
     unaffected = {_line(version.version) for version in one.versions if version.status == "unaffected"}
+    unaffected |= {_line(change.at) for change in changes if change.status == "unaffected"}
+    unsure = {_line(change.at) for change in changes} if one.default_status == "unaffected" else None
     ends = [each for each in ranges if each.before and "*" not in each.before]
-    fixed = [each for each in ends if one.default_status == "unaffected" or each.before in unaffected]
+    fixed = [each for each in ends if each.before in unaffected or (unsure is not None and each.before not in unsure)]
     told_by_name = vendor.lower() == "n/a" or name.lower().startswith(vendor.lower())
-    return _Product(name=name, vendor="" if told_by_name else vendor, ranges=ranges, versions=versions, fixed=fixed)
+    return _Product(name=name, vendor="" if told_by_name else vendor, ranges=ranges, versions=versions, fixed=fixed, untold=untold)
+
+
+def _cve_ranges(version: _CveVersion) -> list[_Range] | None:
+    """Return the affected parts of a range whose status may change on its way; None where its changes stand in no order we know."""
+    start, before, last = (_line(bound) for bound in (version.version, version.less_than, version.less_than_or_equal))
+    before, last = ("" if bound == "*" else bound for bound in (before, last))
+    points = {start: version.status}
+    points |= {at: change.status for change in version.changes if not _beyond(at := _line(change.at), before, last)}
+    orders = _orders(points)
+    if orders is not None:
+        points = {at: points[at] for _, at in sorted(zip(orders, points, strict=True))}
+        if next(iter(points)) != start:
+            return None
+    elif len(points) > 2:
+        return None
+    ranges: list[_Range] = []
+    since: str | None = None
+    for at, status in points.items():
+        if status == "affected":
+            since = at if since is None else since
+        elif since is not None:
+            ranges.append(_Range(start=since, before=at))
+            since = None
+    return ranges if since is None else [*ranges, _Range(start=since, before=before, last=last)]
+
+
+def _beyond(at: str, before: str, last: str) -> bool:
+    """Tell whether a change comes where its range is over already."""
+    end = before or last
+    orders = _orders([at, end])
+    if at == before or not end or orders is None:
+        return at == before
+    return orders[0] > orders[1] or (orders[0] == orders[1] and bool(before))
 
 
 def _cwe_of(names: list[_CweName]) -> list[tuple[str, str]]:
@@ -507,26 +575,30 @@ def _of_osv(record: _OsvRecord) -> _Told:
 
 
 def _osv_product(one: _OsvProduct) -> _Product:
-    ranges: list[_Range] = []
-    for each in one.ranges:
-        if each.type.upper() == "GIT":
-            continue
-        start = None
-        for event in each.events:
-            if event.introduced:
-                start = _line(event.introduced)
-            elif start is not None and (event.fixed or event.last):
-                ranges.append(_Range(start=start, before=_line(event.fixed), last=_line(event.last)))
-                start = None
-        if start is not None:
-            ranges.append(_Range(start=start))
+    told = [_osv_ranges(each) for each in one.ranges if each.type.upper() != "GIT"]
+    ranges = [each for some in told for each in some or []]
+    untold = told.count(None)
     return _Product(
         name=_line(one.package.name),
         ecosystem=_line(one.package.ecosystem),
         ranges=ranges,
-        versions=[] if ranges else [_line(version) for version in one.versions],  # else they list what the ranges say
+        versions=[_line(version) for version in one.versions] if untold or not ranges else [],  # else they list what the ranges say
         fixed=[each for each in ranges if each.before],
+        untold=untold,
     )
+
+
+def _osv_ranges(one: _OsvRange) -> list[_Range] | None:
+    """Return the ranges between a range's events, which may stand in any order; None where they do not take turns as they must."""
+    events = [event for event in one.events if event.introduced or event.fixed or event.last]
+    orders = _orders(_line(event.introduced or event.fixed or event.last) for event in events)
+    if orders is not None:
+        events = [event for _, event in sorted(zip(orders, events, strict=True), key=lambda pair: pair[0])]
+    starts, ends = events[::2], events[1::2]
+    if not all(event.introduced for event in starts) or any(event.introduced for event in ends):
+        return None
+    pairs = zip_longest(starts, ends, fillvalue=_Event())
+    return [_Range(start=_line(start.introduced), before=_line(end.fixed), last=_line(end.last)) for start, end in pairs]
 
 
 def _severity_of(vector: str) -> _Severity:
