@@ -196,7 +196,7 @@ def test_a_topic_of_which_nothing_could_be_studied_comes_next_and_the_loop_goes_
     assert "1 topics could not be studied and are planned again (b)" in result.reason
 
 
-@pytest.mark.parametrize("reason", ["its passages were studied before and did not change", "the teacher found no fact in these passages"])
+@pytest.mark.parametrize("reason", ["its passages were studied before and did not change", "no fact taken from this passage"])
 def test_a_topic_that_gave_no_fact_but_was_looked_at_does_not_come_again(reason: str) -> None:
     result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b", reason=reason))
     assert (result.next_topics, result.decision) == ([], "stop")

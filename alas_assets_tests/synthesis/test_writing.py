@@ -54,7 +54,7 @@ def test_a_topic_whose_pages_gave_nothing_is_rejected_with_that_reason() -> None
 
 
 def test_a_topic_was_never_studied_only_if_no_iteration_that_planned_it_got_an_answer_on_any_passage() -> None:
-    lost, looked_at = "not studied, no answer: HTTP 503", "the teacher found no fact in these passages"
+    lost, looked_at = "not studied, no answer: HTTP 503", "no fact taken from this passage"
     first = {"fails": [lost], "late": [lost], "half": [lost, looked_at], "early": [looked_at]}
     then = {"fails": ["no passage of its pages was read"], "late": [looked_at], "early": [lost]}
     tables = [

@@ -32,6 +32,9 @@ from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
 MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application": 0.2, "analysis": 0.1, "synthesis": 0.1}
 """The mix of categories that is asked for where the domain names none (S6)."""
 
+NO_FACT = "no fact taken from this passage"
+"""Why a passage has a row that the teacher was shown and read, and took nothing from: so it is known to be studied."""
+
 _PASSAGES_PER_CALL = 200
 PAIR_TOKENS = 120  # of a pair without its phrasings, as JSON
 WORDING_TOKENS = 28
@@ -231,12 +234,19 @@ def write(
     for plan in plans:
         found: list[_Pair] = []
         refused = list(plan.unasked)
+        looked_at: dict[str, WriteTask] = {}
+        unsure: set[str] = set()
         for task in plan.tasks:
             for outcome in next(outcomes):
                 if outcome.reading is None:
                     refused.append(_refused(outcome.task, f"{NOT_STUDIED}, {outcome.reason}", outcome.text))
+                    unsure |= {part.chunk_id for part in outcome.task.parts}
                     continue
                 _take(outcome.reading, outcome.task, task.pairs, found, refused)
+                looked_at |= dict.fromkeys((part.chunk_id for part in outcome.task.parts), outcome.task)
+                unsure |= _unsure(outcome.reading, outcome.task)
+        named = {pair.chunk_id for pair in found} | {draft.chunk_id for draft in refused} | unsure
+        refused += [_refused(task, NO_FACT, "", chunk) for chunk, task in looked_at.items() if chunk not in named]
         refused += [_refused_pair(pair, "over the topic's budget of pairs") for pair in found[max_pairs:]]
         pairs.append(found[:max_pairs])
         rejected.append(refused)
@@ -251,8 +261,6 @@ def _take(reading: Reading[WrittenPair], task: WriteTask, most: int, found: list
     # an answer of which nothing can be used says no more of its passages than one that cannot be read
     lost = f"{NOT_STUDIED}, " if reading.rejected and not reading.items else ""
     refused += [_refused(task, lost + item.reason, item.text) for item in reading.rejected]
-    if not reading.items and not reading.rejected:
-        refused.append(_refused(task, "the teacher found no fact in these passages", ""))
     for i, item in enumerate(reading.items):
         chunk, quote = _cited(item, task)
         if chunk is None:
@@ -261,6 +269,22 @@ def _take(reading: Reading[WrittenPair], task: WriteTask, most: int, found: list
             refused.append(_refused(task, "more pairs than were asked for", _said(item), chunk))
         else:
             found.append(_opened(task.topic, chunk, item.model_copy(update={"quote": quote})))
+
+
+def _unsure(reading: Reading[WrittenPair], task: WriteTask) -> set[str]:
+    """Return the passages of an answer that may have given a fact which is lost.
+
+    Those are what its unusable items name, or all where one names none, and where the quote of an item stands that names another.
+    """
+    chunks = {number: part.chunk_id for number, part in enumerate(task.parts, start=1)}
+    named = [chunks.get(item.number or 0) for item in reading.rejected]
+    if None in named:
+        return set(chunks.values())
+    lost = {chunk for chunk in named if chunk}
+    for item in reading.items:
+        holders = {part.chunk_id for part in task.parts if stretch(item.quote, part.text) is not None}
+        lost |= holders if chunks.get(item.passage) not in holders else set()
+    return lost
 
 
 def _cited(item: WrittenPair, task: WriteTask) -> tuple[str | None, str]:

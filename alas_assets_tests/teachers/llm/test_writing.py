@@ -377,7 +377,9 @@ def test_a_wrong_passage_number_is_kept_for_curation_to_name() -> None:
         [given_], 10, 6
     )
     assert result.facts[0].chunk_id == given_.passages["chunk_id"][0]
-    assert curated(result, given_)["reason"].unique().to_list() == [f"quote from another passage: {given_.passages['chunk_id'][1]}"]
+    table, chunks = curated(result, given_), given_.passages["chunk_id"]
+    assert set(table.filter(pl.col("chunk_id") == chunks[0])["reason"]) == {f"quote from another passage: {chunks[1]}"}
+    assert studied([table], "t") == set(chunks) - {chunks[1]}, "the passage that holds the quote gave a fact, which is lost"
 
 
 def test_a_number_that_was_not_shown_is_replaced_by_the_passage_that_holds_the_quote_else_rejected() -> None:
@@ -389,7 +391,8 @@ def test_a_number_that_was_not_shown_is_replaced_by_the_passage_that_holds_the_q
 
     [result] = teacher(ScriptedAsker(answer)).write([given_], 10, 6)
     assert [fact.chunk_id for fact in result.facts] == [given_.passages["chunk_id"][2]]
-    assert [draft.reason for draft in result.rejected] == ["names passage 99 of 4, and its quote stands in none"]
+    told = [draft.reason for draft in result.rejected if draft.reason != "no fact taken from this passage"]
+    assert told == ["names passage 99 of 4, and its quote stands in none"]
 
 
 def test_a_quote_that_lost_the_marks_of_the_passage_is_given_them_back() -> None:
@@ -442,7 +445,8 @@ def test_no_invented_or_stitched_quote_and_no_answer_beside_its_quote_is_ever_ac
 
     table = curated(teacher(ScriptedAsker(answer)).write([given_], 10, 6)[0], given_)
     assert table.filter("accepted").is_empty()
-    assert {"quote in no document", "quote stitched together", "answer not in the quote"} >= set(table["reason"]) != set()
+    told = set(table["reason"]) - {"no fact taken from this passage"}
+    assert {"quote in no document", "quote stitched together", "answer not in the quote"} >= told != set()
 
 
 def test_more_pairs_than_asked_for_are_rows_and_no_facts() -> None:
@@ -478,9 +482,59 @@ def test_a_sentence_that_cannot_be_used_is_a_rejected_row_and_costs_its_fact_not
     assert len(result.facts[0].phrasings) == 10
 
 
-def test_passages_without_a_fact_are_named() -> None:
-    [result] = teacher(ScriptedAsker(lambda _: '{"pairs": []}')).write([assignment()], 10, 6)
-    assert [draft.reason for draft in result.rejected] == ["the teacher found no fact in these passages"]
+def test_every_passage_that_was_shown_and_gave_no_fact_has_a_row_and_is_studied() -> None:
+    given_ = assignment()
+    [result] = teacher(ScriptedAsker(lambda _: '{"pairs": []}')).write([given_], 10, 6)
+    assert [(draft.reason, draft.chunk_id) for draft in result.rejected] == [
+        ("no fact taken from this passage", chunk) for chunk in given_.passages["chunk_id"]
+    ]
+    assert studied([curated(result, given_)], "t") == set(given_.passages["chunk_id"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_passages_that_no_pair_of_a_readable_answer_cites_are_studied_too(form: Form) -> None:
+    given_ = assignment()
+
+    def answer(call: ModelCall) -> str:
+        shown = texts(call, "passage")
+        return render([pair(2, shown[2]), pair(3, shown[3])], form, WRITE)
+
+    troubles: list[Trouble] = []
+    [result] = teacher(ScriptedAsker(answer), form, hooks=Hooks(trouble=troubles.append)).write([given_], 10, 6)
+    chunks = given_.passages["chunk_id"]
+    assert [(draft.reason, draft.chunk_id) for draft in result.rejected] == [
+        ("no fact taken from this passage", chunk) for chunk in (chunks[0], chunks[3])
+    ]
+    assert studied([curated(result, given_)], "t") == set(chunks)
+    assert troubles == []
+
+
+def test_a_passage_whose_item_cannot_be_used_is_not_taken_for_one_without_a_fact() -> None:
+    given_ = assignment()
+    chunks = given_.passages["chunk_id"]
+    for bad, known in ({"category": "trivia"}, [0, 2, 3]), ({"passage": "second", "category": "factual"}, [0]), ({"passage": 7}, [0, 2, 3]):
+
+        def answer(call: ModelCall, bad: dict[str, Any] = bad) -> str:
+            shown = texts(call, "passage")
+            return render([pair(1, shown[1]), pair(2, shown[2]) | bad], "json", WRITE)
+
+        [result] = teacher(ScriptedAsker(answer)).write([given_], 10, 6)
+        expected = {chunks[i] for i in known} | ({chunks[1]} if bad == {"passage": 7} else set())
+        assert studied([curated(result, given_)], "t") == expected
+
+
+def test_a_passage_in_pieces_has_no_row_that_says_no_fact_if_one_piece_gave_one_or_was_not_answered() -> None:
+    _, chunks = page(["word " * 400 + SENTENCE.format("amber", 0)])
+    given_ = Assignment(Topic(topic_id="t1", name="n", urls=["u"]), chunks)
+    for rest in ('{"pairs": []}', unanswered(failure="HTTP 500")):
+
+        def answer(call: ModelCall, rest: str | ModelReply = rest) -> str | ModelReply:
+            found = [pair(number, text[text.index("Quill") :]) for number, text in texts(call, "passage").items() if "amber" in text]
+            return render(found, "json", WRITE) if found else rest
+
+        [result] = teacher(ScriptedAsker(answer), page_chars=600).write([given_], 50, 6)
+        assert len(result.facts) == 1
+        assert "no fact taken from this passage" not in {draft.reason for draft in result.rejected}
 
 
 def test_equal_inputs_make_byte_equal_calls_and_an_attempt_makes_another() -> None:
