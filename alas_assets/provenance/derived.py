@@ -9,23 +9,26 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Literal
-from urllib.parse import urlsplit
 
 import polars as pl
 from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import is_page
-from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.overruled import Overruled, after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.takedown.order import Blocked
+from alas_assets.provenance.takedown.documents import addresses_of
+from alas_assets.provenance.takedown.order import Blocked, By, host_key, host_of, kind_of, normal
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, TraceError, cells_of, facts_of_exam
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.retrieval.takedown import stored_passages
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import SAYS_THE_SAME
+
+ROWS_GONE = "its training rows are gone from the store"
+"""Why nobody can say whether an adapter learned from a source."""
+_FACT_ID = {"fact_id": pl.String}
 
 
 class Reading(Record):
@@ -80,6 +83,7 @@ class DerivedAdapter(Record):
     rows: int
     of_rows: int = Field(description="all rows that it was trained on")
     run_id: str
+    because: str = Field(default="", description="why nobody can say whether it learned from the source; the numbers are 0 then")
 
 
 class DerivedAnswers(Record):
@@ -127,6 +131,11 @@ class Derived(Record):
         """The taught facts of which no pair stands any more, by word of a person."""
         return [fact for fact in self.taught if not fact.standing]
 
+    @property
+    def learned(self) -> int:
+        """How many adapters are known to have learned from it."""
+        return len({adapter.adapter_hash for adapter in self.adapters if not adapter.because})
+
 
 def derived_from(store: ArtifactStore, source: str) -> Derived:
     """Return everything that was derived from a page or a host (A2).
@@ -140,7 +149,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         StoreError: A table on the way is damaged or gone.
     """
     store, cells = ReadOnce.over(store), sorted(cells_of(store), key=str)
-    by: Literal["page", "host"] = "page" if "://" in source else "host"
+    by = kind_of(source)
     readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
     if not readings:
         if refusal := Blocked(store.root).address(source if by == "page" else f"http://{source}"):
@@ -158,7 +167,8 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
     supports = pl.col("accepted") | pl.col("reason").str.contains(SAYS_THE_SAME, literal=True)
     written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
     fact_ids, chunk_ids = written["fact_id"].unique().to_list(), set(own.filter(pl.col("chunk_id") != "")["chunk_id"])
-    for domain in {reading.cell.partition("|")[0] for reading in readings}:
+    domains = {reading.cell.partition("|")[0] for reading in readings}
+    for domain in domains:
         chunk_ids |= stored_passages(store.lance, domain, pages)  # also those on which no pair was written
     return Derived(
         source=source,
@@ -167,10 +177,18 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
         unusable=own.height - written.height,
         facts=_facts(written, pairs.filter(supports & ~pl.col("page_id").is_in(pages))),
         probes=list(_probes(store, cells, fact_ids)),
-        adapters=list(_adapters(store, cells, fact_ids)),
+        adapters=list(_adapters(store, cells, fact_ids, domains)),
         answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
         exam=list(_exam(store, cells, pairs, fact_ids)),
     )
+
+
+def readings_of(table: pl.DataFrame, source: str, by: By) -> pl.DataFrame:
+    """Return the rows of a `documents` table that are readings of a source, however its address is written."""
+    form, names = (normal, ("requested_url", "final_url", "page_id")) if by == "page" else (host_key, ("host",))
+    spelled = form(source)
+    written = {name: [one for one in table[name].drop_nulls().unique().to_list() if one and form(one) == spelled] for name in names}
+    return table.filter(pl.any_horizontal(pl.col(name).is_in(found).fill_null(value=False) for name, found in written.items()))
 
 
 def _tables(store: ArtifactStore, cells: list[Cell], asset: str) -> Iterator[tuple[Cell, pl.DataFrame]]:
@@ -180,12 +198,9 @@ def _tables(store: ArtifactStore, cells: list[Cell], asset: str) -> Iterator[tup
             yield cell, store.read_table(pointer)
 
 
-def _readings(store: ArtifactStore, cell: Cell, source: str, by: Literal["page", "host"]) -> Iterator[Reading]:
+def _readings(store: ArtifactStore, cell: Cell, source: str, by: By) -> Iterator[Reading]:
     for _, table in _tables(store, [cell], "documents"):
-        wanted = page_id(source)
-        named = pl.any_horizontal(pl.col("requested_url") == source, *(pl.col(name) == wanted for name in ("final_url", "page_id")))
-        rows = table.filter(named if by == "page" else pl.col("host") == source.lower())
-        for row in rows.iter_rows(named=True):
+        for row in readings_of(table, source, by).iter_rows(named=True):
             yield Reading(
                 cell=str(cell),
                 url=row["final_url"] or row["requested_url"],
@@ -200,18 +215,18 @@ def _readings(store: ArtifactStore, cell: Cell, source: str, by: Literal["page",
             )
 
 
-def _fetched_only(store: ArtifactStore, source: str, by: Literal["page", "host"]) -> int:
+def _fetched_only(store: ArtifactStore, source: str, by: By) -> int:
     """Return how many pages of a source the cache of fetched addresses holds."""
     path = store.root / "http_cache.sqlite"
     if not path.is_file():
         return 0
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            urls = [url for (url,) in connection.execute("SELECT url FROM http WHERE body_sha256 IS NOT NULL")]
+            keys = [key for (key,) in connection.execute("SELECT url FROM http WHERE body_sha256 IS NOT NULL")]
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
-    wanted = page_id(source) if by == "page" else source.lower()
-    return sum((page_id(url) if by == "page" else urlsplit(url).netloc.lower()) == wanted for url in urls)
+    form, spelled = (normal, normal(source)) if by == "page" else (host_of, host_key(source))
+    return sum(any(form(url) == spelled for url in addresses_of(key)) for key in keys)
 
 
 def _what_was_read(store: ArtifactStore, cells: list[Cell]) -> str:
@@ -256,16 +271,18 @@ def _probes(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> Ite
             yield DerivedProbes(cell=str(cell), split=split, probes=probes)
 
 
-def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> Iterator[DerivedAdapter]:
+def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str], domains: set[str]) -> Iterator[DerivedAdapter]:
+    """Yield the adapters whose rows hold the facts, and of the domains that read the source those whose rows are gone."""
     for cell in cells:
         for asset in ("sft_adapter", "dpo_adapter"):
             pointer = store.pointer(cell, asset)
             ref = store.read_record(AdapterRef, pointer) if pointer else None
             if pointer is None or ref is None or not ref.trained:
                 continue
-            rows = store.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])
+            gone = not store.training_rows_path(ref.kind, ref.rows_hash).is_file()
+            rows = pl.DataFrame(schema=_FACT_ID) if gone else store.read_training_rows(ref.kind, ref.rows_hash, [*_FACT_ID])
             found = rows.filter(pl.col("fact_id").is_in(fact_ids))
-            if found.height:
+            if found.height or (gone and cell.domain in domains):
                 yield DerivedAdapter(
                     adapter_hash=ref.adapter_hash,
                     kind=ref.kind,
@@ -274,6 +291,7 @@ def _adapters(store: ArtifactStore, cells: list[Cell], fact_ids: list[str]) -> I
                     rows=found.height,
                     of_rows=rows.height,
                     run_id=store.first_made(pointer).run_id,
+                    because=ROWS_GONE if gone else "",
                 )
 
 

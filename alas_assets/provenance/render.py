@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from alas_assets.provenance.derived import Derived, DerivedFact, Reading
+from alas_assets.provenance.derived import Derived, DerivedAdapter, DerivedFact, Reading
 from alas_assets.provenance.overruled import Overruled
 from alas_assets.provenance.shown import ShownPassage
 from alas_assets.provenance.trace import Trace
@@ -115,10 +115,9 @@ def derived_text(derived: Derived) -> str:
     taught, kept = derived.taught, [fact for fact in derived.taught if fact.also_stated_by]
     rows = sum(fact.accepted for fact in derived.facts), sum(fact.rejected for fact in derived.facts) + derived.unusable
     what = f"{derived.by} {derived.source}"
-    learned = len({adapter.adapter_hash for adapter in derived.adapters})
     lines = [
         f"{what}: read {counted(len(derived.readings), 'time')}, {counted(len(taught), 'fact')} taught "
-        f"({counted(rows[0], 'pair')} accepted, {rows[1]} rejected), {counted(learned, 'adapter')} learned from it"
+        f"({counted(rows[0], 'pair')} accepted, {rows[1]} rejected), {counted(derived.learned, 'adapter')} learned from it"
     ]
     if n := len(derived.overruled):
         is_overruled, them = ("is overruled", "it") if n == 1 else ("are overruled", "them")
@@ -129,8 +128,8 @@ def derived_text(derived: Derived) -> str:
     lines += [line for fact in derived.facts for line in _fact_lines(fact)]
     lines += [f"probes   {probes.cell}: {counted(probes.probes, 'question')} ({probes.split})" for probes in derived.probes]
     lines += [
-        f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {counted(adapter.facts, 'fact')}, "
-        f"{adapter.rows} of {counted(adapter.of_rows, 'row')}, run {adapter.run_id[:8]}"
+        f"learned  {adapter.kind} adapter {adapter.adapter_hash[:16]} of {adapter.cell}: {what_it_learned(adapter)}, "
+        f"run {adapter.run_id[:8]}"
         for adapter in derived.adapters
     ]
     for said in derived.answers:
@@ -142,6 +141,13 @@ def derived_text(derived: Derived) -> str:
         for said in derived.exam
     ]
     return "\n".join(lines)
+
+
+def what_it_learned(adapter: DerivedAdapter) -> str:
+    """Say how much of a source an adapter learned, or that nobody can say."""
+    if adapter.because:
+        return f"nobody can say what, as {adapter.because}"
+    return f"{counted(adapter.facts, 'fact')}, {adapter.rows} of {counted(adapter.of_rows, 'row')}"
 
 
 BY_WORDS = "matched to its facts by page and words, not by an id"

@@ -10,7 +10,7 @@ from html import escape
 import polars as pl
 
 from alas_assets.provenance.derived import Derived
-from alas_assets.provenance.render import BY_WORDS, CUT, fact_state, overruled_text
+from alas_assets.provenance.render import BY_WORDS, CUT, fact_state, overruled_text, what_it_learned
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
 from alas_assets.provenance.verdict import Verdict
@@ -251,7 +251,7 @@ def derived_html(derived: Derived) -> str:
         [
             escape(one.cell),
             f"{escape(one.kind)} {link(one.adapter_hash[:16], manifest_link(one.adapter_hash))}",
-            f"{counted(one.facts, 'fact')}, {one.rows} of {counted(one.of_rows, 'row')}",
+            escape(what_it_learned(one)),
             link(one.run_id[:8], run_link(one.run_id)),
         ]
         for one in derived.adapters
@@ -260,9 +260,8 @@ def derived_html(derived: Derived) -> str:
         [escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right" if one.asked else "not asked", str(one.shown)]
         for one in derived.answers
     ]
-    adapters_taught = len({one.adapter_hash for one in derived.adapters})
     since = f", {len(derived.overruled)} of them overruled by a person since" if derived.overruled else ""
-    taught = f"{counted(len(derived.taught), 'fact')} taught{since}, {counted(adapters_taught, 'adapter')} learned from it"
+    taught = f"{counted(len(derived.taught), 'fact')} taught{since}, {counted(derived.learned, 'adapter')} learned from it"
     parts = [
         f"<h1>{escape(derived.source)}</h1><p>Read {counted(len(derived.readings), 'time')}; {taught}.</p>",
         f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",

@@ -132,6 +132,11 @@ class Order(Record):
         return sum(share.facts for share in self.shares if share.domain == domain)
 
 
+def kind_of(source: str) -> By:
+    """Tell whether a source is a page's URL or a host."""
+    return "page" if "://" in source else "host"
+
+
 def takedown_id(source: str) -> str:
     """Return the id of a source's takedown: the same however the address is written that means the same page."""
     return short_id("takedown", normal(source) if "://" in source else host_key(source))

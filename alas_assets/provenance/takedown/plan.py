@@ -19,7 +19,7 @@ import polars as pl
 from pydantic import Field, ValidationError
 
 from alas_assets.evaluation.exam import is_page
-from alas_assets.provenance.derived import Derived, derived_from
+from alas_assets.provenance.derived import ROWS_GONE, Derived, derived_from, readings_of
 from alas_assets.provenance.ids import fold, page_id, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
 from alas_assets.provenance.takedown.marks import Marks, hashed, marks_of, strings_in
@@ -32,12 +32,13 @@ from alas_assets.provenance.takedown.order import (
     Share,
     TakedownError,
     folder_of,
+    kind_of,
     normal,
     now,
     salted,
     takedown_id,
 )
-from alas_assets.provenance.takedown.surveyed import Surveyed, kind_of, surveyed
+from alas_assets.provenance.takedown.surveyed import Surveyed, surveyed
 from alas_assets.provenance.trace import ANSWER_TABLES, EXAM, TraceError, cells_of
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
@@ -99,7 +100,8 @@ def plan_takedown(
     salt = secrets.token_hex(16)
     ids, staying = _ids(store, derived, known, salt)
     marks = _marks(store, ids, staying, data, salt, known.texts.values())
-    retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), {_domain(one.cell) for one in derived.readings})
+    met = {*_domains(derived), *known.named}
+    retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), met)
     elsewhere = [fact for fact in derived.facts if fact.also_stated_by]
     order = Order(
         id=takedown_id(source),
@@ -229,8 +231,10 @@ def tables_of(store: ArtifactStore, asset: str) -> Iterator[pl.DataFrame]:
 
 def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str) -> tuple[Ids, _Staying]:
     """Gather every id of the source from all stored tables, and what stays beside it."""
-    readings = [row for table in tables_of(store, "documents") for row in table.iter_rows(named=True)]
-    pages = _pages(derived, readings) | known.addresses
+    documents = list(tables_of(store, "documents"))
+    readings = [row for table in documents for row in table.iter_rows(named=True)]
+    own_readings = (row for table in documents for row in readings_of(table, derived.source, derived.by).iter_rows(named=True))
+    pages = _pages(derived, own_readings) | known.addresses
     bodies, texts, kept_bodies, kept_texts = {*known.bodies}, {*known.texts}, set[str](), set[str]()
     for row in readings:
         own = bool({row["page_id"], row["final_url"]} & pages)
@@ -270,16 +274,17 @@ def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str) -> 
     return found, _Staying(frozenset(kept_bodies - drop), frozenset(kept_texts - drop), kept_strings)
 
 
-def _pages(derived: Derived, readings: list[dict[str, Any]]) -> set[str]:
+def _pages(derived: Derived, own: Iterable[dict[str, Any]]) -> set[str]:
     """Return where the source was asked for and where it was found, also by readings that no cell points at any more."""
     found = {one.page_id for one in derived.readings if one.page_id}
     if derived.by == "page":
         found |= {derived.source, page_id(derived.source)}
-        own = [row for row in readings if row["requested_url"] == derived.source]
-    else:
-        own = [row for row in readings if row["host"] == derived.source.lower()]
-        found |= {row["requested_url"] for row in own}
-    return found | {url for row in own for url in (row["page_id"], row["final_url"]) if url}
+    for row in own:
+        asked = row["requested_url"]
+        # what led to a page may lead to another one tomorrow
+        asked_for = derived.by == "host" or normal(asked) == normal(derived.source)
+        found |= {url for url in (row["page_id"], row["final_url"], asked if asked_for else "") if url}
+    return found
 
 
 def _topics(store: ArtifactStore, pages: set[str]) -> tuple[set[str], set[str]]:
@@ -398,7 +403,7 @@ def affected_adapters(
         store: The artifact store.
         facts: The facts of the source.
         pairs: Its pairs: an unanswerable question that was made from one holds its words.
-        domains: The domains that read the source; another domain's adapter is affected only by its rows. None: all.
+        domains: The domains that read the source or planned with it; another's adapter is affected only by its rows. None: all.
 
     Raises:
         StoreError: A manifest is damaged.
@@ -443,7 +448,7 @@ def _learned(
     """Return an adapter whose own training rows hold something of the source; None where they do not."""
     path = store.training_rows_path(str(manifest["kind"]), str(manifest["rows_hash"]))
     if not path.is_file():
-        return _retired(digest, manifest, facts=0, rows=0, because="its training rows are gone from the store")
+        return _retired(digest, manifest, facts=0, rows=0, because=ROWS_GONE)
     held = rows_of_source(store.read_training_rows(str(manifest["kind"]), str(manifest["rows_hash"])), facts, pairs)
     return _retired(digest, manifest, facts=held["fact_id"].n_unique() - ("" in held["fact_id"]), rows=held.height) if held.height else None
 

@@ -54,8 +54,7 @@ def purge_adapters(store: ArtifactStore, removal: Removal) -> Did:
     """
     order = removal.order
     adapters = {one.adapter_hash for one in order.retired}
-    learned = {share.domain for share in order.shares if share.readings or share.adapters}  # none from what was surveyed only
-    adapters |= {one.adapter_hash for one in affected_adapters(store, removal.facts, removal.pairs, learned)}
+    adapters |= {one.adapter_hash for one in affected_adapters(store, removal.facts, removal.pairs, set(order.domains))}
     stones = {folder.name: store.tombstone(folder.name) for folder in store.adapters.glob("*")}
     adapters |= {digest for digest, stone in stones.items() if stone and stone.takedown == order.id}  # a kill may have come amid one
     folders = _training_folders(store, removal, adapters)  # found while the manifests are there

@@ -16,7 +16,7 @@ from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.store import ArtifactStore, StoreError
 from alas_assets.provenance.takedown.documents import addresses_of
-from alas_assets.provenance.takedown.order import By, host_key, host_of, normal
+from alas_assets.provenance.takedown.order import host_key, host_of, kind_of, normal
 from alas_assets.provenance.trace import cells_of
 from alas_assets.records import Curriculum
 from alas_assets.retrieval.extract import EXTRACTOR_VERSION, Extracted
@@ -47,11 +47,6 @@ class Surveyed:
     def addresses(self) -> set[str]:
         """All its addresses."""
         return self.fetched.union(*self.named.values())
-
-
-def kind_of(source: str) -> By:
-    """Tell whether a source is a page's URL or a host."""
-    return "page" if "://" in source else "host"
 
 
 def surveyed(store: ArtifactStore, source: str) -> Surveyed:

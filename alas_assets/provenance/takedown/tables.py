@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from alas_assets.provenance.ids import fold, page_id
+from alas_assets.provenance.ids import fold
 from alas_assets.provenance.takedown.marks import Finder, hashed, redacted_json
-from alas_assets.provenance.takedown.order import Order
+from alas_assets.provenance.takedown.order import Order, normal
 from alas_assets.provenance.takedown.plan import Ids, is_about, rows_of_source
 from alas_assets.provenance.trace import ANSWER_TABLES
 
@@ -35,6 +35,10 @@ class Removal:
         return frozenset(self.ids.pages)
 
     @cached_property
+    def _forms(self) -> frozenset[str]:
+        return frozenset(map(normal, self.ids.pages))
+
+    @cached_property
     def facts(self) -> frozenset[str]:
         """Its facts."""
         return frozenset(self.ids.facts)
@@ -50,8 +54,8 @@ class Removal:
         return frozenset(self.ids.said)
 
     def is_page(self, url: str) -> bool:
-        """Tell whether an address is one of the source's."""
-        return url in self.pages or page_id(url) in self.pages
+        """Tell whether an address is one of the source's, however it is written."""
+        return normal(url) in self._forms
 
     def is_said(self, text: str) -> bool:
         """Tell whether a string is an answer that only facts of the source give."""
