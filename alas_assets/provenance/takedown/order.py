@@ -6,13 +6,14 @@ to find and `takedown.purge`'s to carry out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
@@ -27,6 +28,8 @@ TAKEN_DOWN = "taken down on"
 """How the reason begins for which a blocked page is not read."""
 MAX_SOURCE = 2083
 MAX_WORDS = 2000
+_SAFE = "/:@!$&'()*+,;=~-._"
+_SLASH = re.compile("%2f", re.IGNORECASE)
 By = Literal["page", "host"]
 
 
@@ -144,6 +147,10 @@ def takedown_id(source: str) -> str:
 
 def normal(url: str) -> str:
     """Return an address in the one form that is compared: http and https alike, without a usual port, a fragment or a last slash."""
+    return _form(url, _spelled)
+
+
+def _form(url: str, spelled: Callable[[str], str]) -> str:
     found = host_and_port(url)
     try:
         parts = urlsplit(page_id(url))
@@ -151,8 +158,18 @@ def normal(url: str) -> str:
         return url
     if found is None:
         return page_id(url)
-    path = quote(unquote(parts.path), safe="/:@!$&'()*+,;=~-._").rstrip("/")
+    path = spelled(parts.path).rstrip("/")
     return f"{host_key(parts.netloc.rpartition('@')[2])}{path}{'?' + parts.query if parts.query else ''}"
+
+
+def _spelled(path: str) -> str:
+    """Return a path with each byte written in one way, also where the bytes are no UTF-8; a slash that is escaped parts nothing."""
+    return "%2F".join(quote(unquote_to_bytes(part), safe=_SAFE) for part in _SLASH.split(path))
+
+
+def _spelled_by_letters(path: str) -> str:
+    """Return a path in the form under which older records hold it: bytes that are no UTF-8 are all one letter."""
+    return quote(unquote(path), safe=_SAFE)
 
 
 def host_of(url: str) -> str:
@@ -321,9 +338,11 @@ class Blocked:
         if not self._orders:
             return ""
         form, host = normal(url), host_of(url)
+        forms = {form, _form(url, _spelled_by_letters)} if "%" in url else {form}
         for order in self._orders:
             named = self._sources[order.id] == (form if order.by == "page" else host)
-            if named or salted(order.salt, form) in order.addresses or salted(order.salt, host) in order.hosts:
+            known = any(salted(order.salt, one) in order.addresses for one in forms)
+            if named or known or salted(order.salt, host) in order.hosts:
                 return order.refusal
         return ""
 

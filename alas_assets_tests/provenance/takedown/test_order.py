@@ -69,6 +69,32 @@ def test_other_pages_are_not_blocked(url: str, tmp_path: Path) -> None:
     assert Blocked(tmp_path).address(url) == ""
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://example.org/Caf%E9", "https://example.org/Caf%E8"),
+        ("https://example.jp/%A4%A2", "https://example.jp/%A4%A4"),
+        ("https://example.org/a%2Fb", "https://example.org/a/b"),
+        ("https://example.org/%252F", "https://example.org/%2F"),
+        ("https://example.org/a%3Fb", "https://example.org/a?b"),
+    ],
+)
+def test_pages_whose_addresses_differ_in_a_byte_are_two(one: str, other: str, tmp_path: Path) -> None:
+    write_order(tmp_path, order_of(one))
+    assert Blocked(tmp_path).address(one.replace("https", "http"))
+    assert Blocked(tmp_path).address(other) == ""
+    assert takedown_id(one) != takedown_id(other)
+    assert normal(one) == normal(one.replace("%2F", "%2f").replace("%E9", "%e9"))
+
+
+def test_an_address_that_is_no_utf_8_stays_blocked_by_a_record_that_holds_it_by_its_letters(tmp_path: Path) -> None:
+    recorded = [salted("s", "example.org/Caf%EF%BF%BD"), salted("s", "example.org/a/b")]
+    write_order(tmp_path, order_of(PAGE, addresses=recorded))
+    assert Blocked(tmp_path).address("https://example.org/Caf%E9")
+    assert Blocked(tmp_path).address("https://example.org/a%2Fb")
+    assert not Blocked(tmp_path).address("https://example.org/Caf%C3%A9")
+
+
 def test_a_host_blocks_all_its_pages_and_no_other_port_or_host(tmp_path: Path) -> None:
     write_order(tmp_path, order_of("example.org:8080", by="host"))
     blocked = Blocked(tmp_path)
