@@ -46,7 +46,7 @@ from alas_assets.provenance.takedown.order import (
     write_marks,
     write_order,
 )
-from alas_assets.provenance.takedown.plan import Ids, Plan, forget_ids, plan_takedown, read_ids, write_ids
+from alas_assets.provenance.takedown.plan import Ids, Plan, plan_takedown, read_ids, write_ids
 from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
 from alas_assets.provenance.takedown.tables import Removal
 from alas_assets.retrieval.takedown import stored_passages, write_without
@@ -54,6 +54,8 @@ from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]
 OnStep = Callable[[str, Did], None]
+_LAST = "dagster"
+"""The step after which no name of what was removed is needed any more."""
 _KEPT_WORDS = ("cell", "input_key", "adapter", "verdict", "decision", "rule", "base_hash", "rows_hash", "probes_hash")
 """Metadata of an event that are words and say nothing of a page."""
 
@@ -115,17 +117,26 @@ def carry_out(alas: Alas, instance: dg.DagsterInstance, order_id: str, on_step: 
         if order.carried_out:
             return order
         refuse_runs_under_way(instance, order)
-        removal = Removal(order, read_ids(root, order_id), Finder(read_marks(root, order_id)))
-        for name, step in steps(alas, instance, removal).items():
-            if name in order.done:
-                continue
-            did = step()
-            order = order.model_copy(update={"steps": [*order.steps, Step(name=name, at=now(), did=did)]})
-            write_order(root, order)
-            on_step(name, did)
+        if _LAST not in order.done:
+            order = _worked_off(alas, instance, order, on_step)
+        # before it counts as carried out: nobody comes back to one that is
+        for name in ("ids.json", "rewritten.json", "runs.json"):
+            (folder_of(root) / order.id / name).unlink(missing_ok=True)
         order = order.model_copy(update={"carried_out": now()})
         write_order(root, order)
-    _tidy(root, order_id)
+    return order
+
+
+def _worked_off(alas: Alas, instance: dg.DagsterInstance, order: Order, on_step: OnStep) -> Order:
+    root = alas.store.root
+    removal = Removal(order, read_ids(root, order.id), Finder(read_marks(root, order.id)))
+    for name, step in steps(alas, instance, removal).items():
+        if name in order.done:
+            continue
+        did = step()
+        order = order.model_copy(update={"steps": [*order.steps, Step(name=name, at=now(), did=did)]})
+        write_order(root, order)
+        on_step(name, did)
     return order
 
 
@@ -141,15 +152,8 @@ def steps(alas: Alas, instance: dg.DagsterInstance, removal: Removal) -> Mapping
         "pages": lambda: purge.purge_pages(store, removal),
         "caches": lambda: purge.purge_caches(store, removal),
         "leftovers": lambda: purge.purge_leftovers(store, removal),
-        "dagster": lambda: purge_dagster(alas, instance, removal),
+        _LAST: lambda: purge_dagster(alas, instance, removal),
     }
-
-
-def _tidy(root: Path, order_id: str) -> None:
-    """Delete what was only needed on the way, and names what was removed."""
-    forget_ids(root, order_id)
-    for name in ("rewritten.json", "runs.json"):
-        (folder_of(root) / order_id / name).unlink(missing_ok=True)
 
 
 def close_unfinished(alas: Alas, order: Order) -> Did:

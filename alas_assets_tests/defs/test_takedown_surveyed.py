@@ -108,3 +108,25 @@ def test_a_seed_keeps_nothing_of_a_page_that_was_put_off(site: Site, tmp_path: P
     taken_down(harness, gone)
     kept = harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
     assert (kept.next_topics, kept.changed_pages) == ([], [])
+
+
+def test_an_end_amid_the_tidying_leaves_no_name_of_what_was_removed_for_ever(site: Site, tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    _, gone = planned_with(harness, site)
+    planned = work.plan(harness.alas, gone, reason="it is wrong", by="Ada")
+    order = work.begin(harness.alas, harness.instance, planned)
+    folder = harness.settings.home / "takedowns" / order.id
+    in_the_way = folder / "rewritten.json"
+
+    def put_in_the_way(step: str, _: object) -> None:
+        if step == "dagster":
+            in_the_way.unlink()
+            in_the_way.mkdir()
+
+    with pytest.raises(OSError, match=r"rewritten\.json"):
+        work.carry_out(harness.alas, harness.instance, order.id, put_in_the_way)
+    in_the_way.rmdir()
+    order = work.carry_out(harness.alas, harness.instance, order.id)
+    assert order.carried_out
+    assert sorted(path.name for path in folder.iterdir()) == ["marks.json", "order.json"]
+    assert work.scan(harness.alas, harness.instance, order).clean

@@ -493,11 +493,6 @@ def read_ids(root: Path, order_id: str) -> Ids:
         ) from error
 
 
-def forget_ids(root: Path, order_id: str) -> None:
-    """Delete what named the removed content."""
-    _ids_file(root, order_id).unlink(missing_ok=True)
-
-
 def question_lines(derived: Derived, store: ArtifactStore) -> list[dict[str, Any]]:
     """Return the taught facts' questions in the form of an exam, for measuring what is unlearned; facts of other sources too are left out.
 
