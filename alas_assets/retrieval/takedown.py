@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from alas_assets.provenance.ids import safe_name
-from alas_assets.provenance.store import StoreError
+from alas_assets.provenance.store import StoreError, write_atomic
 from alas_assets.records import CHUNK_SCHEMA
 from alas_assets.retrieval.store import ChunkStore, first_line, local_folder, vector_length
 
@@ -109,9 +109,10 @@ def write_without(root: Path | str, domain: str, *, pages: Sequence[str], chunk_
             if not gone:
                 shutil.rmtree(aside, ignore_errors=True)
                 return 0
-            ready.write_text(str(gone), encoding="utf-8")
+            write_atomic(ready, str(gone).encode())
         gone = int(ready.read_text(encoding="utf-8"))
         _write_again(root, domain, prefix, aside)
+        ready.unlink()  # before what it vouches for: a kill amid the removal must not have the tables written from the rest
         shutil.rmtree(aside)
     except (RuntimeError, ValueError, OSError, KeyError, pl.exceptions.PolarsError) as error:
         if isinstance(error, StoreError):

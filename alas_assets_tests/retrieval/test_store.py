@@ -304,6 +304,40 @@ def test_passages_of_a_writer_that_was_killed_before_it_named_its_first_cell_can
     assert passages.read_cell("cell-000").equals(rows("d"))
 
 
+_KILLED = """
+import os, sys
+from pathlib import Path
+from alas_assets.retrieval.takedown import write_without
+root, aside, gone = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+dying = []
+
+def hook(event, args):
+    if event == "os.remove" and args[0].endswith((".json", ".parquet")) and (aside / args[0]).exists() and not dying:
+        dying.append(args[0])
+        (aside / args[0]).unlink()
+        os._exit(9)
+
+sys.addaudithook(hook)
+write_without(root, "python-releases", pages=[], chunk_ids=[gone], aside=aside)
+"""
+
+
+def test_a_kill_amid_the_removal_of_what_was_kept_aside_loses_no_passage(tmp_path: Path, passages: ChunkStore) -> None:
+    root, aside = tmp_path / "lance", tmp_path / "aside"
+    for number, letters in enumerate(("ab", "cd", "ef")):
+        keep(passages, f"cell-{number:03d}", rows(letters), Embedder())
+    gone = rows("ab")["chunk_id"][0]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(root), str(aside), gone], check=False, cwd=Path.cwd())
+    assert killed.returncode == 9
+    write_without(root, "python-releases", pages=[], chunk_ids=[gone], aside=aside)
+    left = ChunkStore(root, "python-releases", "tiny")
+    assert [left.read_cell(f"cell-{number:03d}")["chunk_id"].to_list() for number in range(3)] == [
+        rows("ab")["chunk_id"].to_list()[1:],
+        *(rows(letters)["chunk_id"].to_list() for letters in ("cd", "ef")),
+    ]
+    assert not aside.exists()
+
+
 def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
     root = tmp_path / "with space"
     by_uri = ChunkStore(root.as_uri(), "python-releases", "tiny")
