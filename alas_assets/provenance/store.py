@@ -275,7 +275,7 @@ class ArtifactStore:
     def cells(self, domain: str) -> list[Cell]:
         """Return every cell of a domain, oldest first."""
         folder = self.root / "cells" / domain
-        return [Cell(domain, name) for name in sorted(path.name for path in folder.iterdir())] if folder.is_dir() else []
+        return [Cell(domain, path.name) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
 
     def first_made(self, pointer: Pointer) -> Pointer:
         """Return the earliest pointer on record to the same content of the same cell: its run made what others only made again."""

@@ -6,6 +6,7 @@ Reading only. The command line and the reports render the records; which Dagster
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -220,10 +221,10 @@ def _named(store: ArtifactStore, domain: str, adapter_hash: str) -> str:
 
 
 def cells_of(store: ArtifactStore) -> Iterator[Cell]:
-    """Yield every cell that the store knows, newest iteration first within a domain."""
+    """Yield every cell that the store knows, newest iteration first within a domain; a file among them, as desktops leave, is none."""
     root = store.root / "cells"
-    for domain in sorted(root.iterdir()) if root.is_dir() else []:
-        for iteration in sorted(domain.iterdir(), reverse=True):
+    for domain in sorted(filter(Path.is_dir, root.iterdir())) if root.is_dir() else []:
+        for iteration in sorted(filter(Path.is_dir, domain.iterdir()), reverse=True):
             yield Cell(domain.name, iteration.name)
 
 

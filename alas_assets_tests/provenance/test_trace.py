@@ -16,7 +16,7 @@ from alas_assets.provenance.ids import fold
 from alas_assets.provenance.render import trace_text
 from alas_assets.provenance.report import answer_html
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, Cell
-from alas_assets.provenance.trace import TraceError, model_in_place, trace_answer, trace_row
+from alas_assets.provenance.trace import TraceError, cells_of, model_in_place, trace_answer, trace_row
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.provenance.wrong import wrong_answers
 from alas_assets.records import GateDecision, Tombstone
@@ -195,3 +195,13 @@ def test_an_adapter_that_a_takedown_retired_is_named_with_that_takedown(quill: H
     harness.alas.registry.take_down("quill", [adapter], takedown="t1", at="2026-11-30")
     words = model_in_place(harness.store, "quill").in_words
     assert words == f"the base student answers now; takedown t1 retired sft adapter {adapter[:16]} of quill|000"
+
+
+def test_a_file_among_the_folders_of_cells_is_no_cell(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    for name in ("quill/000", "quill/001"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+    for name in (".DS_Store", "quill/.DS_Store"):
+        (tmp_path / "cells" / name).write_bytes(b"\0Bud1")
+    assert list(cells_of(store)) == [Cell("quill", "001"), Cell("quill", "000")]
+    assert store.cells("quill") == [Cell("quill", "000"), Cell("quill", "001")]
