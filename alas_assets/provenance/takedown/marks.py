@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,7 +24,19 @@ RUN = 8
 """Words of a run: a sentence of another author that shares so many in a row shares more than chance."""
 SHORTEST = 3
 """Words of a whole question or quote that is searched for; what is shorter stands in too many texts."""
-_WORD = re.compile(r"[^\W_]+")
+SIZES = (RUN, 12, 20)
+"""Words of a run where each is a word, a Chinese character, or a letter of another script that parts no words: as many as say as much."""
+_HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_LETTERS = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Burmese
+    "\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf"  # Khmer, Tai
+    "\u1b00-\u1b7f\ua980-\ua9df"  # Balinese, Javanese
+    "\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff\ua000-\ua48f"  # Japanese, Bopomofo, Yi
+)
+_WORD = re.compile(rf"(?=[^\W_])[{_HAN}{_LETTERS}]|(?:(?![{_HAN}{_LETTERS}])[^\W_])+")
+_IS_HAN, _IS_LETTER = re.compile(f"[{_HAN}]"), re.compile(f"[{_LETTERS}]")
+_ENOUGH = 120  # what a run must say; a number that all sizes divide
 _TAG = re.compile(r"<[^<>]*>")
 _ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[nrtbf\"'/])")
 _DIGEST = 32  # hex digits: 128 bits
@@ -44,7 +57,10 @@ class Marks(Record):
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text, letter case and compatibility forms folded; punctuation and underscores part words."""
+    """Return the words of a text, letter case and compatibility forms folded; punctuation and underscores part words.
+
+    In scripts that put nothing between words every character is one: where words begin and end there, nobody can say for certain.
+    """
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -52,7 +68,7 @@ def marks_of(texts: Iterable[str], whole: Iterable[str], staying: Iterable[str],
     """Return what texts are recognised by.
 
     Args:
-        texts: Removed texts; every run of `RUN` words in them counts.
+        texts: Removed texts; every run in them counts that says as much as `RUN` words.
         whole: Removed strings, such as questions and quotes, that count as a whole where they are shorter than a run.
         staying: Content that stays; what it has in common with the removed is left out.
         salt: Keeps the hashes apart from those of any other takedown.
@@ -60,14 +76,16 @@ def marks_of(texts: Iterable[str], whole: Iterable[str], staying: Iterable[str],
     found: dict[int, set[str]] = {RUN: set()}
     too_short = 0
     for text in texts:
-        found[RUN].update(_windows(words_of(text), RUN))
+        _add_runs(found, words_of(text))
     for text in set(whole):
         words = words_of(text)
-        size = min(len(words), RUN)
-        if size < SHORTEST:
+        said = sum(map(_says, words))
+        if said >= _ENOUGH:
+            _add_runs(found, words)
+        elif said * RUN >= SHORTEST * _ENOUGH:
+            found.setdefault(len(words), set()).add(" ".join(words))
+        else:
             too_short += bool(words)
-            continue
-        found.setdefault(size, set()).update(_windows(words, size))
     before = sum(map(len, found.values()))
     begun = {size: {run.partition(" ")[0] for run in runs} for size, runs in found.items()}
     for text in staying:
@@ -77,6 +95,25 @@ def marks_of(texts: Iterable[str], whole: Iterable[str], staying: Iterable[str],
                 runs.difference_update(_windows(words, size, begun[size]))
     hashes = {size: sorted(_digest(run, salt) for run in runs) for size, runs in sorted(found.items()) if runs}
     return Marks(salt=salt, runs=hashes, shared=before - sum(map(len, hashes.values())), too_short=too_short)
+
+
+def _says(word: str) -> int:
+    size = SIZES[1] if _IS_HAN.match(word) else SIZES[2] if _IS_LETTER.match(word) else RUN
+    return _ENOUGH // size
+
+
+def _add_runs(found: dict[int, set[str]], words: Sequence[str]) -> None:
+    """Add the shortest run from each word on that says enough; where that takes all words of a text, all of them."""
+    said = [0, *accumulate(map(_says, words))]
+    spans = []
+    for start in range(len(words)):
+        ends = (start + size for size in SIZES if start + size <= len(words))
+        end = next((end for end in ends if said[end] - said[start] >= _ENOUGH), None)
+        spans += [(start, end)] if end is not None else []
+    if not spans and said[-1] >= _ENOUGH:
+        spans = [(0, len(words))]
+    for start, end in spans:
+        found.setdefault(end - start, set()).add(" ".join(words[start:end]))
 
 
 def _windows(words: Sequence[str], size: int, begun: Set[str] | None = None) -> Iterator[str]:

@@ -32,8 +32,11 @@ def finder_of(*texts: str, staying: tuple[str, ...] = (), whole: tuple[str, ...]
     return Finder(marks_of(texts, whole, staying, "salt"))
 
 
+UNSPACED = st.text(st.characters(min_codepoint=0x4E00, max_codepoint=0x9FFF), min_size=12, max_size=30)
+
+
 @pytest.mark.parametrize("form", FORMS)
-@given(text=SENTENCE, before=st.text(max_size=30), after=st.text(max_size=30))
+@given(text=SENTENCE | UNSPACED, before=st.text(max_size=30), after=st.text(max_size=30))
 def test_a_removed_sentence_is_found_in_every_usual_form(form: str, text: str, before: str, after: str) -> None:
     written = FORMS[form](text)
     assert finder_of(text).touches(written)
@@ -61,6 +64,53 @@ def test_a_short_question_counts_as_a_whole_and_one_of_two_words_is_only_counted
     finder = Finder(marks)
     assert finder.touches("he asked: which MODULE gained `blot()`, and got no answer")
     assert not finder.touches("which module gained nothing")
+
+
+LANGUAGES = {
+    "Chinese": ("量子羽毛笔三版新增了墨水模块。", "折叠函数已被弃用，请改用压痕函数。", "抽屉函数已被移除。", "墨水模块"),
+    "Japanese": (
+        "クイル三版では墨のモジュールに新しい関数が加わりました。",
+        "ひきだし関数は取り除かれ、かわりに本棚関数を使います。",
+        "破れた紙を読むと紙の例外が起きます。",
+        "墨のこと",
+    ),
+    "Thai": (
+        "ควิลล์รุ่นที่สามเพิ่มฟังก์ชันใหม่ในโมดูลหมึก",
+        "ฟังก์ชันลิ้นชักถูกถอดออกแล้วให้ใช้ฟังก์ชันชั้นหนังสือแทน",
+        "การสร้างควิลล์ต้องใช้คอมไพเลอร์รุ่นสิบสอง",
+        "โมดูลหมึก",
+    ),
+    "Khmer": (
+        "មុខងារថតត្រូវបានដកចេញហើយសូមប្រើមុខងារធ្នើរជំនួសវិញ",
+        "ការអានក្រដាសរហែកនឹងបង្កើតកំហុសថ្មីមួយនៅក្នុងកម្មវិធី",
+        "ម៉ូឌុលទឹកខ្មៅមានមុខងារថ្មីសម្រាប់អ្នកប្រើ",
+        "ទឹកខ្មៅ",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_is_found_in_a_language_that_puts_nothing_between_its_words(language: str) -> None:
+    first, second, question, answer = LANGUAGES[language]
+    finder = finder_of(first + second, whole=(question,))
+    for said in (first, f"12:00 asked: {first}", json.dumps({"answer": f"v3 {second}"}), question):
+        assert finder.touches(said)
+    marks = marks_of([first + second], [answer], [f"Another page says so too: {second}"], "s")
+    assert (Finder(marks).touches(second), Finder(marks).touches(first), marks.too_short) == (False, True, 1)
+    assert not finder.touches(answer), "what is so short stands in too many texts"
+
+
+def test_a_text_of_two_scripts_is_found_as_a_whole_where_no_part_of_it_says_enough() -> None:
+    text = "抽屉函数改 drawer shelf crease fold tidy"
+    assert finder_of(text).touches(f"it said {text} once")
+    assert finder_of(whole=(text,)).touches(f"it said {text} once")
+    assert not finder_of(text).touches("抽屉函数改 drawer shelf crease fold")
+
+
+def test_names_that_two_authors_share_by_chance_are_no_finding() -> None:
+    finder = finder_of("中华人民共和国国务院发布了新的羽毛笔标准", "กระทรวงศึกษาธิการประกาศมาตรฐานใหม่ของปากกาขนนก")
+    assert not finder.touches("今天中华人民共和国国务院开会")
+    assert not finder.touches("วันนี้กระทรวงศึกษาธิการประชุม")
 
 
 def test_marks_hold_no_word_of_the_text_and_differ_with_the_salt() -> None:

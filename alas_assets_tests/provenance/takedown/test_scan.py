@@ -22,13 +22,13 @@ from hypothesis import strategies as st
 
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.takedown.files import UnreadableError, texts_in_file
-from alas_assets.provenance.takedown.marks import RUN, Finder, marks_of
+from alas_assets.provenance.takedown.marks import SIZES, Finder, marks_of
 from alas_assets.provenance.takedown.scan import PASSAGES, Scan, scan_store
 from alas_assets.records import CHUNK_SCHEMA
 from alas_assets.retrieval.store import ChunkStore
 
 LETTERS = st.text(st.characters(codec="utf-8", categories=["Ll", "Lo", "Nd"]), min_size=1, max_size=8)
-TEXT = st.lists(LETTERS, min_size=RUN + 2, max_size=15, unique=True).map(" ".join)
+TEXT = st.lists(LETTERS, min_size=max(SIZES), max_size=25, unique=True).map(" ".join)
 
 
 def sqlite_with(path: Path, value: object, *, deleted: bool = False) -> None:
