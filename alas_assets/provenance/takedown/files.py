@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import bz2
-import gzip
 import json
 import lzma
 import re
@@ -19,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -37,7 +36,7 @@ _OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"RIFF")
 _PACKED = re.compile(r"^[A-Za-z0-9+/=_-]{24,}$")
 _HEX = re.compile(r"^[0-9a-f-]+$")
 _MAX_DEPTH = 4
-_MAX_UNPACKED = 1 << 30
+_MAX_UNPACKED = 1 << 27
 
 
 class UnreadableError(Exception):
@@ -161,38 +160,79 @@ def _unpacked(data: bytes) -> list[bytes]:
     """
     try:
         if data.startswith(b"\x1f\x8b"):
-            found = [gzip.decompress(data)]
-        elif data.startswith(b"BZh"):
-            found = [bz2.decompress(data)]
-        elif data.startswith(b"\xfd7zXZ\0"):
-            found = [lzma.decompress(data)]
-        elif data.startswith(b"\x28\xb5\x2f\xfd"):
-            found = [_zstd(data)]
-        elif data.startswith(b"PK\x03\x04"):
-            found = _zip(data)
-        elif data[:1] == b"\x78" and len(data) > 8 and int.from_bytes(data[:2], "big") % 31 == 0:
-            found = [zlib.decompress(data)]
-        else:
-            return []
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
-        return []  # it only looks packed: its bytes are searched as they are
-    if sum(map(len, found)) > _MAX_UNPACKED:
-        raise UnreadableError(f"unpacks to more than {_MAX_UNPACKED:,} bytes")
-    return found
+            return _inflated(data, lambda: zlib.decompressobj(31))
+        if data.startswith(b"BZh"):
+            return _inflated(data, bz2.BZ2Decompressor)
+        if data.startswith(b"\xfd7zXZ\0"):
+            return _inflated(data, lzma.LZMADecompressor)
+        if data.startswith(b"\x28\xb5\x2f\xfd"):
+            return [_zstd(data)]
+        if data.startswith(b"PK\x03\x04"):
+            return _zip(data)
+        if data[:1] == b"\x78" and len(data) > 8 and int.from_bytes(data[:2], "big") % 31 == 0:
+            return _inflated(data, zlib.decompressobj)
+    except _DAMAGED:
+        pass  # it only looks packed: its bytes are searched as they are
+    return []
+
+
+_DAMAGED = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+
+
+class _Unpacker(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def _inflated(data: bytes, unpacker: Callable[[], _Unpacker]) -> list[bytes]:
+    """Return what streams one after the other hold, and as it is what follows them; no more than the limit is ever unpacked."""
+    parts: list[bytes] = []
+    room = _MAX_UNPACKED
+    while data:
+        stream = unpacker()
+        try:
+            part = stream.decompress(data, room + 1)
+        except _DAMAGED:
+            if not parts:
+                raise
+            break
+        if len(part) > room:
+            raise _too_large()
+        if not stream.eof:
+            raise EOFError
+        parts.append(part)
+        room -= len(part)
+        data = stream.unused_data
+    return [one for one in (b"".join(parts), data) if one]
+
+
+def _too_large() -> UnreadableError:
+    return UnreadableError(f"unpacks to more than {_MAX_UNPACKED:,} bytes")
 
 
 def _zstd(data: bytes) -> bytes:
     import pyarrow as pa
 
     with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        return stream.read()
+        found = stream.read(_MAX_UNPACKED + 1)
+    if len(found) > _MAX_UNPACKED:
+        raise _too_large()
+    return found
 
 
 def _zip(data: bytes) -> list[bytes]:
     with zipfile.ZipFile(BytesIO(data)) as archive:
         if sum(member.file_size for member in archive.infolist()) > _MAX_UNPACKED:
-            raise UnreadableError(f"unpacks to more than {_MAX_UNPACKED:,} bytes")
-        return [archive.read(member) for member in archive.infolist() if not member.is_dir()]
+            raise _too_large()
+        try:
+            return [archive.read(member) for member in archive.infolist() if not member.is_dir()]
+        except RuntimeError as error:  # it is encrypted, or packed in a way that is not known
+            raise UnreadableError(f"cannot be unpacked: {error}") from error
 
 
 def _header(path: Path) -> Iterator[str]:

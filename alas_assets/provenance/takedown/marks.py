@@ -38,7 +38,7 @@ _WORD = re.compile(rf"(?=[^\W_])[{_HAN}{_LETTERS}]|(?:(?![{_HAN}{_LETTERS}])[^\W
 _IS_HAN, _IS_LETTER = re.compile(f"[{_HAN}]"), re.compile(f"[{_LETTERS}]")
 _ENOUGH = 120  # what a run must say; a number that all sizes divide
 _TAG = re.compile(r"<[^<>]*>")
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[nrtbf\"'/])")
+_ESCAPE = re.compile(r"(?<!\\)\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[nrtbf\"'/])")
 _DIGEST = 32  # hex digits: 128 bits
 
 

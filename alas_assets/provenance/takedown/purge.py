@@ -258,7 +258,7 @@ def _text_of(path: Path) -> str:
 def _holds(path: Path, removal: Removal) -> bool:
     try:
         return any(removal.finder.touches(text) for text in texts_in_file(path))
-    except UnreadableError:
+    except (UnreadableError, MemoryError):
         return False  # the search names it as a file that nobody can read
 
 

@@ -131,10 +131,11 @@ def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, fi
             _note(place, findings, shown, within, runs, elsewhere)
     except FileNotFoundError:
         return  # a temporary file of a database or a run that ended meanwhile
-    except (OSError, UnreadableError) as error:
+    except (OSError, UnreadableError, MemoryError) as error:
         if not path.exists():
             return
-        findings.append(Finding(place=place.name, where=shown, problem=f"cannot be read: {error}"))
+        why = "it takes more memory than there is" if isinstance(error, MemoryError) else error
+        findings.append(Finding(place=place.name, where=shown, problem=f"cannot be read: {why}"))
         place.findings += 1
 
 

@@ -81,6 +81,10 @@ PLACES: dict[str, Callable[[Path, str], object]] = {
     "gzip": lambda folder, text: (folder / "a.gz").write_bytes(gzip.compress(text.encode())),
     "gzip in gzip": lambda folder, text: (folder / "a").write_bytes(gzip.compress(gzip.compress(text.encode()))),
     "bzip2": lambda folder, text: (folder / "a.bz2").write_bytes(bz2.compress(text.encode())),
+    "two gzips and what follows them": lambda folder, text: (folder / "a").write_bytes(
+        gzip.compress(b"x") + gzip.compress(b"y") + f" {text}".encode()
+    ),
+    "after bzip2": lambda folder, text: (folder / "a").write_bytes(bz2.compress(b"x") + f" {text}".encode()),
     "xz": lambda folder, text: (folder / "a.xz").write_bytes(lzma.compress(text.encode())),
     "zstandard": lambda folder, text: (folder / "a.zst").write_bytes(zstandard(text)),
     "zip": lambda folder, text: (folder / "a.zip").write_bytes(zipped(text)),
@@ -136,6 +140,42 @@ def test_a_file_that_cannot_be_read_is_a_finding_and_no_silence(tmp_path: Path) 
     for name in ("a.parquet", "b.sqlite", "c.safetensors"):
         with pytest.raises(UnreadableError):
             list(texts_in_file(tmp_path / name))
+
+
+def bomb(pack: Callable[[bytes], bytes]) -> bytes:
+    """Return some kilobytes that unpack to 16 GiB, stream after stream."""
+    return pack(bytes(1 << 22)) * 4_000
+
+
+def zip_bomb() -> bytes:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in range(33):
+            archive.writestr(str(name), bytes(1 << 22))
+    return made.getvalue()
+
+
+def encrypted_zip() -> bytes:
+    data = bytearray(zipped("words"))
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + place] |= 1
+    return bytes(data)
+
+
+@pytest.mark.security("takedown")
+def test_a_page_that_unpacks_to_more_than_can_be_searched_is_a_finding_and_stops_no_search(tmp_path: Path) -> None:
+    bombs = {name: bomb(pack) for name, pack in (("gzip", gzip.compress), ("zlib", zlib.compress), ("bzip2", bz2.compress))}
+    bombs |= {"xz": bomb(lzma.compress), "gzip in gzip": gzip.compress(bombs["gzip"]), "zip": zip_bomb()}
+    bombs["zstandard"] = pa.compress(bytes(33 << 22), "zstd", asbytes=True)
+    for name, data in bombs.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "zip with a password").write_bytes(encrypted_zip())
+    (tmp_path / "page").write_text("one two three four five six seven eight nine", encoding="utf-8")
+    found = scanned(tmp_path, "one two three four five six seven eight nine")
+    problems = {finding.where: finding.problem for finding in found.findings}
+    assert problems.pop("page") == ""
+    assert "is encrypted" in problems.pop("zip with a password")
+    assert problems == dict.fromkeys(bombs, "cannot be read: unpacks to more than 134,217,728 bytes")
 
 
 def test_weights_and_pictures_are_listed_as_no_text(tmp_path: Path) -> None:
