@@ -79,12 +79,13 @@ K = TypeVar("K", bound=Task)
 
 @dataclass(frozen=True)
 class Outcome(Generic[K, T]):
-    """What became of one asking: a reading, or the reason why there is none, with the raw text."""
+    """What became of one asking: a reading, or the reason why there is none, with the raw text; and whether the answer is an old one."""
 
     task: K
     reading: Reading[T] | None
     reason: str = ""
     text: str = ""
+    replayed: bool = False
 
 
 def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int, hooks: Hooks) -> list[list[Outcome[K, T]]]:
@@ -136,13 +137,13 @@ def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks
         reading = read_reply(reply, task.form, shape)
     except UnreadableError as error:
         trouble(error.reason, error.text)
-        return Outcome(task, None, error.reason, error.text)
+        return Outcome(task, None, error.reason, error.text, reply.replayed)
     if fault := task.fault_in(reading):
         trouble(fault, raw(reply.text))
-        return Outcome(task, None, fault, raw(reply.text))
+        return Outcome(task, None, fault, raw(reply.text), reply.replayed)
     for item in reading.rejected:
         trouble(item.reason, item.text)
-    return Outcome(task, reading)
+    return Outcome(task, reading, replayed=reply.replayed)
 
 
 _SIMPLER: dict[Form, Form] = {"schema": "xml", "json": "xml", "xml": "lines", "lines": "lines"}

@@ -102,11 +102,14 @@ def _blocks(request: GradeRequest, number: int) -> list[Block]:
     ]
 
 
-def grade(asker: Asker, making: Making, model: str, requests: Sequence[GradeRequest], *, form: Form, hooks: Hooks) -> list[Grade]:
+def grade(
+    asker: Asker, making: Making, model: str, requests: Sequence[GradeRequest], *, form: Form, hooks: Hooks, replay: bool = False
+) -> list[Grade]:
     """Grade answers, one grade for each request, in order; what is not graded is "failed" with its reason (E2, E7).
 
     An empty answer and one that speaks to the judge are graded without a model. A grade counts only for a number that was asked, given
-    exactly once, in a reply that names no other; what is missing is asked for once more, in smaller batches.
+    exactly once, in a reply that names no other; what is missing is asked for once more, in smaller batches. Where that is answered by
+    what an earlier run was told already, it is asked until the judge answers anew: what failed would else fail in every run by one reply.
 
     Args:
         asker: Answers calls.
@@ -115,22 +118,35 @@ def grade(asker: Asker, making: Making, model: str, requests: Sequence[GradeRequ
         requests: What to grade.
         form: How answers are written.
         hooks: Who is told.
+        replay: Whether only what was answered before may be read (`teacher.replay`), so that nothing is answered anew.
     """
     grades: dict[int, Grade] = {i: made for i, request in enumerate(requests) if (made := _without_a_model(request)) is not None}
     asked = [(i, request) for i, request in enumerate(requests) if i not in grades]
     # The order is a hash of the content: it says nothing of who answered, and equal sets make equal calls.
     asked.sort(key=lambda entry: content_hash(["judge", clean(entry[1].question), clean(entry[1].gold), clean(entry[1].answer)]))
     missing: dict[int, str] = {}
-    for attempt, size in enumerate((ITEMS_PER_CALL, ITEMS_PER_RETRY)):
-        again = [entry for entry in asked if entry[0] in missing] if attempt else asked
-        missing = {}
-        for outcomes in ask_until_read(asker, _tasks(again, making, model, form, attempt, size), JUDGE, 0, hooks):
-            for outcome in outcomes:
-                _take(outcome, grades, missing)
-        if not missing:
-            break
+    again, attempt = asked, 0
+    while again and (attempt < 2 or not replay):
+        tasks = _tasks(again, making, model, form, attempt, ITEMS_PER_RETRY if attempt else ITEMS_PER_CALL)
+        left, old = _ask(asker, tasks, grades, hooks)
+        missing = {place: reason for place, reason in missing.items() if place not in grades} | left
+        again = [entry for entry in again if entry[0] in (old if attempt else left)]
+        attempt += 1
     grades.update({place: Grade(label="failed", explanation=f"not judged: {reason}"[:500]) for place, reason in missing.items()})
     return [grades[i] for i in range(len(requests))]
+
+
+def _ask(asker: Asker, tasks: Sequence[JudgeTask], grades: dict[int, Grade], hooks: Hooks) -> tuple[dict[int, str], set[int]]:
+    """Ask once; return what is missing, with the reason, and which of that an earlier run was told already."""
+    missing: dict[int, str] = {}
+    old: set[int] = set()
+    for outcomes in ask_until_read(asker, tasks, JUDGE, 0, hooks):
+        for outcome in outcomes:
+            left: dict[int, str] = {}
+            _take(outcome, grades, left)
+            missing |= left
+            old |= set(left) if outcome.replayed else set()
+    return missing, old
 
 
 def _without_a_model(request: GradeRequest) -> Grade | None:

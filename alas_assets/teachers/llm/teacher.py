@@ -55,6 +55,7 @@ class LanguageModelTeacher:
         self._asker = asker
         self._form_of = form_of
         self._again = settings.format_attempts
+        self._replay = settings.replay
         self._min_topics = min_topics
         self._mix = dict(mix)
         self._hooks = hooks or Hooks()
@@ -112,7 +113,7 @@ class LanguageModelTeacher:
         """
         if judge not in self.judges:
             raise ValueError(f"teacher.judges: {judge!r} is not among {', '.join(self.judges)}")
-        return judging.grade(self._asker, self._making, judge, requests, form=self._form_of(judge), hooks=self._hooks)
+        return judging.grade(self._asker, self._making, judge, requests, form=self._form_of(judge), hooks=self._hooks, replay=self._replay)
 
     def revise(self, weak: Sequence[Topic], mastered: Sequence[Topic], scores: Sequence[TopicScore]) -> list[Topic]:
         """Propose remediation for weak topics and advanced subtopics of mastered ones (V1)."""

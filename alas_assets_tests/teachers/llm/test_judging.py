@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.evaluation import grading
+from alas_assets.evaluation.verdicts import VerdictStore, judge_all
 from alas_assets.teachers.endpoint.calls import ModelCall, ModelReply
 from alas_assets.teachers.llm import Hooks, Trouble
 from alas_assets.teachers.llm.judging import aimed_at_the_judge
@@ -143,6 +146,50 @@ def test_a_judge_that_counts_from_0_gives_no_answer_the_grade_of_its_neighbour(f
     assert {grade.explanation for grade in grades} == {
         "not judged: a grade for item 0, which was not asked, so that none of its grades counts"
     }
+
+
+class Kept(ScriptedAsker):
+    """An endpoint with a ledger: what was asked before is not sent again."""
+
+    def __init__(self, answer: Any) -> None:
+        super().__init__(answer)
+        self.ledger: dict[str, ModelReply] = {}
+        self.sent: list[ModelCall] = []
+
+    def ask(self, calls: Sequence[ModelCall], on_reply: Callable[[int, ModelReply], None] | None = None) -> list[ModelReply]:
+        keys = [call.model_dump_json() for call in calls]
+        fresh = [call for key, call in zip(keys, calls, strict=True) if key not in self.ledger]
+        self.sent += fresh
+        made = {call.model_dump_json(): reply for call, reply in zip(fresh, super().ask(fresh), strict=True)}
+        known = {key: reply.model_copy(update={"replayed": True}) for key, reply in self.ledger.items()}
+        self.ledger |= made
+        return [(made | known)[key] for key in keys]
+
+
+def test_a_judgement_that_failed_is_asked_anew_in_every_further_run_and_only_it(tmp_path: Path) -> None:
+    healthy = False
+
+    def answer(call: ModelCall) -> str:
+        number = next((n for n, text in texts(call, "question").items() if "feature 3?" in text), 0)
+        return render(graded(call) if healthy else without(call, number), form_of(call), JUDGE)
+
+    asker, store, sent = Kept(answer), VerdictStore(tmp_path / "verdicts.sqlite"), []
+    for run in range(6):
+        healthy = run == 5
+        before = len(asker.sent)
+        said = [grades["m-1"].label for grades in judge_all(teacher(asker), [request(i) for i in range(8)], store)]
+        assert said.count("failed") == (0 if healthy else 1)
+        sent.append(len(asker.sent) - before)
+    assert sent == [2, 2, 1, 1, 1, 1]
+    assert len(asker.ledger) == len(asker.sent)
+
+
+def test_where_only_the_ledger_may_answer_nothing_is_asked_beyond_what_was_asked_in_one_run() -> None:
+    asker = Kept(lambda call: render(without(call, 1), form_of(call), JUDGE))
+    first = teacher(asker).grade_as("m-1", [request(i) for i in range(4)])
+    sent = len(asker.sent)
+    assert teacher(asker, replay=True).grade_as("m-1", [request(i) for i in range(4)]) == first
+    assert len(asker.sent) == sent
 
 
 ECHOES = {
