@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Any
 
 import httpcore2
@@ -31,11 +33,37 @@ class AddressRefusedError(Exception):
 async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses the system's resolver gives for a host.
 
+    Each name is looked up in a thread of its own that nobody waits for longer than for the answer: in the few threads that asyncio shares
+    out, names whose servers do not answer would keep every other from being looked up, and the loop from ending.
+
     Raises:
         OSError: The name does not resolve.
     """
-    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    with suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(found: list[str], error: Exception | None) -> None:
+        if answer.done():  # whoever asked has given up
+            return
+        if error is None:
+            answer.set_result(found)
+        else:
+            answer.set_exception(error)
+
+    def look_up() -> None:
+        found: list[str] = []
+        failure: Exception | None = None
+        try:
+            found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except Exception as error:  # noqa: BLE001 (it is raised again where the name was asked for)
+            failure = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, found, failure)
+
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    return list(dict.fromkeys(await answer))
 
 
 def is_public(address: str) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from typing import Any
+
 import pytest
 
 from alas_assets.provenance.store import ArtifactStore
@@ -62,6 +66,32 @@ def test_proxy_variables_do_not_lead_around_the_guard(site: Site, store: Artifac
     fetched = Fetcher(site.sources(private_hosts=(), timeout_seconds=3), store).fetch_many(["http://10.1.2.3/"])[0]
     assert not fetched.ok
     assert site.connections == []
+
+
+def test_names_whose_servers_do_not_answer_keep_no_other_from_being_looked_up_and_are_not_waited_for(
+    site: Site, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name server of this machine can be made to hang, so the system's own look-up is."""
+    look_up, over, ended = socket.getaddrinfo, threading.Event(), list[str]()
+
+    def hanging(host: str, *given: Any, **named: Any) -> Any:
+        if host.endswith(".dead.example"):
+            over.wait(60)
+            ended.append(host)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return look_up(host, *given, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    site.routes["/"] = say(page("Here", "<p>A page on this machine.</p>"))
+    sources = site.sources(private_hosts=(f"localhost:{site.port}",), timeout_seconds=5)
+    urls = [*(f"http://{number}.dead.example/" for number in range(20)), f"http://localhost:{site.port}/"]
+    try:
+        *dead, good = Fetcher(sources, store).fetch_many(urls)
+        assert ended == []
+    finally:
+        over.set()
+    assert good.ok, good.reason
+    assert all("within 5 s" in one.reason for one in dead)
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
