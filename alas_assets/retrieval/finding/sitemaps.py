@@ -5,6 +5,8 @@ Fetching, and how far an index is followed, is `finding.gather`.
 
 from __future__ import annotations
 
+import gzip
+import io
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,6 @@ from alas_assets.retrieval.finding.safe_xml import XmlError, parse_xml
 MAX_BYTES = 20_000_000
 MAX_LISTED = 20_000
 _GZIP = b"\x1f\x8b"
-_WITH_GZIP_HEADER = 31
 
 
 class SitemapError(ValueError):
@@ -70,16 +71,16 @@ def newest_first(listed: list[Listed]) -> list[Listed]:
 
 
 def _unpacked(body: bytes, url: str) -> bytes:
-    """Unpack a gzipped body, which servers send as a file and not as a transfer encoding.
+    """Unpack a gzipped body, which servers send as a file and not as a transfer encoding; it may be several files one after the other.
 
     Raises:
-        SitemapError: It is damaged, or larger than `MAX_BYTES` unpacked.
+        SitemapError: It is damaged or cut off, or larger than `MAX_BYTES` unpacked.
     """
     if not body.startswith(_GZIP):
         return body
     try:
-        unpacked = zlib.decompressobj(_WITH_GZIP_HEADER).decompress(body, MAX_BYTES + 1)
-    except zlib.error as error:
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BYTES + 1)
+    except (zlib.error, gzip.BadGzipFile, EOFError) as error:
         raise SitemapError(f"{url} is damaged gzip: {error}") from error
     if len(unpacked) > MAX_BYTES:
         raise SitemapError(f"{url} is larger than {MAX_BYTES:,} bytes unpacked")

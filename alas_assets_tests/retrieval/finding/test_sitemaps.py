@@ -47,6 +47,18 @@ def test_gzip_and_plain_lists_are_read() -> None:
     assert [page.url for page in read_sitemap(b"https://docs.example.org/a\nhttps://docs.example.org/b\n", URL).pages][-1].endswith("/b")
 
 
+def test_every_part_of_a_gzipped_list_is_read() -> None:
+    parts = [gzip.compress(f"https://docs.example.org/{number}\n".encode()) for number in range(3)]
+    assert [one.url[-2:] for one in read_sitemap(b"".join(parts), f"{URL}.gz").pages] == ["/0", "/1", "/2"]
+
+
+def test_a_gzipped_list_that_was_cut_off_is_refused_and_gives_no_half_address() -> None:
+    whole = gzip.compress("\n".join(f"https://docs.example.org/{number * 7919:x}" for number in range(2000)).encode())
+    for end in (len(whole) // 2, len(whole) - 4):
+        with pytest.raises(SitemapError, match="damaged gzip"):
+            read_sitemap(whole[:end], f"{URL}.gz")
+
+
 @pytest.mark.parametrize(
     "loc", ["file:///etc/passwd", "folder://local/x.md", "javascript:x", "http://u:p@a.example/", "http://[", "ftp://a.example/"]
 )
