@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from alas_assets.synthesis.quotes import FoldedText
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
 KNOWN = "known to the student"
@@ -63,9 +64,16 @@ def found_known(tables: Sequence[pl.DataFrame], readings: Sequence[pl.DataFrame]
         readings: Their tables of fetches (`FETCH_SCHEMA`), one for each.
         read_text: Returns a stored text by its hash.
     """
-    found: set[str] = set()
-    for i, table in enumerate(tables):
-        known = table.filter(pl.col("reason").str.starts_with(f"{KNOWN}: ")).with_columns(accepted=True)
-        later = (latest_texts([reading]) for reading in readings[i + 1 :])
-        found |= set(known["fact_id"]).difference(*(no_longer_stated([known], texts, read_text) for texts in later))
-    return frozenset(found)
+    known = [table.filter(pl.col("reason").str.starts_with(f"{KNOWN}: ")).with_columns(accepted=True) for table in tables]
+    stated = [set(table["fact_id"]) for table in known]
+    folded: dict[str, FoldedText] = {}
+    for later, reading in enumerate(readings):
+        before = [i for i in range(min(later, len(known))) if stated[i]]
+        if not before:
+            continue
+        texts = latest_texts([reading])
+        # only texts of one reading are kept folded: all pages of all iterations would fill the memory
+        folded = {sha: folded[sha] for sha in folded.keys() & set(texts.values())}
+        for i in before:
+            stated[i] -= no_longer_stated([known[i]], texts, read_text, folded)
+    return frozenset().union(*stated)

@@ -33,15 +33,21 @@ def latest_texts(readings: Sequence[pl.DataFrame]) -> dict[str, str]:
     return latest | {asked: latest[page] for asked, page in moved.items()}
 
 
-def no_longer_stated(earlier_qa: Sequence[pl.DataFrame], latest: Mapping[str, str], read_text: Callable[[str], str]) -> frozenset[str]:
+def no_longer_stated(
+    earlier_qa: Sequence[pl.DataFrame],
+    latest: Mapping[str, str],
+    read_text: Callable[[str], str],
+    folded: dict[str, FoldedText] | None = None,
+) -> frozenset[str]:
     """Return the facts, accepted or kept out by a dispute, whose quote is gone from the newest text of the page it was taken from.
 
     Args:
         earlier_qa: Pair tables of earlier iterations (`QA_SCHEMA`).
         latest: The newest text's hash by page (`latest_texts`); facts of other pages stand.
         read_text: Returns a stored text by its hash.
+        folded: Texts that were folded before, by their hash; those that are folded here are added.
     """
-    folded: dict[str, FoldedText] = {}
+    folded = {} if folded is None else folded
     gone: set[str] = set()
     for table in earlier_qa:
         facts = says(table).unique("fact_id", maintain_order=True)

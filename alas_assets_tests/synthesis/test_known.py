@@ -85,6 +85,22 @@ def test_what_a_page_stopped_stating_in_between_is_not_known_when_it_states_it_a
     assert found_known(tables, readings, TEXTS.__getitem__) == frozenset()
 
 
+def test_each_reading_of_a_page_is_read_once_however_many_iterations_found_facts_of_it_known() -> None:
+    read: list[str] = []
+
+    def noting(sha: str) -> str:
+        read.append(sha)
+        return f"{TEXTS['with']} Added in {sha}."
+
+    count = 12
+    readings = [reading(f"release {number}") for number in range(count)]
+    assert found_known([KNOWN] * count, readings, noting) == FACTS
+    assert sorted(read) == sorted(f"release {number}" for number in range(1, count))
+    read.clear()
+    assert found_known([domain(["beta"])] * count, readings, noting) == frozenset()
+    assert read == []
+
+
 def test_a_fact_found_known_before_is_no_new_fact_unless_its_topic_is_to_be_taught_again() -> None:
     text = "The release adds `alpha` as gadget number 0 of the shelf."
     _, chunks = page([text], "a.html")
