@@ -118,11 +118,11 @@ def find_kinship(statements: Sequence[Statement], embed: Embed | None = None) ->
     Args:
         statements: Facts with different keys and at least one question each.
         embed: Returns one vector of length 1 a text; without it twins are found by their letters alone. It is asked only for
-            statements that share their answer with another.
+            statements that share their answer with another of which neither is told from the other by a name.
     """
-    answers = _by_answer(statements)
-    near = _near_in_meaning(statements, answers, embed)
-    alike = _alike_in_letters(statements, answers) | {pair for pair, cosine in near.items() if cosine >= NEAR_MEANING}
+    comparable = [_Comparable(statements, places) for places in _by_answer(statements)]
+    near = _near_in_meaning(statements, comparable, embed)
+    alike = _alike_in_letters(statements, comparable) | {pair for pair, cosine in near.items() if cosine >= NEAR_MEANING}
     twins = {pair for pair in alike if _one_answer(*_both(statements, pair)) and _same_names(*_both(statements, pair))}
     restated = {pair for pair in near if _one_answer(*_both(statements, pair))}
     restated |= {pair for pair in _of_one_sentence(statements) if _same_answer(*_both(statements, pair))}
@@ -177,6 +177,48 @@ def _by_answer(statements: Sequence[Statement]) -> list[list[int]]:
     return [places for places in holders.values() if len(places) > 1]
 
 
+class _Comparable:
+    """Statements that share a form of their answer, and which of them can be one by what they are asked by.
+
+    Thousands of records may share "high"; each is asked by an id that no other names, and `_one_answer` refuses every pair.
+    """
+
+    def __init__(self, statements: Sequence[Statement], places: Sequence[int]) -> None:
+        self.places = np.array(places)
+        naming: dict[str, set[int]] = defaultdict(set)
+        for at, place in enumerate(places):
+            for word in statements[place].named:
+                naming[word].add(at)
+        self._nameless = {at for at, place in enumerate(places) if not statements[place].identity}
+        self._known_by: list[set[int]] = [set() for _ in places]  # who names all that a statement is asked by
+        self._knows: list[set[int]] = [set() for _ in places]
+        for at, place in enumerate(places):
+            if asked_by := sorted(statements[place].identity, key=lambda word: len(naming[word])):
+                self._known_by[at] = naming[asked_by[0]].intersection(*(naming[word] for word in asked_by[1:])) - {at}
+                for other in self._known_by[at]:
+                    self._knows[other].add(at)
+
+    def partners(self, at: int) -> np.ndarray:
+        """Return, ascending, whom behind it the statement at a place of `places` is to be compared with: one names what the other does."""
+        if at in self._nameless:
+            return np.arange(at + 1, len(self.places))
+        return np.array(sorted(other for other in self._known_by[at] | self._knows[at] | self._nameless if other > at), dtype=int)
+
+    def compared(self) -> list[int]:
+        """Return the statements that have a partner."""
+        everyone = bool(self._nameless) and len(self.places) > 1
+        return [place for at, place in enumerate(self.places.tolist()) if everyone or self._known_by[at] or self._knows[at]]
+
+    def known_both_ways(self) -> list[int]:
+        """Return the statements that can have a twin: each of the two names all that the other is asked by."""
+        return [place for at, place in enumerate(self.places.tolist()) if self._may_have_a_twin(at)]
+
+    def _may_have_a_twin(self, at: int) -> bool:
+        if at in self._nameless:
+            return len(self._nameless) > 1 or bool(self._knows[at])
+        return not (self._known_by[at].isdisjoint(self._knows[at]) and self._known_by[at].isdisjoint(self._nameless))
+
+
 def _same_answer(one: Statement, other: Statement) -> bool:
     """Tell whether the answer of one is a form of the other's: re.prefixmatch() and re.Pattern.prefixmatch() share an alias only."""
     return normalise(one.answer) in other.forms or normalise(other.answer) in one.forms
@@ -202,12 +244,12 @@ def _same_names(one: Statement, other: Statement) -> bool:
 # ---------------------------------------------------------------------------------------------- twins
 
 
-def _alike_in_letters(statements: Sequence[Statement], answers: list[list[int]]) -> set[Pair]:
+def _alike_in_letters(statements: Sequence[Statement], comparable: Sequence[_Comparable]) -> set[Pair]:
     """Return the pairs whose questions are nearly letter for letter the same, and of which neither has a word of its own.
 
     "How is the output of pickletools shown" and "... of tokenize shown" share most of their letters and are two questions.
     """
-    places = sorted({i for group in answers for i in group})
+    places = sorted({place for group in comparable for place in group.known_both_ways()})
     from datasketch import MinHash, MinHashLSH  # brings scipy.integrate, which no other step needs
 
     index = MinHashLSH(threshold=NEAR_LETTERS, num_perm=_PERMUTATIONS)
@@ -236,21 +278,21 @@ def _nothing_exchanged(one: str, other: str) -> bool:
     return mine <= its or its <= mine
 
 
-def _near_in_meaning(statements: Sequence[Statement], answers: list[list[int]], embed: Embed | None) -> dict[Pair, float]:
-    """Return the cosine of the pairs with a form of the answer in common whose questions and answers mean nearly the same."""
-    places = sorted({i for group in answers for i in group})
+def _near_in_meaning(statements: Sequence[Statement], comparable: Sequence[_Comparable], embed: Embed | None) -> dict[Pair, float]:
+    """Return the cosine of the comparable pairs whose questions and answers mean nearly the same."""
+    places = sorted({place for group in comparable for place in group.compared()}) if embed else []
     if embed is None or not places:
         return {}
     vectors = np.asarray(embed([f"{statements[i].questions[0]} {statements[i].answer}" for i in places]), dtype=np.float32)
     row = {place: at for at, place in enumerate(places)}
     found: dict[Pair, float] = {}
-    for group in answers:
-        own = vectors[[row[place] for place in group]]
-        for start in range(0, len(group), _BLOCK):
-            cosines = own[start : start + _BLOCK] @ own.T
-            for a, b in np.argwhere(cosines >= NEAR_SUBJECT).tolist():
-                if start + a < b:
-                    found[_pair(group[start + a], group[b])] = float(cosines[a, b])
+    for group in comparable:
+        for at, place in enumerate(group.places.tolist()):
+            others = group.places[group.partners(at)]
+            for start in range(0, len(others), _BLOCK):
+                block = others[start : start + _BLOCK].tolist()
+                cosines = vectors[[row[other] for other in block]] @ vectors[row[place]]
+                found |= {_pair(place, block[hit]): float(cosines[hit]) for hit in np.flatnonzero(cosines >= NEAR_SUBJECT).tolist()}
     return found
 
 

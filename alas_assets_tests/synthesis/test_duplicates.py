@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alas_assets.records import DraftFact, Phrasing, Topic
 from alas_assets.synthesis.curate import Limits
-from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
+from alas_assets.synthesis.duplicates import Embed, Statement, _Comparable, _one_answer, _same_names, find_kinship, groups
 from alas_assets.synthesis.wording import hard_tokens
 
 from .factory import curated, fact, page
@@ -56,6 +56,22 @@ def test_what_differs_in_a_version_a_number_or_a_name_is_never_a_twin_however_al
         for level in (1, 2)
     ]
     assert pairs_of(*facts, embed=all_alike) == (set(), set(), set())
+
+
+def test_records_that_are_each_asked_by_an_id_of_their_own_are_not_compared_though_thousands_share_an_answer() -> None:
+    records = [f"CVE-2026-{number}" for number in range(10_000, 13_000)]
+    facts = [said(record, f"{record} has high severity.", "high", f"Which severity does {record} have?") for record in records]
+    embedded: list[str] = []
+
+    def noting(texts: list[str]) -> np.ndarray:
+        embedded.extend(texts)
+        return all_alike(texts)
+
+    assert pairs_of(*facts, embed=noting) == (set(), set(), set())
+    assert embedded == []
+    twin = said("again", "Its severity is high.", "high", "Which severity does CVE-2026-10000 have?")
+    assert pairs_of(*facts, twin, embed=noting)[0] == {("CVE-2026-10000", "again")}
+    assert len(embedded) == 2
 
 
 def test_a_name_that_only_the_passage_shows_as_code_counts_as_a_name() -> None:
@@ -166,6 +182,22 @@ def in_other_words(chunks: pl.DataFrame) -> DraftFact:
         *(reworded(text, "probe", i) for i, text in enumerate(["The shelf now has?", "Name what came to the shelf."])),
     ]
     return draft
+
+
+NAMED = st.lists(st.sampled_from(["`run()`", "`walk()`", "3.15", "CVE-2026-1", "limit", "high"]), max_size=4).map(" ".join)
+
+
+@given(st.lists(st.tuples(NAMED, NAMED, NAMED), min_size=2, max_size=8))
+def test_whatever_can_be_one_answer_is_compared_and_whatever_can_be_a_twin_is_known_both_ways(drawn: list[tuple[str, str, str]]) -> None:
+    facts = [said(str(i), quote, "high", *asked) for i, (quote, *asked) in enumerate(drawn)]
+    comparable = _Comparable(facts, range(len(facts)))
+    for i, one in enumerate(facts):
+        for j, other in enumerate(facts[i + 1 :], i + 1):
+            if _one_answer(one, other):
+                assert j in comparable.partners(i)
+                assert {i, j} <= set(comparable.compared())
+            if _same_names(one, other):
+                assert {i, j} <= set(comparable.known_both_ways())
 
 
 def test_of_facts_that_say_the_same_one_is_taught_and_the_other_kept_with_its_reason() -> None:
