@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import combinations, pairwise
@@ -492,11 +492,26 @@ def disputes(claims: Sequence[Claim]) -> list[tuple[Claim, Claim]]:
             by_question[claim.kind, denials, *asked][claim.fact_id] = claim
     found: dict[tuple[str, str], tuple[Claim, Claim]] = {}
     for same in by_question.values():
-        alike = sorted(same.values(), key=lambda claim: claim.fact_id)
-        for one, other in combinations(alike, 2):
+        for one, other in _of_one_place(sorted(same.values(), key=lambda claim: claim.fact_id)):
             if (one.fact_id, other.fact_id) not in found and _contradict(one, other):
                 found[one.fact_id, other.fact_id] = (one, other)
     return [found[key] for key in sorted(found)]
+
+
+def _of_one_place(claims: Sequence[Claim]) -> Iterator[tuple[Claim, Claim]]:
+    """Yield, some of them twice, the pairs that can be `_same_place`; thousands of records may share one sentence.
+
+    Their places share a number, or each says in its own sentence all numbers of its place.
+    """
+    alike: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        numbers = _numbers(claim.place)
+        for number in numbers:
+            alike[number].append(claim)
+        if numbers <= _numbers(_frame(claim)):
+            alike[""].append(claim)
+    for group in alike.values():
+        yield from combinations(group, 2)
 
 
 @lru_cache(maxsize=50_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import combinations
 
 import polars as pl
 import pytest
@@ -19,6 +20,10 @@ from alas_assets.synthesis.consensus import (
     Claim,
     Finding,
     Rules,
+    _frame,
+    _numbers,
+    _of_one_place,
+    _same_place,
     _Sentence,
     _Statements,
     _states,
@@ -333,6 +338,23 @@ def test_what_is_deprecated_in_one_release_and_removed_in_the_next_is_no_disagre
     a = claim("In Quill 3 the `fold()` function is deprecated.", "Quill 3", "http://one.test/", place="Quill 3", kind="version")
     b = claim("In Quill 4 the `fold()` function is removed.", "Quill 4", "http://two.test/", place="Quill 4", kind="version")
     assert not flagged(a, b)
+
+
+def test_thousands_of_records_in_one_sentence_are_not_compared_with_each_other() -> None:
+    records = [f"CVE-2026-{number}" for number in range(10_000, 14_000)]
+    claims = [claim("Versions before 3.1 are affected.", "3.1", f"http://cve.test/{record}", record, "version") for record in records]
+    assert list(_of_one_place(claims)) == []
+    again = claim("Versions before 4.2 are affected.", "4.2", "http://other.test/", records[7], "version")
+    assert [(one.place, other.page) for one, other in disputes([*claims, again])] == [(records[7], "http://other.test/")]
+
+
+@given(st.lists(st.tuples(PLACES, SENTENCES), max_size=8))
+def test_every_two_claims_that_speak_of_one_place_are_compared(drawn: list[tuple[str, str]]) -> None:
+    claims = [claim(quote, "zero", f"http://site{i}.test/", place) for i, (place, quote) in enumerate(drawn)]
+    compared = {(one.page, other.page) for one, other in _of_one_place(claims)}
+    for one, other in combinations(claims, 2):
+        if _same_place(one.place, other.place, _numbers(_frame(one)) & _numbers(_frame(other))):
+            assert (one.page, other.page) in compared
 
 
 def test_two_names_from_a_list_are_no_disagreement() -> None:
