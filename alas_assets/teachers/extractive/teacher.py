@@ -7,8 +7,10 @@ in `rules`, the wordings in `forms`, the refusals in `checks`, the syllabus in `
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import polars as pl
@@ -37,6 +39,33 @@ class _Reading:
     page: Page
     place: tuple[str, str]
     texts: dict[str, str]
+
+    @cached_property
+    def sections(self) -> dict[str, list[Unit]]:
+        """The sentences under each heading, at whatever level, by its plain words."""
+        found: dict[str, list[Unit]] = defaultdict(list)
+        for unit in self.units:
+            for heading in {clean(part) for part in unit.headings}:
+                found[heading].append(unit)
+        return found
+
+
+_Read = Callable[[pl.DataFrame], _Reading]
+
+
+class _ReadOnce:
+    """Reads each page once, as long as the passages that are handed over of it are the same."""
+
+    def __init__(self, read: _Read) -> None:
+        self._read = read
+        self._readings: dict[str, tuple[pl.DataFrame, _Reading]] = {}
+
+    def __call__(self, page: pl.DataFrame) -> _Reading:
+        """Return the reading of a page's passages."""
+        before = self._readings.get(page["page_id"][0])
+        if before is None or not before[0].equals(page):
+            before = self._readings[page["page_id"][0]] = (page, self._read(page))
+        return before[1]
 
 
 class ExtractiveTeacher:
@@ -72,7 +101,8 @@ class ExtractiveTeacher:
 
     def write(self, assignments: Sequence[Assignment], max_pairs: int, phrasings: int) -> list[Written]:
         """Write cited facts on every assignment, one result each, in order (S1, S2, S4)."""
-        return [self.write_topic(one.topic, one.passages, max_pairs, phrasings) for one in assignments]
+        read = _ReadOnce(self._read)  # a page has a topic for each of its sections
+        return [self._write_topic(one.topic, one.passages, max_pairs, phrasings, read) for one in assignments]
 
     def write_topic(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int) -> Written:
         """Write cited facts for one topic from its passages.
@@ -85,13 +115,16 @@ class ExtractiveTeacher:
                 order in which the seed would take them, and curation keeps to the budget.
             phrasings: Training phrasings per fact; one `mine` and two or three `probe` phrasings come on top.
         """
+        return self._write_topic(topic, chunks, max_pairs, phrasings, self._read)
+
+    def _write_topic(self, topic: Topic, chunks: pl.DataFrame, max_pairs: int, phrasings: int, read: _Read) -> Written:
         facts: list[DraftFact] = []
         rejected: list[RejectedDraft] = []
         if chunks.is_empty():
             return Written(facts=[], rejected=[])
         pages = chunks.sort("page_id", "ordinal", "chunk_id").partition_by("page_id", maintain_order=True)
         for page in pages:
-            self._write_page(topic, page, phrasings, facts, rejected)
+            self._write_page(topic, read(page), phrasings, facts, rejected)
         if len(facts) > max(max_pairs, 0):
             order = sorted(facts, key=lambda fact: sha256_hex(f"{self.seed}|{fact.quote}|{fact.answer}"))
             if topic.origin == "advanced" and max_pairs > 0:
@@ -115,15 +148,10 @@ class ExtractiveTeacher:
             texts={row["chunk_id"]: fold(row["text"] or "") for row in chunks.iter_rows(named=True)},
         )
 
-    def _write_page(
-        self, topic: Topic, chunks: pl.DataFrame, phrasings: int, facts: list[DraftFact], rejected: list[RejectedDraft]
-    ) -> None:
-        reading = self._read(chunks)
+    def _write_page(self, topic: Topic, reading: _Reading, phrasings: int, facts: list[DraftFact], rejected: list[RejectedDraft]) -> None:
         wanted = clean(topic.heading) if topic.heading else ""
         taken: set[tuple[str, str]] = set()
-        for unit in reading.units:
-            if wanted and wanted not in {clean(part) for part in unit.headings}:
-                continue
+        for unit in reading.sections.get(wanted, []) if wanted else reading.units:
             reason = unaskable(unit)
             if reason:
                 if not is_credit(unit.quote):

@@ -12,8 +12,8 @@ from alas_assets.synthesis.wording import jaccard, mentions, word_set
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.teachers.extractive.forms import ROLES, TEMPLATES
 from alas_assets.teachers.extractive.reading import read_units
-from alas_assets.teachers.extractive.teacher import context_of
-from alas_assets.teachers.protocol import GradeRequest, Teacher
+from alas_assets.teachers.extractive.teacher import _ReadOnce, context_of
+from alas_assets.teachers.protocol import Assignment, GradeRequest, Teacher
 from alas_assets_tests.teachers.extractive.pages import TITLE, TOPIC, chunks, facts, write
 
 PAGE = (
@@ -134,6 +134,29 @@ def test_a_heading_restricts_the_facts_to_its_section():
     topic = TOPIC.model_copy(update={"heading": "urls"})
     found = ExtractiveTeacher().write_topic(topic, chunks(*PAGE), 100, 6).facts
     assert {fact.answer for fact in found} == {"missing_as_none", "urljoin()", "ParseError", "Unary plus"}
+
+
+def test_a_page_is_read_once_for_all_topics_on_its_sections_and_anew_where_other_passages_of_it_are_given():
+    table = chunks(*PAGE)
+    teacher, read = ExtractiveTeacher(), []
+
+    def noting(page: pl.DataFrame):
+        read.append(page.height)
+        return teacher._read(page)
+
+    once = _ReadOnce(noting)
+    assert once(table) is once(table.clone())
+    assert once(table.head(2)).units == once(table).units[: len(once(table.head(2)).units)]
+    assert read[:2] == [len(PAGE), 2]
+
+
+def test_topics_written_together_get_what_each_gets_alone():
+    table = chunks(*PAGE)
+    topics = [
+        TOPIC.model_copy(update={"topic_id": str(i), "heading": name}) for i, name in enumerate([None, "urls", "Removed", TITLE, "x"])
+    ]
+    alone = [ExtractiveTeacher().write_topic(topic, table, 5, 6) for topic in topics]
+    assert ExtractiveTeacher().write([Assignment(topic, table) for topic in topics], 5, 6) == alone
 
 
 def test_fewer_training_phrasings_can_be_asked_for():
