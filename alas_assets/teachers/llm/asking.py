@@ -5,6 +5,7 @@ What is asked is a `Task`; how calls travel is the `Asker`'s matter.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -61,6 +62,10 @@ class Task(ABC):
         """Return what is asked in its place when its answer cannot be read: the same once more, where nothing simpler is known."""
         return [replace(self, attempt=self.attempt + 1)]
 
+    def smaller(self) -> Sequence[Self]:
+        """Return what is asked in its place when the prompt is too long for the model; nothing where it cannot be made shorter."""
+        return []
+
     def fault_in(self, reading: Reading[Any]) -> str:  # noqa: ARG002 - for tasks that number what they ask
         """Return why nothing of a reading counts although each of its items can be read, "" where it does: asked again as unreadable."""
         return ""
@@ -76,6 +81,13 @@ def not_asked(numbers: Iterable[int | None], asked: int) -> list[int]:
 
 K = TypeVar("K", bound=Task)
 
+_TOO_LONG = re.compile(
+    r"answered 4(?:00|13|22)\b.*(?:context (?:length|window|size)|(?:prompt|input|request) is too (?:long|large)"
+    r"|too many (?:input )?tokens|exceeds the maximum number of tokens|`inputs` (?:tokens|must have))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What servers say of a prompt that the model has no room for: those that people run themselves, and the vendors'."""
+
 
 @dataclass(frozen=True)
 class Outcome(Generic[K, T]):
@@ -89,7 +101,7 @@ class Outcome(Generic[K, T]):
 
 
 def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int, hooks: Hooks) -> list[list[Outcome[K, T]]]:
-    """Ask every task, and what could not be read again in simpler and smaller parts.
+    """Ask every task, and what could not be read, or was refused as too long, again in simpler and smaller parts.
 
     Args:
         asker: Answers calls, many at a time.
@@ -112,12 +124,13 @@ def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int
         replies = asker.ask(calls)
         following: list[tuple[tuple[int, ...], K]] = []
         for (path, task), call, reply in zip(pending, calls, replies, strict=True):
-            outcome = _outcome(task, shape, call, reply, hooks)
+            parts = _asked_next(task, reply) if task.attempt < again else []
+            outcome = _outcome(task, shape, call, reply, hooks, asked_again=bool(parts))
             if outcome.reading is not None and (outcome.reading.items or not outcome.reading.rejected):
                 ended[path] = outcome
-            elif task.attempt < again and not reply.failure and reply.finish != "filtered":
-                following += [((*path, i), part) for i, part in enumerate(task.simpler())]
-            else:
+                continue
+            following += [((*path, i), part) for i, part in enumerate(parts)]
+            if not parts:
                 ended[path] = outcome
         pending = following
     grouped: list[list[Outcome[K, T]]] = [[] for _ in tasks]
@@ -126,10 +139,17 @@ def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int
     return grouped
 
 
-def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks: Hooks) -> Outcome[K, T]:
+def _asked_next(task: K, reply: ModelReply) -> Sequence[K]:
+    """Return what is asked in the place of a task whose answer cannot be read, or whose prompt was refused for its length."""
+    if _TOO_LONG.search(reply.failure):
+        return task.smaller()
+    return [] if reply.failure or reply.finish == "filtered" else task.simpler()
+
+
+def _outcome(task: K, shape: Shape[T], call: ModelCall, reply: ModelReply, hooks: Hooks, asked_again: bool) -> Outcome[K, T]:
     def trouble(reason: str, text: str) -> None:
         if hooks.trouble is not None:
-            none = bool(reply.failure) and reply.finish == "none"
+            none = bool(reply.failure) and reply.finish == "none" and not asked_again
             told = Trouble(purpose=call.purpose, item=call.item, attempt=call.attempt, reason=reason, text=text, unanswered=none)
             hooks.trouble(told)
 

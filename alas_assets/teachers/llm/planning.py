@@ -65,6 +65,12 @@ class PlanTask(Task):
             return [replace(self, attempt=attempt, topics=fewer, pages=half) for half in (self.pages[:middle], self.pages[middle:])]
         return [replace(self, attempt=attempt, topics=fewer, form=simpler_form(self.form))]
 
+    def smaller(self) -> Sequence[Self]:
+        """Half the pages."""
+        middle, fewer = ceil(len(self.pages) / 2), max(1, self.topics // 2)
+        halves = (self.pages[:middle], self.pages[middle:])
+        return [replace(self, attempt=self.attempt + 1, topics=fewer, pages=half) for half in halves if len(self.pages) > 1]
+
 
 def _page_block(page: PageOutline, number: int, page_chars: int) -> Block:
     lines = [f"Title: {line(page.title, 200)}"]
@@ -209,11 +215,14 @@ class ReviseTask(Task):
 
     def simpler(self) -> Sequence[Self]:
         """Half the topics, then a simpler form."""
-        attempt = self.attempt + 1
-        if attempt <= 2 and len(self.topics) > 1:
-            middle = ceil(len(self.topics) / 2)
-            return [replace(self, attempt=attempt, topics=half) for half in (self.topics[:middle], self.topics[middle:])]
-        return [replace(self, attempt=attempt, form=simpler_form(self.form))]
+        halves = self.smaller() if self.attempt < 2 else []
+        return halves or [replace(self, attempt=self.attempt + 1, form=simpler_form(self.form))]
+
+    def smaller(self) -> Sequence[Self]:
+        """Half the topics."""
+        middle = ceil(len(self.topics) / 2)
+        halves = (self.topics[:middle], self.topics[middle:])
+        return [replace(self, attempt=self.attempt + 1, topics=half) for half in halves if len(self.topics) > 1]
 
 
 def _score_block(entry: tuple[Topic, bool, TopicScore | None], number: int, page_chars: int) -> Block:

@@ -97,6 +97,17 @@ class WriteTask(Task):
             return [replace(self, attempt=attempt, pairs=fewer, parts=half) for half in (self.parts[:middle], self.parts[middle:])]
         return [replace(self, attempt=attempt, pairs=fewer, form=simpler_form(self.form))]
 
+    def smaller(self) -> Sequence[Self]:
+        """Half the passages, or each half of the only one."""
+        parts = self.parts
+        if len(parts) == 1:
+            whole = parts[0].block(1)
+            # a little more than half fits into a piece, so that a cut before the middle leaves two
+            parts = tuple(replace(parts[0], text=piece.text) for piece in split(whole, whole.size - 2 * len(whole.text) // 5))
+        middle, attempt, pairs = ceil(len(parts) / 2), self.attempt + 1, ceil(self.pairs / 2)
+        halves = (parts[:middle], parts[middle:])
+        return [replace(self, attempt=attempt, pairs=pairs, parts=half) for half in halves] if len(parts) > 1 else []
+
 
 def _topic_block(topic: Topic) -> Block:
     lines = [f"Name: {line(topic.name, 160)}"]
@@ -415,14 +426,17 @@ class ParaphraseTask(Task):
 
     def simpler(self) -> Sequence[Self]:
         """Half the questions, then a simpler form."""
-        attempt = self.attempt + 1
-        if attempt == 1 and len(self.entries) > 1:
-            middle = ceil(len(self.entries) / 2)
-            return [
-                replace(self, attempt=attempt, entries=self.entries[part], places=self.places[part])
-                for part in (slice(None, middle), slice(middle, None))
-            ]
-        return [replace(self, attempt=attempt, form=simpler_form(self.form))]
+        halves = self.smaller() if self.attempt == 0 else []
+        return halves or [replace(self, attempt=self.attempt + 1, form=simpler_form(self.form))]
+
+    def smaller(self) -> Sequence[Self]:
+        """Half the questions."""
+        middle = ceil(len(self.entries) / 2)
+        return [
+            replace(self, attempt=self.attempt + 1, entries=self.entries[part], places=self.places[part])
+            for part in (slice(None, middle), slice(middle, None))
+            if len(self.entries) > 1
+        ]
 
     def fault_in(self, reading: Reading[MoreWordings]) -> str:
         """Say that the items' numbers do not tell which question each is for.

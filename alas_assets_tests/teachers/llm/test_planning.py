@@ -13,7 +13,7 @@ from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.llm import Hooks, Trouble
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading.shapes import PLAN, REVISE
-from alas_assets_tests.teachers.llm.scripted import FORMS, FRAME_CHARS, ScriptedAsker, form_of, render, teacher, texts
+from alas_assets_tests.teachers.llm.scripted import FORMS, FRAME_CHARS, ScriptedAsker, form_of, render, teacher, texts, unanswered
 
 URL = "http://site.test/{}.html"
 
@@ -119,6 +119,16 @@ def test_an_unreadable_plan_is_asked_again_smaller() -> None:
     topics = teacher(asker).plan("d", [], outlines(6))
     assert [len(batch) for batch in asker.batches] == [1, 1, 2]
     assert len(topics) == 6
+
+
+def test_a_plan_or_revision_that_the_model_has_no_room_for_is_asked_in_halves() -> None:
+    refused = unanswered(failure="answered 400: This model's maximum context length is 4096 tokens.")
+    asker = ScriptedAsker(lambda call: refused if len(texts(call, "page")) > 3 else good(call))
+    assert len(teacher(asker).plan("d", [], outlines(6))) == 6
+    assert [len(texts(call, "page")) for call in asker.calls] == [6, 3, 3]
+    asker = ScriptedAsker(lambda call: refused if len(texts(call, "topic")) > 2 else revised(call))
+    assert len(teacher(asker).revise([topic(i) for i in range(4)], [], SCORES)) == 4
+    assert [len(texts(call, "topic")) for call in asker.calls] == [4, 2, 2]
 
 
 def test_no_page_asks_nothing() -> None:

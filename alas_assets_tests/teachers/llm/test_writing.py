@@ -299,6 +299,56 @@ def test_a_call_that_failed_for_good_is_not_asked_again_and_its_reason_is_kept(r
     assert result.rejected[0].text == "Flags t1"
 
 
+TOO_LONG = [
+    "This model's maximum context length is 4096 tokens. However, you requested 7600 tokens",
+    "the request exceeds the available context size, try increasing it",
+    "prompt is too long: 212000 tokens > 200000 maximum",
+    "The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096",
+]
+
+
+@pytest.mark.parametrize("said", TOO_LONG)
+def test_a_prompt_that_the_model_has_no_room_for_is_asked_in_smaller_parts(said: str) -> None:
+    given_ = assignment()
+    refused = unanswered(failure=f"answered 400: {said}")
+    asker = ScriptedAsker(lambda call: refused if len(texts(call, "passage")) > 2 else good(call))
+    troubles: list[Trouble] = []
+    [result] = teacher(asker, hooks=Hooks(trouble=troubles.append)).write([given_], 8, 6)
+    assert [[len(texts(call, "passage")) for call in batch] for batch in asker.batches] == [[4], [2, 2]]
+    assert [trouble.unanswered for trouble in troubles] == [False], "its parts were answered, so another run would get no more"
+    assert curated(result, given_).filter("accepted")["fact_id"].n_unique() == 4
+
+
+def test_a_passage_that_the_model_has_no_room_for_is_asked_in_pieces_and_no_further_than_askings_are_allowed() -> None:
+    _, chunks = page(["word " * 100 + SENTENCE.format("amber", 0) + " word" * 100])
+    given_ = Assignment(Topic(topic_id="t1", name="n", urls=["u"]), chunks)
+
+    def answer(call: ModelCall, room: int) -> str | ModelReply:
+        if sum(map(len, texts(call, "passage").values())) > room:
+            return unanswered(failure=f"answered 400: {TOO_LONG[0]}")
+        found = [
+            pair(n, text[text.index("Quill") : text.index("plan.") + 5]) for n, text in texts(call, "passage").items() if "amber" in text
+        ]
+        return render(found, "json", WRITE)
+
+    asker = ScriptedAsker(lambda call: answer(call, 800))
+    [result] = teacher(asker).write([given_], 8, 6)
+    assert len(asker.batches) == 2
+    assert curated(result, given_).filter("accepted")["fact_id"].n_unique() == 1
+    never = ScriptedAsker(lambda call: answer(call, 0))
+    [result] = teacher(never, format_attempts=2).write([given_], 8, 6)
+    assert [len(batch) for batch in never.batches] == [1, 2, 4]
+    assert {draft.reason.partition(":")[0] for draft in result.rejected} == {"not studied, no answer"}
+
+
+@pytest.mark.parametrize("said", ["answered 400: the schema is not supported", "answered 500: maximum context length", "no full answer"])
+def test_a_call_that_was_refused_for_another_reason_is_not_asked_smaller(said: str) -> None:
+    asker = ScriptedAsker(lambda _: unanswered(failure=said))
+    teacher(asker).write([assignment()], 8, 6)
+    assert len(asker.calls) == 1
+
+
 @pytest.mark.parametrize("error", [EndpointError("teacher.url: it is down"), BudgetSpentError("budget.tokens = 5 is spent")])
 def test_what_ends_all_asking_passes_through(error: Exception) -> None:
     def answer(_: ModelCall) -> str:
