@@ -26,6 +26,8 @@ from dagster._serdes import deserialize_value, serialize_value
 from alas_assets.defs.births import run_of
 from alas_assets.defs.lineage import closed_because, finished, last_opened
 from alas_assets.defs.resources import Alas
+from alas_assets.domains.catalog import domain_files
+from alas_assets.domains.config import DomainError, read_domain
 from alas_assets.partitions import cell_key, cell_of
 from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import write_atomic
@@ -62,11 +64,27 @@ _KEPT_WORDS = ("cell", "input_key", "adapter", "verdict", "decision", "rule", "b
 
 def plan(alas: Alas, source: str, *, reason: str, by: str) -> Plan:
     """Say what a takedown would remove, passages counted where they lie; else as `plan_takedown`."""
-    found = plan_takedown(alas.store, alas.registry, source, data=alas.settings.data, reason=reason, by=by)
-    ids = found.ids
-    counts = {one.domain: len(stored_passages(alas.store.lance, one.domain, ids.pages, ids.chunks)) for one in found.order.shares}
+    folders = _folders(alas) if source.strip().startswith("folder:") else {}
+    found = plan_takedown(alas.store, alas.registry, source, data=alas.settings.data, reason=reason, by=by, folders=folders)
+    ids, lance = found.ids, alas.store.lance
+    domains = [one.domain for one in found.order.shares]
+    counts = dict.fromkeys(domains, 0)
+    counts |= {domain: len(stored_passages(lance, domain, ids.pages, ids.chunks)) for domain in filter(found.order.covers, domains)}
     shares = [share.model_copy(update={"passages": counts[share.domain]}) for share in found.order.shares]
     return Plan(found.order.model_copy(update={"shares": shares}), ids, found.marks, found.derived)
+
+
+def _folders(alas: Alas) -> dict[str, str]:
+    """Return each domain's folder of documents.
+
+    Raises:
+        TakedownError: A domain file cannot be read, so nobody can say whose document is meant.
+    """
+    try:
+        read = {key: read_domain(path).sources.folder for key, path in domain_files(alas.settings).items()}
+    except DomainError as error:
+        raise TakedownError(f"{error}; until then nobody can say whose document is meant") from error
+    return {key: folder for key, folder in read.items() if folder}
 
 
 def begin(alas: Alas, instance: dg.DagsterInstance, planned: Plan) -> Order:
@@ -171,7 +189,7 @@ def purge_passages(alas: Alas, removal: Removal) -> Did:
     """Write the passages of every domain that has some of the source anew, so that no version still holds them."""
     aside = folder_of(alas.store.root) / removal.order.id / "passages"
     gone = 0
-    for domain in removal.order.domains:
+    for domain in filter(removal.order.covers, removal.order.domains):
         gone += write_without(alas.store.lance, domain, pages=removal.ids.pages, chunk_ids=removal.ids.chunks, aside=aside / domain)
     shutil.rmtree(aside, ignore_errors=True)
     return {"passages": gone}

@@ -6,7 +6,7 @@ Reading only, a join over ids in the stored tables; the other direction is `prov
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import closing
 from typing import Literal
 
@@ -18,7 +18,7 @@ from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.overruled import Overruled, after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
-from alas_assets.provenance.takedown.documents import addresses_of
+from alas_assets.provenance.takedown.documents import addresses_of, split_source
 from alas_assets.provenance.takedown.order import Blocked, By, host_key, host_of, kind_of, normal
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, TraceError, cells_of, facts_of_exam
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
@@ -137,19 +137,23 @@ class Derived(Record):
         return len({adapter.adapter_hash for adapter in self.adapters if not adapter.because})
 
 
-def derived_from(store: ArtifactStore, source: str) -> Derived:
+def derived_from(store: ArtifactStore, source: str, domains: Set[str] | None = None) -> Derived:
     """Return everything that was derived from a page or a host (A2).
 
     Args:
         store: The artifact store.
-        source: A page's URL, as it was asked for or where it was found; or a host, with its port if that is not the usual one.
+        source: A page's URL, as it was asked for or where it was found; or a host, with its port if that is not the usual one. Before
+            the host of a folder's document the domain may stand whose folder is meant.
+        domains: The domains whose readings count; None: that which the source names, else all.
 
     Raises:
         TraceError: No iteration tried to read the source, or a takedown removed it; the message names it, or pages that were read.
         StoreError: A table on the way is damaged or gone.
     """
-    store, cells = ReadOnce.over(store), sorted(cells_of(store), key=str)
-    by = kind_of(source)
+    store, every_cell = ReadOnce.over(store), sorted(cells_of(store), key=str)
+    by, named = kind_of(source), split_source(source)[1]
+    domains = domains or ({named} if named else None)
+    cells = [cell for cell in every_cell if domains is None or cell.domain in domains]
     readings = [reading for cell in cells for reading in _readings(store, cell, source, by)]
     if not readings:
         if refusal := Blocked(store.root).address(source if by == "page" else f"http://{source}"):
@@ -162,22 +166,23 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
             )
         raise TraceError(f"nothing was read from {source!r}; {_what_was_read(store, cells)}")
     pages = sorted({reading.page_id for reading in readings if reading.page_id})
-    pairs = _pairs(store, cells)
-    own = pairs.filter(pl.col("page_id").is_in(pages))
+    pairs = _pairs(store, every_cell)
+    is_own = pl.col("page_id").is_in(pages) & pl.col("cell").is_in(list(map(str, cells)))
+    own = pairs.filter(is_own)
     supports = pl.col("accepted") | pl.col("reason").str.contains(SAYS_THE_SAME, literal=True)
     written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
     fact_ids, chunk_ids = written["fact_id"].unique().to_list(), set(own.filter(pl.col("chunk_id") != "")["chunk_id"])
-    domains = {reading.cell.partition("|")[0] for reading in readings}
-    for domain in domains:
+    read_in = {reading.cell.partition("|")[0] for reading in readings}
+    for domain in read_in:
         chunk_ids |= stored_passages(store.lance, domain, pages)  # also those on which no pair was written
     return Derived(
         source=source,
         by=by,
         readings=readings,
         unusable=own.height - written.height,
-        facts=_facts(written, pairs.filter(supports & ~pl.col("page_id").is_in(pages))),
+        facts=_facts(written, pairs.filter(supports & ~is_own)),
         probes=list(_probes(store, cells, fact_ids)),
-        adapters=list(_adapters(store, cells, fact_ids, domains)),
+        adapters=list(_adapters(store, cells, fact_ids, read_in)),
         answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
         exam=list(_exam(store, cells, pairs, fact_ids)),
     )
@@ -186,7 +191,7 @@ def derived_from(store: ArtifactStore, source: str) -> Derived:
 def readings_of(table: pl.DataFrame, source: str, by: By) -> pl.DataFrame:
     """Return the rows of a `documents` table that are readings of a source, however its address is written."""
     form, names = (normal, ("requested_url", "final_url", "page_id")) if by == "page" else (host_key, ("host",))
-    spelled = form(source)
+    spelled = form(split_source(source)[0])
     written = {name: [one for one in table[name].drop_nulls().unique().to_list() if one and form(one) == spelled] for name in names}
     return table.filter(pl.any_horizontal(pl.col(name).is_in(found).fill_null(value=False) for name, found in written.items()))
 

@@ -19,8 +19,9 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from alas_assets.domains.hosts import host_and_port
-from alas_assets.provenance.ids import page_id, sha256_hex, short_id
+from alas_assets.provenance.ids import page_id, safe_name, sha256_hex, short_id
 from alas_assets.provenance.store import Cell, StoreError, write_atomic
+from alas_assets.provenance.takedown.documents import folder_name, split_source
 from alas_assets.provenance.takedown.marks import Marks
 from alas_assets.records import Record
 
@@ -103,6 +104,8 @@ class Order(Record):
     kept_facts: int = Field(default=0, description="facts that other sources state too: theirs stay")
     kept_by: list[str] = Field(default_factory=list, description="those other sources")
     addresses: list[str] = Field(default_factory=list, description="salted hashes of addresses that are read no more")
+    limited_to: list[str] = Field(default_factory=list, description="domains whose folder's document is meant; empty: all of the name")
+    spared: list[str] = Field(default_factory=list, description="salted hashes of other folders, whose document of that name stays")
     hosts: list[str] = Field(default_factory=list, description="salted hashes of hosts that are read no more")
     bodies: list[str] = Field(default_factory=list, description="SHA-256 of bodies that are refused from whatever address")
     texts: list[str] = Field(default_factory=list, description="SHA-256 of texts that are refused from whatever address")
@@ -129,6 +132,10 @@ class Order(Record):
     def refusal(self) -> str:
         """Why an address of it is not read."""
         return f"{TAKEN_DOWN} {self.at[:10]} by {self.ordered_by}; see takedown-{self.id} among the store's reports"
+
+    def covers(self, domain: str) -> bool:
+        """Tell whether a domain's readings of the address are meant, by its key or its folder's name."""
+        return not self.limited_to or domain in self.limited_to or domain in map(safe_name, self.limited_to)
 
     def facts_of(self, domain: str) -> int:
         """Return how many facts of a domain it retires."""
@@ -345,6 +352,14 @@ class Blocked:
             if named or known or salted(order.salt, host) in order.hosts:
                 return order.refusal
         return ""
+
+    def document(self, url: str, root: Path) -> str:
+        """Return why a document of a folder is not read; "" where nothing blocks it, or what blocks it means another folder's."""
+        for order in self._orders:
+            address, domain = split_source(order.source)
+            if domain and normal(url) == normal(address) and salted(order.salt, folder_name(root)) not in order.spared:
+                return order.refusal
+        return self.address(url)
 
     def body(self, sha256: str) -> str:
         """Return why a body is refused whatever its address; "" where it is not."""

@@ -6,6 +6,7 @@ Reading only. What was derived from a source is `provenance.derived`'s to say; r
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sqlite3
 from collections import Counter
@@ -21,7 +22,18 @@ from pydantic import Field, ValidationError
 from alas_assets.evaluation.exam import is_page
 from alas_assets.provenance.derived import ROWS_GONE, Derived, derived_from, readings_of
 from alas_assets.provenance.ids import fold, page_id, pair_of_unknown
-from alas_assets.provenance.store import ArtifactStore, StoreError, write_atomic
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, write_atomic
+from alas_assets.provenance.takedown.documents import (
+    EVERYTHING,
+    FOLDER,
+    Limit,
+    folder_name,
+    lies_in,
+    limit_to,
+    own_entries,
+    split_source,
+    with_domain,
+)
 from alas_assets.provenance.takedown.marks import Marks, hashed, marks_of, strings_in
 from alas_assets.provenance.takedown.order import (
     MAX_SOURCE,
@@ -76,7 +88,15 @@ class Plan:
 
 
 def plan_takedown(
-    store: ArtifactStore, registry: Registry, source: str, *, data: Path, reason: str, by: str, passages: Mapping[str, int] | None = None
+    store: ArtifactStore,
+    registry: Registry,
+    source: str,
+    *,
+    data: Path,
+    reason: str,
+    by: str,
+    passages: Mapping[str, int] | None = None,
+    folders: Mapping[str, str] | None = None,
 ) -> Plan:
     """Say what a takedown of a page or host would remove (A3).
 
@@ -88,20 +108,22 @@ def plan_takedown(
         reason: Why, for the record.
         by: Who orders it.
         passages: Stored passages of the source by domain, where they were counted; else those of its readings.
+        folders: Each domain's folder of documents; of a domain that is not named here nobody knows whether it reads the folder of another.
 
     Raises:
-        AddressError: The source cannot be an address.
+        AddressError: The source cannot be an address, or documents of several folders have it; the message says how each is named.
         TraceError: Nothing is known of it, or it was taken down; the message says which, and names pages that were read.
         StoreError: A table or manifest on the way is damaged or gone.
     """
     source = checked_source(source)
-    known = surveyed(store, source)
-    derived = _derived(store, source, known)
+    limit = _limit(store, source, folders or {})
+    known = surveyed(store, split_source(source)[0], limit)
+    derived = _derived(store, source, known, limit)
     salt = secrets.token_hex(16)
-    ids, staying = _ids(store, derived, known, salt)
-    marks = _marks(store, ids, staying, data, salt, known.texts.values())
+    ids, staying = _ids(store, derived, known, salt, limit)
+    marks = _marks(store, ids, staying, data, salt, known.texts.values(), limit)
     met = {*_domains(derived), *known.named}
-    retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), met)
+    retired = affected_adapters(store, frozenset(ids.facts), frozenset(ids.pairs), met, limit)
     elsewhere = [fact for fact in derived.facts if fact.also_stated_by]
     order = Order(
         id=takedown_id(source),
@@ -116,7 +138,9 @@ def plan_takedown(
         pages=len(ids.bodies),
         kept_facts=len(elsewhere),
         kept_by=sorted({url for fact in elsewhere for url in fact.also_stated_by}),
-        addresses=sorted({salted(salt, normal(url)) for url in ids.pages if "://" in url}),
+        addresses=sorted({salted(salt, normal(url)) for url in ((source,) if limit.domains else ids.pages) if "://" in url}),
+        limited_to=sorted(limit.domains or ()),
+        spared=sorted(salted(salt, folder) for folder in limit.spared),
         hosts=[salted(salt, normal(f"http://{source}"))] if derived.by == "host" else [],
         bodies=ids.bodies,
         texts=ids.texts,
@@ -138,10 +162,44 @@ def checked_source(source: str) -> str:
     return source
 
 
-def _derived(store: ArtifactStore, source: str, known: Surveyed) -> Derived:
+def _limit(store: ArtifactStore, source: str, folders: Mapping[str, str]) -> Limit:
+    """Return whose document a source means: that of the domain which it names, and of every other domain that reads the same folder.
+
+    Raises:
+        AddressError: It names none, and documents of several folders have the address.
+    """
+    address, named = split_source(source)
+    if not address.startswith(FOLDER):
+        return EVERYTHING
+    if named:
+        meant = {domain for domain in folders if _same_folder(folders, domain, named)} | {named}
+        return limit_to(store, meant, (folder_name(folder) for domain, folder in folders.items() if domain not in meant))
+    known = surveyed(store, address)
+    read_in = {cell.domain for cell in cells_of(store) if _is_read_in(store, cell, address)}
+    cached = {domain for domain, folder in folders.items() if any(lies_in(key, [folder_name(folder)]) for key in known.fetched)}
+    domains = sorted(read_in | cached | known.named.keys())
+    if all(_same_folder(folders, one, domains[0]) for one in domains):
+        return EVERYTHING
+    choices = ", ".join(
+        f"{with_domain(address, domain)} ({folders.get(domain, 'a folder that no domain file names')})" for domain in domains
+    )
+    raise AddressError(f"{address} is a document in the folders of several domains; say whose is meant: {choices}")
+
+
+def _same_folder(folders: Mapping[str, str], one: str, other: str) -> bool:
+    both = one in folders and other in folders
+    return one == other or (both and os.path.realpath(folders[one]) == os.path.realpath(folders[other]))
+
+
+def _is_read_in(store: ArtifactStore, cell: Cell, address: str) -> bool:
+    pointer = store.pointer(cell, "documents")
+    return pointer is not None and not readings_of(store.read_table(pointer), address, "page").is_empty()
+
+
+def _derived(store: ArtifactStore, source: str, known: Surveyed, limit: Limit) -> Derived:
     """Return what came from a source: nothing from one that is known and that no iteration studied."""
     try:
-        return derived_from(store, source)
+        return derived_from(store, source, limit.domains)
     except TraceError:
         by = kind_of(source)
         if not known.addresses or Blocked(store.root).address(source if by == "page" else f"http://{source}"):
@@ -217,47 +275,58 @@ class _Staying:
     bodies: frozenset[str]
     texts: frozenset[str]
     strings: list[str]
+    limited: bool  # to one folder's document, so that others of the same address are among what stays
 
 
-def tables_of(store: ArtifactStore, asset: str) -> Iterator[pl.DataFrame]:
-    """Yield every stored table of an asset, those too that no cell points at any more.
+def tables_of(store: ArtifactStore, asset: str, limit: Limit = EVERYTHING) -> Iterator[pl.DataFrame]:
+    """Yield every stored table of an asset that may hold something of the source, those too that no cell points at any more.
 
     Raises:
         StoreError: One cannot be read.
     """
+    yield from (table for digest, table in _all_tables(store, asset) if limit.holds(asset, digest))
+
+
+def _all_tables(store: ArtifactStore, asset: str) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield (hash, table) of every stored table of an asset."""
     for path in sorted((store.root / "artifacts" / asset).glob("*.parquet")):
-        yield store.read_table(path.stem, asset)
+        yield path.stem, store.read_table(path.stem, asset)
 
 
-def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str) -> tuple[Ids, _Staying]:
+def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str, limit: Limit) -> tuple[Ids, _Staying]:
     """Gather every id of the source from all stored tables, and what stays beside it."""
-    documents = list(tables_of(store, "documents"))
-    readings = [row for table in documents for row in table.iter_rows(named=True)]
-    own_readings = (row for table in documents for row in readings_of(table, derived.source, derived.by).iter_rows(named=True))
+    documents = [(limit.holds("documents", digest), table) for digest, table in _all_tables(store, "documents")]
+    own_tables = [table for may_hold, table in documents if may_hold]
+    own_readings = (row for table in own_tables for row in readings_of(table, derived.source, derived.by).iter_rows(named=True))
     pages = _pages(derived, own_readings) | known.addresses
     bodies, texts, kept_bodies, kept_texts = {*known.bodies}, {*known.texts}, set[str](), set[str]()
-    for row in readings:
-        own = bool({row["page_id"], row["final_url"]} & pages)
+    for may_hold, row in ((may_hold, row) for may_hold, table in documents for row in table.iter_rows(named=True)):
+        own = may_hold and bool({row["page_id"], row["final_url"]} & pages)
         (bodies if own else kept_bodies).add(row["body_sha256"] or "")
         (texts if own else kept_texts).add(row["text_sha256"] or "")
     chunks = {chunk for domain in _domains(derived) for chunk in stored_passages(store.lance, domain, sorted(pages))}
-    facts, pairs, answers, kept_answers = set[str](), set[str](), set[str](), set[str]()
+    answers, kept_answers = set[str](), set[str]()
+    certain, possible, others = set[tuple[str, str]](), set[tuple[str, str]](), set[tuple[str, str]]()
     kept_strings: list[str] = []
-    for table in tables_of(store, "qa_pairs"):
+    for digest, table in _all_tables(store, "qa_pairs"):
+        may_hold = limit.holds("qa_pairs", digest)
+        named = certain if limit.is_certain("qa_pairs", digest) else possible if may_hold else others
         for row in as_pairs(table).iter_rows(named=True):
             given = {fold(one) for one in (row["answer"], *(row["aliases"] or [])) if one}
             if row["page_id"] in pages:
-                chunks.add(row["chunk_id"] or "")
-                facts.add(row["fact_id"] or "")
-                pairs.add(row["qa_id"] or "")
+                named |= {("chunk", row["chunk_id"] or ""), ("fact", row["fact_id"] or ""), ("pair", row["qa_id"] or "")}
+            if may_hold and row["page_id"] in pages:
                 answers |= given
             else:
                 kept_answers |= given
                 kept_strings += [row[name] for name in ("question", "answer", "quote", "rationale") if row[name]]
     drop = {""}
-    facts, pairs = facts - drop, pairs - drop
-    topics, names = _topics(store, pages)
-    probes = _probes(store, facts, pairs) | _examined(store, pages)
+    gone = certain | (possible - others)  # a table on nobody's record may be one of the other document's
+    chunks |= {one for kind, one in gone if kind == "chunk"}
+    facts = {one for kind, one in gone if kind == "fact"} - drop
+    pairs = {one for kind, one in gone if kind == "pair"} - drop
+    topics, names = _topics(store, pages, limit)
+    probes = _probes(store, facts, pairs, limit) | _examined(store, pages, limit)
     found = Ids(
         pages=sorted(pages - drop),
         bodies=sorted(bodies - kept_bodies - drop),
@@ -266,28 +335,29 @@ def _ids(store: ArtifactStore, derived: Derived, known: Surveyed, salt: str) -> 
         facts=sorted(facts),
         pairs=sorted(pairs),
         probes=sorted(probes),
-        answers=sorted(_answers(store, facts, pairs, probes)),
+        answers=sorted(_answers(store, facts, pairs, probes, limit)),
         said=sorted({hashed(one, salt) for one in answers - kept_answers}),
         topics=sorted(topics),
         topic_names=sorted(names),
     )
-    return found, _Staying(frozenset(kept_bodies - drop), frozenset(kept_texts - drop), kept_strings)
+    return found, _Staying(frozenset(kept_bodies - drop), frozenset(kept_texts - drop), kept_strings, limited=limit.domains is not None)
 
 
 def _pages(derived: Derived, own: Iterable[dict[str, Any]]) -> set[str]:
     """Return where the source was asked for and where it was found, also by readings that no cell points at any more."""
     found = {one.page_id for one in derived.readings if one.page_id}
+    source, _ = split_source(derived.source)
     if derived.by == "page":
-        found |= {derived.source, page_id(derived.source)}
+        found |= {source, page_id(source)}
     for row in own:
         asked = row["requested_url"]
         # what led to a page may lead to another one tomorrow
-        asked_for = derived.by == "host" or normal(asked) == normal(derived.source)
+        asked_for = derived.by == "host" or normal(asked) == normal(source)
         found |= {url for url in (row["page_id"], row["final_url"], asked if asked_for else "") if url}
     return found
 
 
-def _topics(store: ArtifactStore, pages: set[str]) -> tuple[set[str], set[str]]:
+def _topics(store: ArtifactStore, pages: set[str], limit: Limit) -> tuple[set[str], set[str]]:
     """Return ids and names of the topics that only pages of the source are for; a name that another topic has too stays."""
     own: dict[str, str] = {}
     others: set[str] = set()
@@ -297,9 +367,9 @@ def _topics(store: ArtifactStore, pages: set[str]) -> tuple[set[str], set[str]]:
         ("revised_curriculum", ("remediation", "next_topics")),
     ):
         for path in sorted((store.root / "artifacts" / asset).glob("*.json")):
-            record = _json(path)
+            record, may_hold = _json(path), limit.holds(asset, path.stem)
             for topic in (topic for key in keys for topic in record.get(key, [])):
-                if topic["urls"] and all(page_id(url) in pages or url in pages for url in topic["urls"]):
+                if may_hold and topic["urls"] and all(page_id(url) in pages or url in pages for url in topic["urls"]):
                     own[topic["topic_id"]] = topic["name"]
                 else:
                     others.add(topic["name"])
@@ -318,22 +388,22 @@ def is_about(fact: str, facts: frozenset[str], pairs: frozenset[str]) -> bool:
     return fact in facts or (fact.startswith(f"{UNKNOWN}-") and pair_of_unknown(fact) in pairs)
 
 
-def _probes(store: ArtifactStore, facts: set[str], pairs: set[str]) -> set[str]:
+def _probes(store: ArtifactStore, facts: set[str], pairs: set[str], limit: Limit) -> set[str]:
     known = frozenset(facts), frozenset(pairs)
-    rows = (row for table in tables_of(store, "probes") for row in table.select("probe_id", "fact_id", "qa_id").iter_rows())
+    rows = (row for table in tables_of(store, "probes", limit) for row in table.select("probe_id", "fact_id", "qa_id").iter_rows())
     return {probe for probe, fact, pair in rows if is_about(fact or "", *known) or pair in pairs}
 
 
-def _examined(store: ArtifactStore, pages: set[str]) -> set[str]:
+def _examined(store: ArtifactStore, pages: set[str], limit: Limit) -> set[str]:
     """Return the probe ids of an exam's questions about the pages."""
-    asked = (table.filter(pl.col("split").is_in(EXAM)) for table in tables_of(store, "exam_scores"))
+    asked = (table.filter(pl.col("split").is_in(EXAM)) for table in tables_of(store, "exam_scores", limit))
     rows = pl.concat([_NO_EXAM, *(table.select("probe_id", "topic") for table in asked)])
     return {probe for probe, topic in rows.unique().iter_rows() if topic and any(is_page(topic, url) for url in pages)}
 
 
-def _answers(store: ArtifactStore, facts: set[str], pairs: set[str], probes: set[str]) -> set[str]:
+def _answers(store: ArtifactStore, facts: set[str], pairs: set[str], probes: set[str], limit: Limit) -> set[str]:
     known = frozenset(facts), frozenset(pairs)
-    tables = (table for asset in ANSWER_TABLES for table in tables_of(store, asset))
+    tables = (table for asset in ANSWER_TABLES for table in tables_of(store, asset, limit))
     rows = (row for table in tables for row in table.select("answer_id", "fact_id", "probe_id").iter_rows())
     return {answer for answer, fact, probe in rows if probe in probes or is_about(fact or "", *known)}
 
@@ -341,16 +411,16 @@ def _answers(store: ArtifactStore, facts: set[str], pairs: set[str], probes: set
 # ------------------------------------------------------------------------------------------------ marks
 
 
-def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: str, read: Iterable[str]) -> Marks:
+def _marks(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path, salt: str, read: Iterable[str], limit: Limit) -> Marks:
     """Return what the removed content is recognised by: the pages' texts, those `read` in surveys too, and whole questions and quotes."""
     pages, facts, pairs = frozenset(ids.pages), frozenset(ids.facts), frozenset(ids.pairs)
     texts = [path.read_text(encoding="utf-8", errors="replace") for sha in ids.texts if (path := store.texts / sha).is_file()]
     whole: set[str] = set()
-    for table in tables_of(store, "qa_pairs"):
+    for table in tables_of(store, "qa_pairs", limit):
         own = as_pairs(table).filter(pl.col("page_id").is_in(sorted(pages)))
         for column in ("question", "quote", "answer", "rationale"):
             whole.update(own[column].drop_nulls().to_list())
-    for table in tables_of(store, "probes"):
+    for table in tables_of(store, "probes", limit):
         for row in table.iter_rows(named=True):
             if is_about(row["fact_id"] or "", facts, pairs):
                 whole.update(text for text in (row["question"], row["answer"]) if text)
@@ -363,7 +433,7 @@ def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path
     for sha in sorted(staying.texts):
         if (path := store.texts / sha).is_file():
             yield path.read_text(encoding="utf-8", errors="replace")
-    for path in sorted(_other_bodies(store, ids)):
+    for path in sorted(_other_bodies(store, ids, limited=staying.limited)):
         yield path.read_text(encoding="utf-8", errors="replace")
     folders = [place / name for place in (data, store.root) for name in KEPT_FILES]
     for path in (path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()):
@@ -373,18 +443,18 @@ def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path
             yield from strings_in(line)
 
 
-def _other_bodies(store: ArtifactStore, ids: Ids) -> Iterable[Path]:
+def _other_bodies(store: ArtifactStore, ids: Ids, *, limited: bool) -> Iterable[Path]:
     """Return the bodies of other addresses that were read, such as an index page that names the source."""
     path = store.root / "http_cache.sqlite"
     if not path.is_file():
         return []
-    blocked, own = {normal(url) for url in ids.pages}, set(ids.bodies)
+    is_own, own = own_entries(ids.pages, limited=limited, form=normal), set(ids.bodies)
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT url, body_sha256 FROM http").fetchall()
     except sqlite3.Error as error:
         raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
-    bodies = {sha for url, sha in rows if sha and sha not in own and normal(url) not in blocked}
+    bodies = {sha for url, sha in rows if sha and sha not in own and not is_own(url)}
     return [body for sha in bodies if (body := store.pages / sha).is_file()]
 
 
@@ -392,7 +462,7 @@ def _other_bodies(store: ArtifactStore, ids: Ids) -> Iterable[Path]:
 
 
 def affected_adapters(
-    store: ArtifactStore, facts: frozenset[str], pairs: frozenset[str], domains: set[str] | None = None
+    store: ArtifactStore, facts: frozenset[str], pairs: frozenset[str], domains: set[str] | None = None, limit: Limit = EVERYTHING
 ) -> list[RetiredAdapter]:
     """Return every adapter that learned from the source, and every one that was trained from such a one, in the order of their hashes.
 
@@ -404,6 +474,7 @@ def affected_adapters(
         facts: The facts of the source.
         pairs: Its pairs: an unanswerable question that was made from one holds its words.
         domains: The domains that read the source or planned with it; another's adapter is affected only by its rows. None: all.
+        limit: Whose document is meant: what another domain's adapter learned from its own folder stays.
 
     Raises:
         StoreError: A manifest is damaged.
@@ -412,7 +483,7 @@ def affected_adapters(
     found: dict[str, RetiredAdapter] = {}
     for digest, manifest in manifests.items():
         one = _learned(store, digest, manifest, facts, pairs)
-        if one is not None and (one.rows or domains is None or one.domain in domains):
+        if one is not None and limit.covers(one.domain) and (one.rows or domains is None or one.domain in domains):
             found[digest] = one
     stones = {folder.name for folder in store.adapters.glob("*") if store.tombstone(folder.name)}
     grown = True

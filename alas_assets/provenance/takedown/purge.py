@@ -21,9 +21,10 @@ import polars as pl
 from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.ids import content_hash, safe_name, sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, write_atomic
+from alas_assets.provenance.takedown.documents import EVERYTHING, Limit, limit_to, own_entries
 from alas_assets.provenance.takedown.files import UnreadableError, texts_in_file
 from alas_assets.provenance.takedown.marks import redacted_json, strings_in
-from alas_assets.provenance.takedown.order import TakedownError, folder_of, normal, report_files
+from alas_assets.provenance.takedown.order import Order, TakedownError, folder_of, normal, report_files
 from alas_assets.provenance.takedown.plan import KEPT_FILES, affected_adapters
 from alas_assets.provenance.takedown.tables import Removal, record_without, table_without
 from alas_assets.records import Tombstone
@@ -31,6 +32,11 @@ from alas_assets.release.registry import Registry
 
 Did = dict[str, int]
 _BUSY_SECONDS = 60
+
+
+def limit_of(store: ArtifactStore, order: Order) -> Limit:
+    """Return whose document a takedown means."""
+    return limit_to(store, order.limited_to) if order.limited_to else EVERYTHING
 
 
 # ------------------------------------------------------------------------------------------------ what answers
@@ -54,7 +60,9 @@ def purge_adapters(store: ArtifactStore, removal: Removal) -> Did:
     """
     order = removal.order
     adapters = {one.adapter_hash for one in order.retired}
-    adapters |= {one.adapter_hash for one in affected_adapters(store, removal.facts, removal.pairs, set(order.domains))}
+    adapters |= {
+        one.adapter_hash for one in affected_adapters(store, removal.facts, removal.pairs, set(order.domains), limit_of(store, order))
+    }
     stones = {folder.name: store.tombstone(folder.name) for folder in store.adapters.glob("*")}
     adapters |= {digest for digest, stone in stones.items() if stone and stone.takedown == order.id}  # a kill may have come amid one
     folders = _training_folders(store, removal, adapters)  # found while the manifests are there
@@ -130,12 +138,12 @@ def purge_tables(store: ArtifactStore, removal: Removal) -> Did:
     Raises:
         StoreError: A file cannot be read, so that nobody can say what it holds.
     """
-    written = Rewritten(store, removal.order.id)
+    written, limit = Rewritten(store, removal.order.id), limit_of(store, removal.order)
     did = {"tables": 0, "rows_removed": 0, "records": 0}
     for path in [*sorted((store.root / "artifacts").glob("*/*.parquet")), *sorted((store.root / "rows").glob("*.parquet"))]:
         asset = "rows" if path.parent == store.root / "rows" else path.parent.name
         table = _read(path)
-        kept = table_without(asset, table, removal)
+        kept = table_without(asset, table, removal.within(may_hold=limit.holds(asset, path.stem)))
         if kept is not table:
             buffer = io.BytesIO()
             kept.write_parquet(buffer)
@@ -143,8 +151,8 @@ def purge_tables(store: ArtifactStore, removal: Removal) -> Did:
             did["tables"] += 1
             did["rows_removed"] += table.height - kept.height
     for path in sorted((store.root / "artifacts").glob("*/*.json")):
-        record = _json(path)
-        kept = record_without(path.parent.name, record, removal)
+        record, asset = _json(path), path.parent.name
+        kept = record_without(asset, record, removal.within(may_hold=limit.holds(asset, path.stem)))
         if kept != record:
             written.replace(path, json.dumps(kept, indent=1, ensure_ascii=False).encode())
             did["records"] += 1
@@ -241,11 +249,15 @@ def _entries(store: ArtifactStore) -> Iterator[dict[str, Any]]:
 
 
 def _bodies_of_other_addresses(store: ArtifactStore, removal: Removal) -> set[str]:
-    path, blocked = store.root / "http_cache.sqlite", {normal(url) for url in removal.ids.pages}
+    path, is_own = store.root / "http_cache.sqlite", _own_entries(removal)
     if not path.is_file():
         return set()
     with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-        return {sha for url, sha in connection.execute("SELECT url, body_sha256 FROM http") if normal(url) not in blocked}
+        return {sha for url, sha in connection.execute("SELECT url, body_sha256 FROM http") if not is_own(url)}
+
+
+def _own_entries(removal: Removal) -> Callable[[str], bool]:
+    return own_entries(removal.ids.pages, limited=bool(removal.order.limited_to), form=normal)
 
 
 def _text_of(path: Path) -> str:
@@ -362,9 +374,9 @@ def _clean_ledger(connection: sqlite3.Connection, removal: Removal) -> int:
 
 
 def _clean_http(connection: sqlite3.Connection, removal: Removal) -> int:
-    blocked, bodies = {normal(url) for url in removal.ids.pages}, set(removal.ids.bodies)
+    is_own, bodies = _own_entries(removal), set(removal.ids.bodies)
     rows = connection.execute("SELECT url, body_sha256 FROM http").fetchall()
-    gone = [(url,) for url, sha in rows if sha in bodies or normal(url) in blocked]
+    gone = [(url,) for url, sha in rows if sha in bodies or is_own(url)]
     connection.executemany("DELETE FROM http WHERE url = ?", gone)
     return len(gone)
 
@@ -384,8 +396,8 @@ def purge_leftovers(store: ArtifactStore, removal: Removal) -> Did:
     """Remove what reviews, reports, logs, watched pages and anything else in the store hold of the source."""
     did = {"review_rows": 0, "files": 0, "lines": 0}
     for folder in sorted((store.root / "review").glob("*")):
-        did["review_rows"] += _clean_review(folder, removal)
-    for domain in removal.order.domains:
+        did["review_rows"] += _clean_review(folder, removal.within(may_hold=removal.order.covers(folder.name)))
+    for domain in filter(removal.order.covers, removal.order.domains):
         if (store.root / "watch" / f"{safe_name(domain)}.json").is_file():
             update_watch_state(store.root, domain, lambda state: _unwatched(state, removal))
     own = {path.resolve() for path in report_files(store.root, removal.order.id)}

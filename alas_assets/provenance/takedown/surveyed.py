@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.store import ArtifactStore, StoreError
-from alas_assets.provenance.takedown.documents import addresses_of
+from alas_assets.provenance.takedown.documents import EVERYTHING, Limit, addresses_of, lies_in
 from alas_assets.provenance.takedown.order import host_key, host_of, kind_of, normal
 from alas_assets.provenance.trace import cells_of
 from alas_assets.records import Curriculum
@@ -49,12 +49,13 @@ class Surveyed:
         return self.fetched.union(*self.named.values())
 
 
-def surveyed(store: ArtifactStore, source: str) -> Surveyed:
+def surveyed(store: ArtifactStore, source: str, limit: Limit = EVERYTHING) -> Surveyed:
     """Return what is known of a page or host beside what was studied of it.
 
     Args:
         store: The artifact store.
         source: A page's URL or a host.
+        limit: Whose documents are meant, where folders hold several of the name.
 
     Raises:
         StoreError: A plan, a domain's watched pages or the cache of fetched addresses cannot be read.
@@ -65,14 +66,15 @@ def surveyed(store: ArtifactStore, source: str) -> Surveyed:
     def is_own(url: str) -> bool:
         return form(url) == spelled
 
-    for cell in sorted(cells_of(store), key=str):
+    cells = [cell for cell in sorted(cells_of(store), key=str) if limit.covers(cell.domain)]
+    for cell in cells:
         pointer = store.pointer(cell, "curriculum")
         if pointer is not None:
             _add_plan(found, cell.domain, cell.iteration, store.read_record(Curriculum, pointer), is_own)
-    for domain in {cell.domain for cell in cells_of(store)}:
+    for domain in {cell.domain for cell in cells}:
         state = read_watch_state(store.root, domain)
         _add_named(found, domain, {url for url in (*state.seen, *state.pending) if is_own(url)})
-    _add_fetched(found, store, is_own)
+    _add_fetched(found, store, is_own, limit)
     return found
 
 
@@ -90,8 +92,11 @@ def _add_plan(found: Surveyed, domain: str, iteration: str, plan: Curriculum, is
         found.since[domain] = min(iteration, found.since[domain])
 
 
-def _add_fetched(found: Surveyed, store: ArtifactStore, is_own: Callable[[str], bool]) -> None:
-    rows = [(key, list(filter(is_own, addresses_of(key))), kind, body) for key, kind, body in _fetched(store)]
+def _add_fetched(found: Surveyed, store: ArtifactStore, is_own: Callable[[str], bool], limit: Limit) -> None:
+    def own_addresses(key: str) -> list[str]:
+        return [] if lies_in(key, limit.spared) else list(filter(is_own, addresses_of(key)))
+
+    rows = [(key, own_addresses(key), kind, body) for key, kind, body in _fetched(store)]
     others = {body for _, own, _, body in rows if not own}
     for key, own, content_type, body in rows:
         if not own:

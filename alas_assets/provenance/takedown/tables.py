@@ -29,6 +29,14 @@ class Removal:
     ids: Ids
     finder: Finder
 
+    def within(self, *, may_hold: bool) -> Removal:
+        """Return what is to be removed from a part of the store: only what reads like the source where it holds nothing else of it."""
+        return self if may_hold else self._elsewhere
+
+    @cached_property
+    def _elsewhere(self) -> Removal:
+        return Removal(self.order, Ids.model_validate({name: [] for name in Ids.model_fields}), self.finder)
+
     @cached_property
     def pages(self) -> frozenset[str]:
         """Its addresses."""

@@ -117,7 +117,7 @@ class Folder:
         def failed(reason: str) -> Fetched:
             return Fetched(url, url, False, None, reason, False, now, now)
 
-        if refusal := blocked.address(url):
+        if refusal := blocked.document(url, self._root) if self._root else blocked.address(url):
             return failed(refusal)
         path = self.listing().documents.get(url)
         if path is None or self._root is None:
