@@ -116,8 +116,7 @@ def test_names_that_two_authors_share_by_chance_are_no_finding() -> None:
 @pytest.mark.security("takedown")
 def test_a_run_of_backslashes_is_read_in_the_time_that_its_length_takes() -> None:
     finder = finder_of("the secret gardener keeps seven walrus figures in the northern shed")
-    hidden = "the secret gardener keeps seven walrus\\\\nfigures in the northern shed"
-    assert finder.touches("\\" * 2_000_000 + hidden)
+    assert finder.touches("\\" * 2_000_000 + " the secret gardener keeps seven walrus\\\\nfigures in the northern shed")
 
 
 def test_marks_hold_no_word_of_the_text_and_differ_with_the_salt() -> None:
