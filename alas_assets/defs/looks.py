@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from alas_assets.defs.lineage import last_opened
 from alas_assets.defs.resources import Alas
-from alas_assets.provenance.changes import WatchState, update_watch_state
+from alas_assets.provenance.changes import WatchState, read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.takedown.order import TAKEN_DOWN, Blocked
 from alas_assets.retrieval.watch import Look, changed_pages, look, remembered, shown_entries
@@ -25,7 +25,8 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
         domain: The domain's key.
         deadline: Seconds for all sources together.
     """
-    looks, blocked = look(alas.domain(domain), alas.store, deadline), Blocked(alas.store.root)
+    before = read_watch_state(alas.settings.home, domain)
+    looks, blocked = look(alas.domain(domain), alas.store, deadline, before.seen), Blocked(alas.store.root)
 
     def seen(state: WatchState) -> WatchState:
         fresh = [page for page in changed_pages(looks, state) if page not in state.pending and not blocked.address(page)]

@@ -28,6 +28,8 @@ from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.address import LAST_PORT, AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 
+NOT_IN_TIME = "not read within the"
+"""How the reason begins for which a page is given up when the time for all pages is over."""
 ROBOT_NAME = "alas-assets"
 USER_AGENT = f"{ROBOT_NAME}/0.1 (keeps a small language model current; obeys robots.txt)"
 ACCEPTED_TYPES = (
@@ -105,9 +107,10 @@ class _Answer:
 
 @dataclass
 class _Host:
-    """What is known of one host and port while a session lasts."""
+    """What is known of one host and port; its locks belong to one event loop."""
 
-    slot: asyncio.Semaphore
+    per_host: int
+    slot: asyncio.Semaphore = field(init=False)
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     robots: Protego | None = None
@@ -115,9 +118,16 @@ class _Host:
     next_start: float = 0.0
     delay: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.slot = asyncio.Semaphore(self.per_host)
+
+    def in_new_loop(self) -> _Host:
+        """Return what is still true in the next batch; a robots.txt that could not be had is asked for again."""
+        return _Host(self.per_host, robots=self.robots, next_start=self.next_start, delay=self.delay)
+
 
 class Fetcher:
-    """Fetches URLs under one domain's `Sources` settings.
+    """Fetches URLs under one domain's `Sources` settings; pauses and rules of hosts hold from one batch to the next.
 
     Args:
         sources: Hosts, limits and delays.
@@ -129,6 +139,8 @@ class Fetcher:
         self.sources = sources
         self.store = store
         self._resolver = resolver
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._hosts: dict[str, _Host] = {}
 
     def fetch_many(
         self, urls: Iterable[str], deadline: float | None = None, wanted: Wanted | None = None, arrived: Arrived | None = None
@@ -165,8 +177,15 @@ class Fetcher:
         )
         async with client:
             with HttpCache.opened(self.store.root / "http_cache.sqlite") as cache:
-                session = _Session(self, client, cache, wanted)
+                session = _Session(self, client, cache, wanted, self._known_hosts())
                 return list(await asyncio.gather(*(_within(deadline, session, url, arrived) for url in dict.fromkeys(urls))))
+
+    def _known_hosts(self) -> dict[str, _Host]:
+        """Return the hosts of the running loop, whose batches share them, with what earlier loops learned."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self._hosts = loop, {key: host.in_new_loop() for key, host in self._hosts.items()}
+        return self._hosts
 
 
 async def _within(deadline: float | None, session: _Session, url: str, arrived: Arrived | None) -> Fetched:
@@ -175,7 +194,7 @@ async def _within(deadline: float | None, session: _Session, url: str, arrived: 
         page = await asyncio.wait_for(session.fetch(url), deadline)
     except TimeoutError:
         now = datetime.now(UTC)
-        page = Fetched(url, url, False, None, f"not read within the {deadline:g} s that were left for all pages", False, now, now)
+        page = Fetched(url, url, False, None, f"{NOT_IN_TIME} {deadline:g} s that were left for all pages", False, now, now)
     if arrived is not None:
         arrived(page)
     return page
@@ -184,7 +203,7 @@ async def _within(deadline: float | None, session: _Session, url: str, arrived: 
 class _Session:
     """One batch: the state that must not outlive its event loop."""
 
-    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, cache: HttpCache, wanted: Wanted) -> None:
+    def __init__(self, fetcher: Fetcher, client: httpx2.AsyncClient, cache: HttpCache, wanted: Wanted, hosts: dict[str, _Host]) -> None:
         self._sources = fetcher.sources
         self._store = fetcher.store
         self._blocked = Blocked(fetcher.store.root)
@@ -192,7 +211,7 @@ class _Session:
         self._client = client
         self._wanted = wanted
         self._all = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._hosts: dict[str, _Host] = {}
+        self._hosts = hosts
 
     async def fetch(self, requested: str) -> Fetched:
         now = datetime.now(UTC)
@@ -272,7 +291,7 @@ class _Session:
         key = f"{host}:{port}"
         if key not in self._hosts:
             per_host, delay = self._sources.pace(next((own for own in self._sources.hosts if covers(own.host, host, port)), None))
-            self._hosts[key] = _Host(asyncio.Semaphore(per_host), delay=delay)
+            self._hosts[key] = _Host(per_host, delay=delay)
         return self._hosts[key]
 
     async def _ask_robots(self, url: httpx2.URL, host: _Host) -> None:

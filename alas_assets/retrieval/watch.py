@@ -6,8 +6,9 @@ Looking only. What was seen before is kept by `provenance.changes`; what a chang
 from __future__ import annotations
 
 import asyncio
+import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alas_assets.blocking import run_blocking
@@ -16,7 +17,7 @@ from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.ids import page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extractor
-from alas_assets.retrieval.fetch import Fetched, Fetcher
+from alas_assets.retrieval.fetch import NOT_IN_TIME, Fetched, Fetcher
 from alas_assets.retrieval.finding.feeds import Entry, FeedError, read_feed
 from alas_assets.retrieval.finding.gather import feed_wanted
 
@@ -41,6 +42,7 @@ class Look:
     digest: str | None  # of the article or the feed; ABSENT where the page is not there; None where nothing can be said
     reason: str = ""  # why nothing can be said
     entries: tuple[Entry, ...] | None = None  # of a feed that was read; None for a page
+    late: bool = False  # the time for all was over before it was read
 
 
 def watched_pages(domain: Domain) -> tuple[str, ...]:
@@ -48,29 +50,42 @@ def watched_pages(domain: Domain) -> tuple[str, ...]:
     return domain.sources.watch_urls or domain.sources.seed_urls
 
 
-def look(domain: Domain, store: ArtifactStore, deadline: float | None) -> list[Look]:
+def look(domain: Domain, store: ArtifactStore, deadline: float | None, seen: Iterable[str] = ()) -> list[Look]:
     """Read a domain's watched pages and feeds, conditionally, and return what they say; one that fails hides no other.
 
     Args:
         domain: Its sources say what is watched.
         store: Keeps bodies and validators, so that an unchanged page costs one 304.
         deadline: Seconds after which what has not come is given up; None for no more than each one's own.
+        seen: Pages that were looked at before, longest ago first. Where there is a deadline they are asked in this order.
     """
     started = time.monotonic()
-    pages, feeds = run_blocking(_fetch(domain, Fetcher(domain.sources, store), deadline))
+    watched = watched_pages(domain) if deadline is None else _in_turn(watched_pages(domain), list(seen))
+    pages, feeds = run_blocking(_fetch(domain, watched, Fetcher(domain.sources, store), deadline))
     looks = [_look_at_feed(feed, store) for feed in feeds]
     with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
         for page in pages:
             if deadline is None or time.monotonic() - started < deadline + READING_SECONDS:
                 looks.append(_look(page, extractor))
             else:
-                looks.append(Look(page.requested_url, page_id(page.final_url), None, "read at a later look: other pages took too long"))
+                reason = "read at a later look: other pages took too long"
+                looks.append(Look(page.requested_url, page_id(page.final_url), None, reason, late=True))
     return looks
 
 
-async def _fetch(domain: Domain, fetcher: Fetcher, deadline: float | None) -> tuple[list[Fetched], list[Fetched]]:
+def _in_turn(watched: Sequence[str], seen: Sequence[str]) -> list[str]:
+    """Return the pages in the order in which they are asked, those looked at longest ago first.
+
+    Of one that never said anything it is not known when it was asked: it comes in at a place that chance gives it, so that neither it nor
+    the others are kept out for ever by what takes up the time.
+    """
+    place = {url: number / len(seen) for number, url in enumerate(seen)}
+    return sorted(watched, key=lambda url: place.get(url, random.random()))  # noqa: S311 (no secret)
+
+
+async def _fetch(domain: Domain, watched: Sequence[str], fetcher: Fetcher, deadline: float | None) -> tuple[list[Fetched], list[Fetched]]:
     """Fetch pages and feeds at the same time, so that the deadline holds for both together."""
-    pages = fetcher.fetch_all(watched_pages(domain), deadline)
+    pages = fetcher.fetch_all(watched, deadline)
     feeds = fetcher.fetch_all(domain.sources.feed_urls, deadline, wanted=feed_wanted(domain.sources))
     read_pages, read_feeds = await asyncio.gather(pages, feeds)
     return read_pages, read_feeds
@@ -79,7 +94,8 @@ async def _fetch(domain: Domain, fetcher: Fetcher, deadline: float | None) -> tu
 def _look(page: Fetched, extractor: Extractor) -> Look:
     identity = page_id(page.final_url)
     if not page.ok:
-        return Look(page.requested_url, identity, ABSENT if page.status in _GONE else None, page.reason)
+        digest = ABSENT if page.status in _GONE else None
+        return Look(page.requested_url, identity, digest, page.reason, late=page.reason.startswith(NOT_IN_TIME))
     found = extractor.extract(page)
     said = "\n".join([found.text, *found.links])
     return Look(page.requested_url, identity, None if found.reason else sha256_hex(said), found.reason)
@@ -112,9 +128,13 @@ def changed_pages(looks: Sequence[Look], state: WatchState) -> list[str]:
 
 
 def remembered(looks: Sequence[Look], seen: Mapping[str, str]) -> dict[str, str]:
-    """Return what pages are known to say after these looks: one that is gone for a while or cannot be read keeps what it said before."""
+    """Return what pages are known to say after these looks, those looked at longest ago first.
+
+    One that is gone for a while or cannot be read keeps what it said before. The first one that was asked has had its turn even if the
+    time was over before it was read: it may be what took the time.
+    """
     pages = [one for one in looks if one.entries is None]
-    known = {one.url: seen[one.url] for one in pages if one.url in seen}
+    known = {one.url: seen[one.url] for one in sorted(pages, key=lambda one: not one.late or one is pages[0]) if one.url in seen}
     for one in pages:
         if one.digest or (one.digest == ABSENT and one.url not in seen):
             known[one.url] = one.digest or ABSENT

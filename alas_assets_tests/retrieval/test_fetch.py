@@ -74,7 +74,7 @@ def test_a_page_whose_stored_body_is_damaged_is_fetched_in_full(damage: str, sit
 def test_a_page_whose_validator_no_request_can_carry_is_fetched_in_full_each_time(
     remembered: str, validator: dict[str, str], site: Site, store: ArtifactStore
 ) -> None:
-    site.routes["/a"] = say(BODY, **validator)
+    site.routes["/a"] = say(BODY, "text/html", 200, **validator)
     first = fetch(site, store)
     if remembered == "as it came":  # a store may hold such a one already
         with HttpCache.opened(store.root / "http_cache.sqlite") as cache:
@@ -331,6 +331,26 @@ def test_requests_over_several_connections_keep_their_distance_too(site: Site, s
     started = time.monotonic()
     Fetcher(site.sources(delay_seconds=0.3, per_host=4), store).fetch_many([f"{site.url}/{n}" for n in range(4)])
     assert time.monotonic() - started >= 1.2
+
+
+def test_rules_and_pauses_of_a_host_hold_from_one_batch_to_the_next(site: Site, store: ArtifactStore) -> None:
+    """However slow the machine is, three requests whose starts are 0.4 s apart take no less than 0.8 s."""
+    site.routes |= {"/robots.txt": say(b"User-agent: *\nCrawl-delay: 0.4\nDisallow: /private", "text/plain")}
+    site.routes |= {f"/{n}": say(BODY) for n in range(3)}
+    fetcher = Fetcher(site.sources(), store)
+    started = time.monotonic()
+    assert [fetcher.fetch_many([f"{site.url}/{n}"])[0].ok for n in range(3)] == [True] * 3
+    assert time.monotonic() - started >= 0.8
+    assert [path for path, _ in site.asked] == ["/robots.txt", "/0", "/1", "/2"]
+    assert "disallows" in fetcher.fetch_many([f"{site.url}/private"])[0].reason
+
+
+def test_rules_that_could_not_be_had_are_asked_for_again_in_the_next_batch(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/robots.txt": say(b"", status=503), "/a": say(BODY)}
+    fetcher = Fetcher(site.sources(), store)
+    assert not fetcher.fetch_many([f"{site.url}/a"])[0].ok
+    del site.routes["/robots.txt"]
+    assert fetcher.fetch_many([f"{site.url}/a"])[0].ok
 
 
 def test_each_result_is_told_when_it_is_there_failed_ones_too(site: Site, store: ArtifactStore) -> None:

@@ -1,10 +1,17 @@
-"""What a feed has shown is told once, however long it stays and the feed goes on (O2)."""
+"""What a feed has shown is told once, however long it stays and the feed goes on; every watched page has its turn (O2)."""
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
 from alas_assets.provenance.changes import WatchState
+from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.finding.feeds import Entry
-from alas_assets.retrieval.watch import MAX_REMEMBERED, Look, changed_pages, shown_entries
+from alas_assets.retrieval.watch import MAX_REMEMBERED, Look, _in_turn, changed_pages, look, remembered, shown_entries
+from alas_assets_tests.retrieval.site import Site, page, say
 
 FEED = "http://news.example/feed"
 
@@ -29,3 +36,54 @@ def test_an_entry_that_comes_back_soon_is_not_new_and_one_that_was_never_there_i
     state = WatchState(entries=shown_entries([shows("a", "b")], {}))
     state = WatchState(entries=shown_entries([shows("b")], state.entries))
     assert changed_pages([shows("a", "b", "c")], state) == ["http://news.example/c"]
+
+
+@pytest.mark.parametrize("read", [0, 1, 3])
+def test_every_page_has_its_turn_although_each_look_reads_only_a_few(read: int) -> None:
+    """`read` pages come in time; where none does, the first one asked was waited for."""
+    watched = [f"http://docs.example/{number}" for number in range(10)]
+    seen, turns = dict.fromkeys(watched, "digest"), []
+    for _ in range(10):
+        order = _in_turn(watched, list(seen))
+        turns += order[: max(1, read)]
+        seen = remembered([Look(url, url, "digest" if place < read else None, late=place >= read) for place, url in enumerate(order)], seen)
+    assert [turns.count(url) for url in watched] == [max(1, read)] * 10
+
+
+def test_pages_that_never_say_anything_keep_the_others_from_no_look() -> None:
+    silent, others = [f"http://docs.example/s{number}" for number in range(3)], [f"http://docs.example/{number}" for number in range(6)]
+    seen, had = dict.fromkeys(others, "digest"), set[str]()
+    for _ in range(300):
+        order = _in_turn([*silent, *others], list(seen))
+        had.update(order[:3])
+        says = [Look(url, url, None if url in silent else "digest") for url in order[:3]]
+        seen = remembered([*says, *(Look(url, url, None, late=True) for url in order[3:])], seen)
+    assert had == {*silent, *others}
+
+
+def test_a_page_that_takes_all_the_time_keeps_the_pages_behind_it_from_one_look_only(site: Site, store: ArtifactStore) -> None:
+    over = threading.Event()
+
+    def hanging(handler: BaseHTTPRequestHandler) -> None:
+        over.wait(60)
+        say(page("Slow", "<p>These words come too late.</p>"))(handler)
+
+    slow, quick = f"{site.url}/slow", f"{site.url}/quick"
+    site.routes |= {"/slow": hanging, "/quick": say(page("Quick", "<p>These words come at once.</p>"))}
+    domain, seen = site.domain(watch_urls=(slow, quick), timeout_seconds=60), {slow: "before", quick: "before"}
+    try:
+        for expected in (True, False):
+            looks = {one.url: one for one in look(domain, store, 5.0, list(seen))}
+            assert (looks[slow].late, looks[quick].late) == (True, expected)
+            seen = remembered(list(looks.values()), seen)
+    finally:
+        over.set()
+    assert seen[slow] == "before"
+    assert seen[quick] not in ("", "before")
+
+
+def test_a_page_and_a_feed_of_one_host_are_read_by_one_reading_of_its_rules(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/quick": say(page("Quick", "<p>These words come at once.</p>")), "/feed": say(b"<rss version='2.0'><channel/></rss>")}
+    domain = site.domain(watch_urls=(f"{site.url}/quick",), feeds=(f"{site.url}/feed",))
+    assert [one.reason for one in look(domain, store, None)] == ["", ""]
+    assert sorted(path for path, _ in site.asked) == ["/feed", "/quick", "/robots.txt"]
