@@ -117,6 +117,19 @@ HIDDEN = [
     '<p style="width:0;height:0;overflow:hidden">{}</p>',
     '<p style="opacity:0">{}</p>',
     '<p style="clip: rect(0,0,0,0)">{}</p>',
+    '<p style="transform:translateX(-9999px)">{}</p>',
+    '<p style="height:0em; overflow:hidden">{}</p>',
+    '<p style="max-height: 0%; overflow: hidden">{}</p>',
+    '<p style="font-size:.01px">{}</p>',
+    '<p style="opacity: .01">{}</p>',
+    '<p style="text-indent:-99em">{}</p>',
+    '<p style="position:fixed; top:-99rem">{}</p>',
+    '<p style="position:absolute; clip: rect(1px, 1px, 1px, 1px)">{}</p>',
+    '<p style="position:absolute; clip: rect(1px 1px 1px 1px)">{}</p>',
+    '<p style="clip-path:circle(0)">{}</p>',
+    '<p style="clip-path:circle(0 at 50% 50%)">{}</p>',
+    r'<p style="display:no\6e e">{}</p>',
+    r'<p style="\64 isplay:none">{}</p>',
     "<!-- {} -->",
     "<script>{}</script>",
     "<style>{}</style>",
@@ -148,6 +161,8 @@ def test_characters_without_a_shape_are_removed() -> None:
 
 
 HIDING_RULES = [
+    r".x{display:\6e one}",
+    ".x{max-height:0%;overflow:hidden}",
     ".x{display:none}",
     "#y { DISPLAY : none !important }",
     "p.x, .other { visibility: hidden; }",
@@ -182,6 +197,8 @@ def test_what_the_page_hides_by_a_rule_is_not_read(css: str) -> None:
         "body{display:none} main{visibility:hidden}",
         "p{color:#000;background:#fff} }}} :::{display:none} p{",
         "p{color:inherit;background:inherit}",
+        "p{transform:translate(-50%,-50%);top:-2em;margin-left:-10rem} p{text-indent:-1.5em;clip-path:circle(50%)}",
+        "p{opacity:.5;font-size:.9em} p{opacity:0.85;font-size:10.5px;height:0.5em;max-height:100%;clip:rect(1px,90px,90px,1px)}",
         "".join(f".unused{n} p, #unused{n}{{display:none}}" for n in range(3_000)),
     ],
 )

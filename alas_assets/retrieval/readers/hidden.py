@@ -18,10 +18,13 @@ from .flow import BLOCKS
 from .page import Unreadable
 
 _HIDING_STYLE = re.compile(
-    r"display:none|visibility:(hidden|collapse)|content-visibility:hidden|opacity:0(\.0+)?%?(;|$)|font-size:0(px|em|rem|pt|%)?(;|$)"
-    r"|(?<![-\w])(max-)?(width|height):[01](px)?(;|$)|(left|top|right|bottom|text-indent|margin-left|margin-top):-\d{3,}"
-    r"|clip:rect\(0|clip-path:inset\((50|100)%|transform:scale\(0\)"
+    r"display:none|visibility:(hidden|collapse)|content-visibility:hidden|opacity:(0(\.0\d*)?|\.0\d*)%?(;|$)"
+    r"|font-size:(0(px|em|rem|pt|%)?(;|$)|0?\.\d+(px|pt))|(?<![-\w])(max-)?(width|height):(0(px|em|rem|pt|%|vh|vw)?|1(px)?)(;|$)"
+    r"|(left|top|right|bottom|text-indent|margin-left|margin-top):-(\d{3,}|[5-9]\d(\.\d+)?r?em)"
+    r"|clip:rect\((0|1px,?1px,?1px,?1px\))|clip-path:(inset\((50|100)%|circle\(0(px|%)?(at|\)))"
+    r"|transform:(scale\(0\)|translate(x|y|3d)?\([^;()]{0,80}-\d{4,})"
 )
+_ESCAPE = re.compile(r"\\(?:([0-9a-f]{1,6})\s?|(.))", re.IGNORECASE)
 _PAINTED_OUT = (
     re.compile(r"(?<![-\w])color:(transparent|rgba\([^;]*,0?\.?0\)|#[0-9a-f]{6}00|#[0-9a-f]{3}0)(;|$)(?!.*background-clip:text)"),
     re.compile(r"(?<![-\w])color:(?!inherit|initial|unset|revert)([^;]+);(?:.*;)?background(?:-color)?:\1(?:;|$)"),
@@ -83,8 +86,13 @@ def _is_hidden(tag: Tag) -> bool:
 
 
 def _hides(declarations: str) -> bool:
-    style = re.sub(r"/\*.*?\*/|\s+|!important", "", declarations, flags=re.DOTALL).lower()
+    style = re.sub(r"/\*.*?\*/|\s+|!important", "", _ESCAPE.sub(_unescaped, declarations), flags=re.DOTALL).lower()
     return bool(style) and bool(_HIDING_STYLE.search(style) or any(painted.search(style) for painted in _PAINTED_OUT))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Return what an escape of CSS stands for: a browser reads `no\\6e e` as `none`."""
+    return escape[2] or (chr(code) if (code := int(escape[1], 16)) < 0x110000 else "\ufffd")
 
 
 def _hidden_by_rule(soup: BeautifulSoup) -> list[Tag]:
