@@ -17,6 +17,9 @@ from alas_assets.records import Curriculum, Seed, Topic
 MERGE_COSINE = 0.92
 """Similarity of two names from which they mean the same; lower values join neighbours such as two modules."""
 
+_ROUNDING = 1e-9
+"""By how much a matrix product may differ from an exact sum; what is so near the threshold is decided by that."""
+
 Embed = Callable[[list[str]], list[list[float]]]
 
 _NAME = re.compile(r"[^\W_]+(?:[.\-_][^\W_]+)*|\w+")
@@ -145,19 +148,40 @@ def _merge(topics: list[Topic], embed: Embed | None, threshold: float) -> tuple[
 
     A topic studies one section at most, so topics on different sections stay apart: one of the two sections would be lost.
     """
-    vectors = _unit(embed([topic.name for topic in topics])) if embed and len(topics) > 1 else None
-    kept: list[int] = []
+    close = _close(topics, embed, threshold) if embed and len(topics) > 1 else lambda _: []
+    by_name: dict[tuple[str | None, str], int] = {}
     result: dict[int, Topic] = {}
     merged: list[tuple[str, str]] = []
     for i, topic in enumerate(topics):
-        twin = next((k for k in kept if _same_meaning(i, k, topics, vectors, threshold) and _one_material(topic, result[k])), None)
-        if twin is None:
-            kept.append(i)
+        name = topic.heading, plain_name(topic.name)
+        twins = [k for k in (*close(i), by_name.get(name, i)) if k in result]
+        if not twins:
+            by_name[name] = i
             result[i] = topic
             continue
-        merged.append((topic.name, topics[twin].name))
-        result[twin] = _joined(result[twin], topic)
-    return [result[k] for k in kept], merged
+        merged.append((topic.name, topics[min(twins)].name))
+        result[min(twins)] = _joined(result[min(twins)], topic)
+    return list(result.values()), merged
+
+
+def _close(topics: Sequence[Topic], embed: Embed, threshold: float) -> Callable[[int], list[int]]:
+    """Return what names, for a topic, the earlier ones that mean the same and may be merged: like it in section and in particulars."""
+    import numpy as np
+
+    vectors = _unit(embed([topic.name for topic in topics]))
+    groups: dict[tuple[str | None, frozenset[str]], list[int]] = {}
+    for i, topic in enumerate(topics):
+        groups.setdefault((topic.heading, _particulars(topic.name)), []).append(i)
+    placed = {i: (members, place) for members in groups.values() for place, i in enumerate(members)}
+    rows = {members[0]: np.array([vectors[i] for i in members]) for members in groups.values()}
+
+    def close(i: int) -> list[int]:
+        members, place = placed[i]
+        alike = rows[members[0]][:place] @ rows[members[0]][place]
+        near = (members[k] for k in np.flatnonzero(alike >= threshold - _ROUNDING))
+        return [k for k in near if math.fsum(a * b for a, b in zip(vectors[i], vectors[k], strict=True)) >= threshold]
+
+    return close
 
 
 def _unit(vectors: list[list[float]]) -> list[list[float]]:
@@ -166,19 +190,6 @@ def _unit(vectors: list[list[float]]) -> list[list[float]]:
         length = math.sqrt(math.fsum(value * value for value in vector)) or 1.0
         unit.append([value / length for value in vector])
     return unit
-
-
-def _same_meaning(one: int, other: int, topics: list[Topic], vectors: list[list[float]] | None, threshold: float) -> bool:
-    first, second = topics[one], topics[other]
-    if plain_name(first.name) == plain_name(second.name):
-        return True
-    if vectors is None or _particulars(first.name) != _particulars(second.name):
-        return False
-    return math.fsum(a * b for a, b in zip(vectors[one], vectors[other], strict=True)) >= threshold
-
-
-def _one_material(one: Topic, other: Topic) -> bool:
-    return one.heading == other.heading
 
 
 def _joined(kept: Topic, dropped: Topic) -> Topic:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import random
+import time
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +70,51 @@ def test_names_that_differ_in_a_number_version_or_identifier_are_never_merged(on
 def test_sections_stay_apart_because_a_topic_studies_one() -> None:
     result = plan(topic("Lazy imports", "a", heading="Lazy imports"), topic("imports lazy", "a", heading="Imports"))
     assert len(result.topics) == 2
+
+
+_PARTS = st.sampled_from(["alpha", "beta", "`gamma`", "3.14", "3.15", "os.path", "aPI"])
+NAMED = st.tuples(st.lists(_PARTS, min_size=1, max_size=2).map(" ".join), st.sampled_from([None, "A", "B"]))
+VECTOR = st.lists(st.sampled_from([0.0, 0.5, 0.92, 1.0, -1.0, math.sqrt(1 - 0.92**2)]), min_size=3, max_size=3)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(NAMED, VECTOR), max_size=14), st.sampled_from([0.92, 1.0, 0.5]))
+def test_a_topic_is_merged_into_the_first_that_one_by_one_comparison_finds(rows: list[tuple[Any, list[float]]], threshold: float) -> None:
+    topics = [topic(name, f"p{i}", heading=heading) for i, ((name, heading), _) in enumerate(rows)]
+    vectors = [vector for _, vector in rows]
+    merged = plan_curriculum(SEED, topics, lambda _: vectors, min_topics=1, max_topics=99, threshold=threshold).merged
+    kept: list[int] = []
+    expected: list[tuple[str, str]] = []
+    for i, one in enumerate(topics):
+        twin = next(
+            (k for k in kept if topics[k].heading == one.heading and alike(topics[k].name, one.name, vectors[k], vectors[i], threshold)),
+            None,
+        )
+        if twin is None:
+            kept.append(i)
+        else:
+            expected.append((one.name, topics[twin].name))
+    assert merged == expected
+
+
+def alike(one: str, other: str, first: list[float], second: list[float], threshold: float) -> bool:
+    """Say whether two names mean the same, each comparison on its own."""
+    lengths = [math.sqrt(math.fsum(x * x for x in vector)) or 1.0 for vector in (first, second)]
+    cosine = math.fsum((x / lengths[0]) * (y / lengths[1]) for x, y in zip(first, second, strict=True))
+    return one == other or (particular(one) == particular(other) and cosine >= threshold)
+
+
+def particular(name: str) -> set[str]:
+    return {word.strip("`") for word in name.split() if word in ("`gamma`", "3.14", "3.15", "os.path", "aPI")}
+
+
+def test_many_topics_are_merged_without_comparing_every_two_names_anew() -> None:
+    draw = random.Random(1)
+    topics = [topic(f"Topic {chr(97 + i % 26)}{'x' * (i // 26)}", f"p{i}") for i in range(1_200)]
+    vectors = [[draw.gauss(0, 1) for _ in range(64)] for _ in topics]
+    started = time.process_time()
+    assert plan_curriculum(SEED, topics, lambda _: vectors, min_topics=1, max_topics=9_999).merged == []
+    assert time.process_time() - started < 3
 
 
 def test_without_an_embedder_equal_names_are_still_merged() -> None:
