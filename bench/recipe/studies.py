@@ -88,7 +88,8 @@ STUDIES: dict[str, list[Setting]] = {
         Setting(study="gaps", gaps=2, recipe={"passes": 10, "learning_rate": 1.6e-3, "cloze_repeat": 1}),
     ],
     "wordings": [
-        Setting(study="wordings", wordings=wordings, recipe={"passes": 40 // wordings, "learning_rate": 1.6e-3}) for wordings in (4, 2, 1)
+        Setting(study="wordings", training_seed=17, wordings=wordings, recipe={"passes": 40 // wordings, "learning_rate": 1.6e-3})
+        for wordings in (4, 2, 1)
     ],
 }
 
@@ -104,7 +105,9 @@ WHAT: dict[str, str] = {
     "told": "The recorded sentence that answers beside the questions, then the page's too, then neither: about 40 sights each. `restated` "
     "had every answer begin with the fact's first question, on a line of its own that is not graded: 57 of 200 probes were right, 64 of "
     "100 trained wordings and 105 of 236 guards, so it was left out (its row is in results.jsonl). Its answers, guards' too, may have 72 "
-    "tokens, all others' 24.",
+    "tokens, all others' 24. `asked_twice` put every prompt twice, one below the other, in training and when asked, so that a question's "
+    "first words are read with its last ones in view: 140 of 200 probes were right, and 189 of 236 guards, no more than of the first "
+    "cell, so it was left out too.",
     "rank": "How much an adapter can hold: a quarter of the rank of `told`, and four times as much, at the same scale of alpha to rank.",
     "steps": "Batches of half the size at the rate that was best with them at 48 facts, so twice as many optimiser steps. The "
     "store was filled anew for the second cell, and rows and questions are not all the same, so the two are not paired.",
