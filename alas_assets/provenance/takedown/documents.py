@@ -101,22 +101,23 @@ def limit_to(store: ArtifactStore, domains: Iterable[str], spared: Iterable[str]
 def _on_record(store: ArtifactStore) -> Iterator[tuple[str, str, str]]:
     """Yield (asset, hash, domain) of all that any cell points at or ever was given, and of the rows that adapters were trained on."""
     for folder in ("cells", "memo"):
-        for entry in _entries(store.root / folder):
+        for path, entry in _entries((store.root / folder).rglob("*.json")):
             if all(isinstance(entry.get(name), str) for name in ("asset", "hash", "cell")):
                 yield entry["asset"], entry["hash"], entry["cell"].partition("|")[0]
-    for path in store.adapters.glob("*/manifest.json"):
-        for entry in _entries(path):
-            yield "rows", f"{entry.get('kind')}-{entry.get('rows_hash')}", str(entry.get("cell")).partition("|")[0]
+                if folder == "cells":  # a cell may point at what another one made
+                    yield entry["asset"], entry["hash"], path.parent.parent.name
+    for _, entry in _entries(store.adapters.glob("*/manifest.json")):
+        yield "rows", f"{entry.get('kind')}-{entry.get('rows_hash')}", str(entry.get("cell")).partition("|")[0]
 
 
-def _entries(place: Path) -> Iterator[dict[str, Any]]:
-    for path in (place,) if place.is_file() else place.rglob("*.json"):
+def _entries(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in paths:
         try:
             entry = json.loads(path.read_bytes())
         except (OSError, ValueError):
             continue  # what a damaged one names is on nobody's record, and so may be anybody's
         if isinstance(entry, dict):
-            yield entry
+            yield path, entry
 
 
 def own_entries(pages: Iterable[str], *, limited: bool, form: Callable[[str], str]) -> Callable[[str], bool]:

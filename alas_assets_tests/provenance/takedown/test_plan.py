@@ -10,6 +10,7 @@ import pytest
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.render import derived_text
 from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.takedown.documents import limit_to
 from alas_assets.provenance.takedown.plan import Plan, plan_takedown
 from alas_assets.records import FETCH_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, AdapterRef, Curriculum, Topic
 from alas_assets.release.registry import Registry
@@ -122,3 +123,14 @@ def test_what_led_to_a_page_is_no_page_of_the_source(learned: tuple[ArtifactStor
     put(store, "documents", table(FETCH_SCHEMA, read | {"body_sha256": "c" * 64, "text_sha256": "d" * 64}))
     assert latest not in plan(store, registry, PAGE, tmp_path).ids.pages
     assert {latest, PAGE} <= set(plan(store, registry, latest, tmp_path).ids.pages)
+
+
+def test_a_table_is_of_every_domain_that_points_at_it_and_of_any_where_none_does(store: ArtifactStore) -> None:
+    pairs = table(QA_SCHEMA, {"qa_id": "q1"})
+    pointer = store.put(Cell("beta", "000"), "qa_pairs", pairs, input_key="k", inputs={}, run_id="r")
+    alphas = limit_to(store, ["alpha"])
+    assert (alphas.holds("qa_pairs", pointer.hash), alphas.is_certain("qa_pairs", pointer.hash)) == (False, False)
+    assert (alphas.holds("qa_pairs", "0" * 64), alphas.is_certain("qa_pairs", "0" * 64)) == (True, False)
+    store.point(Cell("alpha", "000"), pointer)
+    both = limit_to(store, ["alpha"])
+    assert (both.holds("qa_pairs", pointer.hash), both.is_certain("qa_pairs", pointer.hash)) == (True, True)
