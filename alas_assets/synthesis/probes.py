@@ -44,7 +44,8 @@ def build_probes(
         unknown: Unanswerable questions (`unknowns.unknown_probes`), asked in this iteration only: their names may be real later.
 
     An earlier probe is no longer valid when its fact is retired, when its pair is overruled, or when a newer accepted pair or probe
-    asks the same question and answers it differently. One that this iteration asks itself is listed once, as `probe`.
+    asks the same question and answers it differently. One of a fact that this iteration asks itself is left out, whatever its wording:
+    what is taught again cannot show what is forgotten.
     """
     accepted = qa.filter(pl.col("accepted"))
     rows = [_from_pair(row, "probe", iteration) for row in accepted.filter(pl.col("role") == "probe").iter_rows(named=True)]
@@ -111,14 +112,15 @@ def _from_guard(guard: GuardQuestion, split: str) -> dict[str, Any]:
 def _still_valid(
     earlier: Sequence[pl.DataFrame], accepted: pl.DataFrame, own: list[dict[str, Any]], retired: Set[str], overruled: Set[str]
 ) -> list[dict[str, Any]]:
-    asked = {row["probe_id"] for row in own}
+    asked: set[str] = set()
+    again = {row["fact_id"] for row in own}
     answers: dict[str, str] = {}  # question to its newest answer
     for row in accepted.iter_rows(named=True):
         answers.setdefault(normalise(row["question"]), normalise(row["answer"]))
     kept: list[dict[str, Any]] = []
     for table in reversed(earlier):
         for row in table.filter(pl.col("split").is_in(["probe", "earlier"])).sort("probe_id").iter_rows(named=True):
-            if row["probe_id"] in asked or row["fact_id"] in retired or row["qa_id"] in overruled:
+            if row["probe_id"] in asked or row["fact_id"] in again or row["fact_id"] in retired or row["qa_id"] in overruled:
                 continue
             if answers.setdefault(normalise(row["question"]), normalise(row["answer"])) != normalise(row["answer"]):
                 continue

@@ -62,6 +62,20 @@ def test_earlier_probes_return_once_unless_retired_or_answered_anew() -> None:
     assert "alpha" not in later["answer"].to_list()
 
 
+def test_a_fact_that_is_taught_again_is_no_earlier_one_in_any_wording_and_is_one_again_later() -> None:
+    first = domain(["alpha", "beta"], "a.html", 0)
+    table0 = build_probes(first, [], [], [], 0)
+    again = first.filter(pl.col("answer") == "alpha").with_columns(question=pl.lit("Now, ") + pl.col("question"))
+    table1 = build_probes(again, [], [], [table0], 1)
+    assert set(split(table1, "probe")["answer"]) == {"alpha"}
+    assert set(split(table1, "earlier")["answer"]) == {"beta"}
+    table2 = build_probes(domain(["delta"], "b.html", 2), [], [], [table0, table1], 2)
+    asked = split(table2, "earlier").filter(pl.col("answer") == "alpha")["question"]
+    assert set(asked) == set(first.filter((pl.col("answer") == "alpha") & (pl.col("role") == "probe"))["question"]) | set(
+        split(table1, "probe")["question"]
+    )
+
+
 def test_rivals_are_other_answers_of_the_kind_that_a_right_answer_never_names() -> None:
     names = ["alpha", "alpha.reader", "beta", *(f"name{i:02d}" for i in range(40))]
     probes = build_probes(domain(names), [], [], [], 0)
