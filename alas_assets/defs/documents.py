@@ -88,9 +88,12 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
 
     def still_good(fetches: pl.DataFrame) -> bool:
         try:
-            return chunks_of(alas, cell).height == int(fetches["chunks"].sum() or 0)
+            passages = chunks_of(alas, cell)
         except StoreError:
             return False
+        # As many passages may be those of other texts: the cell's tag moves with whatever was read last.
+        texts = set(fetches.filter(pl.col("chunks") > 0)["text_sha256"])
+        return passages.height == int(fetches["chunks"].sum() or 0) and set(passages["text_sha256"]) == texts
 
     settings = {
         "sources": domain.sources.what(),
