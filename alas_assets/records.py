@@ -133,6 +133,11 @@ class Curriculum(Record):
     topics: list[Topic]
     deferred: list[Topic] = Field(default_factory=list, description="planned, but beyond this iteration's budget")
     merged: list[tuple[str, str]] = Field(default_factory=list, description="(dropped name, kept name)")
+    merged_ids: list[tuple[str, str]] = Field(
+        default_factory=list,
+        exclude_if=lambda ids: not ids,  # a plan without it has the hash that it had before
+        description="(dropped topic_id, kept topic_id): what the kept topic covers too",
+    )
     broken_cycles: list[list[str]] = Field(default_factory=list)
     failed_urls: list[tuple[str, str]] = Field(default_factory=list, description="(url, reason) of pages not surveyed")
     changed_pages: list[str] = Field(default_factory=list, description="pages that read differently from when they were last studied")

@@ -54,6 +54,8 @@ def _found(alas: Alas, cell: Cell) -> Inherited:
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
     qa_hashes = _hashes(store, earlier, "qa_pairs")
+    covered = {topic.topic_id for topic in planned} - never_studied(earlier_tables(alas, qa_hashes, "qa_pairs"))
+    covered |= {dropped for plan in plans for dropped, kept in plan.merged_ids if kept in covered}
     return Inherited(
         current_adapter=_current_before(alas, cell),
         qa_hashes=qa_hashes,
@@ -61,7 +63,7 @@ def _found(alas: Alas, cell: Cell) -> Inherited:
         document_hashes=_hashes(store, earlier, "documents"),
         mastered=sorted({name for revision in revisions for name in revision.mastered}),
         covered_urls=sorted({url for topic in planned for url in topic.urls}),
-        covered_topics=sorted({topic.topic_id for topic in planned} - never_studied(earlier_tables(alas, qa_hashes, "qa_pairs"))),
+        covered_topics=sorted(covered),
         accuracy_history=[revision.accuracy for revision in revisions],
     )
 

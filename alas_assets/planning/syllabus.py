@@ -67,7 +67,7 @@ def plan_curriculum(
         put_off = [topic for topic in candidates if topic.topic_id in left_over]
         candidates = [topic for topic in candidates if topic.topic_id not in left_over]
     topics, merged = _merge(candidates, embed, threshold)
-    renamed = {plain_name(dropped): kept for dropped, kept in merged}
+    renamed = {plain_name(dropped.name): kept.name for dropped, kept in merged}
     ordered, cycles = _order(topics, renamed)
     taken, deferred = _budget(ordered, max(min_topics, max_topics))
     return Curriculum(
@@ -75,7 +75,8 @@ def plan_curriculum(
         iteration=seed.iteration,
         topics=taken,
         deferred=[*deferred, *put_off],
-        merged=merged,
+        merged=[(dropped.name, kept.name) for dropped, kept in merged],
+        merged_ids=[(dropped.topic_id, kept.topic_id) for dropped, kept in merged],
         broken_cycles=cycles,
         changed_pages=sorted(moved),
     )
@@ -143,15 +144,15 @@ def _on(topic: Topic, pages: Collection[str]) -> bool:
 # ------------------------------------------------------------------------------------------------ merging
 
 
-def _merge(topics: list[Topic], embed: Embed | None, threshold: float) -> tuple[list[Topic], list[tuple[str, str]]]:
-    """Merge topics that mean the same into the first of them (P2).
+def _merge(topics: list[Topic], embed: Embed | None, threshold: float) -> tuple[list[Topic], list[tuple[Topic, Topic]]]:
+    """Merge topics that mean the same into the first of them (P2); return those that are left, and (dropped, kept) as they were.
 
     A topic studies one section at most, so topics on different sections stay apart: one of the two sections would be lost.
     """
     close = _close(topics, embed, threshold) if embed and len(topics) > 1 else lambda _: []
     by_name: dict[tuple[str | None, str], int] = {}
     result: dict[int, Topic] = {}
-    merged: list[tuple[str, str]] = []
+    merged: list[tuple[Topic, Topic]] = []
     for i, topic in enumerate(topics):
         name = topic.heading, plain_name(topic.name)
         twins = [k for k in (*close(i), by_name.get(name, i)) if k in result]
@@ -159,7 +160,7 @@ def _merge(topics: list[Topic], embed: Embed | None, threshold: float) -> tuple[
             by_name[name] = i
             result[i] = topic
             continue
-        merged.append((topic.name, topics[min(twins)].name))
+        merged.append((topic, topics[min(twins)]))
         result[min(twins)] = _joined(result[min(twins)], topic)
     return list(result.values()), merged
 

@@ -223,9 +223,11 @@ def _seed(record: dict[str, Any], removal: Removal) -> dict[str, Any]:
 
 
 def _curriculum(record: dict[str, Any], removal: Removal) -> dict[str, Any]:
-    names = set(removal.ids.topic_names)
+    names, gone = set(removal.ids.topic_names), set(removal.ids.topics)
+    merged_ids = [pair for pair in record.get("merged_ids", []) if not gone & set(pair)]
     return {
-        **record,
+        **{name: value for name, value in record.items() if name != "merged_ids"},
+        **({"merged_ids": merged_ids} if merged_ids else {}),
         "topics": _topics(record["topics"], removal),
         "deferred": _topics(record.get("deferred", []), removal),
         "merged": [pair for pair in record.get("merged", []) if not names & set(pair)],
