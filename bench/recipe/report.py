@@ -150,8 +150,8 @@ def main() -> None:
 
 HEAD = (
     "Written by `report.py` from `results.jsonl`; `study.py` appends its rows. Machine: one core of an AMD EPYC a cell, with "
-    "avx512_bf16, and without where a recipe says fp32; studies `tell`, `told`, `steps`, `longer` and `cves` and the second cell of `all` "
-    "on one of an Intel Xeon with AMX."
+    "avx512_bf16, and without where a recipe says fp32; studies `tell`, `told`, `steps`, `longer`, `cves` and `wordings` and the second "
+    "cell of `all` on one of an Intel Xeon with AMX."
     " Two cells side by side and at times other work beside, so seconds of training are upper bounds; of a cell that was resumed they"
     " are the last process's. Every cell is one training: a difference counts where its paired test says so. Probes are held-out "
     "wordings, two of each fact; under trained wordings one of each fact is asked as it was taught."

@@ -117,6 +117,7 @@ WHAT: dict[str, str] = {
     "cves": "Every accepted fact of the CVE records, their questions written by rule (the extractive teacher): 32 sights of a fact, at "
     "twice the rate of the first cell of `all`, in batches of 16 and bf16.",
     "gaps": "Whether sentences of the page with a gap teach beside the recorded questions; a gap stands once in a pass.",
-    "wordings": "How many wordings of a question, at the same number of rows.",
+    "wordings": "How many wordings of a question, at the same number of rows; facts and questions of a store that was filled anew, so the "
+    "first cell is not that of the studies above.",
 }
 """What each study asks, above its table."""
