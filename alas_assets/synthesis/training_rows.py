@@ -148,7 +148,7 @@ def amount_of(
         replay_share: Share of replay rows among all.
     """
     if rows_per_fact:
-        passes = max(passes, ceil(min_sights / rows_per_fact))
+        passes = max(passes, ceil(round(min_sights / rows_per_fact, 9)))  # 65 / (65 / 29) is a little more than 29
     beside = replay_share / (1 - replay_share)
     taught, alike = count(False), False
     if (taught + round(taught * beside)) * passes < min_steps * batch_size:

@@ -197,6 +197,7 @@ def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeate
     st.floats(0, 0.8),
 )
 @example(taught=2, facts=1, passes=14, min_sights=0, min_steps=2, batch_size=22, share=0.375)  # a replay row rounded away
+@example(taught=65, facts=29, passes=1, min_sights=65, min_steps=0, batch_size=1, share=0.0)  # whole, but not as a binary fraction
 def test_every_fact_gets_its_passes_and_sights_and_a_training_its_steps(
     taught: int, facts: int, passes: int, min_sights: int, min_steps: int, batch_size: int, share: float
 ) -> None:
