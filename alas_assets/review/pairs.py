@@ -21,7 +21,7 @@ from alas_assets.review.journal import Journal, ReviewError
 from alas_assets.review.sheet import Line, Problems
 from alas_assets.review.wording import visible, words_of
 from alas_assets.synthesis.passages import Passages
-from alas_assets.synthesis.wording import clean, mentions
+from alas_assets.synthesis.wording import clean
 
 ITEM = "q-"
 SEPARATOR = " | "
@@ -477,6 +477,4 @@ def refused_edits(reviewed: Reviewed, curated: pl.DataFrame, decisions: Sequence
             why[i] = "another decision in this file drops it"
         elif not any(row["accepted"] for row in found):
             why[i] = found[0]["reason"]
-        elif decision.new_answer and decision.new_aliases is None and not mentions(found[0]["quote"], found[0]["answer"]):
-            why[i] = "answer not in the quote; only the aliases are, and they name the old answer"
     return why
