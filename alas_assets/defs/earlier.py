@@ -17,7 +17,7 @@ from alas_assets.records import CHUNK_SCHEMA, Curriculum, Seed, Topic, as_pairs
 from alas_assets.retrieval.open_book import passages_again
 from alas_assets.review.earlier import corrected, on_earlier, standing, still_taught
 from alas_assets.review.pairs import Decision, Reviewed
-from alas_assets.synthesis.consensus import lost_since
+from alas_assets.synthesis.disputed import lost_since
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 
 

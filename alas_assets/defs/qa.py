@@ -24,8 +24,9 @@ from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
 from alas_assets.students.tokens import TokenCounter
-from alas_assets.synthesis.consensus import Rules, dispute_table, lost_since, says
+from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
+from alas_assets.synthesis.disputed import lost_since, says
 from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
@@ -257,7 +258,7 @@ def probes(
     def make(_: str) -> Made[pl.DataFrame]:
         guards, neighbours = guards_of(alas, domain), neighbours_of(alas, domain)
         retired = retired_facts(alas, curriculum_seed, documents)
-        lost = lost_since([*earlier_pairs(alas, curriculum_seed, qa_pairs), as_pairs(qa_pairs)], retired)
+        tables = [*earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"), as_pairs(qa_pairs)]
         if not guards:
             raise StageError(f"{alas.settings.data / 'guards' / domain.guard_file} holds no question; the gate cannot work without")
         return Made(
@@ -267,8 +268,8 @@ def probes(
                 neighbours,
                 earlier_tables(alas, curriculum_seed.inherited.probe_hashes, "probes"),
                 step.cell.number,
-                retired_facts=retired | lost,
-                overruled=overruled([*earlier_tables(alas, curriculum_seed.inherited.qa_hashes, "qa_pairs"), qa_pairs]),
+                retired_facts=retired | lost_since(standing(tables), retired),
+                overruled=overruled(tables),
                 unknown=unanswerable_probes(alas, step.cell, curriculum_seed, qa_pairs),
             )
         )

@@ -9,7 +9,8 @@ import asyncio
 import ipaddress
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -30,40 +31,33 @@ class AddressRefusedError(Exception):
     """A host resolves to an address that may not be fetched; the message says which and what to set."""
 
 
-async def resolve(host: str, port: int) -> list[str]:
+async def resolve(host: str, port: int, look_up: Callable[..., Sequence[Any]] = socket.getaddrinfo) -> list[str]:
     """Return the addresses the system's resolver gives for a host.
 
     Each name is looked up in a thread of its own that nobody waits for longer than for the answer: in the few threads that asyncio shares
     out, names whose servers do not answer would keep every other from being looked up, and the loop from ending.
+
+    Args:
+        host: A name, or an address, which is returned as it is.
+        port: The port that will be connected to.
+        look_up: Looks a name up, as `socket.getaddrinfo` does.
 
     Raises:
         OSError: The name does not resolve.
     """
     with suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[str]] = loop.create_future()
+    answer: Future[list[str]] = Future()
 
-    def settle(found: list[str], error: Exception | None) -> None:
-        if answer.done():  # whoever asked has given up
-            return
-        if error is None:
-            answer.set_result(found)
-        else:
+    def settle() -> None:
+        answer.set_running_or_notify_cancel()  # from here on whoever gives up waiting cannot cancel what is settled below
+        try:
+            answer.set_result([str(one[4][0]) for one in look_up(host, port, type=socket.SOCK_STREAM)])
+        except Exception as error:  # noqa: BLE001 (it is raised again where the name was asked for)
             answer.set_exception(error)
 
-    def look_up() -> None:
-        found: list[str] = []
-        failure: Exception | None = None
-        try:
-            found = [str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        except Exception as error:  # noqa: BLE001 (it is raised again where the name was asked for)
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, found, failure)
-
-    threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    return list(dict.fromkeys(await answer))
+    threading.Thread(target=settle, name="resolver", daemon=True).start()
+    return list(dict.fromkeys(await asyncio.wrap_future(answer)))
 
 
 def is_public(address: str) -> bool:

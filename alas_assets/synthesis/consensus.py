@@ -19,13 +19,12 @@ from alas_assets.domains.config import Consensus
 from alas_assets.domains.hosts import LOCAL, covers, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
 from alas_assets.records import as_pairs
+from alas_assets.synthesis.disputed import DISPUTED, says
 from alas_assets.synthesis.wording import GAP, carries_identity, hard_tokens, mentions, names_in_order, same_answer, whole, words
 from alas_assets.teachers.extractive.reading import clean, read_units
 from alas_assets.teachers.extractive.teacher import context_of
 from alas_assets.teachers.protocol import GradeRequest
 
-DISPUTED = "disputed: "
-"""How the reason starts why a fact is not taught that other pages contradict."""
 _STATED = 0.6  # share of content words that a sentence and a claim have in common where the one states the other
 _SHOWN = 160  # characters of a quote in a reason; the row itself holds it whole
 _NOT = "not"
@@ -165,42 +164,6 @@ def earlier_claims(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset
                 place=_place_of(row["quote"], questions, row["topic"] or ""),
             )
     return list(found.values())
-
-
-def says(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the pairs of a table that are evidence of what their page says: accepted, or refused because pages disagree.
-
-    One whose other side a takedown removed is disputed no more.
-    """
-    return table.filter(pl.col("accepted") | _is_disputed()) if "disputed_with" in table.columns else table.filter("accepted")
-
-
-def lost_since(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> frozenset[str]:
-    """Return the facts that were accepted once and that a dispute set aside since (R7).
-
-    A fact stands again where a later iteration accepts it, or where nothing that spoke against it is left: its page states it no
-    more, a person rejected it, or it was taken down.
-
-    Args:
-        tables: Pair tables of a domain's iterations (`QA_SCHEMA`), oldest first.
-        retired: Facts that their page states no more.
-    """
-    taught: set[str] = set()
-    said: set[str] = set()
-    against: dict[str, set[str]] = {}
-    for table in map(says, map(as_pairs, tables)):
-        disputed = table.filter(_is_disputed()).select("fact_id", "disputed_with").iter_rows()
-        against |= {fact: set(others) for fact, others in disputed if fact in taught}
-        accepted = set(table.filter("accepted")["fact_id"])
-        against = {fact: others for fact, others in against.items() if fact not in accepted}
-        taught |= accepted
-        said.update(table["fact_id"])
-    return frozenset(fact for fact, others in against.items() if others & said - retired)
-
-
-def _is_disputed() -> pl.Expr:
-    disagrees = pl.col("disputed_with").list.len().fill_null(0) > 0
-    return ~pl.col("accepted") & pl.col("reason").fill_null("").str.starts_with(DISPUTED) & disagrees
 
 
 def _place_of(quote: str, questions: Sequence[str], topic: str) -> str:

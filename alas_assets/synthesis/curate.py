@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -21,18 +21,17 @@ from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
 from alas_assets.synthesis.aliases import says_something, states_answer, usable_aliases
 from alas_assets.synthesis.consensus import (
-    DISPUTED,
     Candidate,
     Claim,
     Finding,
     Rules,
     earlier_claims,
-    lost_since,
     over_the_caps,
     places,
     spread,
     weigh,
 )
+from alas_assets.synthesis.disputed import DISPUTED, lost_rows
 from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
 from alas_assets.synthesis.hostile import steering
 from alas_assets.synthesis.leaks import same_question
@@ -169,7 +168,7 @@ def curate(
     _cap_sources(facts, rules)
     rows = [row for fact in facts for row in _fact_rows(fact, teacher, iteration)]
     rows += [_rejected_row(draft, by_id, documents, teacher, iteration) for draft in rejected]
-    rows += _lost_rows(lost, earlier_qa, retired_facts, iteration)
+    rows += lost_rows(lost, earlier_qa, retired_facts, iteration)
     _make_ids_unique(rows)
     return pl.DataFrame(rows, schema=QA_SCHEMA)
 
@@ -639,23 +638,6 @@ def _rejected_row(draft: RejectedDraft, topics: Mapping[str, Topic], documents: 
         "iteration": iteration,
         "disputed_with": [],
     }
-
-
-def _lost_rows(
-    lost: Mapping[str, Finding], earlier_qa: Sequence[pl.DataFrame], retired: Set[str], iteration: int
-) -> Iterator[dict[str, Any]]:
-    """Yield the pairs of earlier facts that lose a dispute from now on, refused with that reason: `lost_since` reads it from them."""
-    if not lost:
-        return
-    before = lost_since(earlier_qa, retired)
-    latest: dict[str, pl.DataFrame] = {}
-    for table in earlier_qa:
-        for (fact_id,), rows in table.filter("accepted").group_by("fact_id", maintain_order=True):
-            latest[str(fact_id)] = rows
-    for fact_id in sorted((lost.keys() & latest.keys()) - before):
-        finding = lost[fact_id]
-        said = {"accepted": False, "reason": finding.reason, "disputed_with": list(finding.disputed_with), "support": finding.support}
-        yield from ({**row, **said, "iteration": iteration, "review": ""} for row in latest[fact_id].iter_rows(named=True))
 
 
 def _source(chunk: Mapping[str, Any] | None, chunk_id: str) -> dict[str, Any]:

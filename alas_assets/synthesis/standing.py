@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from alas_assets.synthesis.consensus import says
+from alas_assets.synthesis.disputed import says
 from alas_assets.synthesis.quotes import FoldedText
 
 SAYS_THE_SAME = "says the same as"

@@ -17,7 +17,7 @@ import polars as pl
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
-from alas_assets.synthesis.consensus import lost_since
+from alas_assets.synthesis.disputed import lost_since
 from alas_assets.synthesis.leaks import usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import GAP, clean, normalise

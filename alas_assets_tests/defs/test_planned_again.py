@@ -61,7 +61,10 @@ def test_a_surveyed_page_is_in_no_topic_only_if_neither_this_plan_nor_an_earlier
 
 def test_a_topic_that_was_merged_into_a_studied_one_is_covered_by_it_and_one_merged_into_an_unstudied_one_is_not(harness: Harness) -> None:
     same, late = (topic.model_copy(update={"topic_id": f"again-{topic.name}", "name": f"{topic.name} too"}) for topic in (STUDIED, FAILED))
-    by_first_letter = lambda names: [[float(name[0] == "s"), float(name[0] == "f")] for name in names]  # noqa: E731
+
+    def by_first_letter(names: list[str]) -> list[list[float]]:
+        return [[float(name[0] == "s"), float(name[0] == "f")] for name in names]
+
     first = Seed(domain="quill", iteration=0, description="", seed_topics=[], seed_urls=[], cause="")
     plan = plan_curriculum(first, [STUDIED, same, FAILED, late], by_first_letter, min_topics=1, max_topics=9)
     assert plan.topics == [STUDIED, FAILED]

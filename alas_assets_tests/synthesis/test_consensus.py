@@ -30,12 +30,12 @@ from alas_assets.synthesis.consensus import (
     content_stems,
     dispute_table,
     disputes,
-    lost_since,
     over_the_caps,
     spread,
     weigh,
 )
 from alas_assets.synthesis.curate import Limits, reasons
+from alas_assets.synthesis.disputed import lost_since
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.standing import no_longer_stated
 from alas_assets.synthesis.training_rows import standing_rows

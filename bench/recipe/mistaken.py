@@ -25,8 +25,10 @@ def main(store: Path, study: str) -> None:
     """Count and print.
 
     Raises:
-        SystemExit: The cell was not trained on this store.
+        SystemExit: There is no such study, or its last cell was not trained on this store.
     """
+    if study not in STUDIES:
+        sys.exit(f"no study is called {study}; there are {', '.join(STUDIES)}")
     setting = STUDIES[study][-1]
     bench = Bench(store, 1, setting.domain or KEY)
     try:
