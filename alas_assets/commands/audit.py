@@ -80,6 +80,7 @@ def trace(
     home: Home = None,
 ) -> None:
     """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
+    from alas_assets.provenance.advice import what_now
     from alas_assets.provenance.ids import short_id
     from alas_assets.provenance.report import answer_html
     from alas_assets.provenance.store import ArtifactStore, StoreError
@@ -97,6 +98,7 @@ def trace(
         if format is ReportFormat.text:
             _print_trace(found, near)  # it stands, also where the verdict misses a file
         verdict = verdict_of(store, found, should_be)
+        now = what_now(store, found, verdict, at_home(home))
         if format is ReportFormat.html:
             name = f"trace-{found.answer_id or short_id(question.strip())}.html"
             _write(file or settings.home / "reports" / name, answer_html(store, found, verdict))
@@ -105,12 +107,14 @@ def trace(
     if format is ReportFormat.text:
         from alas_assets.provenance.render import verdict_text
 
-        print(verdict_text(verdict))
+        print(verdict_text(verdict, now))
         if question:
             print(how_to_report(domain, question.strip(), home))
     elif format is ReportFormat.json:
         nearest = {"nearest_probes": [probe.model_dump() for probe in near]} if near else {}
-        print(json.dumps({**found.model_dump(mode="json"), **nearest, "verdict": verdict.model_dump(mode="json")}, indent=1))
+        print(
+            json.dumps({**found.model_dump(mode="json"), **nearest, "verdict": verdict.model_dump(mode="json"), "what_now": now}, indent=1)
+        )
 
 
 def _id_or_question(answer_id: str, question: str, domain: str) -> None:
@@ -192,6 +196,7 @@ def report_wrong(
     from alas_assets.defs.running import open_instance, run_audit
     from alas_assets.defs.serving import newest_scored
     from alas_assets.evaluation.agreement import item_key
+    from alas_assets.provenance.advice import what_now
     from alas_assets.provenance.render import verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
     from alas_assets.provenance.trace import TraceError, find_answer, trace_row
@@ -216,14 +221,16 @@ def report_wrong(
         earlier = said.people_said(store.root, cell.domain).get(item_key(answer["question"], answer["gold"], answer["answer"]))
         at = datetime.now(UTC).isoformat(timespec="seconds")
         new = said.report_wrong(store.root, cell.domain, answer, should_be=should_be, comment=comment, by=by or user_name(), at=at)
-        verdict = verdict_of(store, trace_row(store, cell, answer))
+        found = trace_row(store, cell, answer)
+        verdict = verdict_of(store, found)
+        now = what_now(store, found, verdict, at_home(home))
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     out.print(f"{'kept' if new else 'was kept before'}: answer {answer['answer_id']} of {plain(str(cell))} is wrong")
     if new and earlier:
         right = f", right is {earlier.should_be!r}" if earlier.should_be else ""
         out.print(plain(f"it takes the place of what {earlier.by} said at {earlier.at}: {earlier.label}{right}"))
-    print(verdict_text(verdict))
+    print(verdict_text(verdict, now))
     if answer["split"] == ASKED:
         cell = newest_scored(alas_of(settings), cell.domain)
     if not answer["adapter_hash"]:

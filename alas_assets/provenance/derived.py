@@ -15,6 +15,7 @@ from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import is_page
+from alas_assets.provenance.objections import denials, waiting_decisions
 from alas_assets.provenance.overruled import Overruled, after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
@@ -58,6 +59,8 @@ class DerivedFact(Record):
     accepted: int = Field(description="rows of it that were accepted, phrasings for probes included")
     standing: int = Field(description="of these, rows that no person rejected or corrected in a later iteration (S13)")
     overruled: list[Overruled] = Field(description="what people rejected or corrected of it, and what is taught instead, oldest first")
+    waiting: list[str] = Field(default_factory=list, description="what people decided on it that no iteration took up so far (S13)")
+    denied: list[str] = Field(default_factory=list, description="what people said of answers that speaks against what the fact says (A1)")
     rejected: int
     reasons: list[str] = Field(description="why rows were rejected, without repetition")
     also_stated_by: list[str] = Field(
@@ -132,6 +135,11 @@ class Derived(Record):
         return [fact for fact in self.taught if not fact.standing]
 
     @property
+    def doubted(self) -> list[DerivedFact]:
+        """The taught facts that a person's word speaks against which no iteration took up so far."""
+        return [fact for fact in self.taught if fact.waiting or (fact.standing and fact.denied)]
+
+    @property
     def learned(self) -> int:
         """How many adapters are known to have learned from it."""
         return len({adapter.adapter_hash for adapter in self.adapters if not adapter.because})
@@ -180,7 +188,7 @@ def derived_from(store: ArtifactStore, source: str, domains: Set[str] | None = N
         by=by,
         readings=readings,
         unusable=own.height - written.height,
-        facts=_facts(written, pairs.filter(supports & ~is_own)),
+        facts=_with_objections(store, _facts(written, pairs.filter(supports & ~is_own)), read_in),
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids, read_in)),
         answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
@@ -266,6 +274,22 @@ def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
             also_stated_by=elsewhere.get(group, []),
         )
         for fact, group in zip(facts.drop("fact_group").to_dicts(), facts["fact_group"], strict=True)
+    ]
+
+
+def _with_objections(store: ArtifactStore, facts: list[DerivedFact], domains: Set[str]) -> list[DerivedFact]:
+    """Return the facts with what people hold against them, in whatever domain read the source."""
+    ids = {fact.fact_id for fact in facts}
+    waiting = [waiting_decisions(store, domain, ids) for domain in sorted(domains)]
+    denied = [denials(store, domain, ids) for domain in sorted(domains)]
+    return [
+        fact.model_copy(
+            update={
+                "waiting": [word for words in waiting for word in words.get(fact.fact_id, [])],
+                "denied": [word for words in denied for word in words.get(fact.fact_id, [])],
+            }
+        )
+        for fact in facts
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -102,12 +103,12 @@ def _run(run_id: str, deleted: str) -> str:
     return f"run {run_id[:8]}{f' (deleted by takedown {deleted})' if deleted else ''}"
 
 
-def verdict_text(verdict: Verdict) -> str:
-    """Return the verdict in a line, and its grounds."""
+def verdict_text(verdict: Verdict, now: Sequence[str] = ()) -> str:
+    """Return the verdict in a line, its grounds, and what can be done (`what_now`)."""
     lines = [f"verdict  {verdict.kind.upper()}: {verdict.because}"]
     if verdict.truth:
         lines.append(f"  held against {verdict.truth!r}")
-    return "\n".join([*lines, *(f"  - {ground}" for ground in verdict.evidence)])
+    return "\n".join([*lines, *(f"  - {ground}" for ground in verdict.evidence), *(f"now      {line}" for line in now)])
 
 
 def derived_text(derived: Derived) -> str:
@@ -122,6 +123,9 @@ def derived_text(derived: Derived) -> str:
     if n := len(derived.overruled):
         is_overruled, them = ("is overruled", "it") if n == 1 else ("are overruled", "them")
         lines.append(f"  {n} of these facts {is_overruled}: a person rejected or corrected {them} since")
+    if doubted := derived.doubted:
+        speaks = f"a person's word speaks against {len(doubted)} of these facts, and no iteration took it up so far"
+        lines.append(f"  {speaks}; `alas review list` says what waits")
     if taught:
         lines.append(f"  {len(kept)} of these facts are also stated by another source")
     lines += [_reading_line(reading) for reading in derived.readings]
@@ -188,6 +192,8 @@ def _fact_lines(fact: DerivedFact) -> list[str]:
         f"fact     {fact.fact_id}  {', '.join(fact.cells)}  {fact_state(fact)}",
         f"  {fact.question} -> {fact.answer}",
         *(f"  overruled {overruled_text(one, fact)}" for one in fact.overruled),
+        *(f"  decided  {word}; not taken up so far" for word in fact.waiting),
+        *(f"  denied   {word}" for word in fact.denied),
         f"  quote    {fact.quote}",
     ]
     return [*lines, *(f"  also     {url}" for url in fact.also_stated_by)]

@@ -5,11 +5,13 @@ Text for terminals is `provenance.render`. Every text of a page, teacher or mode
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import polars as pl
 
-from alas_assets.provenance.derived import Derived
+from alas_assets.provenance.advice import what_now
+from alas_assets.provenance.derived import Derived, DerivedFact
 from alas_assets.provenance.render import BY_WORDS, CUT, fact_state, overruled_text, what_it_learned
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import SourceTrace, Trace, stored_text
@@ -40,7 +42,7 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
         "".join(
             [
                 f"<h1>{escape(trace.question)}</h1>",
-                _verdict(verdict),
+                _verdict(verdict, what_now(store, trace, verdict)),
                 _said(trace, verdict),
                 _source(store, trace.source)
                 if trace.source
@@ -55,11 +57,12 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
     )
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: Verdict, now: Sequence[str]) -> str:
     grounds = "".join(f"<li>{escape(ground)}</li>" for ground in verdict.evidence)
     kind = "verdict right" if verdict.kind == "right" else "verdict"
     head = f"<strong>{escape(verdict.kind.capitalize())}</strong>: {escape(verdict.because)}"
-    return f'<div class="{kind}"><p>{head}</p><ul>{grounds}</ul></div>'
+    what = f"<p>What can be done:</p><ul>{''.join(f'<li>{escape(line)}</li>' for line in now)}</ul>" if now else ""
+    return f'<div class="{kind}"><p>{head}</p><ul>{grounds}</ul>{what}</div>'
 
 
 def _said(trace: Trace, verdict: Verdict) -> str:
@@ -240,7 +243,7 @@ def derived_html(derived: Derived) -> str:
     ]
     facts = [
         [
-            escape(fact_state(fact)) + "".join(f"<br>{escape(overruled_text(one, fact))}" for one in fact.overruled),
+            "<br>".join(map(escape, [fact_state(fact), *_words_on(fact)])),
             f"{escape(fact.question)}<br>{escape(fact.answer)}",
             f"{escape(fact.quote)}{''.join(f'<br>also: {link(url, url)}' for url in fact.also_stated_by)}",
             escape(", ".join(fact.cells)),
@@ -260,8 +263,9 @@ def derived_html(derived: Derived) -> str:
         [escape(one.cell), escape(one.system), f"{one.correct} of {one.asked} right" if one.asked else "not asked", str(one.shown)]
         for one in derived.answers
     ]
+    doubted = f", {len(derived.doubted)} spoken against by a person and not changed so far" if derived.doubted else ""
     since = f", {len(derived.overruled)} of them overruled by a person since" if derived.overruled else ""
-    taught = f"{counted(len(derived.taught), 'fact')} taught{since}, {counted(derived.learned, 'adapter')} learned from it"
+    taught = f"{counted(len(derived.taught), 'fact')} taught{since}{doubted}, {counted(derived.learned, 'adapter')} learned from it"
     parts = [
         f"<h1>{escape(derived.source)}</h1><p>Read {counted(len(derived.readings), 'time')}; {taught}.</p>",
         f"<h2>Readings</h2>{table(['iteration', 'page', 'fetched', 'stored'], readings)}",
@@ -271,6 +275,12 @@ def derived_html(derived: Derived) -> str:
         f"<h2>Facts</h2>{table(['state', 'question and answer', 'quote', 'iterations'], facts)}",
     ]
     return document(f"What {derived.source} taught", "".join(parts))
+
+
+def _words_on(fact: DerivedFact) -> list[str]:
+    """Return what people said of a fact: what was taken up, what waits, and what they said of answers that speaks against it."""
+    overruled = [overruled_text(one, fact) for one in fact.overruled]
+    return [*overruled, *(f"decided, and not taken up so far: {word}" for word in fact.waiting), *fact.denied]
 
 
 def _exam(derived: Derived) -> str:

@@ -92,7 +92,7 @@ def pairs_on_record(domain: str, decisions: Sequence[Decision], made: Made) -> l
             decision=decision.decision,
             question=decision.question,
             answer=decision.answer,
-            change=_change(decision),
+            change=decision.change,
             comment=decision.comment,
             by=decision.by,
             at=decision.at,
@@ -190,13 +190,6 @@ def _words(text: str) -> str:
 
 def _later(later: Decision) -> str:
     return f"{later.by} decided {later.decision} at {later.at}"
-
-
-def _change(decision: Decision) -> str:
-    parts = [f"{name} {value!r}" for name, value in (("question", decision.new_question), ("answer", decision.new_answer)) if value]
-    if decision.new_aliases is not None:
-        parts.append(f"aliases {', '.join(map(repr, decision.new_aliases)) or 'none'}")
-    return ", ".join(parts)
 
 
 # ---------------------------------------------------------------------------------------------- answers

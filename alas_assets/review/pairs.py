@@ -54,6 +54,14 @@ class Decision(Record):
         """Who decided, and on which day."""
         return f"{self.by} on {self.at[:10]}"
 
+    @property
+    def change(self) -> str:
+        """What the pair is to be instead, in words; "" where it is to be dropped or stays."""
+        parts = [f"{name} {value!r}" for name, value in (("question", self.new_question), ("answer", self.new_answer)) if value]
+        if self.new_aliases is not None:
+            parts.append(f"aliases {', '.join(map(repr, self.new_aliases)) or 'none'}")
+        return ", ".join(parts)
+
 
 # ---------------------------------------------------------------------------------------------- out and back
 

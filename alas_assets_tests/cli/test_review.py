@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import re
+import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +347,65 @@ def test_words_on_answers_are_listed_with_where_they_show(quill: Harness, tmp_pa
     alas(home, "report-wrong", own["id"], "--should-be", "an owl", "--by", "bob")
     states = [(one["by"], one["state"], one["taken_up_by"]) for one in listed(home) if one["id"] == own["id"]]
     assert states == [("ada", "taken back", ""), ("bob", "taken up", "000")]
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def now_of(home: Path, answer: str) -> list[str]:
+    """What a trace says can be done about an answer."""
+    return json.loads(alas(home, "trace", answer, "--format", "json").stdout)["what_now"]
+
+
+def test_who_calls_an_answer_wrong_is_led_to_its_pair_and_the_source_says_what_waits_and_what_became_of_it(
+    quill: Harness, tmp_path: Path
+) -> None:
+    harness = quill.copied(tmp_path)
+    home, sheet = harness.settings.home, tmp_path / "pairs.csv"
+    scores = harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores")
+    answer = scores.filter(pl.col("split") == "probe").row(0, named=True)
+    url = trace_row(harness.store, Cell.of("quill", 0), answer).source
+    assert url is not None
+    assert now_of(home, answer["answer_id"]) == [], "what was taught is right"
+
+    told = alas(home, "report-wrong", answer["answer_id"], "--should-be", "a walrus", "--by", "ada", "--home", str(home)).stdout
+    (first, *_) = (line for line in told.splitlines() if line.startswith("now "))
+    export, imported, run = re.findall(r"`alas ([^`]+)`", first)
+    (item,) = re.findall(r"q-\w{20}", first)
+    assert f"alas takedown {url.url} --home {home} --dry-run" in told
+    before = alas(home, "sources", url.url).stdout
+    assert "a person's word speaks against 1 of these facts, and no iteration took it up so far" in before
+    assert "  denied   " in before
+    assert f"says ada on {today()}, right is 'a walrus'" in before
+
+    alas(home, *shlex.split(export), "--out", str(sheet))
+    rows = read(sheet)
+    next(row for row in rows if row["item"] == item)["decision"] = "reject fact"
+    save(sheet, rows)
+    alas(home, *shlex.split(imported.replace("FILE", str(sheet))), "--by", "ada")
+    decided = f"reject fact by ada on {today()}"
+    (waits, *_) = now_of(home, answer["answer_id"])
+    assert waits.startswith(f"decided already: {decided}; `alas review list quill")
+    assert f"  decided  {decided}; not taken up so far" in alas(home, "sources", url.url).stdout
+    assert run == f"run quill --home {home}"
+    assert harness.run("quill", dry_run=True).success
+    after = alas(home, "sources", url.url).stdout
+    assert "speaks against" not in after
+    assert "not taken up" not in after
+
+
+def test_a_word_that_the_model_is_wrong_and_its_pair_right_speaks_against_no_fact(quill: Harness, tmp_path: Path) -> None:
+    harness = quill.copied(tmp_path)
+    home = harness.settings.home
+    scores = harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores")
+    wrong = scores.filter(pl.col("split") == "probe", pl.col("label") == "incorrect").row(0, named=True)
+    source = trace_row(harness.store, Cell.of("quill", 0), wrong).source
+    assert source is not None
+    told = alas(home, "report-wrong", wrong["answer_id"], "--should-be", wrong["gold"], "--by", "ada").stdout
+    assert "BAD LEARNING" in told
+    assert "now " not in told
+    assert "denied" not in alas(home, "sources", source.url).stdout
 
 
 def test_where_nobody_decided_anything_the_list_says_so_and_how_to(tmp_path: Path, quill: Harness) -> None:
