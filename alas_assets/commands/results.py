@@ -58,6 +58,7 @@ def status(home: Home = None) -> None:
     """Show every domain: how far it is, what is current, what comes next."""
     from rich.table import Table
 
+    from alas_assets.defs.decisions import waiting_note
     from alas_assets.defs.running import open_instance
     from alas_assets.defs.steps import TOLD
     from alas_assets.domains.catalog import domain_files
@@ -79,6 +80,10 @@ def status(home: Home = None) -> None:
             continue
         table.add_row(*cells)
         notes += own
+        try:
+            notes += filter(None, [waiting_note(alas, key)])
+        except TOLD as error:  # what the domain has come to is known without what people decided
+            broken.append(str(error))
     out.print(table)
     for line in notes:
         out.print(plain(line))
@@ -96,7 +101,6 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     Raises:
         TOLD: The domain file, or one of the store's files of the domain, cannot be used.
     """
-    from alas_assets.defs.decisions import waiting_note
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
     from alas_assets.defs.lineage import closed_because, last_opened
@@ -130,8 +134,6 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     if other:
         notes.append(other)
     notes += [f"{key}: is to be trained again after takedown {order.id}; `alas run {key}` does it" for order in not_retrained(alas, key)]
-    if waits := waiting_note(alas, key):
-        notes.append(waits)
     if missing := missing_guards(alas.settings, domain):
         notes.append(missing)
     return cells, notes
@@ -195,9 +197,11 @@ def exam(
 @app.command()
 def estimate(domain: DomainKey, home: Home = None) -> None:
     """Say what the next iteration would read, write and train, before anything is spent."""
+    from alas_assets.defs.decisions import waiting_note
     from alas_assets.defs.outlook import estimate_iteration
     from alas_assets.defs.steps import StageError
     from alas_assets.provenance.store import StoreError
+    from alas_assets.review.journal import ReviewError
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
@@ -205,11 +209,14 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
     try:
         with site_served(settings, live=alas.domain(domain).sources.live):
             estimated = estimate_iteration(alas, domain)
-    except (StageError, StoreError) as error:
+        waits = waiting_note(alas, domain)
+    except (StageError, StoreError, ReviewError) as error:
         fail(str(error))
     for name, value in estimated.figures.items():
         out.print(f"{name:22} {plain(str(value))}")
     print_failures(estimated.failures)
+    if waits:
+        out.print(plain(f"not counted here: {waits}"))
     if not estimated.readable:
         fail(f"no page of {domain} could be surveyed, so nothing can be estimated; see sources in its domain file")
 

@@ -255,6 +255,7 @@ def test_decisions_on_earlier_pairs_are_listed_as_waiting_with_the_command_that_
     assert f"2 waiting, taken up by: alas run quill --home {home}" in text
     told = "quill: 2 decisions of people wait: `alas run quill` takes them up, `alas review list quill` shows them"
     assert told in alas(home, "status").stdout
+    assert f"not counted here: {told}" in alas(home, "estimate", "quill").stdout
 
     assert harness.run("quill", 1, dry_run=True).success
     after = {one["answer"]: one for one in listed(home, "quill")}
@@ -426,3 +427,7 @@ def test_a_damaged_record_of_one_domain_is_named_and_the_others_are_listed(twice
     assert "quill, iteration 000" in done.stdout
     assert "cves: " in done.stderr
     assert "restore it, or move its folder away" in " ".join(done.stderr.split())
+    shown = alas(harness.settings.home, "status", code=1)
+    assert re.search(r"^ *cves +-", shown.stdout, re.MULTILINE), "its row was left out"
+    assert "quill: 1 decision of people waits" in shown.stdout
+    assert "journal.json" in shown.stderr
