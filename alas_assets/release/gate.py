@@ -63,7 +63,7 @@ def decide(
     McNemar test holds over probes *and* over facts - wordings of one fact rise and fall together, so the first alone
     promotes too easily (measured with two equal candidates and correlated wordings: 15 % instead of 4.5 %) - and no
     guard set falls by more than `rho`. A set that should hold questions and does not,
-    answers that are missing, and probes other than those fixed before training all refuse. A failed answer of the
+    answers that are missing or of another student than the candidate's, and probes other than those fixed before training all refuse. A failed answer of the
     candidate is wrong; a failed answer of what it is compared with counts as right, so that no failure helps a candidate.
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
@@ -104,6 +104,7 @@ def decide(
     verdict, rule = "keep", "gain"
     try:
         chosen = _require_candidate(candidate, sft, probes_hash, current_before)
+        _require_one_base(chosen, reference)
         other = _reference_answers(reference, "previous" if seed_current else "base", seed_current or "")
         test, facts = _test(probes, chosen.answers, other, seed)
         has_previous = seed_current is not None
@@ -190,6 +191,17 @@ def _require_candidate(candidate: _Candidate | None, sft: AdapterRef, probes_has
     if ref.adapter_hash == current_before:
         raise _Refused("the candidate is what is current already")
     return candidate
+
+
+def _require_one_base(candidate: _Candidate, reference: pl.DataFrame) -> None:
+    """Refuse answers of another student than the candidate's: what a change of student wins or loses is no merit of an adapter."""
+    for answers, asset in ((candidate.answers, "its scores"), (reference, "baseline_scores")):
+        others = sorted(set(answers["base_hash"]) - {candidate.ref.base_hash})
+        if others:
+            raise _Refused(
+                f"the {candidate.system} candidate was trained on student {candidate.ref.base_hash[:12]}, and answers that it is weighed by "
+                f"are of {others[0][:12] or 'none'}; materialise {asset} again"
+            )
 
 
 def _reference_answers(reference: pl.DataFrame, system: str, adapter: str) -> pl.DataFrame:

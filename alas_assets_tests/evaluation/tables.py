@@ -52,8 +52,9 @@ def answers(asked: pl.DataFrame, system: str, right: Sequence[bool | str], adapt
         shared = {name: row[name] for name in ("probe_id", "split", "fact_id", "topic_id", "topic", "category", "difficulty", "question")}
         rows.append(
             {
-                **dict.fromkeys(("explanation", "judge", "base_hash", "context_hash"), ""),
+                **dict.fromkeys(("explanation", "judge", "context_hash"), ""),
                 **shared,
+                "base_hash": "b",
                 "answer_id": f"{system}-{row['probe_id']}",
                 "system": system,
                 "gold": row["answer"],

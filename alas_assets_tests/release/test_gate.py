@@ -101,6 +101,18 @@ def test_failed_answers_never_help_a_candidate() -> None:
     assert first(sft_right=lost, base_right=hidden).verdict == "keep"
 
 
+def test_answers_of_two_students_are_never_weighed_against_each_other() -> None:
+    other = pl.lit("another student").alias("base_hash")
+    for asset, more in (
+        ("baseline_scores", {"reference": answers(FIRST, "base", right(2)).with_columns(other)}),
+        ("its scores", {"sft_answers": answers(FIRST, "sft", right(30), "S").with_columns(other)}),
+    ):
+        verdict = first(**more)
+        assert (verdict.verdict, verdict.current_after) == ("keep", None)
+        assert "trained on student b, and answers that it is weighed by are of another stu" in verdict.reason
+        assert f"materialise {asset} again" in verdict.reason
+
+
 def test_missing_answers_other_probes_and_strange_adapters_are_refused() -> None:
     assert "did not answer 1 of 40" in first(sft_answers=answers(FIRST, "sft", right(30), "S").tail(-1)).reason
     assert "did not answer 1 of 40" in first(reference=answers(FIRST, "base", right(2)).tail(-1)).reason

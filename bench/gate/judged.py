@@ -58,6 +58,7 @@ def _answers(probes: pl.DataFrame, system: str, adapter: str, right: list[bool])
             "split": probes["split"],
             "system": [system] * probes.height,
             "adapter_hash": [adapter] * probes.height,
+            "base_hash": ["b"] * probes.height,
             "label": ["correct" if ok else "incorrect" for ok in right],
         },
         schema={name: ANSWER_SCHEMA[name] for name in ("probe_id", "split", "system", "adapter_hash", "label")},
