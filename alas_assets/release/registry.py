@@ -83,7 +83,7 @@ class Registry:
         return bool(entries) and entries[-1].action == "rollback" and entries[-1].run_id != ""
 
     def standing_rollback(self, domain: str) -> Entry | None:
-        """Return the rollback that `undo_rollback` would take back; None where none stands."""
+        """Return the newest rollback that stands, a person's or the gate's own; None where none does."""
         undone = _undone(self.history(domain))
         return undone[-1] if undone else None
 
@@ -198,7 +198,7 @@ class Registry:
             return entry.adapter_hash
 
     def undo_rollback(self, domain: str, *, by: str = "", reason: str = "") -> str | None:
-        """Take the last rollback back and return what is current then.
+        """Take the last rollback back, if a person made it, and return what is current then.
 
         Args:
             domain: The domain's key.
@@ -206,18 +206,25 @@ class Registry:
             reason: Why, in that person's words.
 
         Raises:
-            RegistryError: No rollback stands, or something was promoted after it.
+            RegistryError: No rollback stands, something was promoted after it, or the gate made it.
         """
         with self._locked(domain):
             entries = self.history(domain)
             undone = _undone(entries)
             if not undone:
                 raise RegistryError(f"{domain}: no rollback stands that could be taken back")
-            entry = undone[-1].model_copy(
+            last = undone[-1]
+            if last.run_id:
+                raise RegistryError(
+                    f"{domain}: no person made the last rollback. Decided anew, iteration {last.iteration:03d} promotes nothing, so on "
+                    f"{last.at} the gate took decision {last.decision_hash[:16]} back (run {last.run_id[:8]}); promotion of "
+                    f"{domain}|{last.iteration:03d} says why, and only a new decision brings an adapter back"
+                )
+            entry = last.model_copy(
                 update={
                     "action": "promote",
-                    "adapter_hash": undone[-1].previous,
-                    "previous": undone[-1].adapter_hash,
+                    "adapter_hash": last.previous,
+                    "previous": last.adapter_hash,
                     "run_id": "",
                     "at": _now(),
                     "by": by,

@@ -178,6 +178,19 @@ def test_rollbacks_are_taken_back_in_their_order_until_something_else_is_promote
         registry.undo_rollback("d")
 
 
+def test_no_person_takes_back_what_the_gate_itself_took_back(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    promote(registry, "B", "A", 1, decision="d1")
+    registry.rollback("d", run_id="the gate's")
+    before = registry.history("d")
+    with pytest.raises(RegistryError, match=r"iteration 001 promotes nothing, .* took decision d1 back"):
+        registry.undo_rollback("d", by="Ada")
+    assert registry.history("d") == before
+    registry.rollback("d", by="Ada")
+    assert registry.undo_rollback("d", by="Ada") == "A", "her own rollback, after it, she can"
+
+
 def taken_down(registry: Registry, *adapters: str, takedown: str = "t1") -> str | None:
     return registry.take_down("d", adapters, takedown=takedown, at="2026-11-27T00:00:00+00:00")
 
