@@ -15,6 +15,7 @@ from filelock import FileLock
 
 from alas_assets.provenance.ids import CELL_NAME, content_hash
 from alas_assets.provenance.store import write_atomic
+from alas_assets.wording import counted
 
 Kind = Literal["answers", "pairs", "reports"]
 
@@ -68,9 +69,11 @@ class Journal:
             last = next((entry for entry in reversed(entries) if entry["kind"] == kind), None)
             if last and last["hash"] == digest:
                 return digest, False
+            if not entries:  # else a kill between the first import and its entry would leave what looks like a lost journal
+                self._write([])
             write_atomic(self._path(digest), json.dumps(list(rows), indent=1, ensure_ascii=False).encode())
             entries.append({"kind": kind, "hash": digest, "by": by, "at": at})
-            write_atomic(self.folder / "journal.json", json.dumps(entries, indent=1, ensure_ascii=False).encode())
+            self._write(entries)
         return digest, True
 
     def imports(self, kind: Kind) -> list[Import]:
@@ -85,9 +88,17 @@ class Journal:
     def _path(self, digest: str) -> Path:
         return self.folder / f"{digest}.json"
 
+    def _write(self, entries: Sequence[Mapping[str, str]]) -> None:
+        write_atomic(self.folder / "journal.json", json.dumps(entries, indent=1, ensure_ascii=False).encode())
+
     def _entries(self) -> list[dict[str, str]]:
         path = self.folder / "journal.json"
         if not path.exists():
+            if kept := sum(one.is_file() for one in self.folder.glob("*.json")):
+                raise ReviewError(
+                    f"{path}: is gone, and without it nothing says who decided what of {counted(kept, 'import')} beside it; restore it, or "
+                    "move its folder away to start without reviews"
+                )
             return []
         try:
             entries = json.loads(path.read_text(encoding="utf-8"))

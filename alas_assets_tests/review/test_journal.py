@@ -35,17 +35,33 @@ def test_the_same_sheet_twice_counts_once_and_again_after_another_it_is_the_last
     assert [one.at for one in journal.imports("answers")] == ["1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize("damage", ["gone", "changed", "broken", "journal"])
+@pytest.mark.parametrize("damage", ["gone", "changed", "broken", "journal", "journal gone"])
 def test_what_is_gone_or_was_changed_is_an_error_that_names_the_file(tmp_path: Path, damage: str) -> None:
     journal = Journal(tmp_path, "quill")
     digest, _ = journal.add("answers", ROWS, by="ada", at="1")
-    path = journal.folder / (f"{digest}.json" if damage != "journal" else "journal.json")
-    if damage == "gone":
+    path = journal.folder / (f"{digest}.json" if "journal" not in damage else "journal.json")
+    if damage.endswith("gone"):
         path.unlink()
     else:
         path.write_text(path.read_text().replace("correct", "partial") if damage == "changed" else "{")
     with pytest.raises(ReviewError, match=path.name):
         journal.imports("answers")
+    if damage == "journal gone":
+        with pytest.raises(ReviewError, match=path.name):
+            journal.add("answers", OTHER, by="bob", at="2")
+        assert not path.exists(), "a new journal would hide what was decided before it"
+
+
+def test_the_journal_is_there_before_the_first_import_so_that_a_kill_between_the_two_is_no_lost_journal(tmp_path: Path) -> None:
+    digest, _ = Journal(tmp_path, "other").add("answers", ROWS, by="ada", at="1")
+    journal = Journal(tmp_path, "quill")
+    in_the_way = journal.folder / f"{digest}.json"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError, match=digest):
+        journal.add("answers", ROWS, by="ada", at="1")
+    assert (journal.folder / "journal.json").is_file()
+    in_the_way.rmdir()
+    assert journal.add("answers", ROWS, by="ada", at="1") == (digest, True)
 
 
 @pytest.mark.parametrize("domain", ["../x", "", "A b", "x\n"])
