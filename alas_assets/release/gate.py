@@ -62,8 +62,8 @@ def decide(
     new probes, it beats what was current before (the base student at first) by at least `gamma`, the exact one-sided
     McNemar test holds over probes *and* over facts - wordings of one fact rise and fall together, so the first alone
     promotes too easily (measured with two equal candidates and correlated wordings: 15 % instead of 4.5 %) - and no
-    guard set falls by more than `rho`. A set that should hold questions and does not,
-    answers that are missing or of another student than the candidate's, and probes other than those fixed before training all refuse. A failed answer of the
+    guard set falls by more than `rho`. A set that should hold questions and does not, answers that are missing or of another
+    student than the candidate's, and probes other than those fixed before training all refuse. A failed answer of the
     candidate is wrong; a failed answer of what it is compared with counts as right, so that no failure helps a candidate.
 
     Where too few facts changed for the test to decide even if all of them were won, the candidate is promoted as a
@@ -199,8 +199,8 @@ def _require_one_base(candidate: _Candidate, reference: pl.DataFrame) -> None:
         others = sorted(set(answers["base_hash"]) - {candidate.ref.base_hash})
         if others:
             raise _Refused(
-                f"the {candidate.system} candidate was trained on student {candidate.ref.base_hash[:12]}, and answers that it is weighed by "
-                f"are of {others[0][:12] or 'none'}; materialise {asset} again"
+                f"the {candidate.system} candidate was trained on student {candidate.ref.base_hash[:12]}, and answers that it is weighed "
+                f"by are of {others[0][:12] or 'none'}; materialise {asset} again"
             )
 
 

@@ -61,5 +61,5 @@ def _answers(probes: pl.DataFrame, system: str, adapter: str, right: list[bool])
             "base_hash": ["b"] * probes.height,
             "label": ["correct" if ok else "incorrect" for ok in right],
         },
-        schema={name: ANSWER_SCHEMA[name] for name in ("probe_id", "split", "system", "adapter_hash", "label")},
+        schema={name: ANSWER_SCHEMA[name] for name in ("probe_id", "split", "system", "adapter_hash", "base_hash", "label")},
     )
