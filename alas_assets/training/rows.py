@@ -49,12 +49,12 @@ def split_dev(rows: pl.DataFrame, share: float, seed: int) -> tuple[pl.DataFrame
     """Split off dev rows: one phrasing each of facts that keep at least one other for training (T3).
 
     Args:
-        rows: TRAIN_ROW_SCHEMA.
-        share: Of all fact rows, 0 to 0.5; fewer come out where too few facts have two phrasings.
+        rows: TRAIN_ROW_SCHEMA; a row id may stand in it several times, once a pass.
+        share: Of all phrasings of facts, 0 to 0.5; fewer come out where too few facts have two.
         seed: Fixes the choice, whatever the order of the rows.
 
     Returns:
-        (training rows, dev rows), both in the order of `rows`.
+        (training rows, dev rows), both in the order of `rows`; a dev row stands once, however many passes there are.
     """
     facts = rows.filter(pl.col("kind") == "fact")
     several = facts.filter(pl.col("row_id").n_unique().over("fact_id") > 1)
@@ -62,8 +62,9 @@ def split_dev(rows: pl.DataFrame, share: float, seed: int) -> tuple[pl.DataFrame
     one_each = (
         several.with_columns(order=pl.Series(order, dtype=pl.String)).sort("order").unique("fact_id", keep="first", maintain_order=True)
     )
-    chosen = one_each["row_id"].head(round(share * facts.height)).implode()
-    return rows.filter(~pl.col("row_id").is_in(chosen)), rows.filter(pl.col("row_id").is_in(chosen))
+    chosen = one_each["row_id"].head(round(share * facts["row_id"].n_unique())).implode()
+    dev = rows.filter(pl.col("row_id").is_in(chosen)).unique("row_id", keep="first", maintain_order=True)
+    return rows.filter(~pl.col("row_id").is_in(chosen)), dev
 
 
 def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:

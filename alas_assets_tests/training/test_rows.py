@@ -52,6 +52,14 @@ def test_dev_rows_are_fact_phrasings_whose_fact_is_still_trained(count: int, sha
     assert dev.height <= round(share * rows.filter(pl.col("kind") == "fact").height)
 
 
+@pytest.mark.parametrize("passes", [3, 13])
+def test_the_share_of_dev_rows_is_that_of_the_phrasings_however_often_each_is_trained(passes: int) -> None:
+    once, often = train_rows(40), pl.concat([train_rows(40)] * passes)
+    (kept_once, dev_once), (kept, dev) = split_dev(once, 0.2, 3), split_dev(often, 0.2, 3)
+    assert dev.equals(dev_once)
+    assert kept.equals(pl.concat([kept_once] * passes))
+
+
 def test_dev_rows_do_not_depend_on_the_order_of_the_rows() -> None:
     forward, backward = split_dev(train_rows(40), 0.2, 3)[1], split_dev(train_rows(40).reverse(), 0.2, 3)[1]
     assert forward.height == 5
