@@ -3,9 +3,12 @@
 Reads stored state only. When an iteration is opened is decided by `defs.births`, what it trains on by `defs.training`.
 """
 
-from alas_assets.defs.lineage import closed_because, finished, opened_cells
+from functools import lru_cache
+from pathlib import Path
+
+from alas_assets.defs.lineage import closed_because, finished, made_cells, opened_cells
 from alas_assets.defs.resources import Alas
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.takedown.order import Order, orders
 from alas_assets.records import Seed
 
@@ -36,10 +39,26 @@ def waiting(alas: Alas, domain: str, *, untried: bool = False) -> list[Order]:
 
 
 def not_retrained(alas: Alas, domain: str) -> list[Order]:
-    """Return the takedowns after which no iteration of a domain has come to its end yet, oldest first."""
+    """Return the takedowns after which no iteration of a domain has come to its end yet, oldest first.
+
+    The door asks at every request: iterations are gone through from the newest back, no further than needed, and each seed is read once.
+    """
     wanted = _to_retrain(alas, domain)
-    done = {one for cell, seed in _seeds(alas, domain) if finished(alas, cell) for one in seed.retrain} if wanted else set[str]()
-    return [order for order in wanted if order.id not in done]
+    left, store = {order.id for order in wanted}, alas.store
+    for cell in reversed(made_cells(alas, domain)) if left else ():
+        pointer = store.pointer(cell, "curriculum_seed")
+        taken = left & _retrain_of(store.root, pointer.hash) if pointer else set[str]()
+        if taken and finished(alas, cell):
+            left -= taken
+            if not left:
+                break
+    return [order for order in wanted if order.id in left]
+
+
+@lru_cache(maxsize=1024)
+def _retrain_of(root: Path, seed: str) -> frozenset[str]:
+    """Return the takedowns that a seed takes up; the same for ever, as a seed lies under the hash of what it says."""
+    return frozenset(ArtifactStore(root).read_record(Seed, seed, "curriculum_seed").retrain)
 
 
 def retrained_by(alas: Alas, cell: Cell) -> list[str]:
