@@ -27,6 +27,7 @@ from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_ITERATION = re.compile(r"[0-9]{3}")
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 
@@ -53,7 +54,7 @@ class Cell:
     def __post_init__(self) -> None:
         if not CELL_NAME.match(self.domain):
             raise BadKeyError(f"domain {self.domain[:80]!r} cannot be a cell: use a-z, 0-9 and '-', at most 64, first a letter or digit")
-        if not (len(self.iteration) == 3 and self.iteration.isascii() and self.iteration.isdigit()):
+        if not _ITERATION.fullmatch(self.iteration):
             raise BadKeyError(f'iteration {self.iteration[:80]!r} cannot be a cell: three digits, such as "000"')
 
     @classmethod
@@ -273,9 +274,10 @@ class ArtifactStore:
         return _read_pointer(self._pointer_path(cell, asset))
 
     def cells(self, domain: str) -> list[Cell]:
-        """Return every cell of a domain, oldest first."""
+        """Return every cell of a domain, oldest first; what else lies among them, such as a copy of a folder, is none."""
         folder = self.root / "cells" / domain
-        return [Cell(domain, path.name) for path in sorted(folder.iterdir()) if path.is_dir()] if folder.is_dir() else []
+        found = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        return [Cell(domain, name) for name in found if _ITERATION.fullmatch(name)]
 
     def first_made(self, pointer: Pointer) -> Pointer:
         """Return the earliest pointer on record to the same content of the same cell: its run made what others only made again."""

@@ -6,7 +6,6 @@ Reading only. The command line and the reports render the records; which Dagster
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
-from alas_assets.provenance.ids import fold, pair_of_unknown
+from alas_assets.provenance.ids import CELL_NAME, fold, pair_of_unknown
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
@@ -221,11 +220,10 @@ def _named(store: ArtifactStore, domain: str, adapter_hash: str) -> str:
 
 
 def cells_of(store: ArtifactStore) -> Iterator[Cell]:
-    """Yield every cell that the store knows, newest iteration first within a domain; a file among them, as desktops leave, is none."""
+    """Yield every cell that the store knows, newest iteration first within a domain; what desktops and people leave among them is none."""
     root = store.root / "cells"
-    for domain in sorted(filter(Path.is_dir, root.iterdir())) if root.is_dir() else []:
-        for iteration in sorted(filter(Path.is_dir, domain.iterdir()), reverse=True):
-            yield Cell(domain.name, iteration.name)
+    for domain in sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
+        yield from reversed(store.cells(domain)) if CELL_NAME.match(domain) else ()
 
 
 def find_answer(store: ArtifactStore, answer_id: str) -> tuple[Cell, dict[str, Any]]:

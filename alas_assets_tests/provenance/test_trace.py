@@ -197,9 +197,9 @@ def test_an_adapter_that_a_takedown_retired_is_named_with_that_takedown(quill: H
     assert words == f"the base student answers now; takedown t1 retired sft adapter {adapter[:16]} of quill|000"
 
 
-def test_a_file_among_the_folders_of_cells_is_no_cell(tmp_path: Path) -> None:
+def test_files_and_folders_of_other_names_among_the_folders_of_cells_are_no_cells(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
-    for name in ("quill/000", "quill/001"):
+    for name in ("quill/000", "quill/001", "quill/001.bak", "quill/001 (copy)", "quill/@eaDir", "quill (copy)/000", ".Trash-0/000"):
         (tmp_path / "cells" / name).mkdir(parents=True)
     for name in (".DS_Store", "quill/.DS_Store"):
         (tmp_path / "cells" / name).write_bytes(b"\0Bud1")
