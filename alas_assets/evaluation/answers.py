@@ -18,7 +18,7 @@ import polars as pl
 from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.panel import decide
 from alas_assets.evaluation.tokens import token_f1
-from alas_assets.evaluation.verdicts import VerdictStore, judge_all
+from alas_assets.evaluation.verdicts import VerdictStore, judge_all, remedy
 from alas_assets.provenance.ids import answer_id, sha256_hex
 from alas_assets.records import ANSWER_SCHEMA, RULES
 from alas_assets.teachers.protocol import Grade, GradeRequest, Teacher
@@ -47,6 +47,7 @@ RAW_SCHEMA = pl.Schema(
 """Answers before grading, in the order of the probes; `error` says why a generation failed, "" where it did not."""
 
 _COLUMNS = (*RAW_SCHEMA.names(), "created_at")
+_DAMAGED = "move the file away to start an empty one, every question is then asked again"
 
 
 class AnswerError(RuntimeError):
@@ -76,13 +77,15 @@ class AnswerStore:
                 "context_hash TEXT NOT NULL, context_chunks TEXT NOT NULL, iteration INTEGER NOT NULL, created_at TEXT NOT NULL)"
             )
         except sqlite3.Error as error:
-            raise AnswerError(
-                f"{self.path}: the answer store cannot be opened ({error}); move the file away to start an empty one"
-            ) from error
+            raise AnswerError(f"{self.path}: the answer store cannot be opened ({error}); {remedy(error, _DAMAGED)}") from error
         return connection
 
     def get(self, answer_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return the stored answers of these ids by id; ids that were never answered are left out."""
+        """Return the stored answers of these ids by id; ids that were never answered are left out.
+
+        Raises:
+            AnswerError: The file cannot be read (damaged, locked for a minute).
+        """
         wanted = sorted(set(answer_ids))
         found: dict[str, dict[str, Any]] = {}
         with closing(self._open()) as connection:
@@ -90,10 +93,13 @@ class AnswerStore:
                 part = wanted[start : start + 500]
                 marks = ",".join("?" * len(part))
                 query = f"SELECT {', '.join(_COLUMNS)} FROM answers WHERE answer_id IN ({marks})"  # noqa: S608 - only "?" is inserted
-                for values in connection.execute(query, part):
-                    row = dict(zip(_COLUMNS, values, strict=True))
-                    row["context_chunks"] = json.loads(row["context_chunks"])
-                    found[row["answer_id"]] = row
+                try:
+                    for values in connection.execute(query, part):
+                        row = dict(zip(_COLUMNS, values, strict=True))
+                        row["context_chunks"] = json.loads(row["context_chunks"])
+                        found[row["answer_id"]] = row
+                except (sqlite3.Error, ValueError) as error:
+                    raise AnswerError(f"{self.path}: the answers cannot be read ({error}); {remedy(error, _DAMAGED)}") from error
         return found
 
     def put(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -103,7 +109,7 @@ class AnswerStore:
             rows: Mappings with the columns of `RAW_SCHEMA`.
 
         Raises:
-            AnswerError: The file cannot be written (disk full, locked for a minute).
+            AnswerError: The file cannot be written (damaged, disk full, locked for a minute).
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         values = [
@@ -118,8 +124,8 @@ class AnswerStore:
             try:
                 with connection:
                     connection.executemany(statement, values)
-            except sqlite3.OperationalError as error:
-                raise AnswerError(f"{self.path}: {len(values)} answers could not be stored ({error})") from error
+            except sqlite3.Error as error:
+                raise AnswerError(f"{self.path}: {len(values)} answers could not be stored ({error}); {remedy(error, _DAMAGED)}") from error
 
 
 def ask_all(

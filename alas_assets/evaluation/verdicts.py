@@ -21,10 +21,21 @@ from alas_assets.teachers.protocol import Grade, GradeRequest, Teacher
 _T = TypeVar("_T")
 GRADE_BATCH = 1024
 """Answers handed to a judge at a time: enough that it can keep many calls under way, and what a kill can cost."""
+_DAMAGED = "move the file away, the ledger still has every paid call"
 
 
 class VerdictError(RuntimeError):
     """The kept verdicts cannot be read or written; the message names the file."""
+
+
+def remedy(error: Exception, damaged: str) -> str:
+    """Return what to do about a file that SQLite could not use: only a damaged one is given up, not one that is locked or has no room.
+
+    Args:
+        error: What SQLite, or reading what it gave, raised.
+        damaged: What to do where the file itself is at fault.
+    """
+    return "see to that and run again" if isinstance(error, sqlite3.OperationalError) else damaged
 
 
 class VerdictStore:
@@ -46,9 +57,7 @@ class VerdictStore:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("CREATE TABLE IF NOT EXISTS verdicts (verdict_id TEXT PRIMARY KEY, grade TEXT NOT NULL)")
         except sqlite3.Error as error:
-            raise VerdictError(
-                f"{self.path}: the verdicts cannot be opened ({error}); move the file away, the ledger still has every paid call"
-            ) from error
+            raise VerdictError(f"{self.path}: the verdicts cannot be opened ({error}); {remedy(error, _DAMAGED)}") from error
         return connection
 
     def key(self, teacher: Teacher, judge: str, request: GradeRequest) -> str:
@@ -67,9 +76,7 @@ class VerdictStore:
                 try:
                     found.update((key, Grade.model_validate_json(grade)) for key, grade in connection.execute(query, part))
                 except (sqlite3.Error, ValueError) as error:
-                    raise VerdictError(
-                        f"{self.path}: the verdicts cannot be read ({error}); move the file away, the ledger still has every paid call"
-                    ) from error
+                    raise VerdictError(f"{self.path}: the verdicts cannot be read ({error}); {remedy(error, _DAMAGED)}") from error
         return found
 
     def put(self, verdicts: Mapping[str, Grade]) -> None:
@@ -84,7 +91,7 @@ class VerdictStore:
                 with connection:
                     connection.executemany("INSERT OR IGNORE INTO verdicts VALUES (?, ?)", rows)
             except sqlite3.Error as error:
-                raise VerdictError(f"{self.path}: {len(rows)} verdicts could not be kept ({error})") from error
+                raise VerdictError(f"{self.path}: {len(rows)} verdicts could not be kept ({error}); {remedy(error, _DAMAGED)}") from error
 
 
 def judge_all(teacher: Teacher, requests: Sequence[GradeRequest], store: VerdictStore | None = None) -> list[dict[str, Grade]]:

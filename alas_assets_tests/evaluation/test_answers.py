@@ -149,6 +149,39 @@ def test_a_damaged_store_names_the_file(tmp_path: Path) -> None:
         AnswerStore(path).get(["a"])
 
 
+def stored(i: int) -> dict[str, Any]:
+    columns = ("probe_id", "system", "error", "base_hash", "adapter_hash", "context_hash")
+    return {**dict.fromkeys(columns, ""), "answer_id": f"{i:04}", "question": "q" * 200, "text": "", "context_chunks": [], "iteration": 0}
+
+
+def test_a_store_damaged_past_its_beginning_is_named_with_what_to_do_by_reading_and_by_writing(tmp_path: Path) -> None:
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    store.put(stored(i) for i in range(400))
+    whole = store.path.read_bytes()
+    assert len(whole) > 8192
+    store.path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(AnswerError, match=r"answers\.sqlite: .*malformed.*move the file away"):
+        store.get(f"{i:04}" for i in range(400))
+    with pytest.raises(AnswerError, match=r"answers\.sqlite: 1 answers .*malformed.*move the file away"):
+        store.put([stored(999)])
+
+
+def test_a_store_without_room_is_not_given_up(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk; it holds for a whole process, hence another one."""
+    script = (
+        "import resource, sys\nfrom pathlib import Path\n"
+        "from alas_assets.evaluation.answers import AnswerError, AnswerStore\n"
+        "from alas_assets_tests.evaluation.test_answers import stored\n"
+        "store = AnswerStore(Path(sys.argv[1]))\nstore.put([stored(0)])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "try:\n    store.put(stored(i) for i in range(2000))\nexcept AnswerError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "answers.sqlite")], check=True, capture_output=True, text=True)
+    assert "answers.sqlite: 2000 answers could not be stored" in done.stdout
+    assert "see to that and run again" in done.stdout
+    assert "move the file away" not in done.stdout
+
+
 def test_a_judgement_that_fails_costs_one_row_and_stays_in_the_table(tmp_path: Path) -> None:
     asked = probes(*many(4))
     raw = ask_all(asked, "base", Student(echo), AnswerStore(tmp_path / "a.sqlite"), base_hash="b", decoding=DECODING)
