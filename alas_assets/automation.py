@@ -3,6 +3,10 @@
 import dagster as dg
 
 from alas_assets.defs.failures import DRY_RUN_TAG
+from alas_assets.defs.lineage import closed_because
+from alas_assets.defs.resources import Alas
+from alas_assets.partitions import cell_of
+from alas_assets.provenance.store import BadKeyError, StoreError
 from alas_assets.provenance.watching import watched_domains
 from alas_assets.settings import load_settings
 
@@ -10,9 +14,10 @@ AC = dg.AutomationCondition
 
 
 class LeftToTheDaemon(dg.AutomationCondition):
-    """True of what belongs to a watched domain, unless its newest run was a dry run or was ended by a person.
+    """True of what belongs to a watched domain, unless its newest run was a dry run or was ended by a person, or its iteration is closed.
 
-    `alas watch off` and `--dry-run` promise that nothing is trained, and a run that somebody cancelled is theirs to go on with.
+    `alas watch off` and `--dry-run` promise that nothing is trained, a run that somebody cancelled is theirs to go on with, and with an
+    iteration that was closed only `alas retry` goes on.
     """
 
     def evaluate(self, context: dg.AutomationContext) -> dg.AutomationResult:  # type: ignore[override]
@@ -20,9 +25,10 @@ class LeftToTheDaemon(dg.AutomationCondition):
         candidates = context.candidate_subset
         wanted: set[str] = set()
         if not candidates.is_empty:  # mostly there are none, and then no file and no run is looked at
-            watched, instance = watched_domains(load_settings().home), context.asset_graph_view.instance
-            keys = candidates.expensively_compute_partition_keys()
-            wanted = {key for key in keys if key.partition("|")[0] in watched and not _kept_back(instance, key)}
+            home, instance = load_settings().home, context.asset_graph_view.instance
+            alas, watched = Alas(home=str(home)), watched_domains(home)
+            keys = [key for key in candidates.expensively_compute_partition_keys() if key.partition("|")[0] in watched]
+            wanted = {key for key in keys if not _kept_back(instance, key) and not _closed(alas, key)}
         return dg.AutomationResult(context, true_subset=candidates.compute_intersection_with_partition_keys(wanted))
 
 
@@ -30,6 +36,16 @@ def _kept_back(instance: dg.DagsterInstance, partition: str) -> bool:
     """Tell whether the newest run of a partition says that a person wants no more of it."""
     newest = next(iter(instance.get_runs(dg.RunsFilter(tags={"dagster/partition": partition}), limit=1)), None)
     return newest is not None and (newest.status is dg.DagsterRunStatus.CANCELED or DRY_RUN_TAG in newest.tags)
+
+
+def _closed(alas: Alas, partition: str) -> bool:
+    """Tell whether a partition is an iteration that was closed, or one of which the domain's damaged file cannot tell that."""
+    if "|" not in partition:  # a whole domain
+        return False
+    try:
+        return closed_because(alas, cell_of(partition)) is not None
+    except (BadKeyError, StoreError):
+        return True
 
 
 def on_new_content() -> dg.AutomationCondition:
@@ -42,7 +58,7 @@ def on_new_content() -> dg.AutomationCondition:
       whose domain is watched only later.
     - `execution_failed().newly_true()`: one retry, not a treadmill.
     - Blocking checks of the inputs must have passed: a leak stops training.
-    - `LeftToTheDaemon`: nothing of a domain that nobody watches, of a dry run, or of what somebody cancelled. It comes last, so
+    - `LeftToTheDaemon`: nothing of a domain that nobody watches, of a dry run, of what somebody cancelled or closed. It comes last, so
       that it looks at those few cells only of which everything else is true.
     - `code_version_changed()` is left out on purpose: it selects every cell ever made, and a version bump would
       retrain all history. Re-run the newest cells by hand instead.

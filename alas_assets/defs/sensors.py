@@ -28,7 +28,7 @@ automation = dg.AutomationConditionSensorDefinition(
     default_status=dg.DefaultSensorStatus.STOPPED,
     minimum_interval_seconds=30,
     description="Runs the assets of a watched domain's opened iteration, and again those whose inputs have new content; not after a dry "
-    "run, or a run that somebody cancelled. `alas watch` switches it.",
+    "run, or a run that somebody cancelled, nor one that was closed. `alas watch` switches it.",
 )
 
 

@@ -12,6 +12,7 @@ import pytest
 from alas_assets.automation import on_new_content
 from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.partitions import cell_key, cells
+from alas_assets.provenance.changes import close_iteration, retry_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 
@@ -178,3 +179,23 @@ def test_a_run_that_somebody_cancelled_is_not_gone_on_with(ticks: Ticks) -> None
     assert run is not None
     ticks.instance.report_run_canceled(run)
     assert [ticks.tick() for _ in range(2)] == [{}, {}]
+
+
+def test_an_iteration_that_was_closed_is_left_alone_until_somebody_takes_that_back(ticks: Ticks, tmp_path: Path) -> None:
+    opened, failed = Cell.of("blue", 0), Cell.of("red", 0)
+    ticks.publish(BLUE, "v1")
+    ticks.publish(RED, "v1")
+    ticks.work(RED, fail=True)
+    for cell in (opened, failed):
+        close_iteration(tmp_path, cell, "abandoned by hand")
+    assert [ticks.tick() for _ in range(2)] == [{}, {}]
+    retry_iteration(tmp_path, opened)
+    assert ticks.tick() == {"pairs": {BLUE}, "adapter": {BLUE}}
+
+
+def test_a_damaged_file_of_one_domain_keeps_automation_from_that_domain_alone(ticks: Ticks, tmp_path: Path) -> None:
+    close_iteration(tmp_path, Cell.of("red", 0), "abandoned by hand")
+    (tmp_path / "watch" / "red.json").write_text("torn")
+    for partition in (BLUE, RED):
+        ticks.publish(partition, "v1")
+    assert ticks.tick() == {"pairs": {BLUE}, "adapter": {BLUE}}
