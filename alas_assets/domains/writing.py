@@ -55,7 +55,8 @@ def new_domain(settings: Settings, key: str, description: str, sources: NewSourc
     if taken := domain_files(settings).get(key):
         raise DomainError(f"{taken} exists already; edit it (a copy in {path.parent} outranks it), or choose another key")
     draft = path.with_name(f"{key}.toml.draft")
-    write_atomic(draft, domain_text(key, description, sources).encode())
+    # what is no text, as in a folder's name that is not UTF-8, becomes an escape that reading the file refuses
+    write_atomic(draft, domain_text(key, description, sources).encode(errors="backslashreplace"))
     try:
         read_domain(draft.rename(path))
     except DomainError as error:
@@ -66,7 +67,6 @@ def new_domain(settings: Settings, key: str, description: str, sources: NewSourc
 
 def domain_text(key: str, description: str, sources: NewSources) -> str:
     """Return the text of a new domain file: what was given, and the next keys to know as comments that hold once uncommented."""
-    # JSON strings and lists of strings are valid TOML, and escape whatever a user typed.
     given = {
         "seed_urls": list(sources.urls),
         "feeds": list(sources.feeds),
@@ -74,9 +74,14 @@ def domain_text(key: str, description: str, sources: NewSources) -> str:
         "watch_urls": list(sources.watch),
         "private_hosts": sources.private_hosts,
     }
-    keys = [f"{name} = {json.dumps(value)}" if value else f"# {_EXAMPLES[name]}" for name, value in given.items()]
+    keys = [f"{name} = {_toml(value)}" if value else f"# {_EXAMPLES[name]}" for name, value in given.items()]
     lines = [f"{line}  # {about}" for line, about in zip(keys, _ABOUT, strict=True)]
-    return _TEXT.format(title=json.dumps(key.replace("-", " ").capitalize()), description=json.dumps(description), sources="\n".join(lines))
+    return _TEXT.format(title=_toml(key.replace("-", " ").capitalize()), description=_toml(description), sources="\n".join(lines))
+
+
+def _toml(value: object) -> str:
+    """Return a string or a list of strings as TOML: JSON of it is, but TOML wants DEL escaped, and letters beyond 16 bits as they are."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _is_private(host: str) -> bool:

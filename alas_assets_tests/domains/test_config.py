@@ -268,9 +268,21 @@ def test_any_file_content_is_a_domain_or_a_domain_error(tmp_path_factory, text: 
         read_domain(path)
 
 
-def test_new_writes_a_file_that_validates_whatever_is_typed(settings: Settings) -> None:
-    path = new_domain(settings, "rust", 'Rust "releases"\\ and\nnew lints, every six weeks', NewSources(["https://blog.example.org/"]))
-    assert read_domain(path).description == 'Rust "releases"\\ and\nnew lints, every six weeks'
+@pytest.mark.parametrize(
+    "typed",
+    ['Rust "releases"\\ and\nnew lints, every six weeks', "Rust releases and rockets \U0001f680", "what \x7f deletes, \x00 and \x85 ends"],
+)
+def test_new_writes_a_file_that_validates_whatever_is_typed(settings: Settings, tmp_path: Path, typed: str) -> None:
+    folder, url = tmp_path / "notes \U0001f680", "https://blog.example.org/\U0001f680"
+    folder.mkdir()
+    found = read_domain(new_domain(settings, "rust", typed, NewSources([url], folder=folder)))
+    assert (found.description, found.sources.seed_urls, Path(found.sources.folder)) == (typed, (url,), folder)
+
+
+def test_new_refuses_what_no_file_can_hold_and_leaves_nothing_behind(settings: Settings) -> None:
+    with pytest.raises(DomainError, match="d was not written: "):
+        new_domain(settings, "d", "bytes that are no text: \udcff", NewSources(["https://blog.example.org/"]))
+    assert not list(settings.home.rglob("*.toml*"))
 
 
 @pytest.mark.parametrize(("key", "url"), [("Bad Key", "https://a.org/"), ("ok", "not a url")])
