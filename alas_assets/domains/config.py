@@ -255,7 +255,7 @@ class Domain(Section):
         "source, or nothing at all (A3)",
     )
     freshness_hours: float = Field(default=24 * 7, description="how old the domain's knowledge may be; from a minute to ten years (O3)")
-    seed: int = Field(default=17, ge=0, description="fixes every random choice")
+    seed: int = Field(default=17, ge=0, le=2**32 - 1, description="fixes every random choice")
     guard_file: str = Field(
         default="general.jsonl",
         description="in the folder guards of the store, or in data/guards: general questions that must not be forgotten",

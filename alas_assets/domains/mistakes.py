@@ -33,7 +33,7 @@ _OF_LIMIT: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "greater_than": lambda limit: f"must be more than {limit['gt']:g}",
     "greater_than_equal": lambda limit: f"must be at least {limit['ge']:g}",
     "less_than": lambda limit: f"must be less than {limit['lt']:g}",
-    "less_than_equal": lambda limit: f"must be at most {limit['le']:g}",
+    "less_than_equal": lambda limit: f"must be at most {limit['le']:.12g}",
     "string_too_short": lambda limit: f"must have at least {limit['min_length']} characters",
     "string_too_long": lambda limit: f"must have at most {limit['max_length']} characters",
     "too_short": lambda limit: f"must have at least {limit['min_length']} entries",

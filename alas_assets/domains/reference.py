@@ -84,7 +84,7 @@ def _value(field: FieldInfo) -> str:
     limits = [(words, getattr(one, name)) for one in field.metadata for name, words in _LIMITS.items() if hasattr(one, name)]
     lengths = [(words, getattr(one, name)) for one in field.metadata for name, words in _LENGTHS.items() if hasattr(one, name)]
     counted = [f"{words} {_counted(number, field.annotation is str)}" for words, number in lengths]
-    return ", ".join([_kind(field.annotation), *(f"{words} {number:g}" for words, number in limits), *counted])
+    return ", ".join([_kind(field.annotation), *(f"{words} {number:.12g}" for words, number in limits), *counted])
 
 
 def _counted(number: int, of_text: bool) -> str:

@@ -68,6 +68,7 @@ def test_the_demo_reads_the_sample_site_on_the_configured_port(settings: Setting
         ("[thresholds]\ntau = 1.5", "thresholds.tau", "must be at most 1"),
         ('[student]\naccumulate = "both"', "student.accumulate", "warm-start"),
         ("freshness_hours = 0", "freshness_hours", "must be at least a minute"),
+        ("seed = 4294967296", "seed", "must be at most 4294967295"),
     ],
 )
 def test_a_wrong_key_or_value_is_one_line_naming_file_and_key(tmp_path: Path, change: str, key: str, word: str) -> None:
