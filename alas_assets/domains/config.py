@@ -294,7 +294,7 @@ def read_domain(path: Path) -> Domain:
         DomainError: The file is missing, cannot be read, is not TOML, or keys are wrong; a line for each mistake, naming file and key.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin a file with a mark
     except FileNotFoundError as error:
         raise DomainError(f"{path}: no such domain file") from error
     except OSError as error:

@@ -331,6 +331,11 @@ def test_every_key_that_a_new_file_mentions_holds_once_it_is_uncommented(sources
     assert (found.freshness_hours, found.budget.max_iterations) == (168, 5)
 
 
+def test_a_file_that_begins_with_the_mark_of_windows_editors_is_read(tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert read_domain(tmp_path / "d.toml").title == "T"
+
+
 def test_a_folder_in_a_domain_file_s_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "d.toml").mkdir()
     with pytest.raises(DomainError, match=r"d\.toml: cannot be read: Is a directory"):

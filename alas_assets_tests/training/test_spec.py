@@ -24,6 +24,11 @@ def test_an_unknown_recipe_is_refused_with_the_names_that_are_known() -> None:
         load_recipe("gpt-9")
 
 
+def test_a_file_of_recipes_that_begins_with_the_mark_of_windows_editors_is_read(tmp_path: Path) -> None:
+    (tmp_path / "recipes.toml").write_text('[mine]\nbased_on = "tiny-test"\nrank = 3\n', encoding="utf-8-sig")
+    assert load_recipe("mine", tmp_path / "recipes.toml").rank == 3
+
+
 def test_early_stopping_without_dev_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="dev_share is 0"):
         type(tiny_recipe())(learning_rate=1e-3, epochs=1, batch_size=4, early_stopping_patience=2)
