@@ -107,7 +107,7 @@ def _made_at(alas: Alas, cells: list[Cell], asset: str) -> list[datetime]:
 def in_words(age: timedelta) -> str:
     """Return an age in hours, in minutes where it is short."""
     minutes = age.total_seconds() / 60
-    if minutes < 100:
+    if minutes < 99.5:  # from there on two digits do not hold it
         return f"{minutes:.2g} min"
     return f"{minutes / 60:.3g} h" if minutes < 6000 else f"{minutes / 60:,.0f} h"
 

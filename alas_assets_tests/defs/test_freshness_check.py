@@ -132,7 +132,10 @@ def test_the_check_can_be_executed_by_hand_and_says_the_same(harness: Harness) -
     assert len(ticked(harness)) == 1  # so the sensor has no news
 
 
-@pytest.mark.parametrize(("hours", "said"), [(1 / 60, "1 min"), (0.5, "30 min"), (2, "2 h"), (168, "168 h"), (1000, "1,000 h")])
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(1 / 60, "1 min"), (0.5, "30 min"), (99.49 / 60, "99 min"), (99.6 / 60, "1.66 h"), (2, "2 h"), (168, "168 h"), (1000, "1,000 h")],
+)
 def test_an_age_is_told_in_hours_or_minutes(hours: float, said: str) -> None:
     assert in_words(timedelta(hours=hours)) == said
 
