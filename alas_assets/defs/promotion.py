@@ -17,13 +17,14 @@ from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell
 from alas_assets.records import AdapterRef, GateDecision, Seed
 from alas_assets.release.gate import decide
+from alas_assets.release.registry import Entry
 
 
-def promoted_here(alas: Alas, cell: Cell, seed: Seed) -> bool:
-    """Tell whether this very cell may take back what is current: it promoted it, over what its seed found, and is still the newest."""
+def promoted_here(alas: Alas, cell: Cell, seed: Seed) -> Entry | None:
+    """Return the promotion that this very cell may take back: it is in force, over what the cell's seed found, and the cell the newest."""
     newest = alas.registry.newest(cell.domain)
     own = newest is not None and newest.iteration == cell.number and newest.previous == seed.inherited.current_adapter
-    return own and is_newest(alas, cell)
+    return newest if own and is_newest(alas, cell) else None
 
 
 def still_applied(alas: Alas, cell: Cell, seed: Seed, decision: GateDecision) -> bool:
@@ -111,7 +112,7 @@ def promotion(
                 previous=before,
             )
         elif own:  # this cell promoted a candidate before and has now, made again, decided otherwise
-            alas.registry.rollback(cell.domain, run_id=context.run_id)
+            alas.registry.rollback(cell.domain, expected=own, run_id=context.run_id)
         return Made(decision)
 
     def applied(decision: BaseModel) -> bool:

@@ -164,17 +164,18 @@ class Registry:
             self._write(domain, [*entries, entry])
             return entry
 
-    def rollback(self, domain: str, *, run_id: str = "", by: str = "", reason: str = "") -> str | None:
+    def rollback(self, domain: str, *, expected: Entry | None = None, run_id: str = "", by: str = "", reason: str = "") -> str | None:
         """Undo the last promotion that is in force and return what is current then; None for the base student.
 
         Args:
             domain: The domain's key.
+            expected: The promotion that is meant; None for the last one, whichever that is by now.
             run_id: The run that decided; "" where a person did.
             by: That person.
             reason: Why, in that person's words.
 
         Raises:
-            RegistryError: There is nothing to undo.
+            RegistryError: There is nothing to undo, or the last promotion is another one than the one that is meant.
         """
         with self._locked(domain):
             entries = self.history(domain)
@@ -183,6 +184,11 @@ class Registry:
                 past = "every promotion was undone already" if entries else "no adapter was ever promoted"
                 raise RegistryError(f"{domain}: nothing to roll back, {past}; the base student is current")
             undone = stack[-1]
+            if expected and undone.decision_hash != expected.decision_hash:
+                raise RegistryError(
+                    f"{domain}: adapter {(undone.adapter_hash or '')[:12]} is current, not {(expected.adapter_hash or '')[:12]}, whose "
+                    "promotion was to be undone: something changed meanwhile; materialise promotion again"
+                )
             entry = Entry(
                 action="rollback",
                 adapter_hash=undone.previous,

@@ -58,6 +58,18 @@ def test_nothing_to_roll_back_is_said_in_words(tmp_path: Path) -> None:
         registry.rollback("d")
 
 
+def test_a_rollback_of_one_promotion_leaves_the_one_before_it_where_a_person_was_faster(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    own = promote(registry, "B", "A", 1)
+    registry.rollback("d", by="Ada")
+    with pytest.raises(RegistryError, match=r"adapter A is current, not B.*materialise promotion again"):
+        registry.rollback("d", expected=own, run_id="the gate's")
+    assert registry.current("d") == "A"
+    registry.undo_rollback("d", by="Ada")
+    assert registry.rollback("d", expected=own, run_id="the gate's") == "A"
+
+
 def test_the_same_decision_is_applied_once_and_does_not_undo_a_rollback(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     first = promote(registry, "A", None)
