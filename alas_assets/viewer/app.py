@@ -25,6 +25,7 @@ from alas_assets.provenance.report import answer_html, derived_html, wrong_html
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError
 from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
 from alas_assets.provenance.verdict import verdict_of
+from alas_assets.release.registry import RegistryError
 from alas_assets.review.journal import ReviewError
 from alas_assets.viewer.document import OWN_HTML, document
 from alas_assets.viewer.links import HASH, is_report_name
@@ -145,7 +146,7 @@ def _app(routes: Sequence[BaseRoute], content_policy: str | None) -> Starlette:
         exception_handlers={
             404: _not_found,
             **dict.fromkeys((TraceError, BadKeyError), _unanswered),
-            **dict.fromkeys((StoreError, ReviewError), _damaged),
+            **dict.fromkeys((StoreError, ReviewError, RegistryError), _damaged),
         },
     )
 
@@ -249,7 +250,7 @@ def _index(store: ArtifactStore) -> str:
         f"<p>{pages} pages as they were fetched, under <code>/pages/SHA-256</code> (shown as plain text, never as a page), and "
         f"{texts} extracted texts under <code>/texts/SHA-256</code>. Traces and the tables in Dagster link to them.</p>",
         "<h2>Wrong answers</h2>",
-        _links(_wrong_lists(store), "No iteration has been judged yet."),
+        _wrong_lists(store),
         "<h2>Reports</h2>",
         _links([(f"/reports/{name}", name) for name in reports], "No report has been written yet."),
         "<h2>Adapters</h2>",
@@ -258,10 +259,14 @@ def _index(store: ArtifactStore) -> str:
     return document("ALAS store", "".join(lines))
 
 
-def _wrong_lists(store: ArtifactStore) -> list[tuple[str, str]]:
-    """Return where each iteration's wrong answers are listed and how many there are, the newest iteration of a domain first."""
-    made = [(cell, pointer) for cell in cells_of(store) if (pointer := store.pointer(cell, "wrong_answers"))]
-    return [(f"/wrong/{cell.domain}/{cell.iteration}", f"{cell}: {_wrong_words(store, pointer)}") for cell, pointer in made]
+def _wrong_lists(store: ArtifactStore) -> str:
+    """Return each domain's lists of wrong answers with how many there are, the newest iteration first; no domain crowds out another."""
+    lists: dict[str, list[tuple[str, str]]] = {}
+    for cell in cells_of(store):
+        if pointer := store.pointer(cell, "wrong_answers"):
+            link = (f"/wrong/{cell.domain}/{cell.iteration}", f"{cell}: {_wrong_words(store, pointer)}")
+            lists.setdefault(cell.domain, []).append(link)
+    return "".join(_links(links, "") for links in lists.values()) or "<p>No iteration has been judged yet.</p>"
 
 
 def _wrong_words(store: ArtifactStore, pointer: Pointer) -> str:

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, Cell
-from alas_assets.records import WRONG_SCHEMA
+from alas_assets.records import WRONG_SCHEMA, as_answers
 from alas_assets.viewer.app import create_site_app, create_viewer_app
+from alas_assets_tests.evaluation.tables import answers, probe, probes
 
 SECRET = b"outside secret"
 TEXT = "Intro <script>alert(1)</script>\nThe <b>quote</b> & more"
@@ -211,11 +212,11 @@ def test_an_empty_store_has_a_front_page_too(tmp_path: Path) -> None:
         assert b"No iteration has been judged yet" in server.ask("/").body
 
 
-def put_wrong(store: ArtifactStore, cell: Cell, answers: int) -> Path:
+def put_wrong(store: ArtifactStore, cell: Cell, count: int) -> Path:
     """Store a list of so many wrong answers, and return its file."""
     nothing = {name: [] if isinstance(kind, pl.List) else None for name, kind in WRONG_SCHEMA.items()}
     texts = dict.fromkeys((name for name, kind in WRONG_SCHEMA.items() if kind == pl.String), str(cell))
-    rows = [nothing | texts | {"answer_id": f"{cell}{number}", "is_current": True} for number in range(answers)]
+    rows = [nothing | texts | {"answer_id": f"{cell}{number}", "is_current": True} for number in range(count)]
     made = {"input_key": str(cell), "inputs": {}, "run_id": "r"}
     pointer = store.put(cell, "wrong_answers", pl.DataFrame(rows, schema=WRONG_SCHEMA), **made)
     return store.artifact_path("wrong_answers", pointer.hash, "parquet")
@@ -223,8 +224,8 @@ def put_wrong(store: ArtifactStore, cell: Cell, answers: int) -> Path:
 
 def test_the_front_page_leads_to_what_each_iteration_got_wrong_the_newest_first(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path / "store")
-    for number, answers in ((0, 3), (1, 1), (2, 0)):
-        damaged = put_wrong(store, Cell.of("quill", number), answers)
+    for number, count in ((0, 3), (1, 1), (2, 0)):
+        damaged = put_wrong(store, Cell.of("quill", number), count)
     put_wrong(store, Cell("ink", "000"), 2)
     store.put(Cell("quill", "003"), "promotion", WRONG_SCHEMA.to_frame(), input_key="k", inputs={}, run_id="r")
     for server in serve(create_viewer_app(store.root)):
@@ -239,6 +240,31 @@ def test_the_front_page_leads_to_what_each_iteration_got_wrong_the_newest_first(
         damaged.write_bytes(b"torn")
         assert '<a href="/wrong/quill/002">quill|002: its list is damaged</a>' in server.ask("/").body.decode()
         assert server.ask("/wrong/quill/002").status == 500
+
+
+def test_the_front_page_shows_every_domain_however_many_iterations_another_has(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "store")
+    for number in range(102):
+        put_wrong(store, Cell.of("ink", number), 0)
+    put_wrong(store, Cell("quill", "000"), 0)
+    for server in serve(create_viewer_app(store.root)):
+        page = server.ask("/").body.decode()
+        assert page.count('href="/wrong/ink/') == 100
+        assert "and 2 more" in page
+        assert '<a href="/wrong/quill/000">' in page
+
+
+def test_a_damaged_registry_is_named_where_an_answer_is_asked_for(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "store")
+    asked = as_answers(answers(probes(probe(1, "guard")), "base", [False]).drop("rule_label", "rule_explanation", "verdicts"))
+    store.put(Cell("quill", "000"), "judge_scores", asked, input_key="k", inputs={}, run_id="r")
+    for server in serve(create_viewer_app(store.root)):
+        assert server.ask(f"/answers/{asked['answer_id'][0]}").status == 200
+        registry = store.root / "registry" / "quill.json"
+        registry.parent.mkdir()
+        registry.write_text('{"domain": "qu', encoding="utf-8")
+        answer = server.ask(f"/answers/{asked['answer_id'][0]}")
+        assert (answer.status, str(registry) in answer.body.decode()) == (500, True)
 
 
 def test_what_is_unknown_is_a_404_that_says_so(viewer: Server) -> None:
