@@ -10,13 +10,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from alas_assets.provenance.ids import content_hash, file_hash, folder_hash
 
 RECIPES_FILE = Path(__file__).with_name("recipes.toml")
 ATTENTION_AND_MLP = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 Scheduler = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+LOSS_TYPES = (
+    "sigmoid", "hinge", "ipo", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot", "aot_unpaired", "apo_zero", "apo_down", "discopop",
+    "sft", "sigmoid_norm",
+)  # fmt: skip
+"""The preference losses that TRL knows, without `exo_pair`, which it refuses where labels are not smoothed; here they never are."""
 
 
 class RecipeError(ValueError):
@@ -41,6 +46,13 @@ class DpoRecipe(_Section):
     loss_weights: tuple[float, ...] = Field(default=(1.0, 1.0), description="one weight per loss type")
     max_length: int = Field(default=256, ge=8, description="tokens of prompt and answer; longer pairs are left out and named")
     min_pairs: int = Field(default=10, ge=1, description="with fewer accepted pairs DPO is skipped (D2)")
+
+    @field_validator("loss_type")
+    @classmethod
+    def _known_losses(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in LOSS_TYPES]:
+            raise ValueError(f"{unknown[0]!r} is no loss that can be trained with; known: {', '.join(LOSS_TYPES)}")
+        return names
 
     @model_validator(mode="after")
     def _weights_match(self) -> DpoRecipe:

@@ -1,13 +1,15 @@
 """What a recipe and a specification promise before anything is trained."""
 
+import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alas_assets.training.spec import RECIPES_FILE, RecipeError, SpecError, TrainingSpec, load_recipe, read_result, read_spec
+from alas_assets.training.spec import LOSS_TYPES, RECIPES_FILE, RecipeError, SpecError, TrainingSpec, load_recipe, read_result, read_spec
 from alas_assets_tests.training.factory import make_spec, tiny_recipe, train_rows
 
 
@@ -38,6 +40,21 @@ def test_loss_weights_must_match_the_loss_types() -> None:
     dpo = tiny_recipe().dpo
     with pytest.raises(ValueError, match="loss_weights has 1 values for 2 loss types"):
         type(dpo)(loss_weights=(1.0,))
+
+
+def test_a_mistyped_loss_is_refused_with_the_file_and_the_key_before_anything_is_trained(tmp_path: Path) -> None:
+    recipes = tmp_path / "recipes.toml"
+    recipes.write_text('[mine]\nbased_on = "tiny-test"\n[mine.dpo]\nloss_type = ["sigmod", "sft"]\n', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"recipes\.toml: mine\.dpo\.loss_type: 'sigmod' is no loss .*known: sigmoid, hinge"):
+        load_recipe("mine", recipes)
+
+
+def test_the_losses_that_a_recipe_may_name_are_those_that_trl_has() -> None:
+    trl = find_spec("trl")  # read, not imported: that takes seconds
+    assert trl is not None
+    assert trl.origin is not None
+    source = (Path(trl.origin).parent / "trainer" / "dpo_trainer.py").read_text(encoding="utf-8")
+    assert {*LOSS_TYPES, "exo_pair"} == set(re.findall(r'if loss_type == "(\w+)"', source))
 
 
 def test_where_things_lie_does_not_change_the_hash_and_what_decides_does(tmp_path: Path) -> None:
