@@ -112,6 +112,7 @@ def curate(
     iteration: int,
     earlier_fact_ids: Set[str] = frozenset(),
     known_fact_ids: Set[str] = frozenset(),
+    taken_fact_ids: Set[str] = frozenset(),
     limits: Limits | None = None,
     earlier_qa: Sequence[pl.DataFrame] = (),
     retired_facts: Set[str] = frozenset(),
@@ -131,6 +132,7 @@ def curate(
         iteration: The iteration they were written in.
         earlier_fact_ids: Facts that earlier iterations taught and that are still taught; they come back only in a remediation topic.
         known_fact_ids: Facts that earlier iterations found known to the student; they too come back only in a remediation topic.
+        taken_fact_ids: Facts that this iteration teaches from other drafts; they come back in no topic.
         limits: What a pair may be.
         earlier_qa: Pair tables of earlier iterations; keeps template roles and held-out wordings apart across them, and their
             accepted facts count as what their page says.
@@ -151,8 +153,10 @@ def curate(
     _check_answers(facts)
     twins = _group(facts, documents, earlier_qa, retired_facts, embed)
     lost = _weigh(facts, chunks, earlier_claims(earlier_qa, retired_facts), rules)
-    _reject_earlier(facts, earlier_fact_ids, twins, ALREADY_TAUGHT)
-    _reject_earlier(facts, known_fact_ids, twins, "found known before")
+    _reject_known(facts, taken_fact_ids, twins, ALREADY_TAUGHT)
+    once = [fact for fact in facts if fact.topic and fact.topic.origin != "remediation"]
+    _reject_known(once, earlier_fact_ids, twins, ALREADY_TAUGHT)
+    _reject_known(once, known_fact_ids, twins, "found known before")
     _reject_repeated(facts)
     _check_giveaways(facts)
     _check_guards(facts, guards)
@@ -389,13 +393,13 @@ def _claim(fact: _Fact, place: Mapping[str, str]) -> Claim:
     )
 
 
-def _reject_earlier(facts: list[_Fact], earlier: Set[str], twins: Mapping[str, Set[str]], reason: str) -> None:
+def _reject_known(facts: list[_Fact], known: Set[str], twins: Mapping[str, Set[str]], reason: str) -> None:
     for fact in facts:
-        if fact.reason or fact.topic is None or fact.topic.origin == "remediation":
+        if fact.reason:
             continue
-        if fact.fact_id in earlier:
+        if fact.fact_id in known:
             fact.reason = reason
-        elif same := sorted(twins.get(fact.fact_id, set()) & earlier):
+        elif same := sorted(twins.get(fact.fact_id, set()) & known):
             fact.reason = f"{reason}: {SAYS_THE_SAME} {same[0]}"
 
 

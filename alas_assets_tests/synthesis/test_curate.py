@@ -198,6 +198,15 @@ def test_a_taught_fact_comes_back_only_for_remediation() -> None:
     assert curated([draft], chunks, topics=[again], earlier_fact_ids=taught)["accepted"].all()
 
 
+def test_a_fact_that_the_iteration_teaches_from_another_draft_comes_back_in_no_topic() -> None:
+    _, chunks = page([SENTENCE])
+    draft = fact(chunks, SENTENCE, "eggs", "replacement")
+    taken = frozenset(curated([draft], chunks)["fact_id"])
+    for origin in ("new", "changed", "remediation"):
+        topic = Topic(topic_id="t1", name="Gadgets", origin=origin)
+        assert why(curated([draft], chunks, topics=[topic], taken_fact_ids=taken)) == {"already taught"}
+
+
 def test_remediation_of_the_same_rows_is_not_taken_for_a_leak_of_its_own_probes() -> None:
     first = domain(["alpha", "beta"])
     _, chunks = page([f"The release adds `{n}` as gadget number {i} of the shelf." for i, n in enumerate(["alpha", "beta"])])
