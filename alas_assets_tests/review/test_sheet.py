@@ -39,6 +39,39 @@ def test_no_cell_begins_with_what_a_spreadsheet_runs_or_rewrites(text: str) -> N
     assert not shown.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", *"0123456789"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "October 2026",
+        "oct-26",
+        "Sept. 5",
+        "MAY 1, 2026",
+        "june3",
+        "True",
+        "false ",
+        "'True",
+        "True unless -X is given",
+        ".5",
+        "(5)",
+        "$1.50",
+    ],
+)
+def test_what_a_spreadsheet_takes_for_a_date_a_number_or_a_truth_value_is_guarded_and_comes_back(text: str) -> None:
+    assert guard(text) == f"'{text}"
+    assert unguard(f"'{text}") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Maybe", "marched 3 times", "truethy", "Octet 5", "(soft) deprecated", ".NET 8", "Novák 5", "Python 3.15"]
+)
+def test_words_that_only_begin_like_a_date_stay_as_they_are(text: str) -> None:
+    assert guard(text) == text
+
+
+def test_a_guarded_date_that_somebody_edits_comes_back_without_the_apostrophe() -> None:
+    assert unguard(guard("October 2026").replace(" 2026", "")) == "October"
+
+
 @pytest.mark.security("formula injection")
 @pytest.mark.parametrize(
     "payload",
