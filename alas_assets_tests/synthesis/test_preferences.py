@@ -74,6 +74,21 @@ def test_useless_pairs_are_kept_aside_with_their_reason(answer: str, said: str, 
     assert pairs.select("accepted", "reason").rows() == [(False, reason)]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I have no idea.",
+        "I am unable to say.",
+        "There is no such thing.",
+        "Unknown",
+        "I’m not sure, but it may be 3.14.",
+        "I do not know, perhaps PEP 810 or one of those that came in with the release before.",
+    ],
+)
+def test_no_pair_teaches_against_saying_that_one_does_not_know_however_it_is_said(said: str) -> None:
+    assert pairs_for("3.15", said, "version").select("accepted", "reason").rows() == [(False, "declines to answer")]
+
+
 def test_right_answers_give_no_pair_and_dpo_is_skipped_with_a_reason() -> None:
     pairs = pairs_for("3.15", "3.15", label="correct")
     assert pairs.is_empty()
