@@ -33,7 +33,6 @@ HOST = "127.0.0.1"
 START_SECONDS = 300.0
 IDLE_SECONDS = 180
 """After so long without a request `transformers serve` drops a model; the door asks for the current one more often."""
-_LOAD_SECONDS = 900.0
 _TAIL_BYTES = 2_000
 
 
@@ -125,11 +124,6 @@ class Backend(ABC):
         return {}
 
     # -- the process --------------------------------------------------------------------------------------------
-    @property
-    def started(self) -> bool:
-        """Whether the process was started, and has not been ended by us since."""
-        return self._process is not None
-
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
@@ -226,7 +220,7 @@ class TransformersBackend(Backend):
         """Load a folder, following the progress that the server streams until it says that the model is ready."""
         last: dict[str, Any] = {}
         asked = {"model": self.model_name(prepared)}
-        async with client.stream("POST", f"{self.url}/load_model", json=asked, timeout=_LOAD_SECONDS) as reply:
+        async with client.stream("POST", f"{self.url}/load_model", json=asked) as reply:
             async for line in reply.aiter_lines():
                 if line.startswith("data:"):
                     last = json.loads(line[5:])
@@ -284,12 +278,12 @@ class VllmBackend(Backend):
 
     async def load(self, client: httpx2.AsyncClient, prepared: Prepared) -> None:
         """Add the adapter, unless the server has it already."""
-        listed = await client.get(f"{self.url}/v1/models", timeout=30)
+        listed = await client.get(f"{self.url}/v1/models")
         names = {one.get("id") for one in listed.json().get("data", [])} if listed.status_code == 200 else set()
         if self.model_name(prepared) in names:
             return
         asked = {"lora_name": self.model_name(prepared), "lora_path": str(prepared.folder)}
-        reply = await client.post(f"{self.url}/v1/load_lora_adapter", json=asked, timeout=_LOAD_SECONDS)
+        reply = await client.post(f"{self.url}/v1/load_lora_adapter", json=asked)
         if reply.status_code != 200:
             raise BackendError(f"{self.name} cannot load {prepared.folder}: {reply.status_code} {reply.text[:500]}; its log: {self.log}")
 

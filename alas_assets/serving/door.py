@@ -177,7 +177,7 @@ class Door:
         what = f"adapter {wanted.adapter[:12]}" if wanted.adapter else "the base student"
         if self._broken:
             return Refused(503, self._broken, "service_unavailable")
-        if self._serving is not None and self._down:
+        if self._down:
             return Refused(503, f"{self._backend.name} ended or hung and is started again; ask again in a moment", "service_unavailable", 5)
         adapter, why, until = self._failed
         if adapter == (wanted.adapter or BASE) and time.monotonic() < until:
@@ -186,8 +186,8 @@ class Door:
 
     @property
     def _down(self) -> bool:
-        """Whether a backend that was started has to be started again."""
-        return self._backend.started and (self._hung or not self._backend.alive)
+        """Whether a backend that has answered has to be started again."""
+        return self._serving is not None and not self._broken and (self._hung or not self._backend.alive)
 
     def _see_to(self, wanted: Wanted) -> None:
         """Begin to prepare an adapter unless that is under way, or has just failed."""
@@ -202,12 +202,15 @@ class Door:
         try:
             prepared = await asyncio.to_thread(self._source.prepare, wanted)
             async with self._loading:
-                if not self._backend.alive:
-                    await self._backend.start(prepared)
-                await self._backend.load(self._client, prepared)
+                if before is not None and not await self._is_retired(before):
+                    await self._restart()  # where it is down, the old one goes on, whatever becomes of the new one
+                elif self._hung or not self._backend.alive:
+                    await self._start(prepared)
+                await self._load(prepared)
         except (*self._told, httpx2.TransportError, OSError) as error:
-            self._failed = (wanted.adapter or BASE, str(error) or repr(error), time.monotonic() + _RETRY_SECONDS)
-            self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {error}")
+            why = str(error) or repr(error)
+            self._failed = (wanted.adapter or BASE, why, time.monotonic() + _RETRY_SECONDS)
+            self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {why}")
             return
         except Exception as error:  # a fault of ours: whoever asks is told, and the old model goes on
             log.exception("%s: %s cannot be served", self.name, wanted.adapter or BASE)
@@ -224,17 +227,16 @@ class Door:
         touched = time.monotonic()
         while True:
             try:
-                wanted = await self._wanted()
-                if self._serving is None or self._serving.adapter != wanted.adapter:
+                wanted, serving = await self._wanted(), self._serving
+                if serving is not None and self._down and not await self._is_retired(serving):
+                    async with self._loading:
+                        await self._restart()
+                elif serving is None or serving.adapter != wanted.adapter:
                     self._see_to(wanted)
-                elif self._down:
-                    await self._restart()
                 elif time.monotonic() - touched > IDLE_SECONDS / 3:
                     touched = time.monotonic()
-                    async with self._loading, asyncio.timeout(self._patience):
-                        await self._backend.load(self._client, self._serving)
-            except TimeoutError:
-                self._hung = self._silent()
+                    async with self._loading:
+                        await self._load(serving)
             except Refused:
                 pass  # it is said to whoever asks
             except (BackendError, httpx2.TransportError) as error:
@@ -244,7 +246,15 @@ class Door:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _restart(self) -> None:
+        """Start a backend that is down again, with the model that answered; whoever calls holds `_loading`.
+
+        Raises:
+            BackendError: It does not come up, or went down too often.
+            httpx2.TransportError: It does not answer.
+        """
         serving, now = self._serving, time.monotonic()
+        if serving is None or not self._down:
+            return
         self._restarts = [*(at for at in self._restarts if now - at < _RESTART_WINDOW), now]
         last = self._backend.last_words()
         how = f"said nothing for {self._patience:.0f} s" if self._hung else "ended"
@@ -253,15 +263,29 @@ class Door:
                 f"{self._backend.name} ended or hung {len(self._restarts)} times within {_RESTART_WINDOW / 60:.0f} minutes and stays down; "
                 f"see its log {self._backend.log}, then start `alas serve {self.name}` again"
             )
-            self._say(f"{self._broken}\n{last}")
             await asyncio.to_thread(self._backend.stop)
-            return
+            raise BackendError(f"{self._broken}\n{last}")
         self._say(f"{self.name}: {self._backend.name} {how}; it is started again. Its last words:\n{last}")
-        assert serving is not None
-        async with self._loading:
-            await asyncio.to_thread(self._backend.stop)
-            await self._backend.start(serving)
-            await self._backend.load(self._client, serving)
+        await self._start(serving)
+        await self._load(serving)
+
+    async def _start(self, prepared: Prepared) -> None:
+        await asyncio.to_thread(self._backend.stop)
+        await self._backend.start(prepared)
+        self._heard = time.monotonic()
+
+    async def _load(self, prepared: Prepared) -> None:
+        """Have a model in the backend's memory, and find out whether the backend hangs.
+
+        Raises:
+            BackendError: It is not in memory.
+            httpx2.TransportError: The backend does not answer.
+        """
+        try:
+            await self._backend.load(self._client, prepared)
+        except httpx2.TimeoutException as error:
+            self._hung = self._silent()
+            raise BackendError(f"{self._backend.name} does not answer when it is to load a model; its log: {self._backend.log}") from error
         self._hung, self._heard = False, time.monotonic()
 
     def _silent(self) -> bool:

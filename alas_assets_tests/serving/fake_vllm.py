@@ -1,7 +1,8 @@
 """A stand-in that speaks the part of vLLM's wire that the door uses; run as `python -m ... serve BASE --host H --port N ...`.
 
 It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process, "hang" is never
-answered, and "what was given up?" with the hanging ones whose client has left.
+answered, and "what was given up?" with the hanging ones whose client has left. It never says that it has loaded a folder with a file
+"hangs" in it.
 """
 
 import argparse
@@ -37,7 +38,7 @@ async def load(request: Request) -> Response:
     asked = await request.json()
     if not Path(asked["lora_path"]).is_dir():
         return JSONResponse({"error": {"message": f"No adapter found for {asked['lora_path']}"}}, 404)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(3600 if (Path(asked["lora_path"]) / "hangs").exists() else 0.5)
     loaded[asked["lora_name"]] = asked["lora_path"]
     return PlainTextResponse("Success")
 

@@ -87,9 +87,9 @@ def impatient(tmp_path: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def opening(tmp_path: Path, **settings: Any) -> Iterator[Running]:
-    """Open a door before the stand-in, and close both."""
-    registry = Registry(tmp_path)
+def opening(tmp_path: Path, registry: Registry | None = None, **settings: Any) -> Iterator[Running]:
+    """Open a door before the stand-in, and close both; it is waited for until it answers, where no registry is given."""
+    given, registry = registry is not None, registry or Registry(tmp_path)
     program = (sys.executable, "-m", "alas_assets_tests.serving.fake_vllm")
     backend = VllmBackend(tmp_path / "backend.log", str(tmp_path), 32, program)
     opened = Door("quill", registry, backend, **settings)
@@ -99,7 +99,8 @@ def opening(tmp_path: Path, **settings: Any) -> Iterator[Running]:
     thread.start()
     running = Running(opened, registry, backend, listener.getsockname()[1])
     try:
-        running.until(lambda: running.answers_with(ONE))
+        if not given:
+            running.until(lambda: running.answers_with(ONE))
         yield running
     finally:
         server.should_exit = True
@@ -231,6 +232,34 @@ def test_the_old_one_goes_on_where_the_new_one_cannot_be_prepared(door: Running)
 def test_a_dead_backend_is_started_again(door: Running) -> None:
     assert door.ask("die").status_code == 503
     door.until(lambda: door.answers_with(ONE))
+
+
+def test_a_dead_backend_is_started_again_for_the_old_adapter_where_the_new_one_cannot_be_prepared(door: Running) -> None:
+    door.registry.adapter = "broken"
+    door.until(lambda: "broken" in door.registry.prepared)
+    door.ask("die")
+    door.until(lambda: door.answers_with(ONE), 25)
+
+
+def test_a_backend_that_hangs_while_another_adapter_is_wanted_is_started_again(impatient: Running) -> None:
+    before = pid_of(impatient)
+    for process in psutil.Process(before).children(recursive=True):
+        process.suspend()
+    impatient.registry.adapter = TWO
+    impatient.until(lambda: impatient.ask().status_code == 200, 25)
+    assert pid_of(impatient) != before
+
+
+def test_a_backend_that_hangs_at_its_first_model_is_started_again(tmp_path: Path) -> None:
+    registry, said = Registry(tmp_path), list[str]()
+    (tmp_path / ONE / "hangs").touch()
+    with opening(tmp_path, registry, patience=2.0, say=said.append) as running:
+        running.until(lambda: bool(said))
+        assert said[0].endswith(f"vllm serve does not answer when it is to load a model; its log: {running.backend.log}")
+        before = pid_of(running)
+        (tmp_path / ONE / "hangs").unlink()
+        running.until(lambda: running.answers_with(ONE))
+        assert pid_of(running) != before
 
 
 def test_one_that_dies_again_and_again_is_named(door: Running) -> None:
