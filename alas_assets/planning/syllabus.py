@@ -34,6 +34,7 @@ def plan_curriculum(
     embed: Embed | None,
     *,
     changed: Collection[str] = (),
+    read_before: Collection[str] = (),
     min_topics: int,
     max_topics: int,
     threshold: float = MERGE_COSINE,
@@ -41,9 +42,10 @@ def plan_curriculum(
     """Order what is to be learned and cut it to the budget.
 
     Weak topics and those of changed pages come first, then what the revision left over, then what is proposed now; mastered
-    and covered topics are left out, unless their page changed (P3, O2). An iteration that was opened by a change puts off what
-    the revision left over: it studies the change, new pages and what is weak. Topics that mean the same are merged (P2).
-    Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages, in that
+    and covered topics are left out, unless their page changed (P3, O2). A mastered topic is known by its name on pages that were read
+    before; a page that is new is studied whatever its topics are called, since series of pages repeat their headings.
+    An iteration that was opened by a change puts off what the revision left over: it studies the change, new pages and what is weak.
+    Topics that mean the same are merged (P2). Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages, in that
     order, until the next page would exceed it, and at least one; a page cut in two would be fetched twice and leave facts
     behind that nobody asks for.
 
@@ -52,6 +54,7 @@ def plan_curriculum(
         proposed: The teacher's topics.
         embed: Embeds topic names; None merges equal names only.
         changed: Pages that read differently from when they were last studied; those the seed names count too.
+        read_before: Pages that read as one did that was studied, perhaps at another address; those that topics covered count too.
         min_topics: The least the domain asks for; a smaller `max_topics` is raised to it.
         max_topics: New topics at most; remediation comes on top.
         threshold: Cosine from which two names mean the same.
@@ -60,7 +63,7 @@ def plan_curriculum(
         The curriculum; `deferred` holds what is beyond the budget, `merged` and `broken_cycles` what was changed.
     """
     moved = {*changed, *seed.changed_pages}
-    candidates = _remembered(seed, proposed, moved)
+    candidates = _remembered(seed, proposed, moved, {urldefrag(url).url for url in (*seed.inherited.covered_urls, *read_before)})
     put_off: list[Topic] = []
     if seed.changed_pages:
         left_over = {topic.topic_id for topic in seed.next_topics if topic.origin != "changed" and not _on(topic, moved)}
@@ -121,7 +124,7 @@ def _particulars(name: str) -> frozenset[str]:
 # ------------------------------------------------------------------------------------------------ memory
 
 
-def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str]) -> list[Topic]:
+def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str], read: Collection[str]) -> list[Topic]:
     """Return weak, changed, left-over and new topics, each once, without what is mastered or covered and stands unchanged (P3)."""
     mastered = {plain_name(name) for name in seed.inherited.mastered}
     covered = set(seed.inherited.covered_topics)
@@ -131,7 +134,8 @@ def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str])
     for topic in (*weak, *again, *seed.next_topics, *proposed):
         if topic.topic_id in chosen:
             continue
-        fresh = topic.topic_id not in covered and plain_name(topic.name) not in mastered
+        known = plain_name(topic.name) in mastered and all(urldefrag(url).url in read for url in topic.urls)
+        fresh = topic.topic_id not in covered and not known
         if topic.origin in _AGAIN or fresh or (topic.origin == "advanced" and topic.parent):
             chosen[topic.topic_id] = topic
     return list(chosen.values())
