@@ -219,6 +219,26 @@ class ChunkStore:
             upserted = Upserted(name, table.version, 0, 0)
         self.tag_cell(tag, chunk_ids, upserted)
 
+    def embed_anew(self, tags: Sequence[str], embed: Embed) -> int:
+        """Give the passages of cells that another model embedded vectors of this one, so that one question finds them all (R4).
+
+        Args:
+            tags: The cells to see to; those that this model embedded stay as they are.
+            embed: As for `upsert`.
+
+        Returns:
+            How many cells were embedded anew.
+
+        Raises:
+            StoreError: A passage is gone, or LanceDB refuses the write.
+        """
+        strangers = [tag for tag, cell in self._cells_of(tags).items() if cell["embedder"] != self._embedder] if tags else []
+        for tag in strangers:
+            passages = self.read_cell(tag)
+            if not passages.is_empty():  # a cell without passages has no table to be moved to
+                self.tag_cell(tag, passages["chunk_id"].to_list(), self.upsert(passages, embed))
+        return len(strangers)
+
     # -- reading ------------------------------------------------------------------------------------------------
     def read_cell(self, tag: str) -> pl.DataFrame:
         """Return a cell's passages as they were when it was tagged: `CHUNK_SCHEMA`, in reading order.
@@ -308,9 +328,13 @@ class ChunkStore:
         found = self._cells_of(tags) if tags else {}
         if untagged := next((tag for tag in tags if tag not in found), None):
             raise self._untagged(untagged)
-        if stranger := next((cell for cell in found.values() if cell["embedder"] != self._embedder), None):
+        strangers = (cell for cell in found.values() if cell["embedder"] != self._embedder and cell["chunk_ids"])
+        if stranger := next(strangers, None):
             asked = f"the passages of {stranger['tag']} were embedded by {stranger['embedder']}, the question by {self._embedder}"
-            raise StoreError(f"{asked}; {self._remedy()}")
+            raise StoreError(
+                f"{asked}; `documents` of the newest iteration embeds them anew when it is made (`alas run {self._domain}`), or set "
+                f'student.embedder back to "{stranger["embedder"]}"'
+            )
         wanted = sorted({chunk for cell in found.values() for chunk in cell["chunk_ids"]})
         if not wanted:
             return None

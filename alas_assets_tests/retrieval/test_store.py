@@ -183,6 +183,20 @@ def test_another_embedder_has_its_own_vectors_and_its_question_is_refused(tmp_pa
     assert len(larger.read_cell("cell-000")) == 2
 
 
+def test_cells_of_another_embedder_are_embedded_anew_once_and_are_found_and_read_as_before(tmp_path: Path, passages: ChunkStore) -> None:
+    keep(passages, "cell-000", rows("ab"), Embedder())
+    before = passages.read_cell("cell-000")
+    larger, embed = ChunkStore(tmp_path / "lance", "python-releases", "larger"), Embedder(6)
+    with pytest.raises(StoreError, match=r'alas run python-releases.*set student.embedder back to "tiny"'):
+        larger.search("a", [1.0] * 6, 1, ["cell-000"])
+    keep(larger, "cell-001", rows("c"), embed)
+    assert larger.embed_anew(["cell-000", "cell-001"], embed) == 1
+    assert larger.embed_anew(["cell-000", "cell-001"], embed) == 0
+    assert larger.search("a", [1.0] * 6, 3, ["cell-000", "cell-001"]).height == 3
+    assert larger.read_cell("cell-000").equals(before)
+    assert larger.embed_anew([], embed) == 0
+
+
 def test_vectors_that_do_not_fit_are_refused_and_the_table_stays(passages: ChunkStore) -> None:
     keep(passages, "cell-000", rows("ab"), Embedder())
     with pytest.raises(StoreError):
