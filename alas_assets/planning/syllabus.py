@@ -41,12 +41,12 @@ def plan_curriculum(
 ) -> Curriculum:
     """Order what is to be learned and cut it to the budget.
 
-    Weak topics and those of changed pages come first, then what the revision left over, then what is proposed now; mastered
-    and covered topics are left out, unless their page changed (P3, O2). A mastered topic is known by its name on pages that were read
-    before; a page that is new is studied whatever its topics are called, since series of pages repeat their headings.
-    An iteration that was opened by a change puts off what the revision left over: it studies the change, new pages and what is weak.
-    Topics that mean the same are merged (P2). Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages, in that
-    order, until the next page would exceed it, and at least one; a page cut in two would be fetched twice and leave facts
+    Weak topics and those of changed pages come first, then what the revision left over, then what is proposed now; mastered and covered
+    topics are left out, unless their page changed (P3, O2). A mastered topic is known by its name on pages that were read before; a
+    page that is new is studied whatever its topics are called, since series of pages repeat their headings. An iteration that was
+    opened by a change puts off what the revision left over: it studies the change, new pages and what is weak. Topics that mean the
+    same are merged (P2). Prerequisites come before what needs them; the rest keeps the order of proposal. The budget takes whole pages,
+    in that order, until the next page would exceed it, and at least one; a page cut in two would be fetched twice and leave facts
     behind that nobody asks for.
 
     Args:
