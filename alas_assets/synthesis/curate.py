@@ -99,6 +99,11 @@ class _Fact:
         """The phrasings that nothing speaks against so far."""
         return [] if self.reason else [p for p in self.phrases if not p.reason]
 
+    @property
+    def forms(self) -> Set[str]:
+        """Every form in which the answer counts as given."""
+        return _forms(self.answer, self.aliases)
+
 
 def curate(
     drafts: Sequence[DraftFact],
@@ -493,33 +498,41 @@ def _check_ambiguity(facts: list[_Fact]) -> None:
 def _check_wording(facts: list[_Fact], earlier_qa: Sequence[pl.DataFrame]) -> None:
     """Reject a probe worded like a training row with its answer, and a training row worded like an earlier probe (S8)."""
     earlier = [row for frame in earlier_qa for row in frame.filter(pl.col("accepted")).iter_rows(named=True)]
-    probes = _Asked([(row["question"], row["fact_id"], row["answer"]) for row in earlier if row["role"] == "probe"])
+    probes = _Asked([_asked_before(row) for row in earlier if row["role"] == "probe"])
     for fact in facts:
         for phrase in fact.live:
             if phrase.role != "probe" and probes.same(fact, probes.index.held_by(phrase.question), phrase.question):
                 phrase.reason = "worded like an earlier probe"
-    own = [(phrase.question, fact.group, fact.answer) for fact in facts for phrase in fact.live if phrase.role != "probe"]
-    train = _Asked([*own, *((row["question"], row["fact_id"], row["answer"]) for row in earlier if row["role"] != "probe")])
+    own = [(phrase.question, fact.group, fact.forms) for fact in facts for phrase in fact.live if phrase.role != "probe"]
+    train = _Asked([*own, *(_asked_before(row) for row in earlier if row["role"] != "probe")])
     for fact in facts:
         for phrase in fact.live:
             if phrase.role == "probe" and train.same(fact, train.index.holding(phrase.question), phrase.question):
                 phrase.reason = "probe worded like a training row"
 
 
-class _Asked:
-    """Questions with their fact and answer, searched by wording."""
+def _asked_before(row: Mapping[str, Any]) -> tuple[str, str, Set[str]]:
+    return row["question"], row["fact_id"], _forms(row["answer"], row["aliases"] or ())
 
-    def __init__(self, asked: list[tuple[str, str, str]]) -> None:
+
+def _forms(answer: str, aliases: Iterable[str]) -> Set[str]:
+    return {normalise(text) for text in (answer, *aliases)}
+
+
+class _Asked:
+    """Questions with their fact and the forms of its answer, searched by wording."""
+
+    def __init__(self, asked: list[tuple[str, str, Set[str]]]) -> None:
         self._asked = asked
         self.index = WordingIndex([question for question, _, _ in asked])
 
     def same(self, fact: _Fact, places: list[int], question: str) -> bool:
         """Tell whether one of the questions at these places asks what this question of the fact asks."""
-        answers = {normalise(text) for text in (fact.answer, *fact.aliases)}
+        forms = fact.forms
         for place in places:
-            other, its_fact, answer = self._asked[place]
+            other, its_fact, its_forms = self._asked[place]
             same_fact = its_fact in (fact.fact_id, fact.group)
-            if (same_fact or normalise(answer) in answers) and same_question(question, other, same_fact):
+            if (same_fact or forms & its_forms) and same_question(question, other, same_fact):
                 return True
         return False
 

@@ -237,6 +237,24 @@ def test_a_probe_worded_like_a_training_row_is_rejected() -> None:
     draft.phrasings[-1].text = "What " + draft.phrasings[0].text.removeprefix("Which ")
     frame = curated([draft], chunks)
     assert why(frame) == {"probe worded like a training row"}
+
+
+def test_a_training_row_worded_like_an_earlier_probe_is_rejected_also_where_its_answer_is_an_alias_there() -> None:
+    question = "What is the name of the new function that looks at the very beginning of a text only and nowhere else?"
+    first, then = "Openings are matched by `prefixmatch()` alone.", "Position zero is tried with `re.prefixmatch()` since this release."
+    _, one = page([first])
+    _, two = page([then], "b.html", site="http://other.test/")
+    asked = fact(one, first, "prefixmatch()", "call for openings", aliases=["re.prefixmatch()"])
+    asked.phrasings[-1].text = question
+    taught = fact(two, then, "re.prefixmatch()", "call for position zero", train=3)
+    taught.phrasings[0].text = question.replace("else?", "else now?")
+    before = curated([asked], one)
+    assert before["accepted"].all()
+    frame = curated([taught], two, earlier_qa=[before], iteration=1)
+    assert why(frame) == {"worded like an earlier probe"}
+    asked_again = build_probes(frame, [], [], [build_probes(before, [], [], [], 0)], 1)
+    assert asked_again.filter(pl.col("split") == "earlier").height == 2
+    assert find_leaks(asked_again, at_risk(frame, [before], [], [])) == []
     assert frame["accepted"].sum() == frame.height - 1
 
 
