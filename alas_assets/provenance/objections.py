@@ -13,7 +13,7 @@ from alas_assets.evaluation.agreement import item_key
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES
-from alas_assets.provenance.verdict import says
+from alas_assets.provenance.verdict import blames_the_fact, says
 from alas_assets.records import ASKED
 from alas_assets.review.pairs import Decision, decisions_of
 from alas_assets.review.said import Said, asked_answers, people_said
@@ -74,10 +74,9 @@ def denials(store: ArtifactStore, domain: str, facts: Set[str]) -> dict[str, lis
 
 def _speaks_against_the_fact(said: Said, answer: Mapping[str, str]) -> bool:
     question, gold = answer["question"], answer["gold"]
-    repeats_it = says(question, gold, answer["answer"])
-    if not said.should_be or answer["split"] == ASKED:  # a question in free words may be about another fact than the one that was found
-        return repeats_it
-    return not says(question, said.should_be, gold) and not says(question, gold, said.should_be)
+    if answer["split"] == ASKED and not says(question, gold, answer["answer"]):
+        return False  # a question in free words may be about another fact than the one that was found
+    return blames_the_fact(question, gold, answer["answer"], said.should_be)
 
 
 def _word_on(answer: Mapping[str, str], said: Said) -> str:

@@ -94,10 +94,20 @@ def _was_of_another_fact(trace: Trace, should_be: str) -> bool:
 
 
 def _was_taught_wrong(trace: Trace, should_be: str) -> bool:
-    """Tell whether the fault is older than the training: what was taught is not the truth, or says just what a person calls wrong."""
-    if should_be:
-        return not says(trace.question, should_be, trace.gold) and not says(trace.question, trace.gold, should_be)
-    return trace.said is not None and trace.said.label == "incorrect" and says(trace.question, trace.gold, trace.answer)
+    """Tell whether the fault is older than the training, by the auditor's word or a person's; judges alone blame no page."""
+    return bool(should_be or trace.said) and blames_the_fact(trace.question, trace.gold, trace.answer, should_be)
+
+
+def blames_the_fact(question: str, gold: str, answer: str, should_be: str) -> bool:
+    """Tell whether who calls an answer wrong blames what was taught (`gold`): the answer says just that, or what should be is neither.
+
+    What is right may hold what was taught and more: that alone blames nothing, since the model may not have said even this.
+    """
+    if should_be and says(question, should_be, answer):
+        return False
+    if says(question, gold, answer):
+        return True
+    return bool(should_be) and not says(question, should_be, gold) and not says(question, gold, should_be)
 
 
 def _is_right(trace: Trace, should_be: str) -> bool:

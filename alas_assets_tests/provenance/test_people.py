@@ -1,0 +1,45 @@
+"""What a person's word on an answer comes to: whose fault it then is, and against what it speaks (A1, S13)."""
+
+from pathlib import Path
+
+import pytest
+
+from alas_assets.provenance.advice import what_now
+from alas_assets.provenance.objections import denials
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.trace import trace_row
+from alas_assets.provenance.verdict import verdict_of
+from alas_assets.review.journal import Journal
+from alas_assets.review.said import report_wrong
+from alas_assets_tests.provenance.by_hand import DOMAIN, FACT, GOLD, answered, judged, store_with_a_fact
+
+ZERO = Cell.of(DOMAIN, 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "should_be"), [("partial", ""), ("partial", "profiling.sampling"), ("incorrect", "profiling, in two parts")]
+)
+def test_who_finds_fault_with_a_model_that_says_what_it_was_taught_finds_it_with_what_was_taught(
+    tmp_path: Path, label: str, should_be: str
+) -> None:
+    store = store_with_a_fact(tmp_path)
+    answer = answered(0, GOLD, "correct")
+    judged(store, 0, answer)
+    report_wrong(store.root, DOMAIN, answer, should_be=should_be, comment="", by="ada", at="2026-01-01")
+    (word,) = Journal(store.root, DOMAIN).imports("reports")
+    Journal(store.root, DOMAIN).add("answers", [{**word.rows[0], "label": label}], by="ada", at="2026-01-02")
+    trace = trace_row(store, ZERO, answer)
+    verdict = verdict_of(store, trace)
+    assert verdict.kind in ("bad source", "bad pair")
+    assert "reject fact" in what_now(store, trace, verdict)[0]
+    assert list(denials(store, DOMAIN, {FACT})) == [FACT]
+
+
+def test_who_says_that_what_was_taught_is_right_finds_no_fault_with_it(tmp_path: Path) -> None:
+    store = store_with_a_fact(tmp_path)
+    for said, should_be in (("a walrus", GOLD), (f"the {GOLD}", GOLD), ("a walrus", f"{GOLD}, in two parts")):
+        answer = answered(0, said, "incorrect")
+        judged(store, 0, answer)
+        report_wrong(store.root, DOMAIN, answer, should_be=should_be, comment="", by="ada", at="2026-01-01")
+        assert verdict_of(store, trace_row(store, ZERO, answer)).kind in ("right", "bad learning")
+        assert denials(store, DOMAIN, {FACT}) == {}
