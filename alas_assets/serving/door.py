@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from alas_assets.release.identity import ReleaseError
 from alas_assets.serving.backend import IDLE_SECONDS, Backend, BackendError, Prepared
@@ -299,29 +300,35 @@ class Door:
         read = read_request(await _body(request), self.name, Decoding())
         if self._open >= _AT_ONCE:
             raise Refused(503, f"{_AT_ONCE} requests are open already; ask again in a moment", "service_unavailable", 2)
+        self._open += 1
+        response = None
+        try:
+            response = await self._answered(request, read)
+        except httpx2.TransportError as error:
+            raise self._lost(error) from error
+        finally:
+            if not isinstance(response, _Stream):  # which keeps its place until it has ended
+                self._open -= 1
+        return response
+
+    async def _answered(self, request: Request, read: ChatRequest) -> Response:
         prepared = await self._answering()
         asked = read.without_markers(await asyncio.to_thread(_markers, prepared.folder))
         if why := await asyncio.to_thread(self._source.fits, asked):
             raise Refused(400, why)
         headers = {ADAPTER_HEADER: prepared.adapter or BASE}
-        self._open += 1
-        try:
-            if asked.stream:
-                return await self._streamed(request, asked, prepared, headers)
-            url = f"{self._backend.url}/v1/chat/completions"
-            reply = await _unless_gone(request, self._client.post(url, json=self._backend.body(asked, prepared)))
-            self._heard = time.monotonic()
-            body = self._checked(reply.status_code, reply.content, prepared)
-            await self._still_allowed(prepared)
-            for choice in body["choices"]:
-                _cut(choice, "message", Stops(asked.more.get("stop", ())))
-            return JSONResponse({**body, "model": self.name}, headers=headers)
-        except httpx2.TransportError as error:
-            raise self._lost(error) from error
-        finally:
-            self._open -= 1
+        if asked.stream:
+            return await self._streamed(request, asked, prepared, headers)
+        url = f"{self._backend.url}/v1/chat/completions"
+        reply = await _unless_gone(request, self._client.post(url, json=self._backend.body(asked, prepared)))
+        self._heard = time.monotonic()
+        body = self._checked(reply.status_code, reply.content, prepared)
+        await self._still_allowed(prepared)
+        for choice in body["choices"]:
+            _cut(choice, "message", Stops(asked.more.get("stop", ())))
+        return JSONResponse({**body, "model": self.name}, headers=headers)
 
-    async def _streamed(self, request: Request, asked: ChatRequest, prepared: Prepared, headers: dict[str, str]) -> Response:
+    async def _streamed(self, request: Request, asked: ChatRequest, prepared: Prepared, headers: dict[str, str]) -> _Stream:
         context = self._client.stream("POST", f"{self._backend.url}/v1/chat/completions", json=self._backend.body(asked, prepared))
         reply = await _unless_gone(request, context.__aenter__())
         try:
@@ -334,7 +341,6 @@ class Door:
         stops = Stops(asked.more.get("stop", ()))  # one, as there is one choice: `requests` takes no other n
 
         async def pieces() -> AsyncIterator[str]:
-            self._open += 1
             try:
                 async for line in reply.aiter_lines():
                     self._heard = time.monotonic()
@@ -352,11 +358,12 @@ class Door:
                 yield f"data: {json.dumps(_error(refused))}\n\n"
             except httpx2.TransportError as error:
                 yield f"data: {json.dumps(_error(self._lost(error)))}\n\n"
-            finally:
-                self._open -= 1
-                await context.__aexit__(None, None, None)
 
-        return StreamingResponse(pieces(), media_type="text/event-stream", headers=headers)
+        async def ended() -> None:
+            self._open -= 1
+            await context.__aexit__(None, None, None)
+
+        return _Stream(pieces(), ended, headers)
 
     async def _still_allowed(self, prepared: Prepared) -> None:
         """Hold an answer back whose adapter was taken down while it was computed.
@@ -442,6 +449,24 @@ class Door:
         if status != 200:
             raise Refused(503, f"{self._backend.name} says of itself that it is not well (status {status})", "service_unavailable", 5)
         return JSONResponse({"status": "ok", "adapter": prepared.adapter or BASE})
+
+
+class _Stream(StreamingResponse):
+    """A stream that calls `ended` when it is over, however it went.
+
+    Its pieces cannot see to that themselves: where the client leaves before the first, nobody asks for them, and nothing in them runs.
+    """
+
+    def __init__(self, pieces: AsyncIterator[str], ended: Callable[[], Coroutine[Any, Any, None]], headers: dict[str, str]) -> None:
+        super().__init__(pieces, media_type="text/event-stream", headers=headers)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._ended()
 
 
 @lru_cache(maxsize=8)

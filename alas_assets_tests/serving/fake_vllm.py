@@ -1,8 +1,8 @@
 """A stand-in that speaks the part of vLLM's wire that the door uses; run as `python -m ... serve BASE --host H --port N ...`.
 
 It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process, "hang" is never
-answered, and "what was given up?" with the hanging ones whose client has left. It never says that it has loaded a folder with a file
-"hangs" in it.
+answered, "on and on" without an end, and "what was given up?" with those of both whose client has left. It never says that it has loaded
+a folder with a file "hangs" in it.
 """
 
 import argparse
@@ -79,6 +79,13 @@ async def chat(request: Request) -> Response:
 
     async def pieces():
         yield piece({"role": "assistant"})
+        try:
+            while question == "on and on":
+                yield piece({"content": "and on "})
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            given_up.append(question)
+            raise
         for word in ("I", "am", model, "and", "done"):
             yield piece({"content": f"{word} "})
             await asyncio.sleep(0.4 if question == "slow" else 0)

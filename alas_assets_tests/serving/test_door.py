@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import uvicorn
 
 from alas_assets.release.identity import ReleaseError
 from alas_assets.serving.backend import Prepared, VllmBackend
-from alas_assets.serving.door import ADAPTER_HEADER, Door, Wanted
+from alas_assets.serving.door import _AT_ONCE, ADAPTER_HEADER, Door, Wanted
 from alas_assets.serving.requests import MAX_BYTES, ChatRequest
 from alas_assets.serving.running import listen
 from alas_assets.students.chat import PLAIN_TEMPLATE
@@ -32,6 +32,7 @@ class Registry:
     def __init__(self, folder: Path) -> None:
         self.folder, self.adapter, self.gone, self.refusal = folder, ONE, set[str](), ""
         self.prepared: list[str] = []
+        self.asked: list[str] = []
         for name in (ONE, TWO):
             (folder / name).mkdir()
 
@@ -49,14 +50,15 @@ class Registry:
         return Prepared(wanted.adapter, wanted.iteration, self.folder / wanted.adapter, "w", "m", "fp32", "cpu", (2,), 0)
 
     def fits(self, request: ChatRequest) -> str:
+        self.asked.append(request.messages[-1]["content"])
         return "too long for the student" if len(request.messages[-1]["content"]) > 1000 else ""
 
 
 class Running:
     """A door on a port, with its registry and backend."""
 
-    def __init__(self, opened: Door, registry: Registry, backend: VllmBackend, port: int) -> None:
-        self.opened, self.registry, self.backend, self.url = opened, registry, backend, f"http://127.0.0.1:{port}"
+    def __init__(self, opened: Door, registry: Registry, backend: VllmBackend, port: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.opened, self.registry, self.backend, self.url, self.loop = opened, registry, backend, f"http://127.0.0.1:{port}", loop
         self.client = httpx2.Client(timeout=30, trust_env=False)
 
     def ask(self, question: str = "hello", **more: Any) -> httpx2.Response:
@@ -95,9 +97,16 @@ def opening(tmp_path: Path, registry: Registry | None = None, **settings: Any) -
     opened = Door("quill", registry, backend, **settings)
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(opened.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
+    loop: Future[asyncio.AbstractEventLoop] = Future()
+
+    def serve() -> None:
+        with asyncio.Runner() as runner:
+            loop.set_result(runner.get_loop())
+            runner.run(server.serve(sockets=[listener]))
+
+    thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    running = Running(opened, registry, backend, listener.getsockname()[1])
+    running = Running(opened, registry, backend, listener.getsockname()[1], loop.result(10))
     try:
         if not given:
             running.until(lambda: running.answers_with(ONE))
@@ -197,7 +206,7 @@ def test_a_takedown_ends_a_models_answers_at_once(door: Running) -> None:
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(door.ask, "slow")
         streamed = pool.submit(door.ask, "slow", stream=True)
-        door.until(lambda: door.opened._open >= 2)
+        door.until(lambda: door.registry.asked.count("slow") == 2)
         door.registry.gone, door.registry.adapter = {ONE}, TWO
         reply = door.ask()
         assert reply.status_code == 503
@@ -304,6 +313,46 @@ def test_nothing_is_computed_on_for_a_client_that_has_left(door: Running, stream
         httpx2.post(f"{door.url}/v1/chat/completions", json=body, timeout=1, trust_env=False)
     door.until(lambda: door.opened._open == 0, 10)
     door.until(lambda: "24 hang" in door.ask("what was given up?").text, 10)
+
+
+def test_a_client_that_leaves_as_its_stream_begins_holds_no_place_and_nothing_is_computed_on_for_it(door: Running) -> None:
+    body = json.dumps({"model": "quill", "stream": True, "messages": [{"role": "user", "content": "on and on"}]}).encode()
+    listened = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal listened
+        listened += 1
+        if listened == 1:
+            return {"type": "http.request", "body": body, "more_body": False}
+        if listened == 2:  # while the backend has not begun
+            await asyncio.sleep(3600)
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "query_string": b"", "http_version": "1.1"}
+    scope |= {"headers": [(b"content-type", b"application/json")], "asgi": {"version": "3.0", "spec_version": "2.3"}}
+    asyncio.run_coroutine_threadsafe(door.opened.app()(scope, receive, send), door.loop).result(30)
+    assert (listened, door.opened._open) == (3, 0)
+    door.until(lambda: "24 on and on" in door.ask("what was given up?").text, 10)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_more_requests_are_open_at_once_than_there_are_places(door: Running, stream: bool) -> None:
+    body = {"model": "quill", "stream": stream, "messages": [{"role": "user", "content": "slow"}]}
+
+    async def ask_all() -> list[httpx2.Response]:
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+            return await asyncio.gather(*(client.post(f"{door.url}/v1/chat/completions", json=body) for _ in range(_AT_ONCE + 16)))
+
+    replies = asyncio.run(ask_all())
+    assert [reply.status_code for reply in replies].count(200) == _AT_ONCE
+    assert {reply.json()["error"]["message"] for reply in replies if reply.status_code != 200} == {
+        f"{_AT_ONCE} requests are open already; ask again in a moment"
+    }
+    door.until(lambda: door.opened._open == 0, 10)
+    assert door.answers_with(ONE)
 
 
 def test_health_is_the_backends(door: Running, monkeypatch: pytest.MonkeyPatch) -> None:
