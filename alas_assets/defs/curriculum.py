@@ -160,6 +160,12 @@ def read_differently(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> lis
     return [page.url for page in outlines if studied.get(page.url, page.text_sha256) != page.text_sha256]
 
 
+def read_before(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str]:
+    """Return the surveyed pages whose text was last studied just so, be it at another address."""
+    studied = set(latest_texts(earlier_tables(alas, seed.inherited.document_hashes, "documents")).values())
+    return [page.url for page in outlines if page.text_sha256 in studied]
+
+
 def in_no_topic(plan: Curriculum, seed: Seed) -> list[str]:
     """Return the surveyed pages that no topic names, of this plan or of an earlier one, in the order of the survey: nobody studies them."""
     named = {urldefrag(url).url for topic in (*plan.topics, *plan.deferred) for url in topic.urls}
@@ -176,12 +182,6 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
     def make(_: str) -> Made[Curriculum]:
         alas.require_usable_student(domain)  # the student is used first after a teacher has planned and written
         watched, unread = take_note(alas, step.cell)
-def read_before(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str]:
-    """Return the surveyed pages whose text was last studied just so, be it at another address."""
-    studied = set(latest_texts(earlier_tables(alas, seed.inherited.document_hashes, "documents")).values())
-    return [page.url for page in outlines if page.text_sha256 in studied]
-
-
         anew = bool(curriculum_seed.retrain)
         standing = curriculum_seed.inherited.covered_urls if anew else []  # what led to them may have been taken down
         outlines, failures = survey(domain, step.store, also=[*curriculum_seed.changed_pages, *watched, *standing])
@@ -196,6 +196,7 @@ def read_before(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str
                 proposed,
                 embed=lambda texts: alas.embed(domain, texts),
                 changed=changed,
+                read_before=read_before(alas, curriculum_seed, outlines),
                 min_topics=budget.min_topics,
                 max_topics=budget.max_topics,
             )
@@ -212,7 +213,6 @@ def read_before(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str
                     "teacher": f"{step.teacher.name} {step.teacher.version}",
                 }
             ),
-                read_before=read_before(alas, curriculum_seed, outlines),
             volatile=("found_by",),
             final=all(reason.startswith(TAKEN_DOWN) for _, reason in failures) and not unread,
         )
