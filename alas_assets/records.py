@@ -163,7 +163,9 @@ class RevisedCurriculum(Record):
     iteration: int
     decision: Literal["continue", "stop"]
     reason: str
-    accuracy: float = Field(description="A_t: the current model on all still valid probes of the domain")
+    accuracy: float | None = Field(
+        description="A_t: the current model on all still valid probes; without any, as in the iteration before, None in the first"
+    )
     previous_accuracy: float | None = None
     topic_scores: list[TopicScore] = Field(default_factory=list)
     mastered: list[str] = Field(default_factory=list)

@@ -121,7 +121,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
         key,
         newest.iteration if newest else "-",
         (alas.registry.current(key) or "base student")[:12],
-        f"{100 * revised.accuracy:.1f} %" if revised and not other else "-",
+        f"{100 * revised.accuracy:.1f} %" if revised and revised.accuracy is not None and not other else "-",
         revised.decision if revised else _unrevised(closed, failed, newest),
         f"{beat:%Y-%m-%d %H:%M}" if beat else "-",
         "yes" if watched else "no",

@@ -64,7 +64,7 @@ def _found(alas: Alas, cell: Cell) -> Inherited:
         mastered=sorted({name for revision in revisions for name in revision.mastered}),
         covered_urls=sorted({url for topic in planned for url in topic.urls}),
         covered_topics=sorted(covered),
-        accuracy_history=[revision.accuracy for revision in revisions],
+        accuracy_history=[revision.accuracy for revision in revisions if revision.accuracy is not None],
     )
 
 

@@ -71,7 +71,7 @@ def revised_curriculum(
         shown: dict[str, Any] = {
             "decision": revised.decision,
             "reason": revised.reason,
-            "accuracy": revised.accuracy,
+            "accuracy": "not measured" if revised.accuracy is None else revised.accuracy,
             "mastered": len(revised.mastered),
             "remediation": dg.MetadataValue.json([topic.name for topic in revised.remediation]),
             "next_topics": len(revised.next_topics),

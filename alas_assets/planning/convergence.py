@@ -61,7 +61,7 @@ def revise(
     correct = counted.filter(pl.col("label") == "correct").height
     history = seed.inherited.accuracy_history
     previous = history[-1] if history else None
-    accuracy = correct / counted.height if counted.height else (previous or 0.0)
+    accuracy = correct / counted.height if counted.height else previous
     scores = topic_scores(counted, curriculum)
     known = _known_topics(
         [*planned, *seed.next_topics, *seed.weak_topics, *curriculum.topics], curriculum, counted, pl.concat([*earlier_qa, qa])
@@ -190,7 +190,7 @@ def _taught(qa: pl.DataFrame) -> set[str]:
 def _decide(
     *,
     n: int,
-    accuracy: float,
+    accuracy: float | None,
     previous: float | None,
     weak: int,
     fresh: int,
@@ -202,11 +202,11 @@ def _decide(
     done: int,
     max_iterations: int,
 ) -> tuple[bool, str]:
-    gain = accuracy - (previous or 0.0)
-    rise = f"{100 * accuracy:.1f} % of {n} probes right"
-    rise += f", {100 * gain:+.1f} points since the iteration before" if previous is not None else ""
-    if n == 0:
-        rise = "no probe was asked, so nothing was measured"
+    gain, rise = 0.0, "no probe was asked, so nothing was measured"
+    if n and accuracy is not None:
+        gain = accuracy - (previous or 0.0)
+        rise = f"{100 * accuracy:.1f} % of {n} probes right"
+        rise += f", {100 * gain:+.1f} points since the iteration before" if previous is not None else ""
     if novel == 0:
         rise += "; this iteration found no new fact"
     if stuck:
@@ -219,7 +219,7 @@ def _decide(
     if not left and novel == 0 and gain <= delta:
         return False, f"{weak} topics are under tau = {tau:g}, and teaching them again brought no more than delta = {delta:g}; {rise}"
     grounds = []
-    if gain > delta:
+    if previous is not None and gain > delta:
         grounds.append(f"accuracy rose by more than delta = {delta:g}")
     if weak:
         grounds.append(f"{weak} topics are under tau = {tau:g}")

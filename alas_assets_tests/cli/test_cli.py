@@ -15,10 +15,12 @@ import polars as pl
 import pytest
 from dagster import AssetKey
 
+from alas_assets.defs.curriculum import inherited
 from alas_assets.defs.judging import DECODING
 from alas_assets.provenance.render import wrong_text
+from alas_assets.provenance.store import Cell
 from alas_assets.provenance.verdict import says
-from alas_assets.records import SCOREBOARD_SCHEMA
+from alas_assets.records import SCOREBOARD_SCHEMA, RevisedCurriculum
 from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.questions import read_guards
 from alas_assets_tests.harness import Harness, Site
@@ -545,3 +547,14 @@ def test_status_says_that_the_newest_iteration_failed_and_why_in_one_line(tmp_pa
     (why,) = [line for line in lines if line.startswith("quill: ")]
     assert "iteration 000 failed: no page of quill could be surveyed: sources.seed_urls: http://127.0.0.1:9/: " in why
     assert why.endswith("`alas retry quill` goes on with it")
+
+
+def test_status_shows_no_accuracy_where_none_was_measured_and_the_next_iteration_inherits_none(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    harness.opened("quill", 0)
+    unmeasured = RevisedCurriculum(domain="quill", iteration=0, decision="stop", reason="nothing was measured", accuracy=None)
+    harness.store.put(Cell.of("quill", 0), "revised_curriculum", unmeasured, input_key="r", inputs={}, run_id="r")
+    (row,) = [line for line in alas(harness.settings.home, "status").stdout.split("\n") if line.split()[:2] == ["quill", "000"]]
+    assert row.split()[2:6] == ["base", "student", "-", "stop"]
+    assert inherited(harness.alas, Cell.of("quill", 1)).accuracy_history == []

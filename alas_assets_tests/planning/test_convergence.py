@@ -264,6 +264,15 @@ def test_an_iteration_without_probes_says_so_and_keeps_the_accuracy() -> None:
     assert "nothing was measured" in result.reason
 
 
+def test_where_no_probe_was_ever_asked_there_is_no_accuracy_and_the_first_that_is_measured_is_no_rise() -> None:
+    result = revised(scored(), plan=[A], facts=())
+    assert (result.accuracy, result.decision) == (None, "stop")
+    assert "nothing was measured" in result.reason
+    first = revised(scored(a=(10, 10), b=(5, 10)), plan=[A, B])
+    assert "rose" not in first.reason
+    assert "points" not in first.reason
+
+
 def test_failed_answers_count_as_not_known() -> None:
     graded = answers(probes(*[probe(i, topic_id="id-a", topic="a") for i in range(2)]), "sft", [True, "failed"])
     assert revised(graded, plan=[A]).accuracy == 0.5
