@@ -341,11 +341,15 @@ class Door:
         stops = Stops(asked.more.get("stop", ()))  # one, as there is one choice: `requests` takes no other n
 
         async def pieces() -> AsyncIterator[str]:
+            looked = time.monotonic()
             try:
                 async for line in reply.aiter_lines():
                     self._heard = time.monotonic()
                     if line.startswith("data:") and line[5:].strip() != "[DONE]":
-                        await self._still_allowed(prepared)
+                        if time.monotonic() - looked > LOOK_SECONDS:  # it reads more than whether an adapter was retired
+                            await self._wanted()
+                            looked = time.monotonic()
+                        await self._not_retired(prepared)
                         piece = self._piece(line[5:], prepared)
                         for choice in piece["choices"]:
                             _cut(choice, "delta", stops)
@@ -372,6 +376,9 @@ class Door:
             Refused: It was, or nothing may answer any more.
         """
         await self._wanted()
+        await self._not_retired(prepared)
+
+    async def _not_retired(self, prepared: Prepared) -> None:
         if await self._is_retired(prepared):
             raise Refused(503, f"the model of this answer was taken down; {self.name} answers again in a moment", "service_unavailable", 2)
 

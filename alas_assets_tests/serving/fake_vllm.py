@@ -1,8 +1,8 @@
 """A stand-in that speaks the part of vLLM's wire that the door uses; run as `python -m ... serve BASE --host H --port N ...`.
 
-It answers with the name of the model that it was asked for. A question "slow" takes a second, "die" ends the process, "hang" is never
-answered, "on and on" without an end, and "what was given up?" with those of both whose client has left. It never says that it has loaded
-a folder with a file "hangs" in it.
+It answers with the name of the model that it was asked for. A question "slow" takes a second or two, "slower" twice that, "die" ends the
+process, "hang" is never answered, "on and on" without an end, and "what was given up?" with those of both whose client has left. It never
+says that it has loaded a folder with a file "hangs" in it.
 """
 
 import argparse
@@ -88,7 +88,7 @@ async def chat(request: Request) -> Response:
             raise
         for word in ("I", "am", model, "and", "done"):
             yield piece({"content": f"{word} "})
-            await asyncio.sleep(0.4 if question == "slow" else 0)
+            await asyncio.sleep({"slow": 0.4, "slower": 0.8}.get(question, 0))
         if question != "breaks off":
             yield piece({}, "length")
             yield f"data: {json.dumps({'id': '1', 'model': model, 'choices': [], 'usage': {'total_tokens': 9}})}\n\n"

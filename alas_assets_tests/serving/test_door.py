@@ -33,10 +33,12 @@ class Registry:
         self.folder, self.adapter, self.gone, self.refusal = folder, ONE, set[str](), ""
         self.prepared: list[str] = []
         self.asked: list[str] = []
+        self.looks = 0
         for name in (ONE, TWO):
             (folder / name).mkdir()
 
     def wanted(self) -> Wanted:
+        self.looks += 1
         return Wanted(self.adapter, 0, self.refusal)
 
     def retired(self, adapter: str) -> bool:
@@ -223,6 +225,19 @@ def test_where_nothing_may_answer_nothing_does(door: Running) -> None:
     assert (reply.status_code, reply.headers.get(ADAPTER_HEADER)) == (503, None)
     assert "after_takedown" in reply.json()["error"]["message"]
     assert door.client.get(f"{door.url}/v1/models").json()["data"][0]["alas"]["answers"] is False
+
+
+def test_a_stream_looks_at_what_may_answer_now_and_then_and_ends_where_nothing_may(door: Running) -> None:
+    before = door.registry.looks
+    assert streamed(door)[1] == "length"
+    assert door.registry.looks - before <= 2, "the request's own, and one that the watch may have had"
+    with ThreadPoolExecutor(1) as pool:
+        slower = pool.submit(door.ask, "slower", stream=True)
+        door.until(lambda: "slower" in door.registry.asked)
+        door.registry.refusal = 'quill answers nothing for now (after_takedown = "refuse")'
+        assert "am" in slower.result().text
+        assert "after_takedown" in slower.result().text
+        assert "done" not in slower.result().text
 
 
 def test_the_old_one_goes_on_where_the_new_one_cannot_be_prepared(door: Running) -> None:
