@@ -76,7 +76,7 @@ def build_rows(
             take turns from pass to pass. None for no limit, and then a pass costs more with every fact that is known.
         iteration: Whose rows these are: with that limit each iteration takes earlier facts in another order, or some would never be
             rehearsed again.
-        without_new: Teach earlier facts also where there is no new one (after a takedown).
+        without_new: Teach earlier facts also where there is no new one, and like new ones, prompts with a gap repeated (after a takedown).
         unknown: Unanswerable questions to draw from (`unknowns.unknown_rows`).
         unknown_share: Rows that teach to decline, as a share of the rows of facts and rehearsal (S12); over all passes, so that few
             facts get theirs too. Each pass takes the next ones. Where there is none to draw from, none is taught.
@@ -97,7 +97,9 @@ def build_rows(
     if not new and not (without_new and earlier):
         return empty(TRAIN_ROW_SCHEMA)
     new = _with_repeated_gaps(new, cloze_repeat)
-    if rehearse_alike and earlier and rehearsal_per_fact is not None:
+    if without_new:
+        earlier = [_with_repeated_gaps(rows, cloze_repeat) for rows in earlier]
+    elif rehearse_alike and earlier and rehearsal_per_fact is not None:
         rehearsal_per_fact = max(rehearsal_per_fact, ceil(len(new) / len(earlier)))
         earlier = [_with_repeated_gaps(rows, cloze_repeat) if len(rows) < rehearsal_per_fact else rows for rows in earlier]
     most = None if rehearsal_most is None else rehearsal_most * len(new)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, empty
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
-from alas_assets.synthesis.training_rows import ReplayError, amount_of, build_rows, rows_hash, rows_of_a_fact
+from alas_assets.synthesis.training_rows import ReplayError, amount_of, build_rows, rows_hash, rows_of_a_fact, standing_rows
 
 from .factory import domain
 
@@ -173,6 +173,19 @@ def test_with_a_limit_no_fact_is_left_out_of_every_iteration() -> None:
     rows = [build_rows(QA, [MANY], [], iteration=iteration, **options) for iteration in range(12)]
     assert all(table.filter(pl.col("kind") == "rehearsal")["fact_id"].n_unique() < 13 for table in rows)
     assert pl.concat(rows).filter(pl.col("kind") == "rehearsal")["fact_id"].n_unique() == 13
+
+
+@pytest.mark.parametrize("new", [0, 1])
+def test_what_stands_after_a_takedown_is_seen_as_often_as_if_it_were_new(new: int) -> None:
+    gap = EARLIER["role"].eq("train") & EARLIER["template"].eq("train-0")
+    earlier = EARLIER.with_columns(question=pl.when(gap).then("___ " + pl.col("question")).otherwise("question"))
+    own = QA if new else QA.clear()
+    options = {"replay_share": 0.0, "rehearsal_per_fact": None, "seed": 1, "cloze_repeat": 3}
+    rows = build_rows(own, [earlier], [], without_new=True, **options)
+    as_new = build_rows(pl.concat([own, earlier]), [], [], **options)
+    assert sorted(rows["row_id"]) == sorted(as_new["row_id"])
+    facts = standing_rows(own, [earlier], frozenset())
+    assert rows.filter(pl.col("kind") == "rehearsal").height == rows_of_a_fact(facts, 3) * facts["fact_id"].n_unique()
 
 
 def test_rehearsed_alike_earlier_facts_get_as_many_rows_as_new_ones_gaps_repeated_for_both() -> None:
