@@ -22,6 +22,7 @@ from alas_assets.evaluation.tokens import (
     holds_path,
     is_number,
     normalise,
+    parts_of,
     tokenise,
     words,
 )
@@ -116,6 +117,7 @@ def _alternatives(tokens: tuple[Token, ...], a: int, b: int, answer: str) -> boo
     between = [token.text for token in tokens[a + 1 : b]]
     unit = tokens[b + 1].text if b + 1 < len(tokens) and not tokens[b + 1].new_clause else ""
     rest = [word for word in between if word not in _NUMBER_JOINTS]
-    if unit in _COUNTS_ANEW or (a and tokens[a - 1].text == "from") or rest not in ([], [unit]):
+    glued = list(parts_of(tokens[b].text, "quantity")[1:])
+    if unit in _COUNTS_ANEW or (a and tokens[a - 1].text == "from") or rest not in ([], [unit], glued):
         return False
     return len(rest) < len(between) or answer[tokens[a].end : tokens[b].start].strip() in {",", ";", "-"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_token, normalise, tokenise, words
+from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_token, normalise, parts_of, tokenise, words
 
 _FILE_SUFFIXES = frozenset(
     "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
@@ -42,7 +42,7 @@ def _same_token(one: str, other: str) -> bool:
 
 
 def occurrences(form: str, kind: str, answer: str) -> list[Span]:
-    """Find a form in a text as a sequence of whole tokens.
+    """Find a form in a text as a sequence of whole tokens; in a quantity a unit may be glued to its number in one and not in the other.
 
     Args:
         form: A gold answer, an alias or a rival.
@@ -54,10 +54,17 @@ def occurrences(form: str, kind: str, answer: str) -> list[Span]:
         return _symbol_occurrences(form, answer)
     only_articles = all(word in ARTICLES for word in sequence)
     tokens = [token for token in tokenise(answer) if only_articles or token.text not in ARTICLES]
+    wanted = [part for word in sequence for part in parts_of(word, kind)]
+    said: list[tuple[str, int, int]] = []  # each part with where a token begins and ends with it, -1 where none does
+    for token in tokens:
+        parts = parts_of(token.text, kind)
+        starts, ends = [token.start] + [-1] * (len(parts) - 1), [-1] * (len(parts) - 1) + [token.end]
+        said += zip((canonical(part, kind) for part in parts), starts, ends, strict=True)
     found: list[Span] = []
-    for i in range(len(tokens) - len(sequence) + 1):
-        if all(_same_token(word, canonical(tokens[i + j].text, kind)) for j, word in enumerate(sequence)):
-            found.append(Span(tokens[i].start, tokens[i + len(sequence) - 1].end))
+    for i in range(len(said) - len(wanted) + 1):
+        start, end = said[i][1], said[i + len(wanted) - 1][2]
+        if min(start, end) >= 0 and all(_same_token(word, said[i + j][0]) for j, word in enumerate(wanted)):
+            found.append(Span(start, end))
     return found
 
 

@@ -41,6 +41,7 @@ _TOKEN = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 _TRAILING_ZEROS = re.compile(r"(?<=\d)(?:\.0)+$")
+_WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)*)([^\W\d_]+)")
 _PATH = re.compile(r"(?<!\S)[`'\"(]*(?:[~.]{0,2}/\w|\w+:/)|/[\w-]+\.\w{1,5}(?!\w)")
 
 
@@ -123,6 +124,12 @@ def canonical(word: str, kind: str) -> str:
     if kind == "version":
         return _TRAILING_ZEROS.sub("", word)
     return _NUMBER_WORDS.get(word, word) if kind == "quantity" else word
+
+
+def parts_of(word: str, kind: str) -> tuple[str, ...]:
+    """Return a token of a quantity as its number and the unit that is glued to it ("2.5gb", "500ms"); any other as it is."""
+    match = _WITH_UNIT.fullmatch(word) if kind == "quantity" else None
+    return (match[1], match[2]) if match else (word,)
 
 
 def is_number(word: str) -> bool:

@@ -177,6 +177,37 @@ def test_what_only_looks_like_something_else_stays_right(gold: str, answer: str,
     assert verdict.label == "correct", verdict
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("2.5 GB", "2.5GB"), ("2.5GB", "It needs 2.5 GB."), ("500 ms", "500ms"), ("1 h 30 min", "1h 30min"), ("8 GB RAM", "8GB RAM"),
+        ("two GB", "2GB"), ("3.14t", "3.14t"),
+    ],
+)  # fmt: skip
+def test_a_unit_may_be_glued_to_its_number(gold: str, answer: str) -> None:
+    assert graded(gold, answer, "quantity").label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind"),
+    [
+        ("2.5 GB", "2.5MB", "quantity"),
+        ("5 GB", "2.5GB", "quantity"),
+        ("4 GB", "2 GB or 4GB", "quantity"),
+        ("2 GB", "2 GB or 4GB", "quantity"),
+        ("4 GB", "2GB to 4GB", "quantity"),
+        ("3.14t", "3.14", "quantity"),
+        ("3.14", "3.14t", "quantity"),
+        ("3.14t", "3.13t", "quantity"),
+        ("0xff", "0x", "quantity"),
+        ("256", "sha256", "quantity"),
+        ("2.5 GB", "2.5GB", "phrase"),
+    ],
+)
+def test_another_unit_or_number_and_a_name_with_digits_are_no_quantity(gold: str, answer: str, kind: str) -> None:
+    assert graded(gold, answer, kind).label == "incorrect"
+
+
 def test_a_rival_beside_the_gold_is_not_correct_but_one_the_question_names_is_no_rival() -> None:
     assert graded("isnormal", "isnormal and isfinite", "identifier", rivals=["math.isfinite"]).label == "incorrect"
     asked = "Unlike math.isfinite, what does the new function test?"
