@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer
 from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, QA_SCHEMA, AdapterRef, as_answers, as_pairs
+from alas_assets.review.said import Said, people_said
 
 R = TypeVar("R", bound=BaseModel)
 _SHAPES: dict[str, tuple[pl.Schema, Callable[[pl.DataFrame], pl.DataFrame]]] = {
@@ -78,6 +79,18 @@ class ReadOnce(ArtifactStore):
                 if ref.trained
             ]
             found = self._kept[key] = pl.concat([nothing, *counted], rechunk=True)
+        return found
+
+    def said(self, domain: str) -> dict[str, Said]:
+        """Return what people said of a domain's answers, as `people_said` does.
+
+        Raises:
+            ReviewError: What they said is damaged.
+        """
+        key = ("said", domain)
+        found = self._kept.get(key)
+        if not isinstance(found, dict):
+            found = self._kept[key] = people_said(self.root, domain)
         return found
 
     def remembered(self, asset: str) -> list[Pointer]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
+from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.reading import ReadOnce
@@ -54,6 +55,7 @@ def verdict_of(store: ArtifactStore, trace: Trace, should_be: str = "") -> Verdi
 
     Raises:
         StoreError: An adapter's manifest or a table on the way is damaged or gone.
+        ReviewError: What people said of answers is damaged.
     """
     should_be = should_be.strip() or (trace.said.should_be if trace.said else "")
     verdict = _kind_of(store, trace, should_be, should_be or trace.gold)
@@ -265,8 +267,10 @@ def _right_before(store: ArtifactStore, trace: Trace, truth: str, adapters: set[
     asked = pl.concat([once.rows_of(domain, asset).filter(same) for asset in ANSWER_TABLES]).sort("cell", maintain_order=True)
     found: dict[str, str] = {}
     for row in asked.iter_rows(named=True):
+        word = once.said(domain).get(item_key(row["question"], row["gold"], row["answer"]))
+        label = word.label if word else row["label"]  # a person's word outranks the grade
         # a label says whether the probe's own gold answer was given, which the auditor may not hold for the truth
-        if row["label"] == "correct" if truth == trace.gold else says(row["question"], truth, row["answer"]):
+        if label == "correct" if truth == trace.gold else says(row["question"], truth, row["answer"]):
             said = f"{row['cell']}: {row['system']} answered {row['answer']!r}, which was right (answer {row['answer_id'][:16]})"
             found.setdefault(row["answer_id"], said)
     return list(found.values())

@@ -43,3 +43,21 @@ def test_who_says_that_what_was_taught_is_right_finds_no_fault_with_it(tmp_path:
         report_wrong(store.root, DOMAIN, answer, should_be=should_be, comment="", by="ada", at="2026-01-01")
         assert verdict_of(store, trace_row(store, ZERO, answer)).kind in ("right", "bad learning")
         assert denials(store, DOMAIN, {FACT}) == {}
+
+
+def test_whether_it_was_known_before_is_a_persons_word_where_somebody_spoke_of_the_earlier_answer(tmp_path: Path) -> None:
+    store = store_with_a_fact(tmp_path, iterations=2)
+    earlier, now = answered(0, GOLD, "correct"), answered(1, "a walrus", "incorrect")
+    judged(store, 0, earlier)
+    judged(store, 1, now)
+
+    def kind() -> str:
+        return verdict_of(store, trace_row(store, Cell.of(DOMAIN, 1), now)).kind
+
+    assert kind() == "forgotten"
+    report_wrong(store.root, DOMAIN, earlier, should_be="", comment="", by="ada", at="2026-01-01")
+    assert kind() == "bad learning"
+    word = Journal(store.root, DOMAIN).imports("reports")[0].rows[0]
+    Journal(store.root, DOMAIN).add("answers", [{**word, "label": "correct"}], by="ada", at="2026-01-02")
+    judged(store, 0, earlier | {"label": "incorrect"})
+    assert kind() == "forgotten"
