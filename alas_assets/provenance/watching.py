@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from alas_assets.provenance.store import StoreError, write_atomic
+
+_LOCK_SECONDS = 10
 
 
 def _file(home: Path) -> Path:
@@ -29,7 +33,17 @@ def watched_domains(home: Path) -> list[str]:
 
 
 def set_watched(home: Path, domain: str, on: bool) -> list[str]:
-    """Add or remove a domain and return what is watched now."""
-    now = set(watched_domains(home)) - {domain} | ({domain} if on else set())
-    write_atomic(_file(home), json.dumps(sorted(now)).encode())
-    return sorted(now)
+    """Add or remove a domain and return what is watched now; processes that do so at once take turns.
+
+    Raises:
+        StoreError: The file is damaged, or another process keeps it locked.
+    """
+    path = _file(home)
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+            now = sorted(set(watched_domains(home)) - {domain} | ({domain} if on else set()))
+            write_atomic(path, json.dumps(now).encode())
+            return now
+    except Timeout as error:
+        raise StoreError(f"{path}: locked for {_LOCK_SECONDS} s by another process; try again") from error
