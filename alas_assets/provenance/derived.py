@@ -21,14 +21,12 @@ from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.provenance.takedown.documents import addresses_of, split_source
 from alas_assets.provenance.takedown.order import Blocked, By, host_key, host_of, kind_of, normal
-from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, TraceError, cells_of, facts_of_exam
+from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, EXAM, ROWS_GONE, TraceError, cells_of, facts_of_exam
 from alas_assets.records import QA_SCHEMA, AdapterRef, Record, as_answers, as_pairs
 from alas_assets.retrieval.takedown import stored_passages
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import SAYS_THE_SAME
 
-ROWS_GONE = "its training rows are gone from the store"
-"""Why nobody can say whether an adapter learned from a source."""
 _FACT_ID = {"fact_id": pl.String}
 
 

@@ -62,24 +62,38 @@ class ReadOnce(ArtifactStore):
     def trained_rows(self, domain: str) -> pl.DataFrame:
         """Return how many training rows each adapter of a domain has on each fact: cell, asset, fact_id and rows, the oldest cell's first.
 
+        Adapters whose rows are gone are left out; `rows_gone` names them.
+
         Raises:
-            StoreError: The record or the training rows of an adapter are gone or damaged.
+            StoreError: The record of an adapter is gone, or it or its training rows are damaged.
         """
         key = ("trained rows", domain)
         found = self._kept.get(key)
         if not isinstance(found, pl.DataFrame):
-            made = [(cell, asset) for cell in self.cells(domain) for asset in ("sft_adapter", "dpo_adapter")]
-            refs = [(cell, asset, self.read_record(AdapterRef, p)) for cell, asset in made if (p := self.pointer(cell, asset))]
             nothing = pl.DataFrame(schema={"fact_id": pl.String, "rows": pl.UInt32, "cell": pl.String, "asset": pl.String})
             counted = [
                 self.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])["fact_id"]
                 .value_counts(name="rows")
                 .with_columns(pl.lit(str(cell)).alias("cell"), pl.lit(asset).alias("asset"))
-                for cell, asset, ref in refs
-                if ref.trained
+                for cell, asset, ref in self._trained(domain)
+                if self.training_rows_path(ref.kind, ref.rows_hash).is_file()
             ]
             found = self._kept[key] = pl.concat([nothing, *counted], rechunk=True)
         return found
+
+    def rows_gone(self, domain: str) -> list[tuple[Cell, AdapterRef]]:
+        """Return the adapters of a domain of which nobody can say what they learned, since their training rows are gone, oldest first.
+
+        Raises:
+            StoreError: The record of an adapter is gone or damaged.
+        """
+        trained = self._trained(domain)
+        return [(cell, ref) for cell, _, ref in trained if not self.training_rows_path(ref.kind, ref.rows_hash).is_file()]
+
+    def _trained(self, domain: str) -> list[tuple[Cell, str, AdapterRef]]:
+        made = [(cell, asset) for cell in self.cells(domain) for asset in ("sft_adapter", "dpo_adapter")]
+        refs = [(cell, asset, self.read_record(AdapterRef, p)) for cell, asset in made if (p := self.pointer(cell, asset))]
+        return [(cell, asset, ref) for cell, asset, ref in refs if ref.trained]
 
     def said(self, domain: str) -> dict[str, Said]:
         """Return what people said of a domain's answers, as `people_said` does.

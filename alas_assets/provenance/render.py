@@ -78,6 +78,7 @@ def trace_text(trace: Trace) -> str:
             f"of {adapter.rows_hash[:12]}, {_run(adapter.run_id, adapter.run_deleted)}"
             f"{f'; retired by takedown {adapter.retired}' if adapter.retired else ''}"
         )
+    lines += [f"learned? {adapter.in_words}" for adapter in trace.rows_gone]
     lines += [
         f"run      {run.run_id[:8]}  made {run.step} of {run.cell} at {run.made_at}, version {run.data_version[:12]}"
         f"{f' (deleted by takedown {run.run_deleted})' if run.run_deleted else ''}"

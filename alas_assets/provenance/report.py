@@ -159,8 +159,10 @@ def _pairs(trace: Trace) -> str:
 
 
 def _learned(trace: Trace) -> str:
+    gone = "".join(f"<p>{escape(by.in_words)}.</p>" for by in trace.rows_gone)
     if not trace.learned_by:
-        return "<h2>Learned by</h2><p>No adapter in this store was trained on it.</p>" if trace.source else ""
+        none = "No adapter in this store is known to be trained on it." if gone else "No adapter in this store was trained on it."
+        return f"<h2>Learned by</h2><p>{none}</p>{gone}" if trace.source else ""
     rows = [
         [
             escape(by.cell),
@@ -171,7 +173,7 @@ def _learned(trace: Trace) -> str:
         ]
         for by in trace.learned_by
     ]
-    return f"<h2>Learned by</h2>{table(['iteration', 'adapter', 'training rows', 'run'], rows)}"
+    return f"<h2>Learned by</h2>{table(['iteration', 'adapter', 'training rows', 'run'], rows)}{gone}"
 
 
 def _run(run_id: str, deleted: str) -> str:

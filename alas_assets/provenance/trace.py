@@ -36,6 +36,10 @@ REFERENCES = ("base", "rag", "previous")
 """Systems that candidates are compared with: no decision of their iteration was about them."""
 
 
+ROWS_GONE = "its training rows are gone from the store"
+"""Why nobody can say what an adapter learned."""
+
+
 class TraceError(LookupError):
     """There is nothing under this id; the message says where ids are shown."""
 
@@ -102,6 +106,19 @@ class LearnedBy(Record):
     run_deleted: str = Field(default="", description="the takedown that deleted the run")
 
 
+class UnknownRows(Record):
+    """An adapter of which nobody can say whether it learned the fact, since its training rows are gone."""
+
+    adapter_hash: str
+    kind: str
+    cell: str
+
+    @property
+    def in_words(self) -> str:
+        """Which adapter it is, and why that is not known."""
+        return f"{self.kind} adapter {self.adapter_hash[:16]} of {self.cell}: nobody can say, as {ROWS_GONE}"
+
+
 class RunTrace(Record):
     """The run that made one step between page and answer: the first that gave it the content it has."""
 
@@ -147,6 +164,7 @@ class Trace(Record):
     disputes: list[Dispute] = Field(default_factory=list)
     said: Said | None = Field(default=None, description="a person's word on the answer")
     learned_by: list[LearnedBy]
+    rows_gone: list[UnknownRows] = Field(default_factory=list, description="adapters that may have learned it: their rows are gone")
     runs: list[RunTrace]
     note: str = ""
 
@@ -376,7 +394,7 @@ def _disputes(store: ArtifactStore, domain: str, facts: list[dict[str, Any]]) ->
 
 
 def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedBy]:
-    """Return the adapters whose exact training rows hold the fact, oldest first."""
+    """Return the adapters whose exact training rows are known to hold the fact, oldest first."""
     once, taken_down, found = ReadOnce.over(store), orders(store.root), list[LearnedBy]()
     for row in once.trained_rows(domain).filter(pl.col("fact_id") == fact_id).iter_rows(named=True):
         cell = Cell(*row["cell"].split("|"))
@@ -396,6 +414,10 @@ def learned_by(store: ArtifactStore, domain: str, fact_id: str) -> list[LearnedB
             )
         )
     return found
+
+
+def _rows_gone(store: ReadOnce, domain: str) -> list[UnknownRows]:
+    return [UnknownRows(adapter_hash=ref.adapter_hash, kind=ref.kind, cell=str(cell)) for cell, ref in store.rows_gone(domain)]
 
 
 def _runs(store: ArtifactStore, cell: Cell, answer: dict[str, Any], pair: dict[str, Any] | None) -> list[RunTrace]:
@@ -507,6 +529,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         disputes=_disputes(store, cell.domain, rows) if rows else [],
         said=said.get(item_key(answer["question"], answer["gold"], answer["answer"])),
         learned_by=learned_by(store, cell.domain, about) if rows else [],
+        rows_gone=_rows_gone(store, cell.domain) if rows else [],
         runs=_runs(store, cell, answer, rows[0] if rows else None),
         note=note,
     )

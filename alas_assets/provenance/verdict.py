@@ -216,6 +216,9 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
         who = f"adapter {trace.adapter_hash[:16]}" if trace.adapter_hash else f"the base student ({trace.system})"
         elsewhere = [f"it was taught to {by.kind} adapter {by.adapter_hash[:16]} of {by.cell}" for by in trace.learned_by]
         because = f"no training row of {who} or of what it was trained from holds the fact"
+        if gone := [by.in_words for by in trace.rows_gone if by.adapter_hash in family]:
+            because = f"no training row that is left of {who} or of what it was trained from holds the fact, and not all are left"
+            elsewhere = [*gone, *elsewhere]
         if trace.shown and not trace.adapter_hash:
             because = f"it was taught nothing and had to read: {_shown_in_words(trace, truth)}"
         return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
