@@ -6,9 +6,14 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from alas_assets.provenance.ids import safe_name
+from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.records import Seed
 from alas_assets.release.registry import Registry
+
+_SAYS = {"asset", "cell", "hash", "kind", "input_key", "blobs"}
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,19 @@ def find_garbage(home: Path, domain: str) -> Garbage:
 
     An artifact stays if any cell of any domain points at it, if a seed inherited it, or if the registry names it; a served model, which can
     be merged again, if it is current or a base student's. Nothing of the domain may run meanwhile: nothing names what it has just made.
+
+    Raises:
+        StoreError: A pointer or a seed cannot be read, so that nobody knows what it names.
+        RegistryError: Nor can a domain's registry.
     """
     named, blobs, inputs = _named(home, domain)
     paths: dict[Path, str] = {}
     memos: list[Path] = []
     for memo in sorted((home / "memo").rglob("*.json")):
-        entry = json.loads(memo.read_text(encoding="utf-8"))
+        entry = _entry(memo)
+        if entry is None:  # it leads to nothing any more, and its step is done again with or without it
+            memos.append(memo)
+            continue
         if not entry["cell"].startswith(f"{domain}|") or (entry["asset"], entry["hash"]) in named:
             continue
         memos.append(memo)
@@ -86,20 +98,35 @@ def _named(home: Path, domain: str) -> tuple[set[tuple[str, str]], set[str], set
     blobs: set[str] = set()
     inputs: set[str] = set()
     for pointer in sorted((home / "cells").rglob("*.json")):
-        entry = json.loads(pointer.read_text(encoding="utf-8"))
+        entry = _entry(pointer)
+        if entry is None:
+            domain_key, iteration = pointer.parts[-3:-1]
+            raise StoreError(
+                f"{pointer}: torn, so nobody knows what it names, and nothing can be freed; materialise {pointer.stem} of "
+                f"{domain_key}|{iteration} again"
+            )
         named.add((entry["asset"], entry["hash"]))
         blobs.update(entry["blobs"])
         if entry["cell"].startswith(f"{domain}|"):
             inputs.add(entry["input_key"][:20])
         if entry["asset"] == "curriculum_seed":
-            seed = json.loads((home / "artifacts" / safe_name("curriculum_seed") / f"{entry['hash']}.json").read_text(encoding="utf-8"))
-            named.update(("qa_pairs", digest) for digest in seed["inherited"]["qa_hashes"])
-            named.update(("probes", digest) for digest in seed["inherited"]["probe_hashes"])
-            named.update(("documents", digest) for digest in seed["inherited"].get("document_hashes", []))
+            inherited = ArtifactStore(home).read_record(Seed, entry["hash"], "curriculum_seed").inherited
+            named.update(("qa_pairs", digest) for digest in inherited.qa_hashes)
+            named.update(("probes", digest) for digest in inherited.probe_hashes)
+            named.update(("documents", digest) for digest in inherited.document_hashes)
     for registry in sorted((home / "registry").glob("*.json")):
         text = registry.read_text(encoding="utf-8")
         blobs.update(f"artifacts/adapters/{path.name}" for path in (home / "artifacts" / "adapters").glob("*") if path.name in text)
     return named, blobs, inputs
+
+
+def _entry(path: Path) -> dict[str, Any] | None:
+    """Return what a pointer or a memo entry says; None where it is torn."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return said if isinstance(said, dict) and said.keys() >= _SAYS else None
 
 
 def _measured(kind: str, path: Path) -> Unnamed:

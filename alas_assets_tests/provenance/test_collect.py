@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from alas_assets.provenance.collect import find_garbage, free
-from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
 from alas_assets.records import Inherited, Seed
 from alas_assets.release.registry import Registry
 
@@ -71,3 +71,38 @@ def test_after_a_kill_in_the_middle_the_rest_is_still_found(tmp_path: Path) -> N
     free(find_garbage(tmp_path, "quill"))
     assert not second.exists()
     assert not find_garbage(tmp_path, "quill").memos
+
+
+TORN = ["", '{"asset": "qa_pairs"', "[]", '{"asset": "qa_pairs"}']
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_torn_memo_entry_is_freed_like_one_that_leads_nowhere(tmp_path: Path, torn: str) -> None:
+    store = ArtifactStore(tmp_path)
+    old, new = made(store, "qa_pairs", 1), made(store, "qa_pairs", 2)
+    memo = store.root / "memo" / "qa_pairs" / f"{'0' * 64}.json"
+    memo.write_text(torn, encoding="utf-8")
+    free(find_garbage(tmp_path, "quill"))
+    assert not memo.exists()
+    assert not store.artifact_path("qa_pairs", old, "parquet").exists()
+    assert store.artifact_path("qa_pairs", new, "parquet").exists()
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_with_a_torn_pointer_nothing_is_freed_and_it_is_named(tmp_path: Path, torn: str) -> None:
+    made(ArtifactStore(tmp_path), "qa_pairs", 1)
+    pointer = tmp_path / "cells" / "quill" / "000" / "qa_pairs.json"
+    pointer.write_text(torn, encoding="utf-8")
+    with pytest.raises(StoreError, match=rf"^{pointer}: torn.* materialise qa_pairs of quill\|000 again"):
+        find_garbage(tmp_path, "other")
+
+
+def test_with_a_seed_that_cannot_be_read_nothing_is_freed_and_it_is_named(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    seed = Seed(domain="quill", iteration=1, description="", seed_topics=[], seed_urls=[], cause="test")
+    path = store.artifact_path(
+        "curriculum_seed", store.put(SECOND, "curriculum_seed", seed, input_key="s", inputs={}, run_id="r").hash, "json"
+    )
+    path.unlink()
+    with pytest.raises(StoreError, match=f"^{path}: cannot be read"):
+        find_garbage(tmp_path, "quill")
