@@ -14,7 +14,7 @@ from alas_assets.evaluation.lists import list_length
 from alas_assets.evaluation.lookalikes import names_another
 from alas_assets.evaluation.occurrences import occurrences, sequence_of
 from alas_assets.evaluation.rivals import rivals_named
-from alas_assets.evaluation.tokens import ARTICLES, GENERIC, Span, canonical, content_words, normalise, token_f1, tokenise, words
+from alas_assets.evaluation.tokens import ARTICLES, GENERIC, Span, canonical, content_words, is_option, normalise, token_f1, tokenise, words
 from alas_assets.evaluation.values import agrees, compatible, is_only_values, values_in, written
 from alas_assets.records import UNKNOWN
 from alas_assets.teachers.protocol import Grade, GradeRequest
@@ -44,7 +44,8 @@ def grade(request: GradeRequest) -> Grade:
     forms = [form for form in dict.fromkeys([request.gold, *request.aliases]) if sequence_of(form, kind) or normalise(form).split()]
     if not forms:
         return Grade(label="failed", explanation="the probe has no gold answer to compare with")
-    answer = normalise(request.answer)
+    options = any(is_option(form) for form in (*forms, *request.rivals))
+    answer, question = normalise(request.answer, options), normalise(request.question, options)
     if not answer.split():
         return Grade(label="incorrect", error_type="omission", explanation="the answer is empty")
 
@@ -61,11 +62,10 @@ def grade(request: GradeRequest) -> Grade:
             if all(matches):
                 hits += [found for group in matches for found in group]
 
-    question = normalise(request.question)
     asked = [value for value, _ in values_in(question, kind, integers)]
     known = gold_values + asked
     others = [written(value) for value, _ in said if not any(compatible(kind, value, other) for other in known)]
-    rivals = others or rivals_named(request, forms, hits)
+    rivals = others or rivals_named(request, answer, question, forms, hits)
     if not hits:
         return _not_found(request, forms=forms, kind=kind, answer=answer, rivals=rivals, said=said, gold_values=gold_values)
     if rivals:

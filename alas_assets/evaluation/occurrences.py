@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_token, normalise, parts_of, tokenise, words
+from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_option, is_token, normalise, parts_of, tokenise, words
 
 _FILE_SUFFIXES = frozenset(
     "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
@@ -26,9 +26,18 @@ def sequence_of(form: str, kind: str) -> list[str]:
     return [word for word in sequence if word not in ARTICLES] or sequence
 
 
-def same_sequence(one: list[str], other: list[str]) -> bool:
-    """Tell whether two sequences name the same thing, token for token."""
-    return len(one) == len(other) and all(_same_token(a, b) for a, b in zip(one, other, strict=True))
+def same_name(one: str, other: str, kind: str) -> bool:
+    """Tell whether two forms name the same thing, token for token; options of one letter do in the same case only.
+
+    Args:
+        one: A gold answer, an alias or a rival.
+        other: Another.
+        kind: The answer kind.
+    """
+    if is_option(one) and is_option(other):
+        return normalise(one, options=True).strip(" `'\"") == normalise(other, options=True).strip(" `'\"")
+    ours, theirs = sequence_of(one, kind), sequence_of(other, kind)
+    return len(ours) == len(theirs) and all(_same_token(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def _same_token(one: str, other: str) -> bool:
@@ -47,7 +56,7 @@ def occurrences(form: str, kind: str, answer: str) -> list[Span]:
     Args:
         form: A gold answer, an alias or a rival.
         kind: The answer kind.
-        answer: A normalised text.
+        answer: A normalised text, in which options keep their case where the form is one of one letter.
     """
     sequence = sequence_of(form, kind)
     if _is_symbolic(form, sequence):
@@ -81,9 +90,9 @@ def _is_symbolic(form: str, sequence: list[str]) -> bool:
 
 
 def _symbol_occurrences(form: str, answer: str) -> list[Span]:
-    """Find a form by its characters ("|=", "...") between white space, quotes and back quotes allowed."""
-    wanted = " ".join(normalise(form).split())
+    """Find a form by its characters ("|=", "...") between white space, quotes and back quotes allowed; an option in its case only."""
+    wanted = " ".join(normalise(form, options=True).split())
     if not wanted:
         return []
     pattern = r"(?<![^\s`'\"(])" + re.escape(wanted).replace(r"\ ", r"\s+") + r"(?![^\s`'\".,;)])"
-    return [Span(*match.span()) for match in re.finditer(pattern, answer)]
+    return [Span(*match.span()) for match in re.finditer(pattern, answer, 0 if is_option(form) else re.IGNORECASE)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from alas_assets.evaluation.denials import CONDITIONS, FORMERLY, NEGATORS
-from alas_assets.evaluation.occurrences import occurrences, same_sequence, sequence_of
-from alas_assets.evaluation.tokens import STOP, Span, Token, normalise, tokenise, words
+from alas_assets.evaluation.occurrences import occurrences, same_name, sequence_of
+from alas_assets.evaluation.tokens import STOP, Span, Token, tokenise, words
 from alas_assets.teachers.protocol import GradeRequest
 
 _LITERALS = (("True", "False", "None"), ("true", "false", "null"))
@@ -20,22 +20,23 @@ _OTHER_OCCASION = CONDITIONS | NEGATORS | FORMERLY | frozenset("before earlier u
 _SAID_APART = re.compile(r"[,;!?()\n]|[.:](?=\s)")
 
 
-def rivals_named(request: GradeRequest, forms: list[str], hits: list[Span]) -> list[str]:
+def rivals_named(request: GradeRequest, answer: str, question: str, forms: list[str], hits: list[Span]) -> list[str]:
     """Return the rivals that an answer names outside the gold answer, or the other literals; what the question names is no rival.
 
     Args:
         request: What is graded.
+        answer: The normalised answer.
+        question: The normalised question.
         forms: The gold answer and its aliases.
         hits: Where they stand in the normalised answer.
     """
-    kind, answer, question = request.answer_kind, normalise(request.answer), normalise(request.question)
-    gold_sequences = [sequence_of(form, kind) for form in forms]
+    kind = request.answer_kind
     named: list[str] = []
     for rival in request.rivals:
         sequence = sequence_of(rival, kind)
         if not sequence or all(word in STOP for word in sequence):
             continue
-        if any(same_sequence(sequence, gold) for gold in gold_sequences) or occurrences(rival, kind, question):
+        if any(same_name(rival, form, kind) for form in forms) or occurrences(rival, kind, question):
             continue
         if any(not any(hit.holds(found) for hit in hits) for found in occurrences(rival, kind, answer)):
             named.append(rival)

@@ -41,6 +41,7 @@ _TOKEN = re.compile(
 )
 _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 _TRAILING_ZEROS = re.compile(r"(?<=\d)(?:\.0)+$")
+_OPTIONS = re.compile(r"(?<![^\s`'\"(\[/|,])(-[A-Za-z])(?!\w)")
 _WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)*)([^\W\d_]+)")
 _PATH = re.compile(r"(?<!\S)[`'\"(]*(?:[~.]{0,2}/\w|\w+:/)|/[\w-]+\.\w{1,5}(?!\w)")
 
@@ -70,9 +71,16 @@ class Token(Span):
 
 
 @lru_cache(maxsize=20_000)
-def normalise(text: str) -> str:
-    """Return the form in which texts are compared: NFKC, lower case, one spelling of PEPs, CVEs, versions and percent."""
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+def normalise(text: str, options: bool = False) -> str:
+    """Return the form in which texts are compared: NFKC, lower case, one spelling of PEPs, CVEs, versions and percent.
+
+    Args:
+        text: Any text.
+        options: Whether options of one letter ("-V") keep their case, where that tells what is meant. Tokens are lower case all the same.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    parts = _OPTIONS.split(text) if options else [text]
+    text = "".join(part if i % 2 else unicodedata.normalize("NFKC", part.casefold()) for i, part in enumerate(parts))
     text = re.sub("[\u2018\u2019\u02bc]", "'", re.sub("[\u201c\u201d]", '"', text))
     text = re.sub("[\u2013\u2014]", " ; ", re.sub("[\u2010\u2011\u2212]", "-", text))
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
@@ -94,7 +102,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
     found: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(text):
-        word = match[0].removesuffix("'s")
+        word = match[0].casefold().removesuffix("'s")
         new_clause = bool(found) and (_CLAUSE_END.search(text, end, match.start()) is not None or found[-1].text in _CLAUSE_WORDS)
         found.append(Token(match.start(), match.end(), word, new_clause))
         end = match.end()
@@ -140,6 +148,11 @@ def is_number(word: str) -> bool:
 def is_token(text: str) -> bool:
     """Tell whether a normalised text is one token and nothing else."""
     return _TOKEN.fullmatch(text) is not None
+
+
+def is_option(text: str) -> bool:
+    """Tell whether a text is an option of one letter ("-V"), which another case makes another one."""
+    return _OPTIONS.fullmatch(text.strip(" \t\n`'\"")) is not None
 
 
 def has_token(text: str, span: Span) -> bool:

@@ -178,6 +178,26 @@ def test_what_only_looks_like_something_else_stays_right(gold: str, answer: str,
 
 
 @pytest.mark.parametrize(
+    ("gold", "answer", "label", "rivals"),
+    [
+        ("-V", "-V", "correct", []),
+        ("-V", "the `-V` option", "correct", ["-v"]),
+        ("`-V`", "`-V`", "correct", ["`-v`"]),
+        ("-V", "-v", "incorrect", []),
+        ("-V", "It is -v.", "incorrect", ["-v"]),
+        ("-V", "-V or -v", "incorrect", ["-v"]),
+        ("-V", "-V, and not -v", "incorrect", ["-v"]),
+        ("--version", "--VERSION", "correct", ["-v"]),
+        ("--version", "--version, short -V", "correct", ["-v"]),
+        ("--version", "--version, short -v", "incorrect", ["-v"]),
+        ("V", "v", "correct", []),
+    ],
+)
+def test_options_of_one_letter_are_told_apart_by_case_and_nothing_else_is(gold: str, answer: str, label: str, rivals: list[str]) -> None:
+    assert graded(gold, answer, "identifier", question="Which option prints it, as in `prog -V`?", rivals=rivals).label == label
+
+
+@pytest.mark.parametrize(
     ("gold", "answer"),
     [
         ("2.5 GB", "2.5GB"), ("2.5GB", "It needs 2.5 GB."), ("500 ms", "500ms"), ("1 h 30 min", "1h 30min"), ("8 GB RAM", "8GB RAM"),
