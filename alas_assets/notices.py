@@ -37,6 +37,10 @@ LATE = timedelta(minutes=10)
 _LOCK_SECONDS = 10
 _OF_THIS_NOTICE = (400, 413, 422)
 """Answers that are about what was posted; every other refusal, and no answer, are about the webhook, which would take no other notice."""
+_REFUSALS = 3
+"""Refusals one after the other with which a tick ends all the same: a webhook that takes nothing may give that answer to everything."""
+GIVEN_UP = timedelta(days=1)
+"""How long a notice that is refused for what it is goes on being posted."""
 
 
 def _sendable(text: str) -> str:
@@ -65,6 +69,14 @@ class _Kept(Record):
     known: dict[str, dict[str, list[str]]] = Field(
         default_factory=dict, description="who tells, to what it told of, to the keys of all that it found there the last time"
     )
+    refused: dict[str, datetime] = Field(
+        default_factory=dict, description="id of a waiting notice, to when it was first refused for itself"
+    )
+
+    def without(self, notice: str) -> _Kept:
+        """Return what is kept once a notice is gone."""
+        refused = {one: at for one, at in self.refused.items() if one != notice}
+        return self.model_copy(update={"waiting": [one for one in self.waiting if one.id != notice], "refused": refused})
 
 
 class Outbox:
@@ -144,25 +156,37 @@ class Outbox:
             return self._standing("another tick is delivering them")
 
     def _deliver(self, until: float) -> str:
-        waiting = self._update(lambda kept: kept, anyway=True).waiting  # where this cannot be written, what was sent could not be noted
-        sent, problem = 0, ""
-        for notice in waiting:
+        kept = self._update(lambda kept: kept, anyway=True)  # where this cannot be written, what was sent could not be noted
+        sent, problem, refusals = 0, "", 0
+        for notice in sorted(kept.waiting, key=lambda one: one.id in kept.refused):  # so that those refused before hold up no other
             if time.monotonic() > until:
                 problem = problem or "the webhook is slow; in the next tick"
                 break
             status, refusal = _post(notice, self._webhook)
             if not refusal:
-                self._update(lambda kept, sent=notice.id: kept.model_copy(update={"waiting": [n for n in kept.waiting if n.id != sent]}))
-                sent += 1
+                self._update(lambda kept, sent=notice.id: kept.without(sent))
+                sent, refusals = sent + 1, 0
                 continue
-            problem = refusal
-            if status not in _OF_THIS_NOTICE:
+            problem, refusals = refusal, refusals + 1
+            if status in _OF_THIS_NOTICE:
+                self._refused(notice, refusal)
+            if status not in _OF_THIS_NOTICE or refusals == _REFUSALS:
                 break
         said = f"{sent} delivered" if sent else ""
         if not problem:
             return said
         log.warning("%s", problem)
         return "; ".join(part for part in (self._standing(problem), said) if part)
+
+    def _refused(self, notice: Notice, refusal: str) -> None:
+        """Note that a notice is refused for what it is, and after a day of that leave it to the log."""
+        now = datetime.now(UTC)
+        since = self._read().refused.get(notice.id, now)
+        if now - since > GIVEN_UP:
+            log.error("%s to this for more than a day; it is posted no more: %s", refusal, notice.text)
+            self._update(lambda kept: kept.without(notice.id))
+        else:
+            self._update(lambda kept: kept.model_copy(update={"refused": {notice.id: since, **kept.refused}}))
 
     def _standing(self, why: str) -> str:
         waiting = self._read().waiting

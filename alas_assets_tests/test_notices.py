@@ -1,5 +1,6 @@
 """A notice is logged once and kept until the webhook took it, in order and once; the webhook's address is never shown (O2, U3)."""
 
+import json
 import logging
 import resource
 import subprocess
@@ -85,6 +86,38 @@ def test_a_notice_that_is_refused_for_what_it_is_waits_and_holds_up_no_other(out
     assert said.endswith(f"answered {status}; 2 delivered")
     outbox.deliver(SECONDS)
     assert hook.taken == ["b", "c", "a"]
+
+
+def test_a_webhook_that_refuses_everything_for_what_it_is_gets_three_a_tick_and_each_in_its_turn(outbox: Outbox, hook: Webhook) -> None:
+    hook.statuses = [400]
+    hook.up()
+    put(outbox, "a", "b", "c", "d", "e")
+    for asked in (3, 6):
+        assert outbox.deliver(SECONDS).startswith("5 notices wait since ")
+        assert hook.asked == asked
+    assert [post["text"] for post in hook.posts] == ["a", "b", "c", "d", "e", "a"]
+    hook.statuses = [200]
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["a", "b", "c", "d", "e"]
+
+
+def test_a_notice_that_is_refused_for_what_it_is_for_more_than_a_day_is_left_to_the_log(
+    outbox: Outbox, hook: Webhook, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = datetime.now(UTC) - timedelta(hours=25)
+    hook.statuses = [400]
+    hook.up()
+    outbox.add("test", {"a": {"a": notice("a", at=old)}})
+    assert outbox.deliver(SECONDS).startswith("1 notice waits since "), "it is old, but was not refused before"
+    kept = tmp_path / "notices" / "outbox.json"
+    raw = json.loads(kept.read_text(encoding="utf-8"))
+    raw["refused"] = dict.fromkeys(raw["refused"], old.isoformat())
+    kept.write_text(json.dumps(raw), encoding="utf-8")
+    caplog.clear()
+    assert outbox.deliver(SECONDS) == ""
+    (said,) = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert said == "the webhook at 127.0.0.1 (ALAS_WEBHOOK_URL) answered 400 to this for more than a day; it is posted no more: a"
+    assert json.loads(kept.read_text(encoding="utf-8"))["refused"] == {}
 
 
 def test_what_a_webhook_is_too_slow_for_is_delivered_in_the_next_ticks(outbox: Outbox, hook: Webhook) -> None:
