@@ -5,6 +5,8 @@ runs that do not say it. Everything private that this takes is used here and now
 executes a run.
 """
 
+import signal
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from alas_assets.settings import PROJECT_ROOT
 
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
 """How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
+_LOOK_SECONDS = 1.0
 
 
 def execute_here(
@@ -77,17 +80,44 @@ def interrupted(event: dg.DagsterEvent) -> bool:
 def _executed(instance: dg.DagsterInstance, run: dg.DagsterRun, events: Iterable[dg.DagsterEvent]) -> list[dg.DagsterEvent]:
     """Execute a run and return its events. Dagster calls an interrupted run failed, unless somebody asked before for its end."""
     seen: list[dg.DagsterEvent] = []
+    elsewhere = _EndAskedElsewhere(instance, run.run_id)
+    if threading.current_thread() is threading.main_thread():  # no other can be interrupted
+        elsewhere.start()
     try:
         for event in events:
             if interrupted(event):
+                elsewhere.over.set()
                 instance.report_run_canceling(run)
             seen.append(event)
     except KeyboardInterrupt:  # while nothing of Dagster's was at work, which therefore ends the run in no way
+        elsewhere.over.set()
         instance.report_run_canceled(run)
         raise
+    finally:
+        elsewhere.over.set()
     if seen and _ended_between_steps(seen[-1]):
         instance.report_run_canceled(run)
     return seen
+
+
+class _EndAskedElsewhere(threading.Thread):
+    """Interrupts this process, as Ctrl-C does, once somebody asks for its run's end elsewhere, until `over` is set.
+
+    The UI's `Terminate` only notes that the run is to end: it reaches the processes that it started itself, and no other.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        super().__init__(daemon=True)
+        self.over = threading.Event()
+        self._instance, self._run_id = instance, run_id
+
+    def run(self) -> None:
+        while not self.over.wait(_LOOK_SECONDS):
+            run = self._instance.get_run_by_id(self._run_id)
+            asked = run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
+            if asked and not self.over.is_set():  # what this process noted itself was felt already
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
 
 
 def _ended_between_steps(event: dg.DagsterEvent) -> bool:

@@ -44,12 +44,20 @@ def before_a_step() -> None: ...
 
 
 @dg.asset(partitions_def=cells)
+def in_the_ui(context: dg.AssetExecutionContext) -> None:
+    """Is terminated there: what that notes of the run of another process is all that it does."""
+    context.instance.report_run_canceling(context.run)
+    time.sleep(30)
+    raise ValueError("went on all the same")
+
+
+@dg.asset(partitions_def=cells)
 def by_an_error_of_its_own() -> None:
     raise ValueError("told to")
 
 
 DEFS = dg.Definitions(
-    assets=[in_a_step, in_requests_at_a_time, before_a_step, by_an_error_of_its_own],
+    assets=[in_a_step, in_requests_at_a_time, before_a_step, in_the_ui, by_an_error_of_its_own],
     jobs=[dg.define_asset_job("iteration", partitions_def=cells)],
     resources={"model": model},
     executor=dg.in_process_executor,
@@ -79,6 +87,12 @@ def ended(asset: str) -> dg.DagsterRunStatus:
 @pytest.mark.parametrize("asset", ["in_a_step", "in_requests_at_a_time", "before_a_step"])
 def test_a_run_that_is_interrupted_is_cancelled(asset: str) -> None:
     assert ended(asset) is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_run_that_somebody_terminates_in_the_ui_ends_and_is_cancelled() -> None:
+    begun = time.monotonic()
+    assert ended("in_the_ui") is dg.DagsterRunStatus.CANCELED
+    assert time.monotonic() - begun < 25, "it ended by itself"
 
 
 def test_a_run_with_an_error_of_its_own_is_failed() -> None:
