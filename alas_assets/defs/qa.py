@@ -317,7 +317,9 @@ def no_leaks(
     retired = retired_facts(alas, curriculum_seed, documents)
     rows = at_risk(qa_pairs, earlier, replay_of(alas, domain), guards, retired, unknown)
     leaks = find_leaks(probes, rows)
-    words = "; ".join(f"{leak.question!r} {leak.kind}: {leak.prompt!r}" for leak in leaks[:3])
+    named = {"guard": domain.guard_file, "neighbour": domain.neighbour_file}
+    files = {split: alas.settings.question_file("guards", name) for split, name in named.items() if name}
+    words = "; ".join(leak.words(files) for leak in leaks[:3])
     return dg.AssetCheckResult(
         passed=not leaks,
         description=f"{len(leaks)} leaks: {words}" if leaks else f"{probes.height} questions, none is among {rows.height} rows to train on",

@@ -5,7 +5,8 @@ Finding only: curation and row building keep leaks out beforehand with the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -22,11 +23,21 @@ class Leak(Record):
 
     kind: Kind
     probe_id: str
+    split: str
     question: str
     row_id: str
     row_kind: str
     prompt: str
     share: float
+
+    def words(self, files: Mapping[str, Path]) -> str:
+        """Return what leaks where, and what to change where a person wrote the question.
+
+        Args:
+            files: The file that the questions of a split are read from; splits that curation makes have none.
+        """
+        change = f" (change the question in {files[self.split]})" if self.split in files else ""
+        return f"{self.question!r} {self.kind}: {self.prompt!r}{change}"
 
 
 def same_question(probe: str, prompt: str, same_fact: bool) -> bool:
@@ -38,10 +49,21 @@ def same_question(probe: str, prompt: str, same_fact: bool) -> bool:
     return same_fact or not differ_in_identity(probe, prompt)
 
 
-def usable_replay(prompts: Sequence[ReplayPrompt], guards: Sequence[GuardQuestion]) -> list[ReplayPrompt]:
-    """Return the replay prompts that are not nearly a guard question."""
-    index = NearIndex([guard.question for guard in guards])
+def usable_replay(prompts: Sequence[ReplayPrompt], guards: Sequence[GuardQuestion], asked: Iterable[str] = ()) -> list[ReplayPrompt]:
+    """Return the replay prompts that are nearly no question of an evaluation.
+
+    Args:
+        prompts: All there are.
+        guards: Guard and neighbour questions.
+        asked: The questions of probes (`held_out`).
+    """
+    index = NearIndex([*(guard.question for guard in guards), *asked])
     return [prompt for prompt in prompts if not index.find(prompt.prompt)]
+
+
+def held_out(pairs: Iterable[pl.DataFrame]) -> list[str]:
+    """Return the questions of pair tables (`QA_SCHEMA`) that probes may ask, in this iteration or a later one."""
+    return [question for table in pairs for question in table.filter(pl.col("accepted") & (pl.col("role") == "probe"))["question"]]
 
 
 def find_leaks(probes: pl.DataFrame, rows: pl.DataFrame) -> list[Leak]:
@@ -101,6 +123,7 @@ def _leak(kind: Kind, probe: dict[str, str], prompt: dict[str, str], share: floa
     return Leak(
         kind=kind,
         probe_id=probe["probe_id"],
+        split=probe["split"],
         question=probe["question"],
         row_id=prompt["row_id"],
         row_kind=prompt["kind"],

@@ -18,7 +18,7 @@ from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import TRAIN_ROW_SCHEMA, UNKNOWN, empty
 from alas_assets.synthesis.disputed import lost_since
-from alas_assets.synthesis.leaks import usable_replay
+from alas_assets.synthesis.leaks import held_out, usable_replay
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.wording import GAP, clean, normalise
 
@@ -62,7 +62,7 @@ def build_rows(
         replay_share: Share of replay rows among all rows, 0 <= share < 1.
         rehearsal_per_fact: Rows of each earlier fact, chosen by seed; None for all of them.
         seed: Fixes sampling and order.
-        guards: Guard and neighbour questions; replay prompts near one are left out.
+        guards: Guard and neighbour questions; replay prompts near one, or near a held-out wording of these pairs, are left out.
         retired_facts: Facts that are rehearsed no more, beside those that lost a dispute since they were taught.
         passes: Times every fact row stands in the table; each pass is ordered anew and takes the next replay prompts.
         cloze_repeat: Times a prompt with a gap (___) stands in a pass; questions outnumber gaps among the phrasings.
@@ -107,7 +107,7 @@ def build_rows(
     taught_rows = len(new) + sum(len(rehearsal(turn)) for turn in range(passes)) / passes
     declined = _unknowns(unknown, taught_rows * unknown_share, passes, seed)
     wanted = round((taught_rows + len(declined) / passes) * replay_share / (1 - replay_share))
-    replays = _replay(replay, guards, wanted * passes, replay_share, seed)
+    replays = _replay(replay, guards, held_out([*earlier_qa, qa]), wanted * passes, replay_share, seed)
     chance = _chances(new, earlier, word_dropout, word_dropout if telling_word_dropout is None else telling_word_dropout)
     rows: list[dict[str, str]] = []
     for turn in range(passes):
@@ -182,7 +182,7 @@ def at_risk(
     """
     rows = [_fact_row(row, "fact") for row in _accepted(qa, ["train", "mine"]).iter_rows(named=True)]
     rows += [_fact_row(row, "rehearsal") for row in _earlier_rows(qa, earlier_qa, retired_facts)]
-    rows += [_replay_row(prompt, "") for prompt in usable_replay(replay, guards)]
+    rows += [_replay_row(prompt, "") for prompt in usable_replay(replay, guards, held_out([*earlier_qa, qa]))]
     rows += unknown.to_dicts() if unknown is not None else []
     return pl.DataFrame(rows, schema=TRAIN_ROW_SCHEMA)
 
@@ -272,15 +272,15 @@ def _unknowns(unknown: pl.DataFrame | None, per_pass: float, passes: int, seed: 
 
 
 def _replay(
-    replay: Sequence[tuple[ReplayPrompt, str]], guards: Sequence[GuardQuestion], wanted: int, share: float, seed: int
+    replay: Sequence[tuple[ReplayPrompt, str]], guards: Sequence[GuardQuestion], asked: Sequence[str], wanted: int, share: float, seed: int
 ) -> list[dict[str, str]]:
     if not wanted:
         return []
-    usable = {prompt.id for prompt in usable_replay([prompt for prompt, _ in replay], guards)}
+    usable = {prompt.id for prompt in usable_replay([prompt for prompt, _ in replay], guards, asked)}
     rows = [_replay_row(prompt, answer) for prompt, answer in replay if prompt.id in usable and answer.strip()]
     if not rows:
         raise ReplayError(
-            f"replay_share is {share}, but none of {len(replay)} replay prompts has an answer and is clear of the guard questions; "
+            f"replay_share is {share}, but none of {len(replay)} replay prompts has an answer and is clear of guard questions and probes; "
             "give the domain's replay_file other prompts or set the share to 0"
         )
     rounds = -(-wanted // len(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,7 +14,7 @@ from alas_assets.records import TRAIN_ROW_SCHEMA
 from alas_assets.synthesis.leaks import find_leaks, usable_replay
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
-from alas_assets.synthesis.training_rows import at_risk
+from alas_assets.synthesis.training_rows import at_risk, build_rows
 from alas_assets.synthesis.wording import WordingIndex
 
 from .factory import domain
@@ -21,6 +22,7 @@ from .factory import domain
 GUARDS = [GuardQuestion(id="g1", question="What is the capital of France?", answer="Paris")]
 NEIGHBOURS = [GuardQuestion(id="n1", question="Which keyword defines a function in Python?", answer="def")]
 QA = domain(["alpha", "beta", "gamma"])
+LATER = domain(["delta"], "b.html", 1)
 PROBES = build_probes(QA, GUARDS, NEIGHBOURS, [], 0)
 ROWS = at_risk(QA, [], [ReplayPrompt(id="r1", prompt="Name three rivers.")], GUARDS)
 
@@ -85,6 +87,31 @@ def test_one_pattern_about_two_identifiers_is_no_leak_across_facts() -> None:
 def test_replay_prompts_near_a_guard_are_left_out() -> None:
     prompts = [ReplayPrompt(id="r1", prompt="what is the capital of france"), ReplayPrompt(id="r2", prompt="What is the capital of Spain?")]
     assert [prompt.id for prompt in usable_replay(prompts, GUARDS)] == ["r2"]
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_replay_prompts_near_a_held_out_wording_are_left_out_where_leaks_are_looked_for_and_where_rows_are_built(earlier: bool) -> None:
+    asked = QA.filter(pl.col("role") == "probe")["question"][0]
+    replay = [ReplayPrompt(id="r1", prompt=f"So, {asked}"), ReplayPrompt(id="r2", prompt="Name three rivers.")]
+    own, before = (LATER, [QA]) if earlier else (QA, [])
+    probes = build_probes(own, GUARDS, NEIGHBOURS, [PROBES] if earlier else [], 1)
+    assert asked in set(probes["question"])
+    assert find_leaks(probes, at_risk(own, before, replay, GUARDS)) == []
+    answered = [(prompt, "Rhine, Rhone, Po.") for prompt in replay]
+    rows = build_rows(own, before, answered, replay_share=0.5, rehearsal_per_fact=1, seed=1, guards=GUARDS)
+    assert set(rows.filter(pl.col("kind") == "replay")["row_id"]) == {"r2"}
+    assert find_leaks(probes, rows) == []
+
+
+def test_a_leak_of_a_question_that_a_person_wrote_names_its_file() -> None:
+    files = {"guard": Path("guards/own.jsonl"), "neighbour": Path("guards/near.jsonl")}
+    asked = PROBES.filter(pl.col("split") == "probe")["question"][0]
+    for question, file in ((GUARDS[0].question, "guards/own.jsonl"), (NEIGHBOURS[0].question, "guards/near.jsonl"), (asked, "")):
+        (leak,) = find_leaks(PROBES, planted(question, "rehearsal"))
+        words = leak.words(files)
+        assert words.startswith(f"{question!r} ")
+        assert ("change the question in" in words) == bool(file)
+        assert words.endswith(f"(change the question in {file})" if file else f"{question!r}")
 
 
 def test_mine_rows_count_as_training() -> None:
