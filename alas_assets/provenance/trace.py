@@ -360,10 +360,9 @@ def cells_until(store: ArtifactStore, cell: Cell) -> list[Cell]:
     return sorted((one for one in cells_of(store) if one.domain == cell.domain and one.iteration <= cell.iteration), key=str)
 
 
-def _matched(store: ArtifactStore, cell: Cell, answer: dict[str, Any]) -> str:
-    """Return the fact that an exam's question asks for by its page and words; "" where no accepted pair does (E8)."""
-    pairs = ReadOnce.over(store).rows_of(cell.domain, "qa_pairs").filter(pl.col("cell") <= str(cell))
-    return facts_of_exam([answer], pairs).get(answer["probe_id"], "")
+def matched_in(store: ArtifactStore, cell: Cell, answers: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the facts that exam questions of an iteration ask for by their page and words, as `facts_of_exam` does."""
+    return facts_of_exam(answers, ReadOnce.over(store).rows_of(cell.domain, "qa_pairs").filter(pl.col("cell") <= str(cell)))
 
 
 def facts_of_exam(answers: Sequence[Mapping[str, Any]], pairs: pl.DataFrame) -> dict[str, str]:
@@ -478,7 +477,13 @@ def trace_answer(store: ArtifactStore, answer_id: str) -> Trace:
     return trace_row(store, *find_answer(store, answer_id))
 
 
-def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Mapping[str, Said] | None = None) -> Trace:
+def trace_row(
+    store: ArtifactStore,
+    cell: Cell,
+    answer: dict[str, Any],
+    said: Mapping[str, Said] | None = None,
+    matched: Mapping[str, str] | None = None,
+) -> Trace:
     """Walk from a graded answer at hand (a row of `ANSWER_SCHEMA`) to its source; else as `trace_answer` (A1).
 
     Args:
@@ -486,11 +491,13 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         cell: The answer's iteration.
         answer: The row; one to a question in free words has a `note` that says how its fact was found.
         said: What people said in the domain (`people_said`), for who follows many answers; None reads it.
+        matched: The facts that the iteration's exam asks for (`matched_in`), for who follows many of its answers; None looks.
     """
     said, store = people_said(store.root, cell.domain) if said is None else said, ReadOnce.over(store)
     fact = answer["fact_id"]
-    matched = _matched(store, cell, answer) if answer["split"] in EXAM else ""
-    about = fact if answer["split"] in ABOUT_FACTS else matched
+    examined = answer["split"] in EXAM
+    asks_for = (matched_in(store, cell, [answer]) if matched is None else matched).get(answer["probe_id"], "") if examined else ""
+    about = fact if answer["split"] in ABOUT_FACTS else asks_for
     rows = _pairs(store, cell.domain, pl.col("fact_id") == about).to_dicts() if about else []
     note = ""
     if answer["split"] == UNKNOWN:
@@ -500,8 +507,8 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         )
     elif answer["split"] == ASKED:
         note = answer["note"]
-    elif matched:
-        note = f"fact {matched} was matched to the exam's question by its page and words, not by an id"
+    elif asks_for:
+        note = f"fact {asks_for} was matched to the exam's question by its page and words, not by an id"
     elif not rows:
         note = f"a question of the split {answer['split']}: it was written outside the loop, and no page was read for it"
     return Trace(
@@ -522,7 +529,7 @@ def trace_row(store: ArtifactStore, cell: Cell, answer: dict[str, Any], said: Ma
         shown=passages_shown(store, cells_until(store, cell), answer["context_chunks"] or []),
         probe_id=answer["probe_id"],
         fact_id=fact,
-        matched_fact=matched,
+        matched_fact=asks_for,
         topic=answer["topic"] or "",
         pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
         source=_source(store, cell.domain, rows[0]) if rows else None,

@@ -23,6 +23,7 @@ from alas_assets.provenance.trace import (
     Trace,
     TraceError,
     cells_of,
+    matched_in,
     stored_text,
     trace_row,
 )
@@ -99,10 +100,11 @@ def _judged(
     store: ReadOnce, cell: Cell, suspects: Iterable[_Suspect], said: Mapping[str, Said], overtaken: Mapping[str, str]
 ) -> pl.DataFrame:
     """Return those of the suspects that are wrong, each with its verdict (`WRONG_SCHEMA`)."""
-    trained_in = _training_runs(store, cell.domain)
+    trained_in, suspects = _training_runs(store, cell.domain), list(suspects)
+    asked_for = matched_in(store, cell, [one.answer for one in suspects if one.answer["split"] in EXAM])  # of this iteration alone
     rows = []
     for suspect in suspects:
-        trace = trace_row(store, suspect.cell, suspect.answer, said)
+        trace = trace_row(store, suspect.cell, suspect.answer, said, asked_for)
         verdict = verdict_of(store, trace)
         if verdict.kind != "right":
             found = {"counted_by": _counted_by(trace, overtaken), "run_id": trained_in.get(trace.adapter_hash, "")}
