@@ -43,10 +43,13 @@ _DECLINES = re.compile(
     r"|\b(?:does not|doesn't|do not|don't|did not|didn't) exist\b"
     r"|\b(?:is not|isn't|was not|wasn't|are not|aren't) (?:known|documented|mentioned|listed|real)\b"
     r"|\bi have no (?:idea|knowledge)\b|\bno (?:information|record|mention)\b"
+    r"|\b(?:i|we) have never heard\b|\b(?:this|that|it|question) (?:cannot|can't|can not) be answered\b"
 )
 """An answer that declines: it does not know, or says that what is asked about does not exist (S12)."""
-_NOTHING_THERE = re.compile(r"\bthere (?:(?:is|was|are|were) (?:no|not any)|(?:isn't|wasn't|aren't|weren't) any)\b(?! such\b)")
+_NOTHING_THERE = re.compile(r"\bthere(?:(?:'s| is| was| are| were) (?:no|not any)| (?:isn't|wasn't|aren't|weren't) any)\b(?! such\b)")
 """The same, but only of what is asked about: "there is no limit" is a claim, and so is "no such call raises ValueError"."""
+_HAS_NONE = re.compile(r"\b(?:(?:has|have|had) no|(?:does not|doesn't|do not|don't|did not|didn't) have (?:an?|any|the))\b\s*")
+_CALL = re.compile(r"[`'\"]*[\w.]+\(\)")
 _NO_SUCH = re.compile(
     r"\b(?:no|any) such (?:\S++ ?){1,2}(?:$|\b(?:exists?|existed|called|named|known|in|of|for|on|at|to|with|here|that|which)\b)"
 )
@@ -145,5 +148,15 @@ def _denies_what_is_asked(piece: str, named: frozenset[str], foreign: set[str]) 
     """Tell whether a piece says that there is no such thing, and names nothing but what the question names."""
     if len(foreign - _THINGS) <= 1 and _NO_SUCH.search(piece):
         return True
-    found = _NOTHING_THERE.search(piece)
-    return found is not None and foreign <= _THINGS and bool(named.intersection(content_words(piece[found.end() :])) - _THINGS)
+    if not foreign <= _THINGS:
+        return False
+    if found := _NOTHING_THERE.search(piece):
+        return bool(named.intersection(content_words(piece[found.end() :])) - _THINGS)
+    found = _HAS_NONE.search(piece)
+    return found is not None and _names_a_thing(piece[found.end() :], named - _THINGS)
+
+
+def _names_a_thing(text: str, names: frozenset[str]) -> bool:
+    """Tell whether a text begins with one of these names as that of a thing ("velto()", "velto function"): "no effect" names none."""
+    first = [word for word in words(text) if word not in {"called", "named"}][:2]
+    return not names.isdisjoint(first) and (not _THINGS.isdisjoint(first) or _CALL.match(text) is not None)

@@ -39,6 +39,15 @@ QUESTION = "In Quill 4, which argument does the velto() function now accept?"
         "That option isn't real.",
         "I have no knowledge of that.",
         "I have no idea.",
+        "There's no velto() function.",
+        "There’s no velto() function in Quill 4.",
+        "Quill 4 has no velto() function.",
+        "Quill 4 has no function called velto.",
+        "Quill 4 does not have a velto() function.",
+        "Quill 4 doesn't have any velto function",
+        "This cannot be answered.",
+        "I’m afraid that this question can’t be answered.",
+        "I have never heard of velto().",
     ],
 )
 def test_what_only_declines_is_right(answer: str) -> None:
@@ -65,10 +74,31 @@ def test_what_only_declines_is_right(answer: str) -> None:
         "There are no arguments that velto() accepts by name.",
         "velto() accepts it, and there is no default in Quill 4.",
         "Nothing is accepted, no such luck with depth.",
+        "There's no argument.",
+        "velto() has no argument.",
+        "velto() has no argument in Quill 4.",
+        "Quill 4 has no limit.",
+        "In Quill 4 the velto() function has no effect.",
+        "The velto() function does not have an argument.",
+        "Quill 4 has no velto() function, it is pelto(depth).",
+        "Calls that cannot be answered raise ValueError.",
     ],
 )
 def test_what_gives_an_answer_is_wrong_even_behind_an_apology(answer: str) -> None:
     assert grade(GradeRequest(question=QUESTION, gold=DECLINED, answer_kind=UNKNOWN, answer=answer)).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What happens when depth has an effect on the velto() function?", "it has no effect"),
+        ("What effect does depth have on velto()?", "velto() has no effect"),
+        ("Which default value does the velto() function have?", "The velto() function has no default value."),
+        ("What does a sheet without margin have?", "It has no margin"),
+    ],
+)
+def test_a_right_answer_that_says_that_something_lacks_something_declines_nothing(question: str, answer: str) -> None:
+    assert not declines(answer, question)
 
 
 @given(st.text(), st.text())
