@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from alas_assets.evaluation.tokens import ARTICLES, Span, Token, clause_before, content_words, normalise, tokenise, words
+from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, Token, clause_before, content_words, normalise, tokenise, words
 
 NEGATORS = frozenset(
     "not no never neither nor isn't wasn't aren't weren't doesn't didn't don't won't cannot can't except excluding".split()
@@ -153,7 +153,7 @@ def _denies_what_is_asked(piece: str, named: frozenset[str], foreign: set[str]) 
     if found := _NOTHING_THERE.search(piece):
         return bool(named.intersection(content_words(piece[found.end() :])) - _THINGS)
     found = _HAS_NONE.search(piece)
-    return found is not None and _names_a_thing(piece[found.end() :], named - _THINGS)
+    return found is not None and _names_a_thing(piece[found.end() :], named - _THINGS - STOP)
 
 
 def _names_a_thing(text: str, names: frozenset[str]) -> bool:
