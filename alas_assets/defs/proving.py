@@ -136,7 +136,15 @@ def verify(
     if alas.registry.current(domain) != adapter:
         checks.append(Check(what="the adapter stayed current meanwhile", ok=False, why="another became current; give the command again"))
     return Verdict(
-        domain=domain, adapter_hash=adapter, url=base, model=name, checks=checks, compared=compared, of=len(recorded), notes=notes
+        domain=domain,
+        adapter_hash=adapter,
+        url=base,
+        model=name,
+        checks=checks,
+        compared=compared,
+        of=len(recorded),
+        notes=notes,
+        by_hash=ours is not None,
     )
 
 

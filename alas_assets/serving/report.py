@@ -25,6 +25,13 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     yield f"     {unlike} of {len(asked)} differ from what the base student answered"
     if verdict.without_effect:
         yield f"NO   an adapter without effect: {len(told_apart)} answers are the base student's where the evaluated model said otherwise"
+    elif asked and verdict.could_be_base:
+        more = (
+            "ask more of them with --sample"
+            if len(asked) < verdict.of
+            else "only `alas serve`, whose hashes tell them apart, can be verified"
+        )
+        yield f"NO   none of these answers tells the evaluated model from the base student: {more}"
     for one in verdict.failed[:_SHOWN]:
         yield f"NO   {one.split}: {one.question[:150]}"
         yield f"       recorded {one.recorded[:150]!r}, {_why(one)}"

@@ -48,6 +48,11 @@ class Recorded(Record):
     base_text: str | None = Field(description="what the base student answered; None where it was not asked")
     request: GradeRequest
 
+    @property
+    def tells(self) -> bool:
+        """Whether it tells the evaluated model from the base student, which answered otherwise."""
+        return self.base_text is not None and self.text != self.base_text
+
 
 class Compared(Record):
     """One answer asked again."""
@@ -63,6 +68,7 @@ class Compared(Record):
     tie: bool | None = Field(default=None, description="whether a text that differs is a numerical tie; None where it was not looked into")
     behind: float | None = Field(default=None, description="how far its tokens fall behind the best, in logits, at most")
     like_base: bool = Field(default=False, description="the served text is the base student's recorded one")
+    tells: bool = Field(default=False, description="neither the recorded nor the served text is the base student's")
     adapter: str = Field(default="", description="what the server says answered")
 
 
@@ -85,6 +91,7 @@ class Verdict(Record):
     compared: list[Compared]
     of: int = Field(description="recorded answers that there are")
     notes: list[str] = Field(default_factory=list)
+    by_hash: bool = Field(default=False, description="the server is a door of ours: the checks tell by hash which weights it has")
 
     @property
     def failed(self) -> list[Compared]:
@@ -98,20 +105,31 @@ class Verdict(Record):
         return bool(told_apart) and all(one.like_base for one in told_apart)
 
     @property
+    def could_be_base(self) -> bool:
+        """Whether nothing that was asked or checked tells the evaluated model from the base student."""
+        return not self.by_hash and not any(one.tells for one in self.compared)
+
+    @property
     def proven(self) -> bool:
         """Whether what answers was shown to be what was evaluated."""
-        return bool(self.compared) and all(check.ok for check in self.checks) and not self.failed and not self.without_effect
+        against = self.failed or self.without_effect or self.could_be_base
+        return bool(self.compared) and all(check.ok for check in self.checks) and not against
 
 
 def sampled(recorded: Sequence[Recorded], n: int | None, seed: int) -> list[Recorded]:
-    """Return all recorded answers, or `n` of them drawn with a seed, in their order; of each split as many, as far as it has them."""
+    """Return all recorded answers, or `n` of them drawn with a seed, in their order; of each split as many, as far as it has them.
+
+    Splits take turns in the order in which they come, so that facts are drawn before guards. One that tells the model from the base student
+    is among them wherever there is one: a sample without it proves nothing.
+    """
     if n is None or n >= len(recorded):
         return list(recorded)
-    draw, splits = random.Random(seed), dict[str, list[int]]()  # noqa: S311 - a sample, no secret
+    draw, splits = random.Random(seed), {one.split: list[int]() for one in recorded}  # noqa: S311 - a sample, no secret
     for index in draw.sample(range(len(recorded)), len(recorded)):
-        splits.setdefault(recorded[index].split, []).append(index)
-    in_turn = [index for turn in zip_longest(*(splits[name] for name in sorted(splits))) for index in turn if index is not None]
-    return [recorded[index] for index in sorted(in_turn[:n])]
+        splits[recorded[index].split].append(index)
+    in_turn = [index for turn in zip_longest(*splits.values()) for index in turn if index is not None]
+    telling = next((index for index in in_turn if recorded[index].tells), in_turn[0])
+    return [recorded[index] for index in sorted([telling, *(index for index in in_turn if index != telling)][:n])]
 
 
 def ask(
@@ -172,6 +190,7 @@ def _compared(client: httpx2.Client, url: str, model: str, one: Recorded, decodi
         same_text=served == one.text,
         same_grade=label == one.label,
         like_base=served == one.base_text,
+        tells=one.tells and served != one.base_text,
         adapter=adapter,
     )
 

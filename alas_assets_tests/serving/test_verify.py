@@ -116,6 +116,18 @@ def test_an_adapter_without_effect_is_found_out() -> None:
     assert "without effect" in "\n".join(verdict_lines(found))
 
 
+def test_a_base_student_is_not_proven_by_answers_that_it_gives_too() -> None:
+    alike = [one.model_copy(update={"base_text": "blot()"}) for one in RECORDED]
+    unknown = [one.model_copy(update={"base_text": None}) for one in RECORDED]
+    with answering(lambda _: says("blot()")) as url:
+        for which in (alike, unknown):
+            found = verdict(ask(url, "quill", which, Decoding()))
+            assert (found.failed, found.without_effect, found.proven) == ([], False, False)
+            assert "none of these answers tells the evaluated model from the base student" in "\n".join(verdict_lines(found))
+            assert found.model_copy(update={"by_hash": True}).proven, "a door says which weights it has"
+        assert verdict(ask(url, "quill", [*alike[:3], RECORDED[3]], Decoding())).proven
+
+
 @pytest.mark.parametrize("reply", [(500, b"oops"), (200, b"{"), (200, b'{"choices": []}'), (503, b'{"error": {}}'), (200, b"[" * 100_000)])
 def test_no_answer_is_no_proof(reply: tuple[int, bytes]) -> None:
     with answering(lambda _: reply) as url:
@@ -152,6 +164,14 @@ def test_a_sample_holds_every_split_and_its_proof_says_that_it_is_one() -> None:
         found = verdict(ask(url, "quill", drawn, Decoding())).model_copy(update={"of": len(every)})
     assert found.proven
     assert list(verdict_lines(found))[-1].startswith("proven on a sample of 8 of 60 answers")
+
+
+@given(st.integers(1, 30), st.integers(0, 100))
+def test_a_sample_holds_a_fact_first_and_one_answer_that_tells_the_model_from_the_base(n: int, seed: int) -> None:
+    alike = [recorded(number, base="blot()").model_copy(update={"split": "probe" if number < 20 else "guard"}) for number in range(60)]
+    assert sampled(alike, n, seed)[0].split == "probe"
+    every = [*alike[:59], recorded(59).model_copy(update={"split": "guard"})]
+    assert every[59] in sampled(every, n, seed)
 
 
 def test_an_answer_that_did_not_come_is_not_counted_as_another_grade() -> None:
