@@ -295,8 +295,13 @@ def modelfile(merged: Path, max_new_tokens: int) -> str:
     ends = json.loads((merged / "generation_config.json").read_text("utf-8"))["eos_token_id"]
     lines = ["FROM ."]
     lines.append(f'TEMPLATE """{_ollama_template(merged)}"""')
-    lines += [f"PARAMETER stop {json.dumps(tokens[end])}" for end in ends if end in tokens]
+    lines += [f"PARAMETER stop {_quoted(tokens[end])}" for end in ends if end in tokens]
     return "\n".join([*lines, "PARAMETER temperature 0", f"PARAMETER num_predict {max_new_tokens}", ""])
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a Modelfile has it, which knows no escapes: between quotes as it is, or between three of them if it has one."""
+    return f'"""{text}"""' if '"' in text else f'"{text}"'
 
 
 def _ollama_template(merged: Path) -> str:

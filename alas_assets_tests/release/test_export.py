@@ -161,6 +161,20 @@ def test_ollama_gets_the_text_around_a_question_where_the_template_is_no_chatml(
     assert text.count('assistant<|end_header_id|>\n\n{{ .Response }}<|eot_id|>"""') == 1
 
 
+def test_ollama_gets_stop_tokens_as_they_are_for_it_knows_no_escapes(tiny_student: Path, tmp_path: Path) -> None:
+    folder = family_student(tiny_student, tmp_path / "family", "llama3_2")
+    (folder / "generation_config.json").write_text('{"eos_token_id": [1, 2]}', encoding="utf-8")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    for token, text in zip(tokenizer["added_tokens"][1:3], ["<｜end▁of\\sentence｜>", 'a"b'], strict=True):
+        token["content"] = text
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    lines = modelfile(folder, 24).splitlines()
+    assert [line for line in lines if line.startswith("PARAMETER stop")] == [
+        'PARAMETER stop "<｜end▁of\\sentence｜>"',
+        'PARAMETER stop """a"b"""',
+    ]
+
+
 @pytest.mark.parametrize("format", ["ollama", "gguf"])
 def test_positions_that_others_would_read_otherwise_are_not_exported_to_them(
     harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Format
