@@ -12,7 +12,7 @@ from typing import Any
 from alas_assets.evaluation.denials import declines, hedges, is_denied, opens_unknowing
 from alas_assets.evaluation.lists import list_length
 from alas_assets.evaluation.lookalikes import names_another
-from alas_assets.evaluation.occurrences import occurrences, sequence_of
+from alas_assets.evaluation.occurrences import occurrences, sequence_of, unspaced_occurrences
 from alas_assets.evaluation.rivals import rivals_named
 from alas_assets.evaluation.tokens import ARTICLES, GENERIC, Span, canonical, content_words, is_option, normalise, token_f1, tokenise, words
 from alas_assets.evaluation.values import agrees, compatible, is_only_values, values_in, written
@@ -56,7 +56,7 @@ def grade(request: GradeRequest) -> Grade:
     for form in forms:
         values = values_in(normalise(form), kind, integers)
         gold_values += [value for value, _ in values]
-        hits += occurrences(form, kind, answer)
+        hits += occurrences(form, kind, answer) or unspaced_occurrences(form, answer, question)
         if is_only_values(form, values):
             matches = [[found for value, found in said if agrees(kind, value, gold)] for gold, _ in values]
             if all(matches):

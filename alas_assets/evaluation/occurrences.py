@@ -15,6 +15,12 @@ _FILE_SUFFIXES = frozenset(
 )
 
 
+_UNSPACED = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
+"""Chinese and Japanese, which put no spaces between words: a whole sentence is one token."""
+_JOINS = re.compile("[是为為はがの的]|答案|答え")
+_ENDING = re.compile("(?:です|でした|である|だ|だった)?$")
+
+
 def sequence_of(form: str, kind: str) -> list[str]:
     """Return the tokens by which a form is found: in one spelling, without articles where others are left.
 
@@ -74,6 +80,30 @@ def occurrences(form: str, kind: str, answer: str) -> list[Span]:
         start, end = said[i][1], said[i + len(wanted) - 1][2]
         if min(start, end) >= 0 and all(_same_token(word, said[i + j][0]) for j, word in enumerate(wanted)):
             found.append(Span(start, end))
+    return found
+
+
+def unspaced_occurrences(form: str, answer: str, question: str) -> list[Span]:
+    """Find a form in a sentence without spaces that says nothing else but what was asked ("首都是北京" for 北京, not "首都不是北京").
+
+    As words cannot be told apart, all of the sentence must be accounted for: the form, on its own side of a copula, and the question's
+    words. So neither a denial, nor another name, nor a longer one ("北京大学") is taken for it.
+
+    Args:
+        form: A gold answer or an alias.
+        answer: A normalised text.
+        question: The normalised question.
+    """
+    wanted, asked = normalise(form).strip(" .`'\""), _JOINS.sub("", question)
+    if not _UNSPACED.fullmatch(wanted):
+        return []
+    found: list[Span] = []
+    for token in tokenise(answer):
+        before, held, after = token.text.partition(wanted)
+        after = _ENDING.sub("", after, count=1)
+        joined = (not before or before[-1] in "是为為はが") and (not after or after[0] in "是はが")
+        if held and joined and all(len(part) > 1 and part in asked for part in filter(None, _JOINS.split(before) + _JOINS.split(after))):
+            found.append(Span(token.start, token.end))
     return found
 
 

@@ -228,6 +228,34 @@ def test_another_unit_or_number_and_a_name_with_digits_are_no_quantity(gold: str
     assert graded(gold, answer, kind).label == "incorrect"
 
 
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "label"),
+    [
+        ("中国的首都在哪里？", "北京", "北京", "correct"),
+        ("中国的首都在哪里？", "北京", "首都是北京。", "correct"),
+        ("中国的首都在哪里？", "北京", "中国首都是北京", "correct"),
+        ("中国的首都在哪里？", "北京", "北京是中国的首都。", "correct"),
+        ("中国的首都在哪里？", "北京", "答案是北京。", "correct"),
+        ("日本の首都は？", "東京", "東京です", "correct"),
+        ("日本の首都は？", "東京", "日本の首都は東京です。", "correct"),
+        ("日本の首都は？", "東京", "東京が日本の首都です。", "correct"),
+        ("中国的首都在哪里？", "北京", "首都不是北京。", "incorrect"),
+        ("中国的首都在哪里？", "北京", "北京不是首都", "incorrect"),
+        ("中国的首都在哪里？", "北京", "是北京或上海", "incorrect"),
+        ("中国的首都在哪里？", "北京", "首都是上海", "incorrect"),
+        ("中国的首都在哪里？", "北京", "是北京大学", "incorrect"),
+        ("北京大学在哪里？", "北京", "北京大学", "incorrect"),
+        ("中国的首都在哪里？", "北京", "前首都是北京", "incorrect"),
+        ("日本の首都は？", "東京", "東京ではない", "incorrect"),
+        ("日本の首都は？", "京都", "東京都です", "incorrect"),
+    ],
+)
+def test_a_sentence_without_spaces_is_right_where_it_says_nothing_but_the_gold_and_what_was_asked(
+    question: str, gold: str, answer: str, label: str
+) -> None:
+    assert graded(gold, answer, question=question).label == label
+
+
 def test_a_rival_beside_the_gold_is_not_correct_but_one_the_question_names_is_no_rival() -> None:
     assert graded("isnormal", "isnormal and isfinite", "identifier", rivals=["math.isfinite"]).label == "incorrect"
     asked = "Unlike math.isfinite, what does the new function test?"
