@@ -180,7 +180,7 @@ def judge_settings(step: Step) -> dict[str, Any]:
     }
 
 
-@loop_asset("4", kinds={"parquet"})
+@loop_asset("5", kinds={"parquet"})
 def baseline_scores(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, probes: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -201,7 +201,7 @@ def baseline_scores(
     return step.run(pl.DataFrame, make, describe_answers(step, probes), settings=judge_settings(step))
 
 
-@loop_asset("4", kinds={"parquet"})
+@loop_asset("5", kinds={"parquet"})
 def judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -216,7 +216,7 @@ def judge_scores(
     return step.run(pl.DataFrame, make, describe_answers(step, probes, "sft_adapter"), settings=judge_settings(step))
 
 
-@loop_asset("4", kinds={"parquet"})
+@loop_asset("5", kinds={"parquet"})
 def dpo_judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef, dpo_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -231,7 +231,7 @@ def dpo_judge_scores(
     return step.run(pl.DataFrame, make, describe_answers(step, probes, "dpo_adapter"), settings=judge_settings(step))
 
 
-@loop_asset("5", kinds={"parquet"})
+@loop_asset("6", kinds={"parquet"})
 def exam_scores(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, promotion: GateDecision
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -252,7 +252,7 @@ def sft_adapter(
     return step.run(AdapterRef, make, describe_adapter(step), settings=settings)
 
 
-@loop_asset("3", kinds={"parquet"})
+@loop_asset("4", kinds={"parquet"})
 def preference_pairs(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, sft_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
