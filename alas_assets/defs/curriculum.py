@@ -24,6 +24,7 @@ from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey
+from alas_assets.students.answering import trained_on_another
 from alas_assets.synthesis.standing import latest_texts, left_alone
 from alas_assets.synthesis.writing import never_studied
 from alas_assets.teachers.opening import decides
@@ -35,8 +36,8 @@ _PAGES_SHOWN = 30
 def inherited(alas: Alas, cell: Cell) -> Inherited:
     """Collect what the cell takes over from the domain's earlier iterations, by content hash.
 
-    A cell that is made again takes over the adapter that it took over before, as long as nothing else is another: what was promoted
-    since is its own, or later.
+    A cell that is made again takes over the adapter that it took over before, as long as nothing else is another, the student neither:
+    what was promoted since is its own, or later.
     """
     found = _found(alas, cell)
     pointer = alas.store.pointer(cell, "curriculum_seed")
@@ -45,7 +46,17 @@ def inherited(alas: Alas, cell: Cell) -> Inherited:
     before = alas.store.read_record(Seed, pointer).inherited
     retired = {adapter for entry in alas.registry.history(cell.domain) for adapter in entry.retired}
     same = before == found.model_copy(update={"current_adapter": before.current_adapter})
-    return before if same and before.current_adapter not in retired else found
+    usable = before.current_adapter not in retired and not of_another_student(alas, cell.domain, before.current_adapter)
+    return before if same and usable else found
+
+
+def of_another_student(alas: Alas, domain: str, adapter: str | None) -> str:
+    """Return why an adapter cannot be gone on from since the domain's student is another one, and what to do; "" where it can."""
+    folder = alas.store.adapters / adapter if adapter else None
+    if folder is None or not folder.is_dir():  # one that is gone is told of where it is to be used
+        return ""
+    student = alas.student(alas.domain(domain))
+    return trained_on_another(folder, student.name, student.base_hash)
 
 
 def _found(alas: Alas, cell: Cell) -> Inherited:
@@ -121,8 +132,13 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
 
     def make(_: str) -> Made[Seed]:
         seed = seed_of(alas, cell, cause, changed)
+        if why := of_another_student(alas, cell.domain, seed.inherited.current_adapter):
+            raise StageError(why)  # before anything is fetched or paid for that could not be trained on
         take_up(store.root, cell, changed)
         return Made(seed, volatile=("cause",))
+
+    def still_good(seed: Seed) -> bool:
+        return not of_another_student(alas, cell.domain, seed.inherited.current_adapter)
 
     def describe(seed: Seed) -> dict[str, object]:
         shown: dict[str, object] = {
@@ -151,7 +167,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         "changed_pages": changed,
         **({"retrain": anew} if (anew := retrained_by(alas, cell)) else {}),
     }
-    return step.run(Seed, make, describe, settings=settings)
+    return step.run(Seed, make, describe, settings=settings, still_good=still_good)
 
 
 def read_differently(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str]:

@@ -1,6 +1,6 @@
 """Assets `baseline_scores`, `judge_scores`, `dpo_judge_scores` and `exam_scores` (E1-E8). Grading is `evaluation`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -170,6 +170,11 @@ def failed_judgements(answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def of_the_student(step: Step) -> Callable[[pl.DataFrame], bool]:
+    """Return what tells whether graded answers are the domain's student's, as it is now: its folder may hold another model meanwhile."""
+    return lambda answers: answers.is_empty() or set(answers["base_hash"]) == {step.alas.student(step.domain).base_hash}
+
+
 def judge_settings(step: Step) -> dict[str, Any]:
     """Return what every graded table depends on beyond its inputs."""
     return {
@@ -198,7 +203,8 @@ def baseline_scores(
             raw.append(answers_of(step, probes, "previous", adapter=current))
         return graded(step, probes, *raw)
 
-    return step.run(pl.DataFrame, make, describe_answers(step, probes), settings=judge_settings(step))
+    described = describe_answers(step, probes)
+    return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
 @loop_asset("5", kinds={"parquet"})
@@ -213,7 +219,8 @@ def judge_scores(
             return Made(ANSWER_SCHEMA.to_frame())
         return graded(step, probes, answers_of(step, probes, "sft", adapter=sft_adapter.adapter_hash))
 
-    return step.run(pl.DataFrame, make, describe_answers(step, probes, "sft_adapter"), settings=judge_settings(step))
+    described = describe_answers(step, probes, "sft_adapter")
+    return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
 @loop_asset("5", kinds={"parquet"})
@@ -228,7 +235,8 @@ def dpo_judge_scores(
             return Made(ANSWER_SCHEMA.to_frame())
         return graded(step, probes, answers_of(step, probes, "dpo", adapter=dpo_adapter.adapter_hash))
 
-    return step.run(pl.DataFrame, make, describe_answers(step, probes, "dpo_adapter"), settings=judge_settings(step))
+    described = describe_answers(step, probes, "dpo_adapter")
+    return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
 @loop_asset("6", kinds={"parquet"})
@@ -272,7 +280,7 @@ def exam_scores(
         }
 
     settings = {**judge_settings(step), "exam": file_hash(path) if name else ""}
-    return step.run(pl.DataFrame, make, describe, settings=settings)
+    return step.run(pl.DataFrame, make, describe, settings=settings, still_good=of_the_student(step))
 
 
 def exam_taught(alas: Alas, domain: str, iteration: int) -> set[str]:

@@ -249,7 +249,11 @@ def sft_adapter(
     }
     if domain.thresholds.unknown_share:
         settings |= {"unknown_share": domain.thresholds.unknown_share, **unknown_settings(alas, domain)}
-    return step.run(AdapterRef, make, describe_adapter(step), settings=settings)
+
+    def still_good(ref: AdapterRef) -> bool:  # what lies in the student's folder is not in the settings
+        return ref.base_hash == alas.student(domain).base_hash
+
+    return step.run(AdapterRef, make, describe_adapter(step), settings=settings, still_good=still_good)
 
 
 @loop_asset("4", kinds={"parquet"})

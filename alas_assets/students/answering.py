@@ -6,6 +6,7 @@ Module level is light (records only); torch comes in with the first `Answerer`. 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,30 @@ _FP32_BYTES = 2_000_000_000  # students whose files are larger than this answer 
 
 class AdapterError(RuntimeError):
     """An adapter cannot be used with this student; the message names the folder and what is wrong."""
+
+
+def trained_on_another(adapter: Path, student: str, base_hash: str) -> str:
+    """Return why an adapter is not this student's, by its own manifest; "" where it is, or where it has no manifest that names its base.
+
+    Two students of one shape take each other's adapters without a word, and what answers then is neither.
+
+    Args:
+        adapter: Its folder.
+        student: The student's name, for the message.
+        base_hash: The student's hash.
+    """
+    try:
+        base: dict[str, Any] = json.loads((adapter / "manifest.json").read_bytes())["base"]
+        name, trained_on = str(base["name"]), str(base["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if trained_on == base_hash:
+        return ""
+    return (
+        f"adapter {adapter} was trained on student {name} ({trained_on[:12]}), and {student} ({base_hash[:12]}) is the student now: set "
+        "[student] of the domain, or the files in its folder, back; or give `alas rollback DOMAIN` until the base student is current, and "
+        "`alas run DOMAIN` trains the new one"
+    )
 
 
 class Decoding(Record):

@@ -64,7 +64,7 @@ class Worker:
 
         answers = self._student(student).answer(
             [AskItem(**item) for item in items],
-            Path(adapter) if adapter is not None else None,
+            self._adapter(student, adapter),
             Decoding(**decoding),
             lambda done, total: emit({"progress": [done, total]}),
         )
@@ -72,7 +72,7 @@ class Worker:
 
     def _merge(self, student: dict[str, Any], adapter: str | None, folder: str | None) -> dict[str, Any]:
         answerer = self._student(student)
-        answerer.save_merged(Path(adapter) if adapter is not None else None, Path(folder) if folder is not None else None)
+        answerer.save_merged(self._adapter(student, adapter), Path(folder) if folder is not None else None)
         return {"precision": answerer.precision, "device": answerer.device}
 
     def _margins(
@@ -81,8 +81,18 @@ class Worker:
         from alas_assets.students.answering import AskItem, Decoding
 
         texts = [(AskItem(**one["item"]), one["text"]) for one in said]
-        found = self._student(student).margins(texts, Path(adapter) if adapter is not None else None, Decoding(**decoding))
+        found = self._student(student).margins(texts, self._adapter(student, adapter), Decoding(**decoding))
         return [one.model_dump() for one in found]
+
+    @staticmethod
+    def _adapter(student: dict[str, Any], adapter: str | None) -> Path | None:
+        from alas_assets.students.answering import AdapterError, trained_on_another
+
+        if adapter is None:
+            return None
+        if why := trained_on_another(Path(adapter), student["name"], student["base_hash"]):
+            raise AdapterError(why)
+        return Path(adapter)
 
     def _student(self, student: dict[str, Any]) -> Any:
         from alas_assets.students.answering import Answerer

@@ -19,6 +19,7 @@ import polars as pl
 from safetensors import SafetensorError
 
 from alas_assets.provenance.store import write_atomic
+from alas_assets.students.answering import trained_on_another
 from alas_assets.students.chat import TEMPLATE_FILE, load_tokenizer, own_template
 from alas_assets.training.checkpoints import why_unreadable
 from alas_assets.training.spec import TrainingSpec
@@ -82,10 +83,10 @@ def check_base(spec: TrainingSpec) -> None:
 
 
 def check_init_adapter(spec: TrainingSpec) -> None:
-    """Check the adapter that training goes on from: whole, and of the recipe's shape.
+    """Check the adapter that training goes on from: whole, trained on the same student, and of the recipe's shape.
 
     Raises:
-        ModelFilesError: It is missing, damaged, or has another rank, scale or layers than the recipe.
+        ModelFilesError: It is missing, damaged, of another student, or has another rank, scale or layers than the recipe.
     """
     if spec.init_adapter is None:
         return
@@ -98,6 +99,8 @@ def check_init_adapter(spec: TrainingSpec) -> None:
         raise ModelFilesError(f"adapter {folder}: {_CONFIG} is missing or damaged; {remedy}") from error
     if reason := why_unreadable(folder / WEIGHTS):
         raise ModelFilesError(f"adapter {folder}: {WEIGHTS} is missing or damaged ({reason}); {remedy}")
+    if why := trained_on_another(folder, spec.student_name, spec.base_hash):
+        raise ModelFilesError(why)
     if spec.kind != "sft":
         return
     recipe, count = spec.recipe, _layer_count(spec)

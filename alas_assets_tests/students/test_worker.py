@@ -14,6 +14,7 @@ from alas_assets.students.answering import AdapterError, AskItem, Decoding
 from alas_assets.students.catalog import StudentError, StudentRef
 from alas_assets.students.client import ModelWorker, WorkerError
 from alas_assets.students.embedding import EMBEDDED_EMBEDDER, embedder_folder, embedder_id
+from alas_assets_tests.students.conftest import build_adapter
 
 ITEMS = [AskItem(question=f"What is {n} plus 1?") for n in range(40)]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -51,6 +52,21 @@ def test_hostile_text_passes_through_the_pipe(worker: ModelWorker, tiny_ref: Stu
     assert len(answers) == 4
     assert answers[2].error
     assert len(worker.embed(hostile, EMBEDDED_EMBEDDER)) == 4
+
+
+def test_an_adapter_answers_only_with_the_student_its_manifest_names(worker: ModelWorker, tiny_ref: StudentRef, tmp_path: Path) -> None:
+    adapter = build_adapter(Path(tiny_ref.folder), tmp_path / "adapter")
+    manifest = adapter / "manifest.json"
+    manifest.write_text(json.dumps({"base": {"name": "its own", "hash": tiny_ref.base_hash}}), encoding="utf-8")
+    assert worker.answer(tiny_ref, ITEMS[:1], adapter, Decoding())
+    manifest.write_text(json.dumps({"base": {"name": "a twin", "hash": "b" * 64}}), encoding="utf-8")
+    why = rf"trained on student a twin \(bbbbbbbbbbbb\), and {tiny_ref.name} "
+    with pytest.raises(AdapterError, match=why):
+        worker.answer(tiny_ref, ITEMS[:1], adapter, Decoding())
+    with pytest.raises(AdapterError, match=why):
+        worker.merge(tiny_ref, adapter, None)
+    with pytest.raises(AdapterError, match=why):
+        worker.margins(tiny_ref, [(ITEMS[0], "1")], adapter, Decoding())
 
 
 def test_errors_keep_their_kind_and_the_process_serves_on(worker: ModelWorker, tiny_ref: StudentRef, tmp_path: Path) -> None:

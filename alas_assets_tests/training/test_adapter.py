@@ -68,3 +68,18 @@ def test_training_goes_on_only_from_an_adapter_of_the_same_layers(
         return
     with pytest.raises(ModelFilesError, match=why):
         check_init_adapter(spec)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_training_goes_on_only_from_an_adapter_of_the_same_student(tiny_student: Path, tmp_path: Path, kind: str) -> None:
+    before, own = tmp_path / "before", tiny_recipe()
+    before.mkdir()
+    shape = {"r": own.rank, "lora_alpha": own.alpha, "target_modules": list(own.target_modules)}
+    (before / "adapter_config.json").write_text(json.dumps(shape), encoding="utf-8")
+    save_file({"a": np.zeros(2, np.float32)}, before / "adapter_model.safetensors")
+    spec = make_spec(kind, tmp_path, tiny_student, train_rows(4), recipe=own, init_adapter=str(before))
+    (before / "manifest.json").write_text(json.dumps({"base": {"name": "Tiny-Student", "hash": spec.base_hash}}), encoding="utf-8")
+    check_init_adapter(spec)
+    (before / "manifest.json").write_text(json.dumps({"base": {"name": "A-Twin", "hash": "c" * 64}}), encoding="utf-8")
+    with pytest.raises(ModelFilesError, match=r"was trained on student A-Twin .* and Tiny-Student .* `alas rollback DOMAIN`"):
+        check_init_adapter(spec)
