@@ -69,7 +69,7 @@ def run(
 ) -> None:
     """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
     from alas_assets.defs.births import next_opening
-    from alas_assets.defs.lineage import closed_because, finished, last_opened
+    from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened
     from alas_assets.defs.retraining import waiting
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
@@ -91,6 +91,8 @@ def run(
             _run_one(instance, settings, cell, cause, home, dry_run)
             if dry_run:
                 print_pairs(alas, cell)
+                if again := being_made_again(alas, cell):
+                    out.print(plain(f"{again}, and no other is opened before"))
                 return
             opening = next_opening(alas, instance, domain)
             if opening.cell is None:

@@ -103,7 +103,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     """
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
-    from alas_assets.defs.lineage import closed_because, last_opened
+    from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened
     from alas_assets.defs.retraining import not_retrained
     from alas_assets.defs.revision import rolled_back
     from alas_assets.domains.catalog import missing_guards
@@ -111,7 +111,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
 
     domain = alas.domain(key)
     newest = last_opened(alas, key)
-    pointer = alas.store.pointer(newest, "revised_curriculum") if newest else None
+    pointer = alas.store.pointer(newest, "revised_curriculum") if newest and finished(alas, newest) else None
     revised = alas.store.read_record(RevisedCurriculum, pointer) if pointer else None
     closed = closed_because(alas, newest) if newest else None
     failed = failed_because(instance, newest) if instance and newest and not revised and not closed else None
@@ -127,6 +127,8 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
         "yes" if watched else "no",
     ]
     notes = [f"{key}: {revised.reason}"] if revised and not other else []
+    if newest and not closed and (again := being_made_again(alas, newest)):
+        notes.append(f"{key}: {again}")
     if newest and closed:
         notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
     if newest and failed:

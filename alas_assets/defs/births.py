@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.lineage import ancestors, closed_because, last_opened
+from alas_assets.defs.lineage import ancestors, being_made_again, closed_because, finished, last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
@@ -59,10 +59,13 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
         return Opening(Cell.of(domain, 0), outside_cause or "the first iteration")
     following = Cell.of(domain, newest.number + 1)
     revision = alas.store.pointer(newest, "revised_curriculum")
-    if revision is None:
+    if revision is None or not finished(alas, newest):
         given_up = closed_because(alas, newest)
         if given_up is None:
-            return Opening(None, f"{domain}: iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it")
+            again = being_made_again(alas, newest)
+            return Opening(
+                None, f"{domain}: {again or f'iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it'}"
+            )
         if outside_cause is None:
             return Opening(
                 None,

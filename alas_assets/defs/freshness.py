@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from alas_assets.defs.lineage import finished, last_opened, opened_cells
+from alas_assets.defs.lineage import last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
@@ -94,7 +94,7 @@ def freshness(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Freshnes
     """
     window, beat = timedelta(hours=alas.domain(domain).freshness_hours), last_heartbeat(instance, domain)
     cells = opened_cells(alas, domain)
-    ended = max(_made_at(alas, [cell for cell in cells if finished(alas, cell)], "revised_curriculum"), default=None)
+    ended = max(_made_at(alas, cells, "revised_curriculum"), default=None)  # also of one that is being made again: it had ended
     as_of = beat or ended or min(_made_at(alas, cells, "curriculum_seed"), default=None)
     age = datetime.now(UTC) - as_of if as_of else timedelta()
     return Freshness(beat, ended, as_of, age, window, stale=age > window and (beat is None or policy_failed(instance, domain)))

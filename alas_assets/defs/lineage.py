@@ -4,12 +4,14 @@ Reads stored state only. Who may open the next is `defs.births`, what is handed 
 """
 
 import re
+from collections.abc import Mapping
 
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 
 _ITERATION = re.compile(r"[0-9]{3,}")
+_REVISION = "revised_curriculum"
 
 
 def made_cells(alas: Alas, domain: str) -> list[Cell]:
@@ -30,21 +32,52 @@ def last_opened(alas: Alas, domain: str) -> Cell | None:
     return cells[-1] if cells else None
 
 
+def changed_since(alas: Alas, cell: Cell) -> list[str]:
+    """Return the assets of a cell that are others now than those its revision was made from, directly or not.
+
+    A dry run, a run of some assets, or one that did not come to its end leaves such a cell behind: what it was trained on, and what its
+    answers were held against, are not what lies there. A cell without a revision has none.
+    """
+    revision = alas.store.pointer(cell, _REVISION)
+    found, seen, left = set[str](), set[str](), [revision] if revision else []
+    while left:
+        for name, digest in left.pop().inputs.items():
+            if name in seen:
+                continue
+            seen.add(name)
+            now = alas.store.pointer(cell, name)
+            if now is None or now.hash != digest:
+                found.add(name)
+            else:
+                left.append(now)
+    return sorted(found)
+
+
+def being_made_again(alas: Alas, cell: Cell) -> str:
+    """Say what of an iteration that came to its revision is another since, and what finishes it; "" where nothing is."""
+    if not (changed := changed_since(alas, cell)):
+        return ""
+    return f"iteration {cell.iteration} is being made again because its {', '.join(changed)} changed; `alas run {cell.domain}` finishes it"
+
+
 def finished(alas: Alas, cell: Cell) -> bool:
-    """Tell whether an iteration came to its revision."""
-    return alas.store.pointer(cell, "revised_curriculum") is not None
+    """Tell whether an iteration came to its revision, and has all still that this was made from."""
+    return alas.store.pointer(cell, _REVISION) is not None and not changed_since(alas, cell)
 
 
 def closed_because(alas: Alas, cell: Cell) -> str | None:
     """Return why an iteration was given up; None where it was not, or was finished all the same."""
-    reason = read_watch_state(alas.settings.home, cell.domain).closed.get(cell.iteration)
+    return _given_up(alas, cell, read_watch_state(alas.settings.home, cell.domain).closed)
+
+
+def _given_up(alas: Alas, cell: Cell, closed: Mapping[str, str]) -> str | None:
+    reason = closed.get(cell.iteration)
     return None if reason is None or finished(alas, cell) else reason
 
 
 def ancestors(alas: Alas, cell: Cell) -> list[Cell]:
     """Return the earlier iterations that an iteration builds on, oldest first: all but those that were closed as failed."""
-    earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
-    return [one for one in earlier if closed_because(alas, one) is None]
+    return [one for one, given_up in _earlier(alas, cell) if not given_up]
 
 
 def taught_before(alas: Alas, cell: Cell) -> list[Cell]:
@@ -53,5 +86,11 @@ def taught_before(alas: Alas, cell: Cell) -> list[Cell]:
     One that was closed as failed after its candidate had been promoted is among them as long as that stands: what is current was taught its
     facts, so they are rehearsed and guarded like all others.
     """
-    earlier = [Cell.of(cell.domain, number) for number in range(cell.number)]
-    return [one for one in earlier if closed_because(alas, one) is None or alas.registry.stands(one.domain, one.number)]
+    return [one for one, given_up in _earlier(alas, cell) if not given_up or alas.registry.stands(one.domain, one.number)]
+
+
+def _earlier(alas: Alas, cell: Cell) -> list[tuple[Cell, bool]]:
+    """Return every earlier iteration, oldest first, and whether it was given up; the domain's file is read once for all of them."""
+    closed = read_watch_state(alas.settings.home, cell.domain).closed
+    cells = [Cell.of(cell.domain, number) for number in range(cell.number)]
+    return [(one, _given_up(alas, one, closed) is not None) for one in cells]

@@ -38,7 +38,8 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
 def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
     """Look at a domain's watched sources for an iteration that goes on to read them: what changed is its own, and pending if it fails.
 
-    An old iteration that is made again takes no note: what changed since would be nobody's, as the newest has read it before.
+    One that came to its revision before takes no note, newest or old: nobody says that its plan is gone on with, and what changed since
+    would be nobody's.
 
     Returns:
         The pages that are there, and the sources that could not be read.
@@ -52,7 +53,7 @@ def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
         own = list(dict.fromkeys([*state.noticed.get(cell.iteration, []), *fresh]))
         return _after(state, looks).model_copy(update={"noticed": {**state.noticed, cell.iteration: own}})
 
-    if last_opened(alas, cell.domain) in (cell, None):
+    if last_opened(alas, cell.domain) in (cell, None) and alas.store.pointer(cell, "revised_curriculum") is None:
         update_watch_state(alas.settings.home, cell.domain, noted)
     return [one.page for one in looks if one.digest and one.entries is None], _unread(looks)
 

@@ -6,9 +6,11 @@ import dagster as dg
 import pytest
 
 from alas_assets.defs.births import next_opening
-from alas_assets.defs.lineage import last_opened
+from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
+from alas_assets.records import Curriculum, RevisedCurriculum
 from alas_assets_tests.harness import Harness, requests
 
 
@@ -60,6 +62,33 @@ def test_an_unfinished_iteration_is_not_overtaken(harness: Harness) -> None:
     opening = next_opening(harness.alas, harness.instance, "blue")
     assert opening.cell is None
     assert "alas run blue" in opening.reason
+
+
+def test_one_that_is_being_made_again_is_not_gone_on_from_before_it_came_to_its_revision_anew(harness: Harness) -> None:
+    """Its revision was made from a plan, the plan from a seed; a dry run makes both anew where a setting changed."""
+    cell, opening = Cell.of("blue", 0), lambda: next_opening(harness.alas, harness.instance, "blue")
+    set_watched(harness.settings.home, "blue", True)
+
+    def put(asset: str, value: Curriculum | RevisedCurriculum, **inputs: str) -> str:
+        return harness.store.put(cell, asset, value, input_key="k", inputs=inputs, run_id="r").hash
+
+    harness.opened("blue", 0)
+    seed = harness.pointers("blue")["curriculum_seed"]
+    plan = put("curriculum", Curriculum(domain="blue", iteration=0, topics=[]), curriculum_seed=seed)
+    put("revised_curriculum", RevisedCurriculum(domain="blue", iteration=0, decision="continue", reason="r", accuracy=0.5), curriculum=plan)
+    assert requested(harness) == ["blue|001"]
+    harness.opened("blue", 0, "another")
+    assert requested(harness) == []
+    assert "iteration 000 is being made again because its curriculum_seed changed; `alas run blue` finishes it" in opening().reason
+    put("curriculum", Curriculum(domain="blue", iteration=0, topics=[], merged=[("a", "b")]))
+    assert "because its curriculum changed" in opening().reason
+    assert not finished(harness.alas, cell)
+    close_iteration(harness.settings.home, cell, "abandoned by hand")
+    assert "was closed as failed (abandoned by hand)" in opening().reason
+    harness.opened("blue", 0)
+    put("curriculum", Curriculum(domain="blue", iteration=0, topics=[]), curriculum_seed=seed)
+    assert closed_because(harness.alas, cell) is None
+    assert requested(harness) == ["blue|001"]
 
 
 def test_the_first_iteration_needs_no_revision(harness: Harness) -> None:

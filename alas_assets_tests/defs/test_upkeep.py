@@ -166,12 +166,24 @@ def test_a_change_that_a_failing_iteration_noticed_itself_is_pending_once_it_is_
 def test_an_old_iteration_that_is_planned_again_takes_no_change_from_the_next_one(tmp_path: Path, quill_site: Site) -> None:
     harness = Harness(tmp_path, "no-student-is-needed-here")
     harness.domain("quill", quill_site.port, watch_urls=f'["http://127.0.0.1:{quill_site.port}/watched.html"]')
-    for number in (0, 1):
-        harness.finished("quill", number)
+    harness.finished("quill", 0)
+    harness.opened("quill", 1)
     for text, iteration in (("It says one thing.", 1), ("It says another thing.", 0)):
         quill_site.page("/watched.html", "Watched", f"<p>{text * 10}</p>")
         take_note(harness.alas, Cell.of("quill", iteration))
+    harness.finished("quill", 1)
     assert [request.partition_key for request in requests(harness.tick("release_pages"))] == ["quill|002"]
+
+
+def test_nor_does_a_finished_one_that_a_dry_run_plans_again(tmp_path: Path, quill_site: Site) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", quill_site.port, watch_urls=f'["http://127.0.0.1:{quill_site.port}/watched.html"]')
+    harness.finished("quill", 0)
+    quill_site.page("/watched.html", "Watched", f"<p>{'It says one thing.' * 10}</p>")
+    assert not requests(harness.tick("release_pages"))
+    quill_site.page("/watched.html", "Watched", f"<p>{'It says another thing.' * 10}</p>")
+    take_note(harness.alas, Cell.of("quill", 0))
+    assert [request.partition_key for request in requests(harness.tick("release_pages"))] == ["quill|001"]
 
 
 def test_an_iteration_that_was_closed_after_its_candidate_was_promoted_hands_its_facts_on(harness: Harness) -> None:
