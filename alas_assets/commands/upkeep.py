@@ -114,10 +114,11 @@ def rollback(
         fail(f"--reason and --by take {MAX_WORDS} characters at most", 2)
     settings = settings_at(home)
     alas = alas_of(settings, domain)
+    instance = open_instance(settings)  # where that fails nothing is changed: the same command, given again, would go back a second step
     change = alas.registry.undo_rollback if undo else alas.registry.rollback
     change(domain, by=words_of(by or user_name()), reason=words_of(reason))
     entry = alas.registry.history(domain)[-1]
-    show_rollback(open_instance(settings), domain, entry)
+    show_rollback(instance, domain, entry)
     out.print(f"current was {entry.previous or 'the base student'}")
     out.print(f"current is  {entry.adapter_hash or 'the base student'}")
     if not undo:

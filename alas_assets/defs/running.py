@@ -2,14 +2,17 @@
 
 import os
 import shutil
+import sqlite3
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import DatabaseError
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
@@ -19,7 +22,7 @@ from alas_assets.defs.in_process import execute_here, interrupted
 from alas_assets.domains.catalog import domain_files
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.ids import CELL_NAME
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.settings import Settings
 
 DRY_RUN = ("curriculum_seed", "curriculum", "documents", "qa_pairs", "probes")
@@ -39,7 +42,11 @@ class Outcome:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Open (and on first use make) the Dagster instance that the UI shows too."""
+    """Open (and on first use make) the Dagster instance that the UI shows too.
+
+    Raises:
+        StoreError: A database of Dagster's is damaged, locked or not writable; the message names it.
+    """
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     target = home / "dagster.yaml"
@@ -47,9 +54,30 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         shutil.copyfile(Path(__file__).resolve().parent.parent / "dagster.yaml", target)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ["ALAS_HOME"] = str(settings.home)
-    instance = dg.DagsterInstance.get()
-    close_dead_runs(instance)
+    try:
+        instance = dg.DagsterInstance.get()
+        close_dead_runs(instance)
+    except DatabaseError as error:
+        raise StoreError(_unusable(home, error)) from error
     return instance
+
+
+def _unusable(home: Path, error: DatabaseError) -> str:
+    """Say which of Dagster's databases cannot be used, and what to do."""
+    for path in sorted(home.rglob("*.db"), key=lambda path: (len(path.parts), path)):  # a run's own lie deepest, and are many
+        try:
+            with closing(sqlite3.connect(path)) as database:
+                damaged = database.execute("PRAGMA quick_check").fetchone() != ("ok",)
+        except sqlite3.OperationalError:  # such as locked
+            continue
+        except sqlite3.DatabaseError:
+            damaged = True
+        if damaged:
+            return (
+                f"{path}: damaged. Put it back from a copy, or move it away with the files beside it that begin with its name: Dagster "
+                "makes an empty one, and shows no earlier runs; what the loop made lies elsewhere and stays"
+            )
+    return f"{home}: Dagster's databases cannot be used ({error.orig}); free space, fix the permission or end what locks them"
 
 
 def offer_first_cells(instance: dg.DagsterInstance, settings: Settings) -> None:

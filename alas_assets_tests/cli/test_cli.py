@@ -359,6 +359,22 @@ def test_rollback_without_a_promotion_says_so(quill: Harness) -> None:
     assert alas(quill.settings.home, "rollback", "quill", code=1).stderr
 
 
+def test_a_rollback_changes_nothing_where_a_database_of_dagsters_is_damaged_and_names_it(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    registry, database = harness.alas.registry, harness.settings.dagster_home / "history" / "runs.db"
+    for iteration, (adapter, before) in enumerate([("a" * 64, None), ("b" * 64, "a" * 64)]):
+        registry.promote("quill", adapter, iteration=iteration, decision_hash=adapter, run_id="r", at="2026-11-29", previous=before)
+    harness.instance.dispose()
+    database.write_bytes(b"torn" * 3000)
+    assert f"{database}: damaged" in "".join(alas(harness.settings.home, "rollback", "quill", code=1).stderr.splitlines())
+    assert registry.current("quill") == "b" * 64
+    for path in database.parent.glob("runs.db*"):
+        path.unlink()
+    alas(harness.settings.home, "rollback", "quill")
+    assert registry.current("quill") == "a" * 64
+
+
 def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_current(quill: Harness, tmp_path: Path) -> None:
     quill = quill.copied(tmp_path)
     assert "rolled back" not in alas(quill.settings.home, "status").stdout
