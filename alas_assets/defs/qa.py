@@ -30,7 +30,7 @@ from alas_assets.synthesis.disputed import lost_since, says
 from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
-from alas_assets.synthesis.probes import build_probes, median_overlap
+from alas_assets.synthesis.probes import build_probes, cut_short, median_overlap
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt, read_guards, read_replay
 from alas_assets.synthesis.standing import left_alone
 from alas_assets.synthesis.training_rows import at_risk
@@ -344,12 +344,16 @@ def probes_reworded(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame
 
 
 @dg.asset_check(
-    asset=probes, partitions_def=cells, description="Every right answer, in each form that counts, is itself graded correct by rule."
+    asset=probes,
+    partitions_def=cells,
+    description="Every right answer, in each form that counts, is itself graded correct by rule, and short enough for the student to say.",
 )
-def right_answers_pass(context: dg.AssetCheckExecutionContext, probes: pl.DataFrame) -> dg.AssetCheckResult:
-    """Name the probes that no answer could pass: a model that says just what the page says would be marked wrong (E3)."""
+def right_answers_pass(context: dg.AssetCheckExecutionContext, alas: Alas, probes: pl.DataFrame) -> dg.AssetCheckResult:
+    """Name the probes that no answer could pass: a model that says just what the page says would be marked wrong, or cut short (E3)."""
+    student = alas.student(alas.domain(cell_of(context.partition_key).domain))
     answerable = probes.filter(pl.col("split") != UNKNOWN)
     problems = validate_grader(answerable.iter_rows(named=True))
+    problems += cut_short(answerable, TokenCounter(student.folder).count, DECODING.max_new_tokens)
     words = "; ".join(problems[:3])
     return dg.AssetCheckResult(
         passed=not problems,

@@ -19,6 +19,7 @@ from pydantic import Field
 from alas_assets.provenance import ids
 from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
+from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.aliases import says_something, states_answer, usable_aliases
 from alas_assets.synthesis.consensus import (
     Candidate,
@@ -61,6 +62,7 @@ class Limits(Record):
     question_chars: int = 400
     answer_chars: int = 160
     quote_chars: int = 1200
+    answer_tokens: int = Field(default=Decoding().max_new_tokens, description="tokens after which a student's answer is cut")
     pair_tokens: int = Field(default=160, description="absolute cap on question and answer together")
     longest_share: float = Field(default=0.01, ge=0, lt=1, description="share of the longest training rows dropped (S7)")
     longest_from: int = Field(default=200, description="rows below which the longest share is not dropped")
@@ -454,11 +456,15 @@ def _check_template_roles(facts: list[_Fact], roles: dict[str, str]) -> None:
 
 
 def _check_tokens(facts: list[_Fact], count_tokens: Callable[[str], int], limits: Limits) -> None:
-    """Apply the absolute cap to all phrasings, and drop the longest share of the training side (S7).
+    """Refuse facts that no student can say, apply the absolute cap to phrasings, and drop the longest share of the training side (S7).
 
     Probes are not trained on, so their length costs nothing; dropping them would cost the fact. The phrasings of one fact
     are about equally long, so a fact also keeps its shortest `min_train`: what is too long to train at all is over the cap.
     """
+    for fact in (fact for fact in facts if not fact.reason):
+        shortest = min(map(count_tokens, (fact.answer, *fact.aliases)))
+        if shortest > limits.answer_tokens:
+            fact.reason = f"answer longer than a student can say: {shortest} tokens, {limits.answer_tokens} at most"
     live = [(fact, phrase) for fact in facts for phrase in fact.live]
     for fact, phrase in live:
         phrase.tokens = count_tokens(phrase.question) + count_tokens(fact.answer)

@@ -6,7 +6,7 @@ Building only: answering and grading are `evaluation`'s, the leak check is `synt
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from itertools import chain
 from typing import Any
 
@@ -71,6 +71,26 @@ def median_overlap(probes: pl.DataFrame) -> float | None:
     values = probes.filter(pl.col("split") == "probe")["overlap"].drop_nulls()
     median = values.median()
     return float(median) if isinstance(median, (int, float)) else None
+
+
+def cut_short(probes: pl.DataFrame, count_tokens: Callable[[str], int], most: int) -> list[str]:
+    """Return a line for each probe of a fact that no student can pass, as no form of the right answer fits into what it may say.
+
+    Guard questions are left out: before and after a training their answers are cut alike.
+
+    Args:
+        probes: What is asked (`PROBE_SCHEMA`).
+        count_tokens: Tokens of a text by the student's tokenizer.
+        most: Tokens after which an answer is cut.
+    """
+    lines: list[str] = []
+    for row in probes.filter(pl.col("split").is_in(["probe", "earlier"])).iter_rows(named=True):
+        shortest = min(map(count_tokens, (row["answer"], *(row["aliases"] or ()))))
+        if shortest > most:
+            lines.append(
+                f"probe {row['probe_id']} ({row['question'][:80]!r}): an answer is cut after {most} tokens, its own has {shortest}"
+            )
+    return lines
 
 
 def _from_pair(row: dict[str, Any], split: str, iteration: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import QA_SCHEMA, DraftFact, Phrasing, RejectedDraft, Topic
+from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.probes import build_probes
@@ -187,6 +188,17 @@ def test_a_long_fact_keeps_the_training_rows_it_needs() -> None:
     left = frame.filter(~pl.col("accepted"))
     assert left.select("answer", "role").rows() == [("name5", "train")]
     assert left["reason"][0].startswith("among the longest rows: 3")
+
+
+def test_a_fact_whose_answer_is_longer_than_a_student_can_say_is_refused_unless_it_has_a_shorter_form() -> None:
+    answer = " ".join(f"`call{i}()`," for i in range(24)) + " and `last()`"
+    _, chunks = page([f"The functions {answer} were removed."])
+    limits = Limits(answer_chars=400)
+    assert limits.answer_tokens == Decoding().max_new_tokens < count_tokens(answer)
+    draft = fact(chunks, chunks["text"][0], answer, "calls that are gone", kind="name")
+    assert why(curated([draft], chunks, limits=limits)) == {"answer longer than a student can say: 26 tokens, 24 at most"}
+    shorter = draft.model_copy(update={"aliases": [answer.removesuffix(" and `last()`")]})
+    assert curated([shorter], chunks, limits=limits)["accepted"].all()
 
 
 def test_a_taught_fact_comes_back_only_for_remediation() -> None:

@@ -8,11 +8,11 @@ import pytest
 from alas_assets.provenance import ids
 from alas_assets.provenance.store import table_hash
 from alas_assets.records import PROBE_SCHEMA, QA_SCHEMA, empty
-from alas_assets.synthesis.probes import MAX_RIVALS, build_probes, median_overlap, mining_questions
+from alas_assets.synthesis.probes import MAX_RIVALS, build_probes, cut_short, median_overlap, mining_questions
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.wording import jaccard, mentions, word_set
 
-from .factory import domain
+from .factory import count_tokens, domain
 
 GUARDS = [GuardQuestion(id="g1", question="What is the capital of France?", answer="Paris")]
 NAMES = ["alpha", "beta", "gamma"]
@@ -95,6 +95,18 @@ def test_overlap_is_that_of_the_nearest_training_row_and_its_median_is_given() -
         assert row["overlap"] == pytest.approx(nearest)
     assert median_overlap(probes) == probes["overlap"].median()
     assert median_overlap(empty(PROBE_SCHEMA)) is None
+
+
+def test_a_fact_whose_right_answer_is_cut_in_every_form_is_named_and_a_guard_question_is_not() -> None:
+    long, guards = "alpha alpha alpha", [GuardQuestion(id="g1", question="What is the capital of France?", answer="the town of Paris")]
+    qa = domain(NAMES).with_columns(answer=pl.when(pl.col("answer") == "alpha").then(pl.lit(long)).otherwise("answer"))
+    probes = build_probes(qa, guards, guards, [], 0)
+    lines = cut_short(probes, count_tokens, 2)
+    asked = split(probes, "probe").filter(pl.col("answer") == long)
+    assert [line.split(" ")[1] for line in lines] == asked["probe_id"].to_list()
+    assert all("is cut after 2 tokens, its own has 3" in line for line in lines)
+    assert cut_short(probes, count_tokens, 3) == []
+    assert cut_short(probes.with_columns(aliases=pl.lit(["alpha"])), count_tokens, 2) == []
 
 
 def test_mining_questions_are_no_probes() -> None:
