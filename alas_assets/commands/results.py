@@ -202,7 +202,7 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
     from alas_assets.defs.decisions import waiting_note
     from alas_assets.defs.outlook import estimate_iteration
     from alas_assets.defs.steps import StageError
-    from alas_assets.provenance.store import StoreError
+    from alas_assets.provenance.store import BadKeyError, StoreError
     from alas_assets.review.journal import ReviewError
 
     settings = settings_at(home)
@@ -212,7 +212,7 @@ def estimate(domain: DomainKey, home: Home = None) -> None:
         with site_served(settings, live=alas.domain(domain).sources.live):
             estimated = estimate_iteration(alas, domain)
         waits = waiting_note(alas, domain)
-    except (StageError, StoreError, ReviewError) as error:
+    except (BadKeyError, StageError, StoreError, ReviewError) as error:
         fail(str(error))
     for name, value in estimated.figures.items():
         out.print(f"{name:22} {plain(str(value))}")

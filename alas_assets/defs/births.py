@@ -57,7 +57,6 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
         return Opening(None, f"{domain}: an iteration is being opened")
     if newest is None:
         return Opening(Cell.of(domain, 0), outside_cause or "the first iteration")
-    following = Cell.of(domain, newest.number + 1)
     revision = alas.store.pointer(newest, "revised_curriculum")
     if revision is None or not finished(alas, newest):
         given_up = closed_because(alas, newest)
@@ -72,13 +71,21 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
                 f"{domain}: iteration {newest.iteration} was closed as failed ({given_up}); a page that changes opens another, "
                 f"`alas retry {domain}` goes on with this one",
             )
-        return Opening(following, outside_cause)
+        return _after(newest, outside_cause)
     revised = alas.store.read_record(RevisedCurriculum, revision)
     if outside_cause:
-        return Opening(following, outside_cause)
+        return _after(newest, outside_cause)
     if revised.decision == "stop":
         return Opening(None, f"{domain}: stopped after {newest.iteration}: {revised.reason}")
-    return Opening(following, f"revision {newest.iteration}: {revised.reason}")
+    return _after(newest, f"revision {newest.iteration}: {revised.reason}")
+
+
+def _after(newest: Cell, cause: str) -> Opening:
+    """Return the opening of the iteration after a domain's newest one, or say that it was the last."""
+    try:
+        return Opening(Cell.of(newest.domain, newest.number + 1), cause)
+    except BadKeyError as error:
+        return Opening(None, f"{newest.domain}: {error}")
 
 
 def automatic_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_cause: str | None = None) -> Opening:

@@ -14,7 +14,7 @@ from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.evaluation.scoreboard import current_answers
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import content_hash
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import LAST_ITERATION, Cell
 from alas_assets.records import AdapterRef, GateDecision, Seed
 from alas_assets.release.gate import decide
 from alas_assets.release.registry import Entry
@@ -41,7 +41,7 @@ def still_applied(alas: Alas, cell: Cell, seed: Seed, decision: GateDecision) ->
 
 def is_newest(alas: Alas, cell: Cell) -> bool:
     """Tell whether no later iteration of the domain was opened."""
-    return alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
+    return cell.number == LAST_ITERATION or alas.store.pointer(Cell.of(cell.domain, cell.number + 1), "curriculum_seed") is None
 
 
 def why_barred(alas: Alas, cell: Cell) -> str:

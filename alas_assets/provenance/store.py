@@ -28,6 +28,8 @@ from alas_assets.records import Tombstone
 R = TypeVar("R", bound=BaseModel)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ITERATION = re.compile(r"[0-9]{3}")
+LAST_ITERATION = 999
+"""The last iteration that a domain can have: three digits sort as text, and so does everything that is named after them."""
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 
@@ -59,7 +61,15 @@ class Cell:
 
     @classmethod
     def of(cls, domain: str, number: int) -> Cell:
-        """Return the cell of an iteration number."""
+        """Return the cell of an iteration number.
+
+        Raises:
+            BadKeyError: A domain has no iteration of this number, or a name is no domain's key.
+        """
+        if number > LAST_ITERATION:
+            raise BadKeyError(
+                f"{LAST_ITERATION} is the last iteration that {domain[:80]} can have; a copy of its file under a new key begins at 000"
+            )
         return cls(domain, f"{number:03d}")
 
     @property

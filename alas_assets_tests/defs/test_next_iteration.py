@@ -7,11 +7,12 @@ import pytest
 
 from alas_assets.defs.births import next_opening
 from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.defs.promotion import why_barred
 from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import Curriculum, RevisedCurriculum
-from alas_assets_tests.harness import Harness, requests
+from alas_assets_tests.harness import Harness, requests, skipped
 
 
 @pytest.fixture
@@ -105,3 +106,11 @@ def test_a_request_names_its_cause_and_has_a_key_that_dagster_takes_once(harness
     request = (result.run_requests or [])[0]
     assert request.run_key == "blue/001/0"
     assert "a topic is under tau" in request.tags["alas/because"]
+
+
+def test_after_the_last_number_there_is_it_is_said_that_none_follows_and_that_one_may_still_promote(harness: Harness) -> None:
+    harness.domain("blue", 9)
+    harness.finished("blue", 999, "continue")
+    for reason in (skipped(harness.tick("next_iteration")), next_opening(harness.alas, harness.instance, "blue").reason):
+        assert "999 is the last iteration that blue can have; a copy of its file under a new key begins at 000" in reason
+    assert why_barred(harness.alas, Cell.of("blue", 999)) == ""
