@@ -16,7 +16,7 @@ from alas_assets.defs.revision import SCORED, scored_cells
 from alas_assets.defs.serving import served_adapter, taught_tables
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.provenance.ids import answer_id as make_answer_id
-from alas_assets.provenance.ids import content_hash, folder_hash
+from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, GateDecision, as_answers
 from alas_assets.release.identity import Release, ReleaseError, Score, Source
@@ -31,7 +31,7 @@ def chosen_adapter(alas: Alas, domain: str, wanted: str = "") -> str:
 
     Raises:
         ReleaseError: None is current, or none of the domain has that hash.
-        StoreError: The domain answers nothing for now, or a takedown retired the adapter.
+        StoreError: The domain answers nothing for now, a takedown retired the adapter, or it is gone or damaged.
     """
     current = served_adapter(alas, domain)  # refuses where nothing may answer
     if not wanted:
@@ -54,13 +54,9 @@ def _retired(alas: Alas, domain: str) -> set[str]:
 
 
 def _there(alas: Alas, domain: str, adapter: str) -> str:
-    folder = alas.store.adapter(adapter)  # refuses a retired one
+    alas.store.adapter(adapter)  # refuses one that was retired, is gone or damaged
     if adapter in _retired(alas, domain):
         raise StoreError(f"adapter {adapter[:16]} of {domain} was retired by a takedown and can be used no more")
-    if not folder.is_dir() or folder_hash(folder) != adapter:
-        raise ReleaseError(
-            f"adapter {folder} is gone or damaged; `alas run {domain}` trains it again, `alas rollback {domain}` goes back one"
-        )
     return adapter
 
 

@@ -23,7 +23,7 @@ from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.evaluation.values import kind_of
 from alas_assets.provenance.ids import answer_id as make_answer_id
-from alas_assets.provenance.ids import folder_hash, sha256_hex, short_id
+from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.provenance.takedown.marks import Finder
@@ -87,7 +87,7 @@ def served_adapter(alas: Alas, domain_key: str) -> Path | None:
 
     Raises:
         StoreError: The domain answers nothing between a takedown and the end of its retraining (`after_takedown = "refuse"`), or the
-            adapter was retired.
+            adapter was retired, or is gone or damaged.
     """
     waiting = not_retrained(alas, domain_key)
     if waiting and alas.domain(domain_key).after_takedown == "refuse":
@@ -109,7 +109,7 @@ def ask_student(alas: Alas, domain_key: str, question: str, systems: list[str]) 
         systems: Any of base, rag, current.
 
     Raises:
-        StoreError: The domain has not been through an iteration, or its adapter is gone.
+        StoreError: The domain has not been through an iteration, or its adapter is gone or damaged.
     """
     replies = []
     for system in systems:
@@ -134,8 +134,6 @@ def _say(alas: Alas, domain_key: str, question: str, system: str) -> _Said:
 
     domain, cell = alas.domain(domain_key), newest_scored(alas, domain_key)
     folder = served_adapter(alas, domain_key) if system == "current" else None
-    if folder is not None and not folder.is_dir():
-        raise StoreError(f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one")
     text, chunks = None, []
     if system == "rag":
         found = find_contexts(
@@ -195,8 +193,6 @@ def ask_again(alas: Alas, answer_id: str) -> Again:
             f"answer {row['answer_id']} is of student {then}, and {domain.student.model} is {now} now; set [student] back to ask"
         )
     folder = alas.store.adapter(row["adapter_hash"]) if row["adapter_hash"] else None
-    if folder is not None and (not folder.is_dir() or folder_hash(folder) != row["adapter_hash"]):
-        raise StoreError(f"adapter {folder} is gone or damaged; materialise the adapter of {cell} again")
     context = contexts_again(row["context_chunks"], chunk_store(alas, cell.domain), cell_tags(alas, cell)) if row["context_hash"] else ""
     if row["context_hash"] and sha256_hex(context) != row["context_hash"]:
         raise StoreError(
@@ -259,7 +255,7 @@ def asked_answer(alas: Alas, domain_key: str, question: str, should_be: str = ""
         The iteration that trained the model, and a row with the columns of `ANSWER_SCHEMA`.
 
     Raises:
-        StoreError: The domain has not been through an iteration, or its adapter is gone.
+        StoreError: The domain has not been through an iteration, or its adapter is gone or damaged.
     """
     said, error, adapter, _ = _say(alas, domain_key, question, "current")
     current = adapter or ""

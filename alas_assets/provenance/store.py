@@ -129,6 +129,10 @@ def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
     return sha256_hex(json.dumps([(n, str(t)) for n, t in kept.schema.items()]) + rows)
 
 
+_whole: dict[Path, list[tuple[str, int, int]]] = {}
+"""Names, sizes and times of the files of every adapter that was hashed in this process and is whole."""
+
+
 class ArtifactStore:
     """Reads and writes artifacts, pointers and blobs under one root (`ALAS_HOME`).
 
@@ -333,10 +337,10 @@ class ArtifactStore:
         return path.is_file() and (not _DIGEST.fullmatch(path.name) or file_hash(path) == path.name)
 
     def adapter(self, adapter_hash: str) -> Path:
-        """Return the folder of an adapter that is to be used, whether it is there or not.
+        """Return the folder of an adapter that is to be used; its content is hashed once in a process, and again where a file changed.
 
         Raises:
-            StoreError: A takedown retired it; the message names the takedown.
+            StoreError: A takedown retired it (the message names the takedown), or it is gone or damaged (it says what makes it again).
         """
         folder = self.adapters / adapter_hash
         if stone := self.tombstone(adapter_hash):
@@ -344,7 +348,48 @@ class ArtifactStore:
                 f"adapter {adapter_hash[:16]} was retired by takedown {stone.takedown} on {stone.at[:10]} (see takedown-{stone.takedown} "
                 "among the store's reports) and can be used no more; `alas status` shows what is current"
             )
+        found = [(path, path.stat()) for path in folder.rglob("*") if path.is_file()]
+        files = sorted((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in found)
+        if not files or (_whole.get(folder) != files and folder_hash(folder) != adapter_hash):
+            raise StoreError(f"adapter {folder} is {'damaged' if files else 'gone'}; {self._made_again(adapter_hash)}")
+        _whole[folder] = files
         return folder
+
+    def _made_again(self, adapter_hash: str) -> str:
+        """Say what makes an adapter again: the steps that trained it."""
+        folder = self.root / "cells"
+        domains = sorted(path.name for path in folder.iterdir() if CELL_NAME.match(path.name)) if folder.is_dir() else []
+        made = [(cell, asset) for domain in domains for cell in self.cells(domain) for asset in ("sft_adapter", "dpo_adapter")]
+        pointers = [(cell, pointer) for cell, asset in made if (pointer := self.pointer(cell, asset))]
+        records = [(cell, pointer.asset, self._record_of(pointer)) for cell, pointer in pointers]
+        steps = [f"{asset} of {cell}" for cell, asset, ref in records if ref.get("trained") and ref.get("adapter_hash") == adapter_hash]
+        if not steps:
+            return "no iteration of this store trained it, so `alas rollback DOMAIN`, where it is current, goes back one"
+        return (
+            f"materialise {' and '.join(steps)} again in the UI (`alas run` does it where that is the newest iteration), or go back one "
+            "with `alas rollback DOMAIN`, where it is current"
+        )
+
+    def _record_of(self, pointer: Pointer) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.artifact_path(pointer.asset, pointer.hash, pointer.kind).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+    def manifest(self, adapter_hash: str) -> dict[str, Any] | None:
+        """Return what an adapter's training wrote down about it (T5); None where the folder is gone, or only its tombstone is left.
+
+        Raises:
+            StoreError: It is damaged.
+        """
+        path = self.adapters / adapter_hash / "manifest.json"
+        try:
+            found: dict[str, Any] = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); {self._made_again(adapter_hash)}") from error
+        return found
 
     def tombstone(self, adapter_hash: str) -> Tombstone | None:
         """Return what is left of an adapter that a takedown retired; None where none did.

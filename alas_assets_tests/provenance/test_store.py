@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, StoreError, table_hash, write_atomic
-from alas_assets.records import Topic
+from alas_assets.records import AdapterRef, Topic
 
 CELL = Cell("py", "000")
 FRAME = pl.DataFrame({"a": [1, 2], "when": ["x", "y"]})
@@ -249,3 +249,27 @@ def test_no_key_writes_outside_the_store(tmp_path_factory, domain: str, iteratio
         return
     store.put(cell, "qa_pairs", FRAME, input_key="k", inputs={}, run_id="r")
     assert {p.name for p in root.iterdir()} == {"store"}
+
+
+def test_an_adapter_that_is_gone_or_damaged_is_not_handed_out_and_the_step_that_makes_it_again_is_named(tmp_path: Path) -> None:
+    store, made = ArtifactStore(tmp_path), tmp_path / "made"
+    (made / "deep").mkdir(parents=True)
+    weights = "deep/adapter_model.safetensors"
+    (made / weights).write_bytes(b"weights")
+    digest = store.put_folder(store.adapters, made)
+    folder = store.adapters / digest
+    assert store.adapter(digest) == store.adapter(digest) == folder
+    (folder / weights).write_bytes(b"wei\0\0\0s")
+    with pytest.raises(StoreError, match=r"is damaged; no iteration of this store trained it, so `alas rollback DOMAIN`"):
+        store.adapter(digest)
+    ref = AdapterRef(adapter_hash=digest, kind="sft", trained=True, base_hash="b", rows_hash="r", probes_hash="p")
+    store.put(CELL, "sft_adapter", ref, input_key="k", inputs={}, run_id="r")
+    skipped = ref.model_copy(update={"kind": "dpo", "trained": False})
+    store.put(CELL, "dpo_adapter", skipped, input_key="k", inputs={}, run_id="r")
+    with pytest.raises(StoreError, match=r"is damaged; materialise sft_adapter of py\|000 again"):
+        store.adapter(digest)
+    (folder / weights).write_bytes(b"weights")
+    assert store.adapter(digest) == folder
+    (folder / weights).unlink()
+    with pytest.raises(StoreError, match=r"is gone; materialise sft_adapter of py\|000 again"):
+        store.adapter(digest)
