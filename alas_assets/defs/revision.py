@@ -163,9 +163,15 @@ def cell_rows(alas: Alas, cell: Cell) -> pl.DataFrame:
     )
 
 
+def _of_one_making(alas: Alas, cell: Cell) -> bool:
+    """Tell whether what is scored was made from one another; while a cell is being made again, its answers are to questions that went."""
+    pointers = {asset: pointer for asset in SCORED if (pointer := alas.store.pointer(cell, asset))}
+    return all(pointers[name].hash == digest for one in pointers.values() for name, digest in one.inputs.items() if name in pointers)
+
+
 def domain_scoreboard(alas: Alas, domain: str) -> pl.DataFrame:
-    """Return every iteration of a domain side by side (`SCOREBOARD_SCHEMA`)."""
-    tables = [cell_rows(alas, cell) for cell in scored_cells(alas, domain)]
+    """Return every iteration of a domain side by side (`SCOREBOARD_SCHEMA`), but one that is being made again and was not judged anew."""
+    tables = [cell_rows(alas, cell) for cell in scored_cells(alas, domain) if _of_one_making(alas, cell)]
     return pl.concat(tables) if tables else SCOREBOARD_SCHEMA.to_frame()
 
 

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from alas_assets.defs.births import next_opening
+from alas_assets.defs.lineage import changed_since, finished
+from alas_assets.defs.revision import domain_scoreboard
 from alas_assets.defs.running import open_cell
 from alas_assets.provenance.store import Cell
 from alas_assets.records import Seed
-from alas_assets_tests.harness import Harness
+from alas_assets_tests.harness import Harness, Site
 
 BEFORE, OWN, LATER = "a" * 64, "b" * 64, "c" * 64
 
@@ -66,3 +69,18 @@ def test_an_adapter_that_a_takedown_retired_is_not_gone_on_from(harness: Harness
     harness.alas.registry.take_down("quill", [BEFORE, OWN], takedown="t", at="2026-11-30T01:00:00+00:00")
     describe_anew(harness)
     assert opened(harness).inherited.current_adapter is None
+
+
+def test_a_finished_iteration_that_a_dry_run_changes_is_unfinished_until_it_is_whole_again(
+    quill: Harness, quill_site: Site, tmp_path: Path
+) -> None:
+    again, cell = quill.copied(tmp_path), Cell.of("quill", 0)
+    again.domain("quill", quill_site.port, max_topics="12")
+    assert again.run("quill", dry_run=True).success
+    assert changed_since(again.alas, cell) == ["curriculum", "documents", "probes", "qa_pairs"]
+    assert next_opening(again.alas, again.instance, "quill", "a page changed").cell is None
+    assert domain_scoreboard(again.alas, "quill").is_empty(), "its answers are to other probes than those that are there"
+    again.domain("quill", quill_site.port)
+    assert again.run("quill", dry_run=True).success
+    assert finished(again.alas, cell)
+    assert domain_scoreboard(again.alas, "quill").height
