@@ -164,6 +164,7 @@ _OWN = tuple(
         r"(?:tvly|exa|gsk|r8|nvapi|pplx|tgp_v1)[-_][A-Za-z0-9_-]{24,200}",  # search and model providers
     )
 )
+_AWS_KEY_ID = re.compile(_edge("AKIA") + r"[A-Z0-9]{16}(?![A-Za-z0-9])")  # one in two hundred has no digit
 _MAILCHIMP = re.compile(r"-us(?<=[0-9a-z]{32}-us)[0-9]{1,2}")
 _LETTER_AND_DIGIT = re.compile(r"(?=[^0-9]{0,400}[0-9])(?=[^A-Za-z]{0,400}[A-Za-z])")
 _PRIVATE_KEY = re.compile(
@@ -191,6 +192,9 @@ def _secrets(text: str) -> Iterator[PrivatePart]:
             start, end = _trimmed(found)
             if _stands_alone(text, start, end) and _LETTER_AND_DIGIT.match(text, start, end):
                 yield PrivatePart(start, end, "secret")
+    for found in _AWS_KEY_ID.finditer(text):
+        if not _PLACEHOLDER.search(found.group()):
+            yield PrivatePart(found.start(), found.end(), "secret")
     for found in _MAILCHIMP.finditer(text):
         if _stands_alone(text, found.start() - 32, found.end()):
             yield PrivatePart(found.start() - 32, found.end(), "secret")
@@ -247,6 +251,14 @@ def _is_identifier(value: str, parts: int) -> bool:
 _MAIL = re.compile(
     r"(?<![A-Za-z0-9.!#$%&*+?^_~-])(?P<name>[A-Za-z0-9.!#$%&*+?^_~-]{1,64})@(?P<host>(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9-])"
 )
+_LETTERS = "A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0300-\u036f\u0370-\u052f"
+"""Of alphabets whose words stand apart; what goes before an address in Chinese, without a space, is no part of it."""
+_ESCAPED = r"(?<!\\)\\u0(?:0[c-fC-F]|[1-5][0-9a-fA-F])[0-9a-fA-F]"  # such a letter in JSON
+_NAME = rf"[{_LETTERS}.!#$%&*+?^_~-]"
+_WIDE_HOST = rf"(?P<host>(?:(?:[{_LETTERS}-]|{_ESCAPED}){{1,63}}\.){{1,8}}(?:[{_LETTERS}]|{_ESCAPED}){{2,24}})(?![{_LETTERS}-])"
+_WIDE_MAIL = re.compile(rf"(?<!{_NAME})(?P<name>(?:{_NAME}|{_ESCAPED}){{1,64}})(?:@|\uff20|\ufe6b|%40|\\uff20|\\ufe6b){_WIDE_HOST}")
+_QUOTED_MAIL = re.compile(r"(?P<quote>\\?\")(?P<name>[A-Za-z0-9][^\"\\\r\n]{0,61}[A-Za-z0-9])(?P=quote)@" + _WIDE_HOST)
+_AT = re.compile(r"[@\uff20\ufe6b]|%40|\\uff20|\\ufe6b")
 _RESERVED = frozenset({"example", "test", "invalid", "localhost", "local", "internal", "lan"})
 _EXAMPLE_HOST = re.compile(r"(?i)(?:^|\.)example\.(?:com|org|net|edu)$")
 _ALGORITHM_HOSTS = frozenset({"openssh.com", "libssh.org"})  # "aes256-gcm@openssh.com" names an algorithm (RFC 4251, section 6)
@@ -255,14 +267,17 @@ _SERVICE_NAMES = frozenset({"git", "hg", "svn", "noreply", "no-reply", "donotrep
 
 
 def _mail(text: str) -> Iterator[PrivatePart]:
-    at = text.find("@")
-    if at < 0:
+    if not _AT.search(text):
         return
-    for found in _MAIL.finditer(text):
-        start = _past_escape(text, found.start())
-        name = text[start : found.end("name")].strip(".")
-        if name and not _no_person(name, found["host"]) and not _LIST_ADDRESS.search(text, max(0, start - 7), start):
-            yield PrivatePart(start, found.end(), "e-mail")
+    for pattern in (_MAIL, _WIDE_MAIL):
+        for found in pattern.finditer(text):
+            start = _past_escape(text, found.start())
+            name = text[start : found.end("name")].strip(".")
+            if name and not _no_person(name, found["host"]) and not _LIST_ADDRESS.search(text, max(0, start - 7), start):
+                yield PrivatePart(start, found.end(), "e-mail")
+    for found in _QUOTED_MAIL.finditer(text):
+        if not _no_person(found["name"], found["host"]):
+            yield PrivatePart(found.start(), found.end(), "e-mail")
 
 
 def _no_person(name: str, host: str) -> bool:
@@ -276,7 +291,7 @@ def _for_documentation(host: str) -> bool:
 
 def _is_public_name(host: str) -> bool:
     """Whether the name ends in a known public suffix: `value@name.setter` is code."""
-    return bool(_suffixes()(host).suffix)
+    return bool(_suffixes()(re.sub(_ESCAPED, lambda letter: chr(int(letter[0][2:], 16)), host)).suffix)
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,11 @@ CANARIES = [
     ("e-mail", "o.b'rien+news@mail.uni-bremen.de".replace("'", "")),
     ("e-mail", "x_1%y@sub.department.example-firm.co.uk"),
     ("e-mail", "JOHN@GMAIL.COM"),
+    ("e-mail", "ann@bücher.de"),
+    ("e-mail", "jörg.müller@firma.de"),
+    ("e-mail", "анна@почта.рф"),
+    ("e-mail", "ann%40corp-mail.io"),
+    ("e-mail", "ann\uff20corp-mail.io"),
     ("ip", "93.184.216.34"),
     ("ip", "203.98.112.77"),
     ("ip", "2001:4860:4860::8888"),
@@ -37,6 +42,7 @@ CANARIES = [
     ("phone", "(212) 736-5000"),
     ("phone", "212-736-5000"),
     ("secret", "AKIA" + key(string.ascii_uppercase + string.digits, 16)),
+    ("secret", "AKIA" + key(string.ascii_uppercase, 16)),
     ("secret", "ghp_" + key(ALNUM, 36)),
     ("secret", "github_pat_" + key(ALNUM, 60)),
     ("secret", "glpat-" + key(ALNUM, 20)),
@@ -74,6 +80,8 @@ Fixed in 27.0.12.33, 26.0.13.36, 25.0.13.29, 24.0.12.34 or 21.0.1.99. cpython-3.
 Listens on 127.0.0.1:8000, 10.1.2.3, 192.168.0.1, 0.0.0.0; docs use 192.0.2.4, 198.51.100.7, 203.0.113.9 and 2001:db8::1, fe80::1, ::1.
 Write to user@example.com, ann@mail.example.org, bob@corp.example or root@localhost; git clone git@github.com:python/cpython.git.
 @property, @name.setter, value@name.setter, std::vector<int>, dead::beef, aes256-gcm@openssh.com, sk-ecdsa-sha2-nistp256@openssh.com.
+@dataclass, pkg@1.2, größe@property.setter, "text"@en, {"b":"@media.com"}, git%40github.com, unpkg.com/%40types/node, pkg%401.2.3, 50%40.
+AKIAXXXXXXXXXXXXXXXX, AKIAISNOTAKEY, user%40example.com.
 sys.maxsize is 9223372036854775807, INT_MAX 2147483647, 0xDEADBEEF, 1_000_000_000, timeout 3600, 12:34:56,
 ISBN 978-3-16-148410-0, UTC+01:00.
 password = getpass.getpass(); api_key = os.environ["OPENAI_API_KEY"]; token: str = None; secret="<your-secret>"; PASSWORD=changeme123
@@ -103,6 +111,18 @@ def test_a_canary_in_json_is_removed_and_the_json_stays_json(kind: str, canary: 
 
 def test_a_private_key_without_its_end_is_removed_to_the_end() -> None:
     assert redact("see -----BEGIN OPENSSH PRIVATE KEY-----\n" + key(ALNUM, 200)) == "see [secret]"
+
+
+@pytest.mark.parametrize("frame", ["{}", "See {} now.", "({})", "x: {},", "line\n{}\nline"])
+def test_an_address_with_a_quoted_name_is_removed_also_in_json(frame: str) -> None:
+    text = frame.format('"ann lee"@corp-mail.io')
+    assert redact(text) == frame.format("[e-mail]")
+    assert json.loads(redact(json.dumps({"answer": text})))["answer"] == frame.format("[e-mail]")
+    assert json.loads(redact(json.dumps({"n": "a b", "m": "@corp-mail.io"}))) == {"n": "a b", "m": "@corp-mail.io"}
+
+
+def test_what_stands_before_an_address_without_a_space_in_chinese_stays() -> None:
+    assert redact("请联系ann@corp-mail.io谢谢") == "请联系[e-mail]谢谢"
 
 
 @pytest.mark.parametrize(("frame", "value"), TELLING)
@@ -163,6 +183,7 @@ def test_redacted_json_strings_are_still_json(value: dict[str, str], ascii_only:
     [
         *("eyJ", "eyJaaaaaaaa.", "://:", "://a:b", "sk-", "a@", "a.", "a@b.", "+1 ", "1.", "2001:", "1.2.3.44 ", "token=", "Bearer "),
         *("tel 1", "(1) ", "-----BEGIN PRIVATE KEY-----", "\\n", "aws", "1", "a", "version ", "212-"),
+        *("ä@", "ä.", "a%40", "%40", '"a', '"a"@', "AKIA", "ä@ö.", "\\u00f6", "\\u00f6@", "a@\\u00f6."),
     ],
 )  # fmt: skip
 def test_a_megabyte_made_to_be_slow_ends(unit: str) -> None:
