@@ -7,7 +7,7 @@ import polars as pl
 
 from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
-from alas_assets.defs.documents import chunks_of
+from alas_assets.defs.documents import cell_tags, chunk_store, chunks_of
 from alas_assets.defs.earlier import corrections_of, earlier_pairs, earlier_readings, earlier_tables, retired_facts, stored_text
 from alas_assets.defs.judging import DECODING, answers_of
 from alas_assets.defs.resources import Alas
@@ -19,7 +19,7 @@ from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
 from alas_assets.provenance.ids import file_hash, short_id
 from alas_assets.provenance.store import Cell
-from alas_assets.records import ANSWER_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
+from alas_assets.records import ANSWER_SCHEMA, CHUNK_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
@@ -68,7 +68,9 @@ def _known(alas: Alas, cell: Cell, domain: Domain, seed: Seed, pairs: pl.DataFra
     """Gather all that the domain has read and asked; the exam, which nothing in the loop reads, is not among it (S12, E8)."""
     earlier = earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs")
     guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
-    return known_texts(chunks_of(alas, cell), [pairs, *earlier], guards, replay_of(alas, domain))
+    store = chunk_store(alas, cell.domain)
+    read = pl.concat([CHUNK_SCHEMA.to_frame(), *(store.read_cell(tag) for tag in cell_tags(alas, cell))])
+    return known_texts(read, [pairs, *earlier], guards, replay_of(alas, domain))
 
 
 def unanswerable_rows(alas: Alas, cell: Cell, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:

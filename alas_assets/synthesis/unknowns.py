@@ -73,7 +73,7 @@ def known_texts(
     """Gather what invented names must not stand in.
 
     Args:
-        chunks: The cell's passages (`CHUNK_SCHEMA`).
+        chunks: The passages of this and of earlier iterations (`CHUNK_SCHEMA`).
         pairs: Pair tables of this and of earlier iterations (`QA_SCHEMA`), rejected pairs too.
         guards: Guard and neighbour questions.
         replay: Replay prompts.

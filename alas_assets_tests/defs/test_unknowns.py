@@ -6,13 +6,15 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.defs.documents import chunk_store
 from alas_assets.defs.qa import unanswerable_probes, unanswerable_rows, unknown_settings
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.ids import pair_of_unknown
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.trace import trace_answer
-from alas_assets.records import UNKNOWN, AdapterRef, GateDecision, RevisedCurriculum, Seed
+from alas_assets.records import FETCH_SCHEMA, UNKNOWN, AdapterRef, GateDecision, RevisedCurriculum, Seed
 from alas_assets_tests.harness import Harness, Site
+from alas_assets_tests.synthesis.factory import curated, fact, page
 
 pytestmark = pytest.mark.timeout(480)
 
@@ -119,3 +121,28 @@ def test_asking_without_teaching_asks_the_same_and_without_both_nothing_is_made(
         assert unknown_settings(declining.alas, declining.alas.domain("taught")) == {}
     finally:
         declining.domain("taught", quill_site.port, tau=SHARE)
+
+
+def test_no_name_stands_in_a_passage_that_only_an_earlier_iteration_read(tiny_student: Path, tmp_path: Path) -> None:
+    harness = Harness(tmp_path, str(tiny_student))
+    harness.domain("taught", 1, tau=SHARE)
+    passages = chunk_store(harness.alas, "taught")
+    text = "Item 1: quill.fold() needs the widget1 to work at all."
+    _, own = page([text])
+    pairs = curated([fact(own, text, "widget1", "widget that quill.fold() needs")], own, iteration=1)
+    seed = Seed(domain="taught", iteration=1, description="", seed_topics=[], seed_urls=[], cause="test")
+
+    def read(iteration: int, chunks: pl.DataFrame) -> None:
+        cell = Cell.of("taught", iteration)
+        passages.tag_cell(cell.tag, chunks["chunk_id"].to_list(), passages.upsert(chunks, lambda texts: [[1.0, 0.0] for _ in texts]))
+        harness.store.put(cell, "documents", FETCH_SCHEMA.to_frame(), input_key=cell.tag, inputs={}, run_id="r")
+
+    def prompts() -> set[str]:
+        return set(unanswerable_rows(harness.alas, Cell.of("taught", 1), seed, pairs)["prompt"])
+
+    read(0, page(["Nothing of use."], "b.html")[1])
+    read(1, own)
+    invented = prompts()
+    read(0, page(sorted(invented), "b.html")[1])
+    assert len(prompts()) == len(invented) > 0
+    assert prompts().isdisjoint(invented)
