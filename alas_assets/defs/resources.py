@@ -141,21 +141,22 @@ class Trainer(dg.ConfigurableResource):
         """Run `python -m module spec_file` behind the wrapper that leaves no orphan (T4).
 
         Raises:
-            dg.Failure: The child failed or ended without its report; the message holds the last lines it wrote.
+            dg.Failure: The child failed or ended without its report; the message holds its exit code and the last lines it wrote.
         """
         spec_file.parent.mkdir(parents=True, exist_ok=True)
         spec_file.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
         log = spec_file.with_suffix(".log")
+        begin = log.stat().st_size if log.exists() else 0  # what stands there is of earlier runs
         wrapper = [sys.executable, "-m", "alas_assets.training.launch", "--log", str(log), "--"]
         command = [*wrapper, *training_command(module, spec_file, spec.processes)]
         client = dg.PipesSubprocessClient(termination_timeout_seconds=30)
         try:
             finished = client.run(context=context.op_execution_context, command=command, env={"HF_HUB_DISABLE_TELEMETRY": "1"})
         except DagsterPipesExecutionError as error:
-            tail = log.read_text(encoding="utf-8", errors="replace")[-1500:] if log.exists() else str(error)
+            said = log.read_bytes()[begin:].decode("utf-8", "replace")[-1500:].strip() if log.exists() else ""
             raise dg.Failure(
-                description=f"{spec.kind} training of {spec.cell} failed; its checkpoints in {spec.checkpoint_dir} are kept and the "
-                f"next run continues from them. The child's last words:\n{tail}",
+                description=f"{spec.kind} training of {spec.cell} failed ({error}); its checkpoints in {spec.checkpoint_dir} are kept and "
+                f"the next run continues from them. The child's last words:\n{said or 'none'}",
                 allow_retries=False,
             ) from error
         reports = finished.get_custom_messages()

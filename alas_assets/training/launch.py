@@ -85,17 +85,24 @@ def _run_to_end(command: list[str], log: Path | None, parent: int, family: set[p
         _end(_group())  # grandchildren would keep the pipe open
         _end(family)
         copier.join(timeout=_ORPHAN_GRACE)
+        if code < 0:  # it could not say so itself
+            memory = "; out of memory?" if -code == signal.SIGKILL else ""
+            _write(f"the training was killed by {signal.Signals(-code).name}{memory}\n".encode(), record)
         return code if code >= 0 else 128 - code
 
 
 def _copy(source: IO[bytes] | None, record: IO[bytes]) -> None:
     for line in source or ():
-        with suppress(OSError, ValueError):  # a full disk or a closed log must not stop the training's output
-            record.write(line)
-            record.flush()
-        with suppress(OSError, ValueError):
-            sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+        _write(line, record)
+
+
+def _write(line: bytes, record: IO[bytes]) -> None:
+    with suppress(OSError, ValueError):  # a full disk or a closed log must not stop the training's output
+        record.write(line)
+        record.flush()
+    with suppress(OSError, ValueError):
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
 
 
 def _raise_stop(_signum: int, _frame: FrameType | None) -> None:

@@ -65,6 +65,15 @@ def test_the_exit_code_and_the_output_are_the_commands(tmp_path: Path) -> None:
     assert set(out.split()) == set(log.read_bytes().split()) == {b"out", b"err"}
 
 
+@pytest.mark.parametrize(("signum", "why"), [(signal.SIGKILL, "SIGKILL; out of memory?"), (signal.SIGSEGV, "SIGSEGV")])
+def test_a_command_that_is_killed_leaves_word_of_it(tmp_path: Path, signum: signal.Signals, why: str) -> None:
+    log = tmp_path / "child.log"
+    wrapper = start(sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signum)})", log=log)
+    out, _ = wrapper.communicate(timeout=60)
+    assert wrapper.returncode == 128 + signum
+    assert out.decode() == log.read_text(encoding="utf-8") == f"the training was killed by {why}\n"
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_trainer_gets_time_to_save(tmp_path: Path, signum: signal.Signals) -> None:
     note = tmp_path / "pid"
