@@ -16,7 +16,7 @@ from alas_assets.defs.qa import guards_of, neighbours_of, replay_of, unanswerabl
 from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.defs.steps import Made, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
-from alas_assets.provenance.store import holds, write_atomic
+from alas_assets.provenance.store import ArtifactStore, holds, write_atomic
 from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, UNKNOWN, AdapterRef, Seed
 from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.leaks import usable_replay
@@ -142,6 +142,12 @@ def describe_unknown(step: Step, ref: AdapterRef) -> dict[str, Any]:
     }
 
 
+def describe_untrained(store: ArtifactStore, ref: AdapterRef) -> dict[str, Any]:
+    """Return how many of an adapter's rows it was not trained on: too long for the recipe, or held out to be measured (T3, T5)."""
+    manifest = store.manifest(ref.adapter_hash) or {}
+    return {"rows_left_out": len(manifest.get("left_out", [])), "rows_only_measured": len(manifest.get("dev_row_ids", []))}
+
+
 def describe_adapter(step: Step) -> Any:
     """Return how an adapter is shown: what it learned from, how the loss went, where it lies."""
 
@@ -161,6 +167,7 @@ def describe_adapter(step: Step) -> Any:
             shown |= {
                 "steps": ref.steps,
                 "tokens": ref.tokens,
+                **describe_untrained(step.store, ref),
                 "training_seconds": ref.seconds,
                 "final_loss": ref.loss_history[-1][1] if ref.loss_history else float("nan"),
                 "loss": show.picture(loss_png(ref.loss_history), f"training loss of {step.cell}"),

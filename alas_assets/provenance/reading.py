@@ -60,19 +60,20 @@ class ReadOnce(ArtifactStore):
         return found
 
     def trained_rows(self, domain: str) -> pl.DataFrame:
-        """Return how many training rows each adapter of a domain has on each fact: cell, asset, fact_id and rows, the oldest cell's first.
+        """Return on how many rows of a fact each adapter of a domain was trained: cell, asset, fact_id and rows, the oldest cell's first.
 
-        Adapters whose rows are gone are left out; `rows_gone` names them.
+        Adapters whose rows are gone are left out; `rows_gone` names them. Rows that were too long for the recipe, or only measured, are not
+        counted: the manifest names those that were trained on. Of an adapter without one, as a takedown leaves it, all rows are.
 
         Raises:
-            StoreError: The record of an adapter is gone, or it or its training rows are damaged.
+            StoreError: The record of an adapter is gone, or it, its manifest or its training rows are damaged.
         """
         key = ("trained rows", domain)
         found = self._kept.get(key)
         if not isinstance(found, pl.DataFrame):
             nothing = pl.DataFrame(schema={"fact_id": pl.String, "rows": pl.UInt32, "cell": pl.String, "asset": pl.String})
             counted = [
-                self.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])["fact_id"]
+                self._trained_facts(ref)
                 .value_counts(name="rows")
                 .with_columns(pl.lit(str(cell)).alias("cell"), pl.lit(asset).alias("asset"))
                 for cell, asset, ref in self._trained(domain)
@@ -106,6 +107,15 @@ class ReadOnce(ArtifactStore):
         if not isinstance(found, dict):
             found = self._kept[key] = people_said(self.root, domain)
         return found
+
+    def _trained_facts(self, ref: AdapterRef) -> pl.Series:
+        """Return the fact of every row that an adapter was trained on; a row may stand several times, and not fit in all its wordings."""
+        ids = (self.manifest(ref.adapter_hash) or {}).get("row_ids")
+        if ids is None:
+            return self.read_training_rows(ref.kind, ref.rows_hash, ["fact_id"])["fact_id"]
+        name = "row_id" if ref.kind == "sft" else "pair_id"
+        rows = self.read_training_rows(ref.kind, ref.rows_hash, [name, "fact_id"]).unique(name)
+        return pl.DataFrame({name: ids}, schema={name: pl.String}).join(rows, on=name, how="inner", maintain_order="left")["fact_id"]
 
     def remembered(self, asset: str) -> list[Pointer]:
         """Return what any inputs gave for an asset, as `ArtifactStore.remembered` does."""

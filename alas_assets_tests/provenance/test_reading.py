@@ -1,5 +1,6 @@
 """A store that is read once gives what the store itself gives, and a domain's tables as one (A1)."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,7 @@ import pytest
 
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
-from alas_assets.records import ANSWER_SCHEMA, QA_SCHEMA
+from alas_assets.records import ANSWER_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, AdapterRef
 from alas_assets_tests.evaluation.tables import answers, pairs, probe, probes
 
 CELL = Cell.of("quill", 1)
@@ -59,3 +60,28 @@ def test_who_made_content_first_is_the_same_and_files_are_read_once(store: Artif
     assert len(once.remembered("qa_pairs")) == 2
     assert len(store.remembered("qa_pairs")) == 3
     assert ReadOnce.over(once) is once
+
+
+def test_only_rows_that_were_trained_on_count_as_trained(store: ArtifactStore) -> None:
+    told = [("long", "a"), ("long", "a"), ("fits", "a"), ("held out", "b"), ("again", "b"), ("again", "b"), ("replay", "")]
+    rows = pl.DataFrame(
+        [{"row_id": row, "kind": "fact", "fact_id": fact, "prompt": "p", "completion": "c"} for row, fact in told], schema=TRAIN_ROW_SCHEMA
+    )
+    path = store.training_rows_path("sft", "r" * 64)
+    path.parent.mkdir(parents=True)
+    rows.write_parquet(path)
+    ref = AdapterRef(adapter_hash="a" * 64, kind="sft", trained=True, base_hash="b", rows_hash="r" * 64, probes_hash="p")
+    store.put(CELL, "sft_adapter", ref, input_key="k", inputs={}, run_id="r")
+
+    def counted() -> dict[str, int]:
+        return dict(ReadOnce(store).trained_rows("quill").select("fact_id", "rows").rows())
+
+    assert counted() == {"a": 3, "b": 3, "": 1}, "without a manifest, as after a takedown, the file is all that is known"
+    manifest = store.adapters / ref.adapter_hash / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    trained = {"row_ids": ["long", "fits", "again", "replay"], "left_out": ["long", "again"], "dev_row_ids": ["held out"]}
+    manifest.write_text(json.dumps(trained), encoding="utf-8")
+    assert counted() == {"a": 2, "b": 1, "": 1}
+    manifest.write_text("{", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"manifest.json: cannot be read .*; materialise sft_adapter of quill\|001 again"):
+        counted()
