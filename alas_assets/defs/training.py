@@ -26,7 +26,7 @@ from alas_assets.synthesis.questions import ReplayPrompt
 from alas_assets.synthesis.replay import draw_replay, mean_vector
 from alas_assets.synthesis.training_rows import amount_of, build_rows, rows_hash, rows_of_a_fact, standing_rows
 from alas_assets.teachers.opening import decides
-from alas_assets.training.spec import Recipe, TrainingSpec
+from alas_assets.training.spec import Recipe, TrainingSpec, finished_before
 
 
 def replayed(step: Step, taught: pl.DataFrame, rows: int, recipe: Recipe, seed: int) -> list[tuple[ReplayPrompt, str]]:
@@ -99,8 +99,12 @@ def run_training(
             "teacher": decides(domain, "plan", "write", "judge", "revise"),
         },
     )
-    report = trainer.train(step.context, f"alas_assets.training.{kind}", spec, work / "spec.json")
-    adapter_hash = store.put_folder(store.adapters, Path(spec.output_dir))
+    if (done := finished_before(spec, store.adapters)) is not None:
+        step.context.log.info("this very training is already done, and its adapter in the store")
+        report, adapter_hash = done.model_dump(mode="json"), done.adapter_hash
+    else:
+        report = trainer.train(step.context, f"alas_assets.training.{kind}", spec, work / "spec.json")
+        adapter_hash = store.put_folder(store.adapters, Path(spec.output_dir))
     ref = AdapterRef(
         adapter_hash=adapter_hash,
         kind=kind,

@@ -26,7 +26,7 @@ from alas_assets.training.adapter import MANIFEST, ModelFilesError, SavingError
 from alas_assets.training.checkpoints import drop_checkpoints
 from alas_assets.training.launch import WRAPPER
 from alas_assets.training.rows import RowsError
-from alas_assets.training.spec import RecipeError, SpecError, TrainingResult, TrainingSpec, read_result, read_spec
+from alas_assets.training.spec import RecipeError, SpecError, TrainingResult, TrainingSpec, finished_before, read_spec
 
 if TYPE_CHECKING:
     from dagster_pipes import PipesContext
@@ -170,7 +170,7 @@ def run_child(kind: Literal["sft", "dpo"], train: Callable[[Session], None], arg
         try:
             if session.main:
                 stack.enter_context(_alone(spec))
-            if (done := _already_done(spec)) is not None:
+            if (done := finished_before(spec)) is not None:
                 session.tell(f"{kind} of {spec.cell}: this very training is already done")
                 session.close(done)
                 return 0
@@ -243,11 +243,3 @@ def _alone(spec: TrainingSpec) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _already_done(spec: TrainingSpec) -> TrainingResult | None:
-    """Return the report of this very training where its folder is still whole (the parent died before it took it)."""
-    done, output = read_result(spec.result_path), Path(spec.output_dir)
-    if done is None or not done.ok or done.spec_hash != spec.spec_hash or not output.is_dir():
-        return None
-    return done if folder_hash(output) == done.adapter_hash else None

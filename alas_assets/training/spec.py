@@ -308,6 +308,20 @@ def read_result(path: Path) -> TrainingResult | None:
         return None
 
 
+def finished_before(spec: TrainingSpec, adapters: Path | None = None) -> TrainingResult | None:
+    """Return the report of this very training where its adapter is still whole: a kill or a full disk kept it from being noted.
+
+    Args:
+        spec: The specification.
+        adapters: Where adapters lie by their hash, once they were taken from `output_dir`; None looks there.
+    """
+    done = read_result(spec.result_path)
+    if done is None or not done.ok or done.spec_hash != spec.spec_hash:
+        return None
+    folder = adapters / done.adapter_hash if adapters else Path(spec.output_dir)
+    return done if folder.is_dir() and folder_hash(folder) == done.adapter_hash else None
+
+
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "file"
