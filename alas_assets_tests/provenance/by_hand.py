@@ -56,8 +56,9 @@ def rows_file(store: ArtifactStore, number: int) -> Path:
 
 def trained(store: ArtifactStore, number: int) -> None:
     """Store an adapter that learned the fact, trained from the one of the iteration before."""
-    hashes = {"base_hash": "b", "rows_hash": f"rows-{number}", "probes_hash": "p"}
-    put(store, number, "sft_adapter", AdapterRef(adapter_hash=adapter(number), kind="sft", trained=True, **hashes))
+    rows = f"rows-{number}"
+    made = AdapterRef(adapter_hash=adapter(number), kind="sft", trained=True, base_hash="b", rows_hash=rows, probes_hash="p")
+    put(store, number, "sft_adapter", made)
     rows_file(store, number).parent.mkdir(exist_ok=True)
     pl.DataFrame({"fact_id": [FACT] * 3}).write_parquet(rows_file(store, number))
     manifest = store.adapters / adapter(number) / "manifest.json"
