@@ -128,8 +128,8 @@ def open_(domain: DomainKey, home: Home = None) -> None:
 
 @app.command()
 def retry(domain: DomainKey, home: Home = None) -> None:
-    """Go on with the newest iteration although it failed or was closed; what is done is kept, and its failures count anew."""
-    from alas_assets.defs.lineage import finished, last_opened
+    """Go on with the newest iteration though it failed or was closed (not by a takedown); what is done is kept, failures count anew."""
+    from alas_assets.defs.lineage import cannot_go_on, closed_because, closed_words, finished, last_opened
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.changes import retry_iteration
 
@@ -138,6 +138,9 @@ def retry(domain: DomainKey, home: Home = None) -> None:
     cell = last_opened(alas, domain)
     if cell is None or finished(alas, cell):
         fail(f"{domain} has no unfinished iteration; `alas run {domain}{at_home(home)}` starts or checks one")
+    closed = closed_because(alas, cell)
+    if closed and cannot_go_on(closed):
+        fail(f"{domain}: {closed_words(cell, closed)}")
     check_ready(alas, domain)
     instance = open_instance(settings)
     retry_iteration(settings.home, cell)

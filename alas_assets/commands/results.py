@@ -103,7 +103,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     """
     from alas_assets.defs.failures import failed_because
     from alas_assets.defs.freshness import last_heartbeat
-    from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened
+    from alas_assets.defs.lineage import being_made_again, closed_because, closed_words, finished, last_opened
     from alas_assets.defs.retraining import not_retrained
     from alas_assets.defs.revision import rolled_back
     from alas_assets.domains.catalog import missing_guards
@@ -130,7 +130,7 @@ def _status_of(alas: "Alas", instance: "DagsterInstance | None", key: str, *, wa
     if newest and not closed and (again := being_made_again(alas, newest)):
         notes.append(f"{key}: {again}")
     if newest and closed:
-        notes.append(f"{key}: iteration {newest.iteration} was closed as failed: {closed}; `alas retry {key}` goes on with it")
+        notes.append(f"{key}: {closed_words(newest, closed)}")
     if newest and failed:
         notes.append(f"{key}: iteration {newest.iteration} failed: {failed.why}; {_goes_on(key, failed.dry_run)}")
     if other:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.lineage import ancestors, being_made_again, closed_because, finished, last_opened
+from alas_assets.defs.lineage import ancestors, being_made_again, closed_because, closed_words, finished, last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
@@ -66,11 +66,7 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
                 None, f"{domain}: {again or f'iteration {newest.iteration} is unfinished; run `alas run {domain}` to go on with it'}"
             )
         if outside_cause is None:
-            return Opening(
-                None,
-                f"{domain}: iteration {newest.iteration} was closed as failed ({given_up}); a page that changes opens another, "
-                f"`alas retry {domain}` goes on with this one",
-            )
+            return Opening(None, f"{domain}: {closed_words(newest, given_up)}; a page that changes opens another")
         return _after(newest, outside_cause)
     revised = alas.store.read_record(RevisedCurriculum, revision)
     if outside_cause:

@@ -12,6 +12,7 @@ from alas_assets.provenance.store import Cell
 
 _ITERATION = re.compile(r"[0-9]{3,}")
 _REVISION = "revised_curriculum"
+_BY_TAKEDOWN = re.compile(r"takedown [0-9a-f]+")
 
 
 def made_cells(alas: Alas, domain: str) -> list[Cell]:
@@ -73,6 +74,24 @@ def closed_because(alas: Alas, cell: Cell) -> str | None:
 def _given_up(alas: Alas, cell: Cell, closed: Mapping[str, str]) -> str | None:
     reason = closed.get(cell.iteration)
     return None if reason is None or finished(alas, cell) else reason
+
+
+def closed_by(takedown: str) -> str:
+    """Return the reason of an iteration that a takedown closes."""
+    return f"takedown {takedown}"
+
+
+def cannot_go_on(reason: str) -> bool:
+    """Tell whether it was a takedown that closed an iteration: its seed goes on from what was removed."""
+    return _BY_TAKEDOWN.fullmatch(reason) is not None
+
+
+def closed_words(cell: Cell, reason: str) -> str:
+    """Say why an iteration was closed, and which command goes on."""
+    if cannot_go_on(reason):
+        next_one = f"`alas run {cell.domain}` opens the next"
+        return f"iteration {cell.iteration} was closed by {reason}, as it goes on from what was removed; {next_one}"
+    return f"iteration {cell.iteration} was closed as failed: {reason}; `alas retry {cell.domain}` goes on with it"
 
 
 def ancestors(alas: Alas, cell: Cell) -> list[Cell]:

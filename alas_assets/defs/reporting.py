@@ -11,7 +11,7 @@ import dagster as dg
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.failures import failure_words
 from alas_assets.defs.freshness import freshness, in_words
-from alas_assets.defs.lineage import closed_because, last_opened, opened_cells
+from alas_assets.defs.lineage import closed_because, closed_words, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED
 from alas_assets.domains.config import DomainError
@@ -128,7 +128,7 @@ def standing(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dict[str,
         notices["stale"] = Notice(kind="stale", domain=domain, text=text)
     newest = last_opened(alas, domain)
     if newest and (reason := closed_because(alas, newest)):
-        text = f"iteration {newest.iteration} of {domain} was closed as failed: {reason}; `alas retry {domain}` goes on with it"
+        text = f"{domain}: {closed_words(newest, reason)}"
         notices[f"closed {newest.iteration}"] = Notice(kind="closed", domain=domain, iteration=newest.iteration, text=text)
     if judged := _newest_decision(alas, domain):
         cell, digest, decision = judged

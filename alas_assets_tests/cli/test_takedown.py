@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from alas_assets.defs.reporting import standing
+from alas_assets.defs.takedown import close_unfinished
+from alas_assets.provenance.changes import close_iteration, read_watch_state
+from alas_assets.provenance.store import Cell
+from alas_assets.provenance.takedown.order import Order, Share
 from alas_assets.provenance.takedown.report import is_as_signed
 from alas_assets_tests.cli.test_cli import alas
 from alas_assets_tests.harness import Harness, Site
@@ -89,3 +94,24 @@ def test_what_was_never_read_is_wrong_usage_and_names_pages_that_were(quill: Har
 
 def test_a_reason_is_asked_for(quill: Harness, quill_site: Site) -> None:
     assert "--reason" in alas(quill.settings.home, "takedown", url_of(quill_site), "--yes", code=2).stderr
+
+
+@pytest.mark.parametrize("before", [None, "abandoned by hand"])
+def test_an_iteration_that_a_takedown_closed_is_not_gone_on_with_and_whoever_asks_is_led_to_the_next(
+    tmp_path: Path, before: str | None
+) -> None:
+    harness, cell = Harness(tmp_path, "no-student-is-needed-here"), Cell.of("quill", 1)
+    harness.domain("quill", 9)
+    harness.finished("quill", 0)
+    harness.opened("quill", 1)
+    if before:
+        close_iteration(harness.settings.home, cell, before)
+    order = Order(
+        id="0" * 20, source="h", by="host", reason="r", ordered_by="Ada", at="2026-11-30", salt="s", shares=[Share(domain="quill")]
+    )
+    assert [close_unfinished(harness.alas, order)["iterations"] for _ in range(2)] == [1, 0]
+    said = f"quill: iteration 001 was closed by takedown {order.id}, as it goes on from what was removed; `alas run quill` opens the next"
+    assert said in " ".join(alas(harness.settings.home, "retry", "quill", code=1).stderr.split())
+    assert read_watch_state(harness.settings.home, "quill").closed == {"001": f"takedown {order.id}"}
+    assert said in " ".join(alas(harness.settings.home, "status").stdout.split())
+    assert [notice.text for key, notice in standing(harness.alas, harness.instance, "quill").items() if key == "closed 001"] == [said]

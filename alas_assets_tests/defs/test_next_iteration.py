@@ -85,7 +85,7 @@ def test_one_that_is_being_made_again_is_not_gone_on_from_before_it_came_to_its_
     assert "because its curriculum changed" in opening().reason
     assert not finished(harness.alas, cell)
     close_iteration(harness.settings.home, cell, "abandoned by hand")
-    assert "was closed as failed (abandoned by hand)" in opening().reason
+    assert "was closed as failed: abandoned by hand; `alas retry blue` goes on with it" in opening().reason
     harness.opened("blue", 0)
     put("curriculum", Curriculum(domain="blue", iteration=0, topics=[]), curriculum_seed=seed)
     assert closed_because(harness.alas, cell) is None
