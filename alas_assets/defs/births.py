@@ -130,18 +130,18 @@ def _fills(run: dg.DagsterRun) -> bool:
     return (run.job_name == ITERATION_JOB and whole) or run.tags.get("dagster/sensor_name") == AUTOMATION
 
 
-def _failed_births(instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
-    """Return the runs that were to open a cell and ended without, newest first: failed and cancelled ones."""
-    ended = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-    wanted = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition": cell_key(cell)}, statuses=ended)
-    return list(instance.get_run_records(wanted))
+def _births_of(cell: Cell, *ended: dg.DagsterRunStatus) -> dg.RunsFilter:
+    return dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition": cell_key(cell)}, statuses=ended)
 
 
 def _failures_to_open(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
-    """Return those of them that count: a cell cannot be opened before the iteration that it follows has ended, and who tried was early."""
+    """Return the runs that were to open a cell and failed or were cancelled, newest first.
+
+    A cell cannot be opened before the iteration that it follows has ended: who tried was early, which does not count.
+    """
     previous = next(reversed(ancestors(alas, cell)), None)
     revision = alas.store.pointer(previous, "revised_curriculum") if previous else None
-    failed = _failed_births(instance, cell)
+    failed = instance.get_run_records(_births_of(cell, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED))
     return [one for one in failed if revision is None or _ended(one) >= datetime.fromisoformat(revision.made_at)]
 
 
@@ -179,14 +179,16 @@ def added(cells: Sequence[Cell]) -> list[dg.AddDynamicPartitionsRequest]:
 def births(instance: dg.DagsterInstance, openings: Sequence[Opening], shown: Sequence[dg.AssetCheckEvaluation] = ()) -> dg.SensorResult:
     """Return the sensor result that adds the partitions and requests the seeds of these openings, and logs what is to be `shown`.
 
-    Dagster remembers a run key for ever, so a birth that failed or was cancelled has to be requested under another.
+    Dagster remembers a run key for ever, so a cell that was to be opened before has to be requested under another, whether that failed, was
+    cancelled, or opened it and its seed is gone since.
     """
+    ended = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED, dg.DagsterRunStatus.SUCCESS)
     opened = [(opening.cell, opening.reason) for opening in openings if opening.cell]
     return dg.SensorResult(
         dynamic_partitions_requests=added([cell for cell, _ in opened]),
         run_requests=[
             dg.RunRequest(
-                run_key=f"{cell.domain}/{cell.iteration}/{len(_failed_births(instance, cell))}",
+                run_key=f"{cell.domain}/{cell.iteration}/{instance.get_runs_count(_births_of(cell, *ended))}",
                 partition_key=cell_key(cell),
                 tags={CAUSE_TAG: reason},
             )

@@ -253,6 +253,15 @@ def test_a_birth_that_failed_is_asked_for_under_another_key_and_not_for_ever(har
     assert "alas open quill" in skipped(harness.tick("next_iteration"))
 
 
+def test_a_cell_whose_seed_was_removed_is_asked_for_under_another_key_than_the_one_that_opened_it(harness: Harness) -> None:
+    harness.finished("quill", 0, "continue")
+    (first,) = requests(harness.tick("next_iteration"))
+    assert open_cell(harness.instance, harness.settings, Cell.of("quill", 1), cause="c", on_event=lambda *_: None).success
+    (harness.store.root / "cells" / "quill" / "001" / "curriculum_seed.json").unlink()
+    (second,) = requests(harness.tick("next_iteration"))
+    assert (first.run_key, second.run_key) == ("quill/001/0", "quill/001/1")
+
+
 def test_a_birth_that_somebody_cancelled_is_asked_for_again_under_another_key_but_not_at_once(harness: Harness) -> None:
     harness.finished("quill", 0, "continue")
     (request,) = requests(harness.tick("next_iteration"))
