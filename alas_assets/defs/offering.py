@@ -3,11 +3,10 @@
 import shutil
 from pathlib import Path
 
-from alas_assets.defs.releasing import gather
+from alas_assets.defs.releasing import served_manifest
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.serving import served_adapter
 from alas_assets.provenance.store import StoreError
-from alas_assets.release.export import manifest_of
 from alas_assets.release.identity import Manifest, ReleaseError
 from alas_assets.release.served import ServedModel, generation, merged_model, weights_hash, window
 from alas_assets.serving.backend import Prepared
@@ -87,19 +86,13 @@ def served_model(alas: Alas, domain_key: str, adapter: str) -> ServedModel:
     """Return the merged model of a domain's adapter in the store; "" for the base student.
 
     Raises:
-        ReleaseError: The adapter is gone or of another base.
-        StoreError: A takedown retired it.
+        ReleaseError: The adapter is of another base.
+        StoreError: A takedown retired it, or it is gone or damaged.
     """
     student = alas.student(alas.domain(domain_key))
     if adapter:
         folder: Path | None = alas.store.adapter(adapter)
-        if not folder.is_dir():
-            raise ReleaseError(
-                f"adapter {folder} is gone; `alas run {domain_key}` trains it again, `alas rollback {domain_key}` goes back one"
-            )
-        exported = manifest_of(gather(alas, domain_key, adapter), "merged", "fp32")
-        # scores and pages grow with later iterations, and would have the same model merged again
-        manifest = exported.model_copy(update={"format": "served", "scores_of": "", "scores": [], "sources": []})
+        manifest = served_manifest(alas, domain_key, adapter)
     else:
         folder = None
         manifest = Manifest(

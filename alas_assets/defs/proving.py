@@ -30,11 +30,12 @@ def recorded_answers(alas: Alas, domain: str, adapter: str) -> list[Recorded]:
     """Return the closed-book answers that evaluation recorded of an adapter, facts first.
 
     Raises:
-        VerifyError: It was never asked as the current model, or its answers were decoded or computed otherwise than now.
+        VerifyError: It was never asked as the current model, its answers were decoded or computed otherwise than now, or the questions
+            were made again since.
     """
     found = answers_of_adapter(alas, domain, adapter)
     if found is None:
-        raise VerifyError(f"no judged iteration of {domain} asked adapter {adapter[:12]} as the current model; `alas run {domain}` does")
+        raise VerifyError(f"no iteration of {domain} has asked adapter {adapter[:12]} as the current model; `alas run {domain}` does")
     cell, answers, base = found
     wanted = answers.filter(pl.col("split").is_in(SPLITS) & (pl.col("context_hash") == ""))
     if wanted.is_empty():
@@ -46,6 +47,8 @@ def recorded_answers(alas: Alas, domain: str, adapter: str) -> list[Recorded]:
         )
     said = dict(base.select("probe_id", "answer").iter_rows())
     probes = {row["probe_id"]: row for row in _probes(alas, cell).iter_rows(named=True)}
+    if not set(wanted["probe_id"]) <= probes.keys():
+        raise VerifyError(f"the probes of iteration {cell} were made again after its answers; `alas run {domain}` judges it again")
     rows = sorted(wanted.to_dicts(), key=lambda row: SPLITS.index(row["split"]))
     return [_recorded(row, probes[row["probe_id"]], said.get(row["probe_id"])) for row in rows]
 

@@ -11,19 +11,24 @@ from typing import Any, Literal
 import polars as pl
 
 from alas_assets.defs.judging import DECODING
+from alas_assets.defs.lineage import made_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import SCORED, scored_cells
 from alas_assets.defs.serving import served_adapter, taught_tables
-from alas_assets.evaluation.scoreboard import current_answers, score_rows
+from alas_assets.evaluation.scoreboard import ScoreError, current_answers, score_rows
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, GateDecision, as_answers
-from alas_assets.release.identity import Release, ReleaseError, Score, Source
-from alas_assets.students.catalog import EMBEDDED_STUDENT, is_folder
+from alas_assets.release.identity import Manifest, Release, ReleaseError, Score, Source
+from alas_assets.release.registry import Entry
+from alas_assets.students.answering import Decoding
+from alas_assets.students.catalog import EMBEDDED_STUDENT, StudentRef, is_folder
 
 SHOWN_SPLITS = ("probe", "guard", "neighbour", "earlier", "unknown", "exam", "exam_paraphrase")
 System = Literal["sft", "dpo"]
+_ANSWERED = ("promotion", "probes", "baseline_scores", "judge_scores", "dpo_judge_scores")
+"""What tells how a model answered that is current after a gate; later steps tell nothing of that."""
 
 
 def chosen_adapter(alas: Alas, domain: str, wanted: str = "") -> str:
@@ -41,7 +46,8 @@ def chosen_adapter(alas: Alas, domain: str, wanted: str = "") -> str:
                 "--adapter HASH names one that is not current"
             )
         return _there(alas, domain, current.name)
-    known = sorted({ref.adapter_hash for _, _, ref in _trained(alas, domain)} | _retired(alas, domain))
+    promoted = {entry.adapter_hash for entry in alas.registry.history(domain) if entry.adapter_hash}
+    known = sorted({ref.adapter_hash for _, _, ref in _trained(alas, scored_cells(alas, domain))} | promoted | _retired(alas, domain))
     found = [one for one in known if one.startswith(wanted.lower())]
     if len(found) != 1:
         have = ", ".join(one[:12] for one in known) or "none"
@@ -60,10 +66,10 @@ def _there(alas: Alas, domain: str, adapter: str) -> str:
     return adapter
 
 
-def _trained(alas: Alas, domain: str) -> list[tuple[Cell, System, AdapterRef]]:
-    """Return every adapter that the domain's judged iterations trained, oldest first."""
+def _trained(alas: Alas, cells: list[Cell]) -> list[tuple[Cell, System, AdapterRef]]:
+    """Return every adapter that iterations trained, in their order."""
     found: list[tuple[Cell, System, AdapterRef]] = []
-    for cell in scored_cells(alas, domain):
+    for cell in cells:
         for system in ("sft", "dpo"):
             pointer = alas.store.pointer(cell, f"{system}_adapter")
             ref = alas.store.read_record(AdapterRef, pointer) if pointer else None
@@ -84,17 +90,12 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         ReleaseError: No judged iteration of the domain trained it, or the domain's student is another one now.
         StoreError: Something of it is gone.
     """
-    trained = [one for one in _trained(alas, domain_key) if one[2].adapter_hash == adapter]
+    trained = [one for one in _trained(alas, scored_cells(alas, domain_key)) if one[2].adapter_hash == adapter]
     if not trained:
-        raise ReleaseError(f"no judged iteration of {domain_key} trained adapter {adapter[:12]}; no card could say anything of it")
+        raise ReleaseError(_not_judged(alas, domain_key, adapter))
     cell, system, ref = trained[-1]
     domain, student = alas.domain(domain_key), alas.student(alas.domain(domain_key))
-    manifest = _manifest(alas.store.adapter(adapter))
-    if manifest["base"]["hash"] != student.base_hash:
-        raise ReleaseError(
-            f"adapter {adapter[:12]} was trained on {manifest['base']['name']} ({manifest['base']['hash'][:12]}), and "
-            f"{domain.student.model} is {student.base_hash[:12]} now; set [student] of {domain_key} back to export it"
-        )
+    manifest = _learned(alas, domain_key, adapter, student)
     decision, decision_hash = _decision(alas, cell)
     scores_of, scores, as_now = _scores(alas, domain_key, adapter, cell, system)
     parents = _parents(alas, manifest)
@@ -106,7 +107,7 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         cell=str(cell),
         adapter_hash=adapter,
         kind=ref.kind,
-        base_name=Path(student.name).name if local else student.name,
+        base_name=_base_name(alas, domain_key, student),
         base_revision=student.revision,
         base_hash=student.base_hash,
         base_on_hub=not local and domain.student.model != EMBEDDED_STUDENT,
@@ -126,6 +127,69 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         sources=sources,
         unknown_sources=unknown,
     )
+
+
+def served_manifest(alas: Alas, domain_key: str, adapter: str) -> Manifest:
+    """Return what the `release.json` of a served model says: what its adapter and the registry tell.
+
+    Not what evaluation says of it: that grows with later steps and iterations, and would have the same model merged again.
+
+    Raises:
+        ReleaseError: The adapter cannot be read, or the domain's student is another one now.
+    """
+    student = alas.student(alas.domain(domain_key))
+    learned = _learned(alas, domain_key, adapter, student)
+    promoted = _promoted(alas, domain_key, adapter)
+    return Manifest(
+        format="served",
+        domain=domain_key,
+        cell=learned["cell"],
+        adapter_hash=adapter,
+        base={"name": _base_name(alas, domain_key, student), "revision": student.revision, "hash": student.base_hash},
+        rows_hash=learned["rows_hash"],
+        probes_hash=learned["probes_hash"],
+        decision={"hash": promoted.decision_hash} if promoted else {},
+        precision="fp32",
+        decoding=Decoding(),
+        files={},
+    )
+
+
+def _not_judged(alas: Alas, domain: str, adapter: str) -> str:
+    """Say why no card could say anything of an adapter, and what to do."""
+    own = [cell for cell, _, ref in _trained(alas, made_cells(alas, domain)) if ref.adapter_hash == adapter]
+    if own:
+        missing = ", ".join(asset for asset in SCORED if alas.store.pointer(own[-1], asset) is None)
+        return f"adapter {adapter[:12]} cannot be exported yet: {missing} of {own[-1]} is not there; `alas run {domain}` makes it"
+    if promoted := _promoted(alas, domain, adapter):
+        return (
+            f"adapter {adapter[:12]} cannot be exported: {Cell.of(domain, promoted.iteration)}, which promoted it, was begun again and "
+            f"trained another in its place; `alas run {domain}` judges that one to the end"
+        )
+    return f"no judged iteration of {domain} trained adapter {adapter[:12]}; no card could say anything of it"
+
+
+def _promoted(alas: Alas, domain: str, adapter: str) -> Entry | None:
+    return next((one for one in reversed(alas.registry.history(domain)) if (one.action, one.adapter_hash) == ("promote", adapter)), None)
+
+
+def _base_name(alas: Alas, domain: str, student: StudentRef) -> str:
+    return Path(student.name).name if is_folder(alas.domain(domain).student.model) else student.name
+
+
+def _learned(alas: Alas, domain: str, adapter: str, student: StudentRef) -> dict[str, Any]:
+    """Return the record of an adapter's training.
+
+    Raises:
+        ReleaseError: It cannot be read, or the domain's student is another one now.
+    """
+    manifest = _manifest(alas.store.adapter(adapter))
+    if manifest["base"]["hash"] != student.base_hash:
+        raise ReleaseError(
+            f"adapter {adapter[:12]} was trained on {manifest['base']['name']} ({manifest['base']['hash'][:12]}), and "
+            f"{alas.domain(domain).student.model} is {student.base_hash[:12]} now; set [student] of {domain} back to use it"
+        )
+    return manifest
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -154,14 +218,22 @@ def _decision(alas: Alas, cell: Cell) -> tuple[GateDecision, str]:
 
 
 def answers_of_adapter(alas: Alas, domain: str, adapter: str) -> tuple[Cell, pl.DataFrame, pl.DataFrame] | None:
-    """Return the newest judged iteration in which an adapter was asked as the current model, its answers there and the base student's.
+    """Return the newest iteration in which an adapter was asked as the current model, its answers there and the base student's.
 
-    None where it never was current after a gate.
+    None where it never was current after a gate. The steps after the gate need not be done.
     """
-    for cell in reversed(scored_cells(alas, domain)):
+    cells = [cell for cell in made_cells(alas, domain) if all(alas.store.pointer(cell, asset) for asset in _ANSWERED)]
+    return _answers_in(alas, cells, adapter)
+
+
+def _answers_in(alas: Alas, cells: list[Cell], adapter: str) -> tuple[Cell, pl.DataFrame, pl.DataFrame] | None:
+    for cell in reversed(cells):
         tables = _tables(alas, cell)
         decision, _ = _decision(alas, cell)
-        answers = current_answers(decision, *(tables[name] for name in ("baseline_scores", "judge_scores", "dpo_judge_scores")))
+        try:
+            answers = current_answers(decision, *(tables[name] for name in ("baseline_scores", "judge_scores", "dpo_judge_scores")))
+        except ScoreError:
+            continue  # it is being made again: another candidate was asked, and the gate has not decided on that one yet
         if set(answers["adapter_hash"]) == {adapter}:
             base = tables["baseline_scores"].filter(pl.col("system") == "base")
             return cell, as_answers(answers), as_answers(base)
@@ -178,7 +250,7 @@ def _scores(alas: Alas, domain: str, adapter: str, cell: Cell, system: System) -
 
     They are those of the current model where it is or was one, else of the candidate that it was.
     """
-    current = answers_of_adapter(alas, domain, adapter)
+    current = _answers_in(alas, scored_cells(alas, domain), adapter)
     if current is not None:
         cell, answers, base = current
     else:
