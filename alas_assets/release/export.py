@@ -6,6 +6,7 @@ weights are merged in the model process.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from alas_assets.provenance.ids import folder_hash
@@ -175,19 +177,43 @@ def _free(target: Path) -> bool:
 
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside the target that takes its name when the block ends well, unless something has it by then."""
+    """Yield an empty folder beside the target that takes its name when the block ends well, unless something has it by then.
+
+    What an export to the same target left there that was killed is removed first: it may be a whole model.
+    """
     parent = target.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{target.name[:60]}.", suffix=".part", dir=parent))
+    prefix = f".{target.name[:60]}."
+    for left in parent.glob(f"{escape(prefix)}{'[a-z0-9_]' * 8}.part/"):
+        with _claimed(left) as unused:
+            if unused:
+                shutil.rmtree(left, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=prefix, suffix=".part", dir=parent))
     try:
-        made.chmod(0o755)
-        yield made
-        if _free(target):
-            if target.exists():
-                shutil.copymode(target, made)
-            os.rename(made, target)  # over a folder with files that came meanwhile this fails, and replaces nothing
+        with _claimed(made):
+            made.chmod(0o755)
+            yield made
+            if _free(target):
+                if target.exists():
+                    shutil.copymode(target, made)
+                os.rename(made, target)  # over a folder with files that came meanwhile this fails, and replaces nothing
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Hold a folder for this process, and yield whether it could be: the kernel lets go of it when its process dies."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process has it, or the file system knows no such locks
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
 
 
 @dataclass(frozen=True)
@@ -239,7 +265,7 @@ class _Maker:
         return precision, f"```\nollama create {name} -f Modelfile\nollama run {name}\n```\n"
 
     def _gguf(self, made: Path) -> tuple[Precision, str]:
-        with tempfile.TemporaryDirectory(dir=made.parent, prefix=".gguf.") as work:
+        with tempfile.TemporaryDirectory(dir=made, prefix=".gguf.") as work:
             merged = Path(work) / "merged"
             merged.mkdir()
             precision = self._merge_for_others(merged)

@@ -1,7 +1,10 @@
 """Exports of a finished cell of the tiny student: whole or not at all, equal bytes, loadable without us, and nothing is written over."""
 
+import fcntl
 import json
+import os
 import re
+import shutil
 import sys
 from contextlib import chdir
 from pathlib import Path
@@ -10,10 +13,12 @@ import polars as pl
 import pytest
 
 from alas_assets.defs.judging import DECODING
+from alas_assets.defs.offering import served_model
 from alas_assets.defs.proving import recorded_answers
 from alas_assets.defs.releasing import answers_as_now, answers_of_adapter, chosen_adapter, gather
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.provenance.store import StoreError
+from alas_assets.records import AdapterRef
 from alas_assets.release.export import Exported, export, modelfile, vllm_rank
 from alas_assets.release.gguf import find_converter
 from alas_assets.release.identity import Format, ReleaseError, damage, read_manifest
@@ -72,6 +77,23 @@ def test_equal_exports_are_equal_bytes_and_an_export_that_is_there_stays(harness
     assert exported(harness, "merged", again.folder).new is False
     assert {path: path.stat().st_mtime_ns for path in again.folder.iterdir()} == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")], "nothing half-made is left"
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next_to_the_same_target_and_what_is_being_made_stays(
+    harness: Harness, tmp_path: Path
+) -> None:
+    names = (".[out].abcdefg1.part", ".[out].abcdefg2.part", ".other.abcdefg1.part", ".[out].mine.part")
+    left, being_made, of_another, no_export = (tmp_path / name for name in names)
+    for folder in (left, being_made, of_another, no_export):
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"x")
+    handle = os.open(being_made, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # as the process has it that makes it
+        done = exported(harness, "adapter", tmp_path / "[out]").folder
+    finally:
+        os.close(handle)
+    assert set(tmp_path.iterdir()) == {done, being_made, of_another, no_export}
 
 
 def test_an_empty_folder_that_cannot_be_replaced_is_refused_before_anything_is_made(harness: Harness, tmp_path: Path) -> None:
@@ -270,3 +292,45 @@ def test_answers_that_were_decoded_otherwise_are_known_by_their_ids_and_held_aga
     with pytest.raises(VerifyError, match="`alas run quill` has them asked"):
         recorded_answers(harness.alas, "quill", adapter)
     assert gather(harness.alas, "quill", adapter).scored_as_answering is False
+
+
+def test_answers_to_questions_that_were_made_again_since_are_held_against_nobody(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    probes = harness.store.read_table(harness.pointers("quill")["probes"], "probes")
+    harness.store.put(CELL, "probes", probes.slice(1), input_key="later", inputs={}, run_id="later")
+    with pytest.raises(VerifyError, match=r"the probes of iteration quill\|000 were made again .*`alas run quill` judges it again"):
+        recorded_answers(harness.alas, "quill", adapter_of(harness))
+
+
+def test_what_is_current_is_served_and_verified_before_its_iteration_is_whole_and_an_export_says_what_is_missing(
+    quill: Harness, tmp_path: Path
+) -> None:
+    harness = released(quill, tmp_path)
+    alas, adapter = harness.alas, adapter_of(harness)
+    before = served_model(alas, "quill", adapter)
+    (harness.settings.home / "cells" / "quill" / "000" / "exam_scores.json").unlink()
+    assert chosen_adapter(alas, "quill", adapter[:10]) == adapter
+    assert served_model(alas, "quill", adapter).manifest == before.manifest
+    shutil.rmtree(before.folder)
+    again = served_model(alas, "quill", adapter)
+    assert (again.manifest, damage(again.folder, again.manifest)) == (before.manifest, [])
+    assert recorded_answers(alas, "quill", adapter)
+    with pytest.raises(ReleaseError, match=r"yet: exam_scores of quill\|000 is not there; `alas run quill` makes it"):
+        gather(alas, "quill", adapter)
+
+
+def test_what_is_current_is_served_and_verified_while_its_iteration_is_made_again(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    alas, adapter, old = harness.alas, adapter_of(harness), harness.store.pointer(CELL, "sft_adapter")
+    assert old is not None
+    other = harness.store.read_record(AdapterRef, old).model_copy(update={"adapter_hash": "e" * 64})
+    harness.store.put(CELL, "sft_adapter", other, input_key="later", inputs={}, run_id="later")
+    assert chosen_adapter(alas, "quill", adapter[:10]) == adapter
+    assert served_model(alas, "quill", adapter).manifest.adapter_hash == adapter
+    assert recorded_answers(alas, "quill", adapter)
+    with pytest.raises(ReleaseError, match=r"quill\|000, which promoted it, was begun again .*`alas run quill`"):
+        gather(alas, "quill", adapter)
+    scores = harness.store.read_table(harness.pointers("quill")["judge_scores"], "judge_scores").with_columns(adapter_hash=pl.lit("e" * 64))
+    harness.store.put(CELL, "judge_scores", scores, input_key="later", inputs={}, run_id="later")
+    with pytest.raises(VerifyError, match=r"no iteration of quill has asked .*`alas run quill` does"):
+        recorded_answers(alas, "quill", adapter)
