@@ -9,6 +9,7 @@ from alas_assets.automation import LeftToTheDaemon
 from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
 from alas_assets.defs.costs import teacher_costs
+from alas_assets.defs.dead_runs import tag_process
 from alas_assets.defs.earlier import earlier_pairs, planned_before
 from alas_assets.defs.freshness import due_heartbeat
 from alas_assets.defs.judging import exam_scores, exam_taught
@@ -251,6 +252,7 @@ def _what_happened(registry: Registry, domain: str, judged: str | None) -> str:
 )
 def scoreboard(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult:
     """All iterations of a domain side by side: base, retrieval, previous, SFT, DPO, current; with intervals (E4, E5)."""
+    tag_process(context.instance, context.run)
     with clear_failures():
         domain = alas.domain(context.partition_key)
         rows = domain_scoreboard(alas, domain.key)

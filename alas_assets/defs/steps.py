@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from alas_assets.automation import on_new_content
-from alas_assets.defs.dead_runs import process_tags
+from alas_assets.defs.dead_runs import tag_process
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.config import Domain, DomainError
 from alas_assets.evaluation.answers import AnswerError
@@ -139,10 +139,8 @@ class Step:
     def __init__(self, context: dg.AssetExecutionContext, alas: Alas) -> None:
         self.context = context
         self.alas = alas
-        tags = process_tags(context.run_id)
-        if not tags.items() <= context.run.tags.items():
-            # A run of the UI's or a sensor's has none, one that the UI executes again those of the first; all its steps are in one process.
-            context.instance.add_run_tags(context.run_id, tags)
+        # A run of the UI's or a sensor's has no such tags, one that the UI executes again those of the first; its steps are in one process.
+        tag_process(context.instance, context.run)
         with clear_failures():
             self.cell: Cell = cell_of(context.partition_key)
             self.domain: Domain = alas.domain(self.cell.domain)

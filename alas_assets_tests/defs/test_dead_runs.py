@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from alas_assets.defs.births import ITERATION_JOB
-from alas_assets.defs.dead_runs import HOST_TAG, PID_TAG
+from alas_assets.defs.dead_runs import BORN_TAG, HOST_TAG, PID_TAG, close_dead_runs, process_tags
 from alas_assets.defs.running import open_instance
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell
@@ -52,11 +52,18 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
     assert not opened.event_log_storage.get_concurrency_run_ids()
 
 
-def started(harness: Harness, pid: int, host: str, of: str = "", **tags: str) -> str:
+def started(
+    harness: Harness,
+    pid: int,
+    host: str,
+    of: str = "",
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    tags: dict[str, str] | None = None,
+) -> str:
     """Record a run that is at work in a process, or whose tags were copied from the run `of`; returns its id."""
     job, run_id = dg.JobDefinition(name=ITERATION_JOB, graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
-    said = {PID_TAG: f"{pid}:{of or run_id}", HOST_TAG: host, **tags}
-    harness.instance.create_run_for_job(job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=said)
+    said = {PID_TAG: f"{pid}:{of or run_id}", HOST_TAG: host, **(tags or {})}
+    harness.instance.create_run_for_job(job, run_id=run_id, status=status, tags=said)
     return run_id
 
 
@@ -74,6 +81,55 @@ def test_a_run_on_another_machine_is_left_alone(tmp_path: Path, gone: int) -> No
         started(harness, gone, host)
     found = {run.tags[HOST_TAG]: run.status for run in open_instance(harness.settings).get_runs()}
     assert found == {"elsewhere": dg.DagsterRunStatus.STARTED, platform.node(): dg.DagsterRunStatus.FAILURE}
+
+
+@pytest.mark.parametrize(
+    ("left", "ended"),
+    [
+        (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.FAILURE),  # killed between making the run and starting it
+        (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.FAILURE),
+        (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED),  # killed while Ctrl-C was ending it
+    ],
+)
+def test_whatever_a_killed_process_left_its_run_as_is_ended(
+    tmp_path: Path, gone: int, left: dg.DagsterRunStatus, ended: dg.DagsterRunStatus
+) -> None:
+    harness = Harness(tmp_path, "none")
+    dead, alive = started(harness, gone, platform.node(), status=left), started(harness, os.getpid(), platform.node(), status=left)
+    found = {run.run_id: run.status for run in open_instance(harness.settings).get_runs()}
+    assert found == {dead: ended, alive: left}
+
+
+def test_a_process_that_got_the_id_of_a_dead_one_is_not_taken_for_it(tmp_path: Path) -> None:
+    harness, mine = Harness(tmp_path, "none"), process_tags("r")[BORN_TAG]
+    earlier = started(harness, os.getpid(), platform.node(), tags={BORN_TAG: f"{mine}1"})
+    alive = {started(harness, os.getpid(), platform.node(), tags=born) for born in ({BORN_TAG: mine}, {})}
+    found = {run.run_id: run.status for run in open_instance(harness.settings).get_runs()}
+    assert found == {earlier: dg.DagsterRunStatus.FAILURE} | dict.fromkeys(alive, dg.DagsterRunStatus.STARTED)
+
+
+def test_a_process_began_when_it_began_however_often_and_from_wherever_that_is_asked(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "none")
+    job, run_id = dg.JobDefinition(name=ITERATION_JOB, graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
+    harness.instance.create_run_for_job(job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=process_tags(run_id))
+    look = "import sys; from pathlib import Path; from alas_assets.defs.running import open_instance; " + (
+        "from alas_assets.settings import load_settings; open_instance(load_settings(Path(sys.argv[1])))"
+    )
+    subprocess.run([sys.executable, "-c", look, str(harness.settings.home)], check=True, capture_output=True)
+    close_dead_runs(harness.instance)
+    (run,) = harness.instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_scoreboards_run_says_which_process_it_is_in(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "none")
+    harness.domain("quill", 9)
+    harness.instance.add_dynamic_partitions("domain", ["quill"])
+    scores = harness.repository.get_job("scores")
+    result = scores.execute_in_process(instance=harness.instance, partition_key="quill", raise_on_error=False)
+    run = harness.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert process_tags(run.run_id).items() <= run.tags.items()
 
 
 def test_a_run_that_the_ui_executes_again_is_not_taken_for_the_dead_one_whose_tags_it_has(tmp_path: Path, gone: int) -> None:
@@ -94,7 +150,7 @@ def test_a_watched_domain_whose_run_was_killed_is_tried_again_although_no_comman
     set_watched(harness.settings.home, "quill", True)
     harness.opened("quill", 0)
     register_cell(harness.instance, cell)
-    started(harness, gone, platform.node(), **{"dagster/partition": cell_key(cell)})
+    started(harness, gone, platform.node(), tags={"dagster/partition": cell_key(cell)})
     assert "iteration 000 failed; it is tried again at" in skipped(harness.tick("failed_iterations"))
 
 
