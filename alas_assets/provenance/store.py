@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +31,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ITERATION = re.compile(r"[0-9]{3}")
 LAST_ITERATION = 999
 """The last iteration that a domain can have: three digits sort as text, and so does everything that is named after them."""
+CHANGED = "was changed since it was written, so it proves nothing"
+"""What is said of a file that has not the hash under which it is known."""
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 
@@ -120,6 +123,21 @@ def write_atomic(target: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def hash_once(path: Path) -> str:
+    """Return the SHA-256 of a file, read once in a process for as long as the file keeps its place, size and time of change.
+
+    Raises:
+        OSError: It is gone or cannot be read.
+    """
+    now = path.stat()
+    return _hash_of(path, now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+@lru_cache(maxsize=65536)
+def _hash_of(path: Path, *_: int) -> str:
+    return file_hash(path)
 
 
 def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
@@ -409,12 +427,14 @@ class ArtifactStore:
         """Read a table by pointer, or by hash and asset name; of these columns, or of all.
 
         Raises:
-            StoreError: The file is gone or unreadable; the message says what to materialise again.
+            StoreError: The file is gone, unreadable or not as the pointer's step left it; the message says what to materialise again.
         """
         path = self._locate(pointer_or_hash, asset, "parquet")
         try:
+            if isinstance(pointer_or_hash, Pointer) and hash_once(path) != pointer_or_hash.file_sha256:
+                raise StoreError(f"{path}: {CHANGED}; materialise {path.parent.name} of {pointer_or_hash.cell} again")
             return pl.read_parquet(path, columns=list(columns) if columns else None)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
 
     def read_record(self, model: type[R], pointer_or_hash: Pointer | str, asset: str | None = None) -> R:
@@ -442,7 +462,7 @@ class ArtifactStore:
         path = self.training_rows_path(kind, rows_hash)
         try:
             return pl.read_parquet(path, columns=columns)
-        except (OSError, pl.exceptions.PolarsError) as error:
+        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {kind}_adapter of that cell again") from error
 
     def _locate(self, pointer_or_hash: Pointer | str, asset: str | None, kind: str) -> Path:

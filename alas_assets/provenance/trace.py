@@ -16,7 +16,7 @@ from alas_assets.evaluation.exam import ExamQuestion, covered_by, is_page
 from alas_assets.provenance.ids import CELL_NAME, fold, pair_of_unknown
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.shown import ShownPassage, passages_shown
-from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.provenance.store import CHANGED, ArtifactStore, Cell, StoreError, hash_once
 from alas_assets.provenance.takedown.order import deleted_run, orders
 from alas_assets.records import ASKED, QA_SCHEMA, UNKNOWN, AdapterRef, GateDecision, Record, as_answers
 from alas_assets.release.registry import Entry, Registry
@@ -159,7 +159,7 @@ class Trace(Record):
     topic: str
     pairs: list[PairTrace]
     source: SourceTrace | None = Field(
-        description="None where no page was read for the question: guards, and exam questions without a match"
+        description="None where no page was read for the question: guards, exam questions without a match; and where none has its quote"
     )
     disputes: list[Dispute] = Field(default_factory=list)
     said: Said | None = Field(default=None, description="a person's word on the answer")
@@ -300,11 +300,13 @@ def stored_text(store: ArtifactStore, sha: str, url: str) -> str:
     """Return a stored text.
 
     Raises:
-        StoreError: It is gone; the message names it and the page.
+        StoreError: It is gone or was changed; the message names it and the page.
     """
     path = store.texts / sha
     if not path.is_file():
         raise StoreError(f"{path}: the stored text of {url} is gone; materialise documents of that cell again")
+    if hash_once(path) != sha:
+        raise StoreError(f"{path}: the stored text of {url} {CHANGED}; materialise documents of that cell again")
     return path.read_text(encoding="utf-8")
 
 
@@ -499,6 +501,7 @@ def trace_row(
     asks_for = (matched_in(store, cell, [answer]) if matched is None else matched).get(answer["probe_id"], "") if examined else ""
     about = fact if answer["split"] in ABOUT_FACTS else asks_for
     rows = _pairs(store, cell.domain, pl.col("fact_id") == about).to_dicts() if about else []
+    read = next((row for row in rows if row["quote_start"] is not None), None)  # a rejected pair's quote may stand on no page
     note = ""
     if answer["split"] == UNKNOWN:
         note = (
@@ -532,7 +535,7 @@ def trace_row(
         matched_fact=asks_for,
         topic=answer["topic"] or "",
         pairs=[PairTrace(**{name: row[name] for name in PairTrace.model_fields}) for row in rows],
-        source=_source(store, cell.domain, rows[0]) if rows else None,
+        source=_source(store, cell.domain, read) if read else None,
         disputes=_disputes(store, cell.domain, rows) if rows else [],
         said=said.get(item_key(answer["question"], answer["gold"], answer["answer"])),
         learned_by=learned_by(store, cell.domain, about) if rows else [],

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.report import answer_html, derived_html, wrong_html
-from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError
+from alas_assets.provenance.store import CHANGED, TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError, hash_once
 from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.release.registry import RegistryError
@@ -218,6 +218,8 @@ def _blob(folder: Path, digest: str, what: str) -> Path:
     path = folder / digest
     if not HASH.fullmatch(digest) or not _plain_file(path):
         raise HTTPException(404, f"no {what} with that SHA-256 in this store")
+    if hash_once(path) != digest:
+        raise StoreError(f"{path}: this {what} {CHANGED}; materialise documents of its cell again")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from alas_assets.provenance.advice import what_now
@@ -11,7 +12,7 @@ from alas_assets.provenance.trace import trace_row
 from alas_assets.provenance.verdict import verdict_of
 from alas_assets.review.journal import Journal
 from alas_assets.review.said import report_wrong
-from alas_assets_tests.provenance.by_hand import DOMAIN, FACT, GOLD, answered, judged, store_with_a_fact
+from alas_assets_tests.provenance.by_hand import DOMAIN, FACT, GOLD, answered, judged, put, store_with_a_fact
 
 ZERO = Cell.of(DOMAIN, 0)
 
@@ -61,3 +62,16 @@ def test_whether_it_was_known_before_is_a_persons_word_where_somebody_spoke_of_t
     Journal(store.root, DOMAIN).add("answers", [{**word, "label": "correct"}], by="ada", at="2026-01-02")
     judged(store, 0, earlier | {"label": "incorrect"})
     assert kind() == "forgotten"
+
+
+def test_a_fact_of_which_only_pairs_are_left_whose_quote_stands_nowhere_has_no_source_and_can_be_traced(tmp_path: Path) -> None:
+    store = store_with_a_fact(tmp_path)
+    pointer = store.pointer(ZERO, "qa_pairs")
+    assert pointer
+    nowhere = {"quote_start": pl.lit(None, pl.Int64), "quote_end": pl.lit(None, pl.Int64), "text_sha256": pl.lit(None, pl.String)}
+    rejected = {"accepted": pl.lit(False), "reason": pl.lit("the quote does not stand in the passage")}
+    put(store, 0, "qa_pairs", store.read_table(pointer).with_columns(**nowhere, **rejected))
+    trace = trace_row(store, ZERO, answered(0, "a walrus", "incorrect"))
+    assert trace.source is None
+    assert [pair.accepted for pair in trace.pairs] == [False]
+    assert verdict_of(store, trace).because == "every pair on it was rejected"

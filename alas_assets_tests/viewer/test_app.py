@@ -267,6 +267,20 @@ def test_a_damaged_registry_is_named_where_an_answer_is_asked_for(tmp_path: Path
         assert (answer.status, str(registry) in answer.body.decode()) == (500, True)
 
 
+@pytest.mark.parametrize("part", ["pages", "texts"])
+def test_a_stored_file_that_was_edited_is_not_shown_as_what_was_read(tmp_path: Path, part: str) -> None:
+    store = ArtifactStore(tmp_path / "store")
+    path = tmp_path / "store" / part / store.put_bytes(tmp_path / "store" / part, b"as it was read")
+    for server in serve(create_viewer_app(store.root)):
+        for target in (f"/{part}/{path.name}", f"/texts/{path.name}?start=0&end=5")[: 1 + (part == "texts")]:
+            path.write_bytes(b"as it was read")
+            assert server.ask(target).status == 200
+            path.write_bytes(b"as it was rEad.")
+            answer = server.ask(target)
+            assert (answer.status, str(path) in answer.body.decode()) == (500, True)
+            assert b"rEad" not in answer.body
+
+
 def test_what_is_unknown_is_a_404_that_says_so(viewer: Server) -> None:
     assert viewer.ask(f"/pages/{'f' * 64}").body == b"no stored page with that SHA-256 in this store\n"
     answer = viewer.ask("/nothing")
