@@ -6,6 +6,7 @@ from urllib.parse import urldefrag
 
 import dagster as dg
 import polars as pl
+from pydantic import BaseModel
 
 from alas_assets.defs import show
 from alas_assets.defs.costs import teacher_costs
@@ -137,8 +138,8 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
         take_up(store.root, cell, changed)
         return Made(seed, volatile=("cause",))
 
-    def still_good(seed: Seed) -> bool:
-        return not of_another_student(alas, cell.domain, seed.inherited.current_adapter)
+    def still_good(seed: BaseModel) -> bool:
+        return isinstance(seed, Seed) and not of_another_student(alas, cell.domain, seed.inherited.current_adapter)
 
     def describe(seed: Seed) -> dict[str, object]:
         shown: dict[str, object] = {

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import dagster as dg
 import polars as pl
+from pydantic import BaseModel
 
 from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
@@ -261,8 +262,8 @@ def sft_adapter(
     if domain.thresholds.unknown_share:
         settings |= {"unknown_share": domain.thresholds.unknown_share, **unknown_settings(alas, domain)}
 
-    def still_good(ref: AdapterRef) -> bool:  # what lies in the student's folder is not in the settings
-        return ref.base_hash == alas.student(domain).base_hash
+    def still_good(ref: BaseModel) -> bool:  # what lies in the student's folder is not in the settings
+        return isinstance(ref, AdapterRef) and ref.base_hash == alas.student(domain).base_hash
 
     return step.run(AdapterRef, make, describe_adapter(step), settings=settings, still_good=still_good)
 
