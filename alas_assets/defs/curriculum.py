@@ -177,12 +177,6 @@ def read_differently(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> lis
     return [page.url for page in outlines if studied.get(page.url, page.text_sha256) != page.text_sha256]
 
 
-def read_before(alas: Alas, seed: Seed, outlines: list[PageOutline]) -> list[str]:
-    """Return the surveyed pages whose text was last studied just so, be it at another address."""
-    studied = set(latest_texts(earlier_tables(alas, seed.inherited.document_hashes, "documents")).values())
-    return [page.url for page in outlines if page.text_sha256 in studied]
-
-
 def in_no_topic(plan: Curriculum, seed: Seed) -> list[str]:
     """Return the surveyed pages that no topic names, of this plan or of an earlier one, in the order of the survey: nobody studies them."""
     named = {urldefrag(url).url for topic in (*plan.topics, *plan.deferred) for url in topic.urls}
@@ -213,7 +207,6 @@ def curriculum(context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: S
                 proposed,
                 embed=lambda texts: alas.embed(domain, texts),
                 changed=changed,
-                read_before=read_before(alas, curriculum_seed, outlines),
                 min_topics=budget.min_topics,
                 max_topics=budget.max_topics,
             )

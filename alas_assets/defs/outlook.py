@@ -7,7 +7,7 @@ from math import ceil
 
 import polars as pl
 
-from alas_assets.defs.curriculum import inherited, read_before, read_differently, seed_of
+from alas_assets.defs.curriculum import inherited, read_differently, seed_of
 from alas_assets.defs.earlier import earlier_pairs, earlier_tables
 from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
 from alas_assets.defs.qa import guards_of, neighbours_of
@@ -94,7 +94,6 @@ def estimate_iteration(alas: Alas, domain_key: str) -> Outlook:
         ExtractiveTeacher(context=domain.context, seed=domain.seed).plan(domain.description, seed.seed_topics, outlines),
         embed=None,
         changed=read_differently(alas, seed, outlines),
-        read_before=read_before(alas, seed, outlines),
         min_topics=domain.budget.min_topics,
         max_topics=domain.budget.max_topics,
     )

@@ -34,7 +34,6 @@ def plan_curriculum(
     embed: Embed | None,
     *,
     changed: Collection[str] = (),
-    read_before: Collection[str] = (),
     min_topics: int,
     max_topics: int,
     threshold: float = MERGE_COSINE,
@@ -54,7 +53,6 @@ def plan_curriculum(
         proposed: The teacher's topics.
         embed: Embeds topic names; None merges equal names only.
         changed: Pages that read differently from when they were last studied; those the seed names count too.
-        read_before: Pages that read as one did that was studied, perhaps at another address; those that topics covered count too.
         min_topics: The least the domain asks for; a smaller `max_topics` is raised to it.
         max_topics: New topics at most; remediation comes on top.
         threshold: Cosine from which two names mean the same.
@@ -63,7 +61,7 @@ def plan_curriculum(
         The curriculum; `deferred` holds what is beyond the budget, `merged` and `broken_cycles` what was changed.
     """
     moved = {*changed, *seed.changed_pages}
-    candidates = _remembered(seed, proposed, moved, {urldefrag(url).url for url in (*seed.inherited.covered_urls, *read_before)})
+    candidates = _remembered(seed, proposed, moved)
     put_off: list[Topic] = []
     if seed.changed_pages:
         left_over = {topic.topic_id for topic in seed.next_topics if topic.origin != "changed" and not _on(topic, moved)}
@@ -124,10 +122,10 @@ def _particulars(name: str) -> frozenset[str]:
 # ------------------------------------------------------------------------------------------------ memory
 
 
-def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str], read: Collection[str]) -> list[Topic]:
+def _remembered(seed: Seed, proposed: Sequence[Topic], changed: Collection[str]) -> list[Topic]:
     """Return weak, changed, left-over and new topics, each once, without what is mastered or covered and stands unchanged (P3)."""
     mastered = {plain_name(name) for name in seed.inherited.mastered}
-    covered = set(seed.inherited.covered_topics)
+    covered, read = set(seed.inherited.covered_topics), {urldefrag(url).url for url in seed.inherited.covered_urls}
     weak = [topic.model_copy(update={"origin": "remediation"}) for topic in seed.weak_topics]
     again = [topic.model_copy(update={"origin": "changed"}) for topic in proposed if topic.topic_id in covered and _on(topic, changed)]
     chosen: dict[str, Topic] = {}

@@ -151,11 +151,11 @@ def test_mastered_topics_leave_weak_ones_lead_and_covered_ones_are_not_repeated(
     assert [item.origin for item in result.topics] == ["remediation", "new", "advanced", "new"]
 
 
-def test_a_new_page_is_studied_although_its_topics_have_the_names_of_mastered_ones_unless_it_is_a_known_one_that_moved() -> None:
+def test_a_new_page_is_studied_although_its_topics_have_the_names_of_mastered_ones() -> None:
     memory = Inherited(mastered=["Security Bulletin", "Bug fixes"], covered_topics=["id-july-Bug fixes"], covered_urls=["http://h/july"])
     seed = SEED.model_copy(update={"inherited": memory, "next_topics": [topic("Security Bulletin", "june")]})
-    proposed = [topic(name, page) for page in ("july", "august", "moved") for name in ("Security Bulletin", "Bug fixes")]
-    planned = plan_curriculum(seed, proposed, None, read_before=["http://h/moved"], min_topics=1, max_topics=9).topics
+    proposed = [topic(name, page) for page in ("july", "august") for name in ("Security Bulletin", "Bug fixes")]
+    planned = plan_curriculum(seed, proposed, None, min_topics=1, max_topics=9).topics
     assert {(one.name, url) for one in planned for url in one.urls} == {
         ("Security Bulletin", "http://h/june"),
         ("Security Bulletin", "http://h/august"),
