@@ -10,7 +10,15 @@ from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import FETCH_SCHEMA, Curriculum, Seed
 from alas_assets.retrieval.store import ChunkStore
-from alas_assets.retrieval.study import LEAST_COVERAGE, coverage, coverage_problem, study, yield_problem
+from alas_assets.retrieval.study import (
+    LEAST_COVERAGE,
+    coverage,
+    coverage_problem,
+    had_nothing_to_read,
+    may_be_read_later,
+    study,
+    yield_problem,
+)
 from alas_assets.viewer.links import page_link
 
 VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
@@ -39,9 +47,22 @@ def _earlier_fetches(alas: Alas, cell: Cell) -> list[pl.DataFrame]:
     return [alas.store.read_table(digest, "documents") for digest in hashes]
 
 
+def missed(alas: Alas, cell: Cell, plan: Curriculum) -> list[tuple[str, str]]:
+    """Return (url, reason) of what a plan that found nothing new may have missed: pages and sources that could not be read.
+
+    Those that are gone, and those that the iteration before could not read either, be it closed as failed, are none of them: who waits for
+    them brings the domain never up to date.
+    """
+    pointer = alas.store.pointer(Cell.of(cell.domain, cell.number - 1), "curriculum") if cell.number else None
+    before = alas.store.read_record(Curriculum, pointer) if pointer else None
+    known = {url for url, _ in (*before.failed_urls, *before.unread_sources)} if before else set()
+    failed = dict([*plan.failed_urls, *plan.unread_sources])
+    return [(url, reason) for url, reason in failed.items() if url not in known and may_be_read_later(reason)]
+
+
 @loop_asset("3", kinds={"lancedb", "parquet"}, pool="lancedb")
 def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
-    """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag."""
+    """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag. None where nothing is new."""
     step = Step(context, alas)
     domain, store, cell = step.domain, step.store, step.cell
 
@@ -57,7 +78,14 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             earlier=_earlier_fetches(alas, cell),
         )
         fetched = studied.fetches.filter("ok")
-        if fetched.is_empty() or studied.chunks.is_empty():
+        if had_nothing_to_read(studied.fetches):
+            if unread := missed(alas, cell, curriculum):
+                named = "; ".join(f"{url}: {reason}" for url, reason in unread[:3])
+                raise StageError(
+                    f"nothing that could be read is new, and {len(unread)} pages could not be read: {named}. Run the iteration again when "
+                    f"they can be, or close it with `alas abandon {cell.domain}`: the next one goes on without them"
+                )
+        elif fetched.is_empty() or studied.chunks.is_empty():
             raise StageError(yield_problem(studied.fetches, studied.chunks) or f"no page of {cell} gave any text")
         blobs = tuple(sorted({f"pages/{sha}" for sha in fetched["body_sha256"]} | {f"texts/{sha}" for sha in fetched["text_sha256"]}))
         return Made(studied.fetches, blobs=blobs, volatile=VOLATILE, final=fetched.height == studied.fetches.height)
@@ -107,6 +135,10 @@ def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: 
     """Name the likely cause when too few pages gave text (R6)."""
     from alas_assets.partitions import cell_of
 
+    if had_nothing_to_read(documents):
+        return dg.AssetCheckResult(
+            passed=True, severity=dg.AssetCheckSeverity.WARN, description="nothing is new, so no page was to be read"
+        )
     problem = yield_problem(documents, chunks_of(alas, cell_of(context.partition_key)))
     return dg.AssetCheckResult(
         passed=problem is None,

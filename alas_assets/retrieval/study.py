@@ -44,6 +44,7 @@ _SUMMARY_CHARS = 300
 LEAST_COVERAGE = 0.9
 """A page of which less reached the passages is worth a look; on the measured pages the lowest share is higher (bench/RESULTS.md)."""
 _GONE = (404, 410)
+_ANSWERED_GONE = re.compile(rf" answered (?:{'|'.join(map(str, _GONE))})\b")
 _NAMED_PAGES = 5
 _WRITERS = 8
 _NOT_PAGES = re.compile(
@@ -196,9 +197,11 @@ def study(
     fetch_rows += [_fetch_row(_unanswered(one), Extracted(), [], "", 0, QUERY) for one in asked if one.reason]
     fetches = pl.DataFrame(fetch_rows, schema=FETCH_SCHEMA, orient="row")
     passages = pl.DataFrame(chunk_rows, schema=CHUNK_SCHEMA, orient="row")
-    if passages.is_empty():
-        return Studied(fetches, passages, 0)
     chunk_store = ChunkStore(store.lance, domain.key, embedder)
+    if passages.is_empty():
+        if not wanted:  # that the cell has no passage is then known, and is another thing than passages that are gone
+            chunk_store.write_cell(tag, passages, [], len(embed([domain.description])[0]))
+        return Studied(fetches, passages, 0)
     upserted = chunk_store.upsert(passages, embed)
     chunk_store.tag_cell(tag, passages["chunk_id"].to_list(), upserted)
     return Studied(fetches, passages, upserted.embedded)
@@ -228,6 +231,16 @@ def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Top
             for topic_id in row["topic_ids"]:
                 more.setdefault(topic_id, []).append(row["final_url"])
     return [topic.model_copy(update={"urls": list(dict.fromkeys([*topic.urls, *more.get(topic.topic_id, [])]))}) for topic in topics]
+
+
+def had_nothing_to_read(fetches: pl.DataFrame) -> bool:
+    """Tell whether no topic named a page, or had one searched for; old addresses may have been asked all the same."""
+    return fetches.filter((pl.col("topic_ids").list.len() > 0) | (pl.col("found_by") == QUERY)).is_empty()
+
+
+def may_be_read_later(reason: str) -> bool:
+    """Tell whether a page that could not be read, for this reason, may still be: it is not gone and was not taken down."""
+    return not (reason.startswith(TAKEN_DOWN) or _ANSWERED_GONE.search(reason))
 
 
 def yield_problem(fetches: pl.DataFrame, chunks: pl.DataFrame) -> str | None:

@@ -12,7 +12,16 @@ import pytest
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Topic
 from alas_assets.retrieval.store import ChunkStore
-from alas_assets.retrieval.study import Studied, coverage, coverage_problem, study, survey, yield_problem
+from alas_assets.retrieval.study import (
+    Studied,
+    coverage,
+    coverage_problem,
+    had_nothing_to_read,
+    may_be_read_later,
+    study,
+    survey,
+    yield_problem,
+)
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets_tests.retrieval.documents import lines, osv, pdf
 from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say, serving
@@ -212,6 +221,28 @@ def test_too_little_yield_names_the_likely_cause(site: Site, store: ArtifactStor
 def test_a_cell_without_pages_is_a_problem_in_words(site: Site, store: ArtifactStore) -> None:
     got = studied(site, store)
     assert "no topic names a page" in (yield_problem(got.fetches, got.chunks) or "")
+
+
+def test_a_cell_that_had_nothing_to_read_is_known_to_have_no_passage_and_hides_those_of_others_from_no_search(
+    site: Site, store: ArtifactStore
+) -> None:
+    small_site(site)
+    first = studied(site, store, topic("t", f"{site.url}/a.html"), tag="cell-000")
+    got = studied(site, store, topic("of no page"), tag="cell-001")
+    assert (had_nothing_to_read(first.fetches), had_nothing_to_read(got.fetches)) == (False, True)
+    passages = ChunkStore(store.lance, "little-site", "tiny")
+    assert passages.read_cell("cell-001").is_empty()
+    found = passages.search("its settings", Embedder()(["its settings"])[0], 3, ["cell-000", "cell-001"])
+    assert set(found["chunk_id"]) <= set(first.chunks["chunk_id"])
+    assert found.height
+
+
+def test_what_is_gone_will_not_be_read_later(site: Site, store: ArtifactStore) -> None:
+    small_site(site)
+    ((_, reason),) = survey(site.domain(), store)[1]
+    assert not may_be_read_later(reason)
+    assert not may_be_read_later("redirected to http://h/x: http://h/x answered 410 Gone")
+    assert may_be_read_later("http://h/x answered 503 Service Unavailable")
 
 
 def test_a_store_that_cannot_be_written_is_an_error_and_no_failed_page(site: Site, tmp_path: Path) -> None:
