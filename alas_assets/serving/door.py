@@ -301,13 +301,14 @@ class Door:
         if self._open >= _AT_ONCE:
             raise Refused(503, f"{_AT_ONCE} requests are open already; ask again in a moment", "service_unavailable", 2)
         self._open += 1
-        response = None
+        keeps_its_place = False
         try:
             response = await self._answered(request, read)
+            keeps_its_place = isinstance(response, _Stream)  # until it has ended
         except httpx2.TransportError as error:
             raise self._lost(error) from error
         finally:
-            if not isinstance(response, _Stream):  # which keeps its place until it has ended
+            if not keeps_its_place:
                 self._open -= 1
         return response
 
