@@ -37,6 +37,7 @@ from alas_assets.synthesis.training_rows import at_risk
 from alas_assets.synthesis.unknowns import Known, known_texts, unknown_probes, unknown_rows
 from alas_assets.synthesis.writing import studied, write_drafts
 from alas_assets.teachers.opening import decides
+from alas_assets.wording import counted
 
 MAX_MEDIAN_OVERLAP = 0.6
 SAMPLED = ("question", "answer", "role", "quote", "url", "support")
@@ -295,6 +296,25 @@ def probes(
     return step.run(pl.DataFrame, make, describe, settings=settings)
 
 
+def leaks_of(
+    alas: Alas, cell: Cell, probes: pl.DataFrame, qa_pairs: pl.DataFrame, seed: Seed, documents: pl.DataFrame
+) -> tuple[list[str], int]:
+    """Return in words which of a cell's questions are among the rows that it may train on, and how many such rows there are (S8)."""
+    domain = alas.domain(cell.domain)
+    earlier = earlier_pairs(alas, seed, qa_pairs)
+    unknown = unanswerable_rows(alas, cell, seed, qa_pairs)
+    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
+    rows = at_risk(qa_pairs, earlier, replay_of(alas, domain), guards, retired_facts(alas, seed, documents), unknown)
+    named = {"guard": domain.guard_file, "neighbour": domain.neighbour_file}
+    files = {split: alas.settings.question_file("guards", name) for split, name in named.items() if name}
+    return [leak.words(files) for leak in find_leaks(probes, rows)], rows.height
+
+
+def leaks_in_words(leaks: list[str]) -> str:
+    """Say how many questions leak, and which the first of them are."""
+    return f"{counted(len(leaks), 'leak')}: {'; '.join(leaks[:3])}"
+
+
 @dg.asset_check(
     asset=probes,
     additional_ins={name: dg.AssetIn(name) for name in ("qa_pairs", "curriculum_seed", "documents")},
@@ -311,20 +331,10 @@ def no_leaks(
     documents: pl.DataFrame,
 ) -> dg.AssetCheckResult:
     """Stop the cell before it trains on what it is going to be asked (S8)."""
-    cell = cell_of(context.partition_key)
-    domain = alas.domain(cell.domain)
-    earlier = earlier_pairs(alas, curriculum_seed, qa_pairs)
-    unknown = unanswerable_rows(alas, cell, curriculum_seed, qa_pairs)
-    guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
-    retired = retired_facts(alas, curriculum_seed, documents)
-    rows = at_risk(qa_pairs, earlier, replay_of(alas, domain), guards, retired, unknown)
-    leaks = find_leaks(probes, rows)
-    named = {"guard": domain.guard_file, "neighbour": domain.neighbour_file}
-    files = {split: alas.settings.question_file("guards", name) for split, name in named.items() if name}
-    words = "; ".join(leak.words(files) for leak in leaks[:3])
+    leaks, rows = leaks_of(alas, cell_of(context.partition_key), probes, qa_pairs, curriculum_seed, documents)
     return dg.AssetCheckResult(
         passed=not leaks,
-        description=f"{len(leaks)} leaks: {words}" if leaks else f"{probes.height} questions, none is among {rows.height} rows to train on",
+        description=leaks_in_words(leaks) if leaks else f"{probes.height} questions, none is among {rows} rows to train on",
         metadata={"leaks": len(leaks)},
     )
 

@@ -13,9 +13,9 @@ from alas_assets.defs import columns, show
 from alas_assets.defs.costs import teacher_costs
 from alas_assets.defs.earlier import earlier_pairs, retired_facts
 from alas_assets.defs.judging import answers_of, graded, judge_settings
-from alas_assets.defs.qa import guards_of, neighbours_of, replay_of, unanswerable_rows, unknown_settings
+from alas_assets.defs.qa import guards_of, leaks_in_words, leaks_of, neighbours_of, replay_of, unanswerable_rows, unknown_settings
 from alas_assets.defs.resources import Alas, Trainer
-from alas_assets.defs.steps import Made, Step, loop_asset
+from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, holds, write_atomic
 from alas_assets.records import PREFERENCE_SCHEMA, PROBE_SCHEMA, UNKNOWN, AdapterRef, Seed
@@ -212,6 +212,11 @@ def sft_adapter(
         if facts.is_empty():
             base, none = alas.student(domain).base_hash, "no fact stands after the takedown" if anew else "no new fact was found"
             return untrained("sft", heir.current_adapter or "", base, probes_hash, f"{none}: nothing is trained")
+        # the check blocks only within a run that holds it, and this asset can be materialised by itself
+        if leaks := leaks_of(alas, step.cell, probes, qa_pairs, curriculum_seed, documents)[0]:
+            raise StageError(
+                f"{leaks_in_words(leaks)}; nothing is trained on what is asked: mend what is named, and materialise `probes` again"
+            )
         fresh = anew or domain.student.accumulate == "fresh"
         rehearsal = None if fresh else recipe.rehearsal_per_fact
         build = partial(
