@@ -1,5 +1,7 @@
 """Asset `documents`: pages fetched, read and stored as chunks in LanceDB (R3, R6). The work is in `retrieval`."""
 
+from functools import partial
+
 import dagster as dg
 import polars as pl
 
@@ -67,11 +69,14 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
     domain, store, cell = step.domain, step.store, step.cell
 
     def make(_: str) -> Made[pl.DataFrame]:
+        embed = partial(alas.embed, domain)
+        # one question is to find what every iteration read, also after the domain's embedder was changed
+        chunk_store(alas, cell.domain).embed_anew([tag for tag in cell_tags(alas, cell) if tag != cell.tag], embed)
         studied = study(
             curriculum.topics,
             domain,
             store,
-            embed=lambda texts: alas.embed(domain, texts),
+            embed=embed,
             embedder=domain.student.embedder,
             tag=cell.tag,
             found_by=curriculum.found_by,

@@ -1,18 +1,55 @@
 """The documents of a cell and the passages under its tag are of one reading (R3, R4)."""
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
 
-from alas_assets.defs.documents import chunks_of
+from alas_assets.defs.documents import cell_tags, chunk_store, chunks_of
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell
 from alas_assets.records import Curriculum, Topic
+from alas_assets.students.embedding import embedder_folder
 from alas_assets_tests.harness import Harness, serving
 
 
+def planned(harness: Harness, iteration: int, page: str) -> Cell:
+    """Open an iteration whose plan is one page."""
+    cell = Cell.of("quill", iteration)
+    register_cell(harness.instance, cell)
+    harness.opened("quill", iteration)
+    plan = Curriculum(domain="quill", iteration=iteration, topics=[Topic(topic_id="t", name="t", urls=[page])], found_by={page: "link"})
+    harness.store.put(cell, "curriculum", plan, input_key="plan", inputs={}, run_id="r")
+    return cell
+
+
+def read_documents(harness: Harness, cell: Cell) -> bool:
+    job = harness.repository.get_job("iteration")
+    chosen = [dg.AssetKey("documents")]
+    return job.execute_in_process(instance=harness.instance, partition_key=cell_key(cell), asset_selection=chosen).success
+
+
+def test_after_a_change_of_embedder_one_question_finds_what_every_iteration_read(tmp_path: Path, tiny_student: Path) -> None:
+    with serving() as site:
+        harness = Harness(tmp_path, str(tiny_student))
+        harness.domain("quill", site.port)
+        before = planned(harness, 0, f"http://127.0.0.1:{site.port}/4.html")
+        assert read_documents(harness, before)
+        own = embedder_folder(harness.alas.domain("quill").student.embedder)
+        assert own is not None
+        other = shutil.copytree(own, tmp_path / "other")
+        harness.domain("quill", site.port, model=f'"{tiny_student}"\nembedder = "{other}"')
+        after = planned(harness, 1, f"http://127.0.0.1:{site.port}/3.html")
+        assert read_documents(harness, after)
+        domain = harness.alas.domain("quill")
+        assert domain.student.embedder == str(other)
+        tags = cell_tags(harness.alas, after)
+        (question,) = harness.alas.embed(domain, ["compiler"])
+        found = chunk_store(harness.alas, "quill").search("compiler", question, 100, tags)
+        assert set(found["chunk_id"]) == set(chunks_of(harness.alas, before)["chunk_id"]) | set(chunks_of(harness.alas, after)["chunk_id"])
+
+
 def test_a_reading_whose_passages_were_replaced_by_as_many_of_other_texts_is_made_again(tmp_path: Path, tiny_student: Path) -> None:
-    cell = Cell.of("quill", 0)
     with serving() as site:
         harness = Harness(tmp_path, str(tiny_student))
         page = f"http://127.0.0.1:{site.port}/4.html"
@@ -20,16 +57,11 @@ def test_a_reading_whose_passages_were_replaced_by_as_many_of_other_texts_is_mad
         def read(max_pages: int) -> tuple[set[str], set[str], str]:
             """Materialise `documents` with this setting; return whose texts it and the passages are, and what these say."""
             harness.domain("quill", site.port, watch_urls=f"[]\nmax_pages = {max_pages}")
-            job = harness.repository.get_job("iteration")
-            chosen = [dg.AssetKey("documents")]
-            assert job.execute_in_process(instance=harness.instance, partition_key=cell_key(cell), asset_selection=chosen).success
+            assert read_documents(harness, cell)
             fetches, passages = harness.store.read_table(harness.pointers("quill")["documents"], "documents"), chunks_of(harness.alas, cell)
             return set(fetches["text_sha256"]), set(passages["text_sha256"]), " ".join(passages["text"])
 
-        register_cell(harness.instance, cell)
-        harness.opened("quill", 0)
-        plan = Curriculum(domain="quill", iteration=0, topics=[Topic(topic_id="t", name="t", urls=[page])], found_by={page: "link"})
-        harness.store.put(cell, "curriculum", plan, input_key="plan", inputs={}, run_id="r")
+        cell = planned(harness, 0, page)
         assert "GCC 12.3" in read(50)[2]
         site.pages["/4.html"] = site.pages["/4.html"].replace("GCC 12.3", "GCC 13.2")
         assert "GCC 13.2" in read(60)[2]
