@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell
-from alas_assets.records import AdapterRef, GateDecision
+from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
 from alas_assets_tests.harness import Harness
 
 CELL = Cell("quill", "000")
@@ -19,9 +19,13 @@ def released(harness: Harness, folder: Path) -> Harness:
     decided = store.read_record(GateDecision, pointers["promotion"], "promotion").model_copy(
         update={"verdict": "promote", "candidate": adapter, "candidate_system": "sft", "current_before": None, "current_after": adapter}
     )
-    old = store.pointer(CELL, "promotion")
+    old, revision = store.pointer(CELL, "promotion"), store.pointer(CELL, "revised_curriculum")
     assert old is not None
-    store.put(CELL, "promotion", decided, input_key=old.input_key, inputs=old.inputs, run_id=old.run_id)
+    assert revision is not None
+    made = store.put(CELL, "promotion", decided, input_key=old.input_key, inputs=old.inputs, run_id=old.run_id)
+    inputs = {**revision.inputs, "promotion": made.hash}  # the iteration stays finished
+    revised = store.read_record(RevisedCurriculum, revision)
+    store.put(CELL, "revised_curriculum", revised, input_key=revision.input_key, inputs=inputs, run_id=revision.run_id)
     copy.alas.registry.promote(
         "quill",
         adapter,

@@ -165,9 +165,10 @@ def cell_rows(alas: Alas, cell: Cell) -> pl.DataFrame:
 
 
 def _of_one_making(alas: Alas, cell: Cell) -> bool:
-    """Tell whether what is scored was made from one another; while a cell is being made again, its answers are to questions that went."""
-    pointers = {asset: pointer for asset in SCORED if (pointer := alas.store.pointer(cell, asset))}
-    return all(pointers[name].hash == digest for one in pointers.values() for name, digest in one.inputs.items() if name in pointers)
+    """Tell whether the answers are to the probes and of the adapters that are there, which a cell that is being made again may lack."""
+    found = {asset: pointer for asset in SCORED if (pointer := alas.store.pointer(cell, asset))}
+    asked = {asset: found[asset].hash for asset in ("probes", "sft_adapter", "dpo_adapter") if asset in found}
+    return all(one.inputs.get(asset, digest) == digest for one in found.values() for asset, digest in asked.items())
 
 
 def domain_scoreboard(alas: Alas, domain: str) -> pl.DataFrame:

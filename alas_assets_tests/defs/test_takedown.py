@@ -756,12 +756,12 @@ def test_a_change_of_a_watched_page_that_was_taken_down_is_neither_seen_nor_miss
 
 
 def converge(harness: Harness) -> None:
-    """Leave the revision of the cell without anything to study next."""
+    """Leave the revision of the cell without anything to study next, made from nothing: whatever is planted beside it, it is finished."""
     pointer = harness.store.pointer(CELL, "revised_curriculum")
     assert pointer is not None
     revised = harness.store.read_record(RevisedCurriculum, pointer)
     converged = revised.model_copy(update={"decision": "stop", "remediation": [], "next_topics": []})
-    harness.store.put(CELL, "revised_curriculum", converged, input_key=pointer.input_key, inputs=pointer.inputs, run_id="planted")
+    harness.store.put(CELL, "revised_curriculum", converged, input_key=pointer.input_key, inputs={}, run_id="planted")
 
 
 def test_a_domain_with_nothing_new_to_study_is_trained_again_all_the_same(both: Harness, quill_site: Site, tmp_path: Path) -> None:
