@@ -108,7 +108,7 @@ WHAT: dict[str, str] = {
     "tokens, all others' 24. `asked_twice` put every prompt twice, one below the other, in training and when asked, so that a question's "
     "first words are read with its last ones in view: 140 of 200 probes were right, and 189 of 236 guards, no more than of the first "
     "cell, so it was left out too. `sentence_share` 0.33 had a third of the question rows ask for the whole sentence as answer, in "
-    "ten passes: 134 of 200, where the first cell of `rank`, asked the same, has 139 (16 facts better, 21 worse), so that too was left out.",
+    "ten passes: 134 of 200, where the first cell of `rank`, asked the same, has 139 (16 facts better, 21 worse); left out as well.",
     "rank": "How much an adapter can hold: a quarter of the rank of `told`, and four times as much, at the same scale of alpha to rank. "
     "The store was filled anew, so the first cell, of the recipe of `told`, is another one than there.",
     "steps": "Batches of half the size at the rate that was best with them at 48 facts, so twice as many optimiser steps. The "
