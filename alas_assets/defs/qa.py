@@ -23,6 +23,7 @@ from alas_assets.records import ANSWER_SCHEMA, CHUNK_SCHEMA, PROBE_SCHEMA, QA_SC
 from alas_assets.retrieval.study import with_found_pages
 from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
+from alas_assets.students.catalog import is_folder
 from alas_assets.students.tokens import TokenCounter
 from alas_assets.synthesis.consensus import Rules, dispute_table
 from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
@@ -221,13 +222,18 @@ def qa_pairs(
         "phrasings": domain.thresholds.phrasings,
         "consensus": domain.consensus.model_dump(mode="json"),
         "primary_hosts": domain.sources.trusted_hosts,
-        "student": [domain.student.model, domain.student.revision, domain.student.accumulate],
+        "student": [domain.student.model, domain.student.revision, domain.student.accumulate, *_asked_first(alas, domain)],
         "embedder": domain.student.embedder,
         "ask_first": DECODING.model_dump(mode="json") if domain.thresholds.ask_first else False,
         "guards": _guard_versions(alas, domain),
         "review": decisions_hash(decisions),
     }
     return step.run(pl.DataFrame, make, describe, settings=settings)
+
+
+def _asked_first(alas: Alas, domain: Domain) -> list[str]:
+    """Return which base student says what it knows already; none where a name and a revision tell, or where nobody is asked (S5)."""
+    return [alas.student(domain).base_hash] if domain.thresholds.ask_first and is_folder(domain.student.model) else []
 
 
 def _apart_from(first: pl.DataFrame, then: pl.DataFrame) -> pl.DataFrame:

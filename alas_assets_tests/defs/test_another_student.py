@@ -16,7 +16,7 @@ from alas_assets.provenance.store import Cell
 from alas_assets.records import FETCH_SCHEMA, QA_SCHEMA, AdapterRef, Record, Seed
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.questions import GuardQuestion
-from alas_assets_tests.harness import Harness
+from alas_assets_tests.harness import Harness, Site
 from alas_assets_tests.tiny import build_tiny_student
 
 CELL = Cell.of("quill", 0)
@@ -77,6 +77,17 @@ def test_another_model_in_the_students_folder_is_asked_and_trained_anew(harness:
     assert set(scored()["base_hash"]) == {base()}
     assert made(harness, "sft_adapter")
     assert trained().base_hash == base()
+
+
+def test_another_model_in_the_students_folder_is_asked_anew_what_it_knows(harness: Harness, quill_site: Site) -> None:
+    harness.domain("quill", quill_site.port)
+    assert harness.run("quill", dry_run=True).success
+    assert harness.run("quill", dry_run=True).success
+    assert harness.redone() == set()
+    shutil.rmtree(harness.student)
+    build_tiny_student(Path(harness.student), 1)
+    assert harness.run("quill", dry_run=True).success
+    assert "qa_pairs" in harness.redone()
 
 
 def test_an_adapter_of_another_student_is_not_gone_on_from_and_a_rollback_is_the_way_out(harness: Harness, tmp_path: Path) -> None:
