@@ -125,7 +125,7 @@ class Outbox:
                 left.update(over)
                 now[about] = [key for key in notices if key not in over]
             waiting = [*kept.waiting, *news] if self._webhook else kept.waiting
-            return _Kept(waiting=waiting, known={**kept.known, teller: now})
+            return kept.model_copy(update={"waiting": waiting, "known": {**kept.known, teller: now}})
 
         self._update(added)
         for notice in news:

@@ -101,6 +101,16 @@ def test_a_webhook_that_refuses_everything_for_what_it_is_gets_three_a_tick_and_
     assert hook.taken == ["a", "b", "c", "d", "e"]
 
 
+def test_what_was_refused_is_remembered_where_each_tick_finds_something_and_holds_up_nothing(outbox: Outbox, hook: Webhook) -> None:
+    hook.statuses = [400, 400, 400, 200]
+    hook.up()
+    put(outbox, "a", "b", "c")
+    outbox.deliver(SECONDS)
+    outbox.add("another", {"d": {"d": notice("d")}})
+    outbox.deliver(SECONDS)
+    assert hook.taken == ["d", "a", "b", "c"]
+
+
 def test_a_notice_that_is_refused_for_what_it_is_for_more_than_a_day_is_left_to_the_log(
     outbox: Outbox, hook: Webhook, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ runs that do not say it. Everything private that this takes is used here and now
 executes a run.
 """
 
+import logging
 import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +18,11 @@ from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from sqlalchemy.exc import DBAPIError
 
 from alas_assets.settings import PROJECT_ROOT
+
+log = logging.getLogger(__name__)
 
 _INTERRUPTED = {"DagsterExecutionInterruptedError", "KeyboardInterrupt", "BaseExceptionGroup"}
 """How Ctrl-C shows in a step; the last is what concurrent requests make of it: errors proper come in an `ExceptionGroup`."""
@@ -113,7 +117,11 @@ class _EndAskedElsewhere(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(_LOOK_SECONDS):
-            run = self._instance.get_run_by_id(self._run_id)
+            try:
+                run = self._instance.get_run_by_id(self._run_id)
+            except DBAPIError as error:  # a database that is locked for a moment is free at a later look
+                log.debug("run %s: %s", self._run_id, error)
+                continue
             asked = run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)
             if asked and not self.over.is_set():  # what this process noted itself was felt already
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
