@@ -16,7 +16,7 @@ import polars as pl
 from alas_assets.provenance.ids import safe_name
 from alas_assets.provenance.store import StoreError, write_atomic
 from alas_assets.records import CHUNK_SCHEMA
-from alas_assets.retrieval.store import ChunkStore, first_line, local_folder, vector_length
+from alas_assets.retrieval.store import ChunkStore, first_line, local_folder
 
 
 def every_version(root: Path | str) -> Iterator[tuple[str, int, pl.DataFrame]]:
@@ -146,7 +146,8 @@ def _keep_aside(root: Path | str, prefix: str, pages: set[str], chunks: set[str]
         ids = [chunk for chunk in cell["chunk_ids"] if chunk in staying]
         gone += rows.height - kept.height
         kept.write_parquet(aside / f"{number:04d}.parquet")
-        told = {"tag": cell["tag"], "embedder": cell["embedder"], "chunk_ids": ids, "length": vector_length(rows) if rows.height else 0}
+        length = table.schema.field("vector").type.list_size
+        told = {"tag": cell["tag"], "embedder": cell["embedder"], "chunk_ids": ids, "length": length}
         (aside / f"{number:04d}.json").write_text(json.dumps(told), encoding="utf-8")
     newest = sum(_own_rows(database.open_table(name), pages, chunks) for name in names if name != f"{prefix}.cells")
     return gone or newest
@@ -169,7 +170,10 @@ def _own_rows(table: Any, pages: set[str], chunks: set[str]) -> int:
 
 
 def _write_again(root: Path | str, domain: str, prefix: str, aside: Path) -> None:
-    """Drop a domain's tables and write its cells from what was kept aside, in the order of their versions."""
+    """Drop a domain's tables and write its cells from what was kept aside, in the order of their versions; last those without passages.
+
+    One of these may be named for a model whose vectors it has none of, and it must not say how long those of the others are.
+    """
     import lancedb
 
     folder = local_folder(root)
@@ -180,8 +184,8 @@ def _write_again(root: Path | str, domain: str, prefix: str, aside: Path) -> Non
     for left in sorted(folder.glob(f"{prefix}.*")) if folder is not None else []:
         if left.is_dir():  # also what was set aside as damaged
             shutil.rmtree(left)
-    for told_file in sorted(aside.glob("*.json")):
-        told: dict[str, Any] = json.loads(told_file.read_text(encoding="utf-8"))
-        kept = pl.read_parquet(told_file.with_suffix(".parquet"))
+    cells: dict[Path, dict[str, Any]] = {file: json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob("*.json"))}
+    for file, told in sorted(cells.items(), key=lambda cell: not cell[1]["chunk_ids"]):
+        kept = pl.read_parquet(file.with_suffix(".parquet"))
         store = ChunkStore(root, domain, told["embedder"])
         store.write_cell(told["tag"], kept, told["chunk_ids"], int(told["length"]))

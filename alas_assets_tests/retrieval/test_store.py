@@ -352,6 +352,22 @@ def test_a_kill_amid_the_removal_of_what_was_kept_aside_loses_no_passage(tmp_pat
     assert not aside.exists()
 
 
+def test_a_takedown_writes_the_cells_again_whichever_of_them_has_no_passage_and_is_first_in_its_table(
+    tmp_path: Path, passages: ChunkStore
+) -> None:
+    root, aside, embed = tmp_path / "lance", tmp_path / "aside", Embedder()
+    keep(passages, "cell-000", rows("ab"), embed)
+    passages.write_cell("cell-001", CHUNK_SCHEMA.to_frame(), [], 4)
+    keep(passages, "cell-000", rows("ab", "edited"), embed)
+    keep(passages, "cell-002", rows("c"), embed)
+    assert write_without(root, "python-releases", pages=[], chunk_ids=["a"], aside=aside) == 1
+    left = ChunkStore(root, "python-releases", "tiny")
+    assert [left.read_cell(f"cell-{number:03d}")["chunk_id"].to_list() for number in range(3)] == [["b"], [], ["c"]]
+    assert write_without(root, "python-releases", pages=[], chunk_ids=["b", "c"], aside=aside) == 2
+    keep(left, "cell-003", rows("d"), embed)
+    assert left.search("passage d", embed(["passage d"])[0], 3, ["cell-002", "cell-003"])["chunk_id"].to_list() == ["d"]
+
+
 def test_a_folder_may_be_named_by_a_uri(tmp_path: Path) -> None:
     root = tmp_path / "with space"
     by_uri = ChunkStore(root.as_uri(), "python-releases", "tiny")
