@@ -338,7 +338,8 @@ class ChunkStore:
         wanted = sorted({chunk for cell in found.values() for chunk in cell["chunk_ids"]})
         if not wanted:
             return None
-        newest = max(found.values(), key=lambda cell: cell["version"])
+        # a cell without passages may be in the table of an embedder that was since changed, whose versions count apart
+        newest = max((cell for cell in found.values() if cell["chunk_ids"]), key=lambda cell: cell["version"])
         table = self._at(newest)
         with self._explained(newest["table"]):
             # A filter of thousands of ids costs more than the search: none where it says "all".

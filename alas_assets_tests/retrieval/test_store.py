@@ -197,6 +197,17 @@ def test_cells_of_another_embedder_are_embedded_anew_once_and_are_found_and_read
     assert larger.embed_anew([], embed) == 0
 
 
+def test_a_cell_without_passages_leads_no_search_to_the_table_of_an_embedder_that_was_changed(tmp_path: Path, passages: ChunkStore) -> None:
+    for words in ("plain", "edited", "final"):  # so that versions of this table are higher than those of the next embedder's
+        keep(passages, "cell-000", rows("ab", words), Embedder())
+    passages.write_cell("cell-001", CHUNK_SCHEMA.to_frame(), [], 4)
+    other, embed = ChunkStore(tmp_path / "lance", "python-releases", "other"), Embedder()
+    keep(other, "cell-002", rows("c"), embed)
+    tags = ["cell-000", "cell-001", "cell-002"]
+    other.embed_anew(tags, embed)
+    assert set(other.search("passage c", embed(["passage c"])[0], 3, tags)["chunk_id"]) == {"a", "b", "c"}
+
+
 def test_vectors_that_do_not_fit_are_refused_and_the_table_stays(passages: ChunkStore) -> None:
     keep(passages, "cell-000", rows("ab"), Embedder())
     with pytest.raises(StoreError):
