@@ -119,7 +119,7 @@ class _EndAskedElsewhere(threading.Thread):
         while not self.over.wait(_LOOK_SECONDS):
             try:
                 run = self._instance.get_run_by_id(self._run_id)
-            except DBAPIError as error:  # a database that is locked for a moment is free at a later look
+            except DBAPIError as error:  # a database that is locked for a moment can be read at a later look
                 log.debug("run %s: %s", self._run_id, error)
                 continue
             asked = run is not None and run.status in (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED)

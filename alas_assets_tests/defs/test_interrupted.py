@@ -2,11 +2,9 @@
 
 import os
 import signal
-import sqlite3
 import threading
 import time
 import uuid
-from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -55,12 +53,13 @@ def in_the_ui(context: dg.AssetExecutionContext) -> None:
 
 
 @dg.asset(partitions_def=cells)
-def in_the_ui_after_a_lock(context: dg.AssetExecutionContext) -> None:
-    """As before, after another process has kept Dagster's database for longer than a look at it waits."""
-    with closing(sqlite3.connect(Path(context.instance.root_directory) / "history" / "runs.db", isolation_level=None)) as elsewhere:
-        elsewhere.execute("BEGIN EXCLUSIVE")
-        time.sleep(9)
-        elsewhere.execute("ROLLBACK")
+def in_the_ui_after_a_fault(context: dg.AssetExecutionContext) -> None:
+    """As before, after Dagster's database could not be read for a while."""
+    runs = Path(context.instance.root_directory) / "history" / "runs.db"
+    aside = runs.rename(runs.with_suffix(".aside"))
+    runs.write_bytes(b"no database" * 100)
+    time.sleep(3)
+    aside.replace(runs)
     context.instance.report_run_canceling(context.run)
     time.sleep(30)
     raise ValueError("went on all the same")
@@ -72,7 +71,7 @@ def by_an_error_of_its_own() -> None:
 
 
 DEFS = dg.Definitions(
-    assets=[in_a_step, in_requests_at_a_time, before_a_step, in_the_ui, in_the_ui_after_a_lock, by_an_error_of_its_own],
+    assets=[in_a_step, in_requests_at_a_time, before_a_step, in_the_ui, in_the_ui_after_a_fault, by_an_error_of_its_own],
     jobs=[dg.define_asset_job("iteration", partitions_def=cells)],
     resources={"model": model},
     executor=dg.in_process_executor,
@@ -104,10 +103,10 @@ def test_a_run_that_is_interrupted_is_cancelled(asset: str) -> None:
     assert ended(asset) is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_run_that_somebody_terminates_in_the_ui_after_dagsters_database_was_locked_ends_too() -> None:
-    started = time.monotonic()
-    assert ended("in_the_ui_after_a_lock") is dg.DagsterRunStatus.CANCELED
-    assert time.monotonic() - started < 30, "it went on to the end of what it waits for"
+def test_a_run_that_somebody_terminates_in_the_ui_after_dagsters_database_could_not_be_read_ends_too() -> None:
+    begun = time.monotonic()
+    assert ended("in_the_ui_after_a_fault") is dg.DagsterRunStatus.CANCELED
+    assert time.monotonic() - begun < 28, "it ended by itself"
 
 
 def test_a_run_that_somebody_terminates_in_the_ui_ends_and_is_cancelled() -> None:
