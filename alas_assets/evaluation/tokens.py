@@ -79,10 +79,10 @@ def normalise(text: str, options: bool = False) -> str:
         options: Whether options of one letter ("-V") keep their case, where that tells what is meant. Tokens are lower case all the same.
     """
     text = unicodedata.normalize("NFKC", text)
-    parts = _OPTIONS.split(text) if options else [text]
-    text = "".join(part if i % 2 else unicodedata.normalize("NFKC", part.casefold()) for i, part in enumerate(parts))
     text = re.sub("[\u2018\u2019\u02bc]", "'", re.sub("[\u201c\u201d]", '"', text))
     text = re.sub("[\u2013\u2014]", " ; ", re.sub("[\u2010\u2011\u2212]", "-", text))
+    parts = _OPTIONS.split(text) if options else [text]  # behind a plain quote or space, and with a plain hyphen
+    text = "".join(part if i % 2 else unicodedata.normalize("NFKC", part.casefold()) for i, part in enumerate(parts))
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
     text = re.sub(r"\bpeps?[\s\-_:#]{0,3}0*(\d+)", r"pep \1", text)
     text = re.sub(r"\bcve[\s\-_:]{0,3}(\d{4})[\s\-_](\d{4,})", r"cve-\1-\2", text)
