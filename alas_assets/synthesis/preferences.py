@@ -5,6 +5,7 @@ Mining only: the questions come from `synthesis.probes.mining_questions`, traini
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 from math import ceil
@@ -22,6 +23,8 @@ _NAMED_KINDS = {"version", "pep", "cve", "issue", "identifier", "date", "quantit
 _LONG_WORDS = 6  # answers from this length on are compared word by word
 _SIMILAR_WORDS = 0.8
 _SIMILAR_CHARS = 0.8
+_DECLINES = re.compile(r"\b(?:i (?:do not|don't) know|i am not sure|i'm not sure|cannot answer|can't answer|no information)\b")
+"""Words of declining, whatever else is said: what the grader takes for an answer may still be no guess to punish."""
 _MAX_COMPARED = 4000  # characters; an answer is cut at a few hundred tokens when it is generated
 
 
@@ -93,7 +96,7 @@ def _why_not(answer: dict[str, Any], source: dict[str, Any] | None, chosen: str,
         return "names the reference too"  # right with more words, or beside a rival: to push it down pushes both
     if answer["label"] == "partial" and mentions(chosen, said):
         return "part of the reference"
-    if declines(said, source["question"]) or hedges(tokens.normalise(said)):
+    if declines(said, source["question"]) or hedges(tokens.normalise(said)) or _DECLINES.search(" ".join(words(said))):
         return "declines to answer"  # to punish it would teach the student to guess
     if _degenerate(said):
         return "degenerate repetition"

@@ -83,6 +83,11 @@ def test_useless_pairs_are_kept_aside_with_their_reason(answer: str, said: str, 
         "Unknown",
         "I’m not sure, but it may be 3.14.",
         "I do not know, perhaps PEP 810 or one of those that came in with the release before.",
+        "Cannot answer.",
+        "Cannot answer this question.",
+        "Sorry, can’t answer that.",
+        "There is no information about this PEP in the 3.15 documentation.",
+        "The provided context contains no information about the author or the date.",
     ],
 )
 def test_no_pair_teaches_against_saying_that_one_does_not_know_however_it_is_said(said: str) -> None:
