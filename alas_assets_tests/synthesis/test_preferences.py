@@ -86,7 +86,7 @@ def test_useless_pairs_are_kept_aside_with_their_reason(answer: str, said: str, 
         "Cannot answer.",
         "Cannot answer this question.",
         "Sorry, can’t answer that.",
-        "There is no information about this PEP in the 3.15 documentation.",
+        "There is no information about this PEP in the 3.14 documentation.",
         "The provided context contains no information about the author or the date.",
     ],
 )
