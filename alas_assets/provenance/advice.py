@@ -9,10 +9,12 @@ import shlex
 
 import polars as pl
 
-from alas_assets.provenance.objections import waiting_decisions
+from alas_assets.provenance.changes import given_up
+from alas_assets.provenance.objections import decision_in_words, waiting_decisions
 from alas_assets.provenance.overruled import after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore
+from alas_assets.provenance.takedown.documents import FOLDER, with_domain
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES, SourceTrace, Trace
 from alas_assets.provenance.verdict import Verdict
 from alas_assets.review.pairs import ITEM
@@ -39,21 +41,27 @@ def what_now(store: ArtifactStore, trace: Trace, verdict: Verdict, option: str =
 
 
 def _mends(store: ReadOnce, trace: Trace, source: SourceTrace, verdict: Verdict, domain: str, fact: str, option: str) -> list[str]:
-    if waiting := waiting_decisions(store, domain, {fact}).get(fact):
-        return [f"decided already: {'; '.join(waiting)}; `alas review list {domain}{option}` says when it is taken up"]
-    own = store.rows_of(domain, "qa_pairs").filter(pl.col("url") == source.url)
-    left = after_people(own)
+    waiting = waiting_decisions(store, domain, {fact}).get(fact, [])
+    words = "; ".join(map(decision_in_words, waiting))
+    lines = [f"decided already: {words}; `alas review list {domain}{option}` says when it is taken up"] if waiting else []
+    if any(one.decision == "reject fact" or one.new_answer for one in waiting):
+        return lines
+    counts = ~pl.col("cell").is_in(list(given_up(store, domain)))
+    left = after_people(store.rows_of(domain, "qa_pairs").filter(pl.col("url") == source.url, counts))
     if fact not in left.standing and fact in left.overruled:
         return [f"{word.word}, and {word.cell} took it up" for word in left.overruled[fact]]
-    pair = next(pair for pair in trace.pairs if pair.accepted)
-    iteration = next((int(run.cell.partition("|")[2]) for run in trace.runs if run.step == "qa_pairs"), 0)
-    decide = "edit and the right answer, or reject fact," if verdict.kind == "bad pair" else "reject fact"
-    lines = [
-        f"to teach it no more: `alas review export {domain}{option} --what pairs --iteration {iteration}`, write {decide} in the row "
-        f"{ITEM}{pair.qa_id}, `alas review import {domain}{option} FILE`, then `alas run {domain}{option}`"
-    ]
+    if source.since and not source.since.states_it:
+        lines.append("it is rehearsed and asked no more: its page, as read since, no longer states it")
+    else:
+        pair = next(pair for pair in trace.pairs if pair.accepted)
+        iteration = next((int(run.cell.partition("|")[2]) for run in trace.runs if run.step == "qa_pairs"), 0)
+        decide = "edit and the right answer, or reject fact," if verdict.kind == "bad pair" else "reject fact"
+        lines.append(
+            f"to teach it no more: `alas review export {domain}{option} --what pairs --iteration {iteration}`, write {decide} in the row "
+            f"{ITEM}{pair.qa_id}, `alas review import {domain}{option} FILE`, then `alas run {domain}{option}`"
+        )
     if verdict.kind == "bad source":
-        page = shlex.quote(source.url)
+        page = shlex.quote(with_domain(source.url, domain) if source.url.startswith(FOLDER) else source.url)
         lines.append(f"if the page is not to be trusted at all: `alas takedown {page}{option} --dry-run` shows what goes with it")
     return lines
 

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from alas_assets.provenance.ids import safe_name
-from alas_assets.provenance.store import Cell, StoreError, write_atomic
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, write_atomic
 from alas_assets.records import Record
 from alas_assets.release.registry import Registry
 
@@ -42,6 +42,18 @@ class WatchState(Record):
 
 def _file(home: Path, domain: str) -> Path:
     return home / "watch" / f"{safe_name(domain)}.json"
+
+
+def given_up(store: ArtifactStore, domain: str) -> set[str]:
+    """Return the cells of a domain whose pairs count no more: closed as failed before their revision, and nothing of them is current.
+
+    Raises:
+        StoreError: The domain's file is damaged.
+        RegistryError: Its registry is.
+    """
+    closed, registry = read_watch_state(store.root, domain).closed, Registry(store.root / "registry")
+    cells = [cell for cell in store.cells(domain) if cell.iteration in closed and store.pointer(cell, "revised_curriculum") is None]
+    return {str(cell) for cell in cells if not registry.stands(domain, cell.number)}
 
 
 def read_watch_state(home: Path, domain: str) -> WatchState:

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from alas_assets.evaluation.agreement import item_key
 from alas_assets.evaluation.exam import is_page
-from alas_assets.provenance.objections import denials, waiting_decisions
+from alas_assets.provenance.changes import given_up
+from alas_assets.provenance.objections import decision_in_words, denials, waiting_decisions
 from alas_assets.provenance.overruled import Overruled, after_people
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
@@ -179,6 +180,7 @@ def derived_from(store: ArtifactStore, source: str, domains: Set[str] | None = N
     written = own.filter(pl.col("fact_id") != "")  # replay rows and guards have no fact either
     fact_ids, chunk_ids = written["fact_id"].unique().to_list(), set(own.filter(pl.col("chunk_id") != "")["chunk_id"])
     read_in = {reading.cell.partition("|")[0] for reading in readings}
+    aside = {cell for domain in read_in for cell in given_up(store, domain)}
     for domain in read_in:
         chunk_ids |= stored_passages(store.lance, domain, pages)  # also those on which no pair was written
     return Derived(
@@ -186,7 +188,7 @@ def derived_from(store: ArtifactStore, source: str, domains: Set[str] | None = N
         by=by,
         readings=readings,
         unusable=own.height - written.height,
-        facts=_with_objections(store, _facts(written, pairs.filter(supports & ~is_own)), read_in),
+        facts=_with_objections(store, _facts(written, pairs.filter(supports & ~is_own), aside), read_in),
         probes=list(_probes(store, cells, fact_ids)),
         adapters=list(_adapters(store, cells, fact_ids, read_in)),
         answers=list(_answers(store, cells, fact_ids, sorted(chunk_ids))),
@@ -253,8 +255,8 @@ def _pairs(store: ArtifactStore, cells: list[Cell]) -> pl.DataFrame:
     return pl.concat([QA_SCHEMA.to_frame().with_columns(pl.lit("").alias("cell")), *tables])
 
 
-def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
-    """Return the facts in the order in which they were first written."""
+def _facts(own: pl.DataFrame, others: pl.DataFrame, aside: Set[str]) -> list[DerivedFact]:
+    """Return the facts in the order in which they were first written; cells set `aside` took up nothing of what people decided."""
     elsewhere = dict(others.group_by("fact_group").agg(pl.col("url").unique().sort()).iter_rows())
     facts = own.group_by("fact_id", maintain_order=True).agg(
         *(pl.col(name).first() for name in ("question", "answer", "quote", "url", "fact_group")),
@@ -263,7 +265,7 @@ def _facts(own: pl.DataFrame, others: pl.DataFrame) -> list[DerivedFact]:
         (~pl.col("accepted")).sum().alias("rejected"),
         pl.col("reason").filter(pl.col("reason") != "").unique(maintain_order=True).alias("reasons"),
     )
-    left = after_people(own)
+    left = after_people(own.filter(~pl.col("cell").is_in(list(aside))))
     return [
         DerivedFact(
             **fact,
@@ -283,7 +285,7 @@ def _with_objections(store: ArtifactStore, facts: list[DerivedFact], domains: Se
     return [
         fact.model_copy(
             update={
-                "waiting": [word for words in waiting for word in words.get(fact.fact_id, [])],
+                "waiting": [decision_in_words(one) for decided in waiting for one in decided.get(fact.fact_id, [])],
                 "denied": [word for words in denied for word in words.get(fact.fact_id, [])],
             }
         )

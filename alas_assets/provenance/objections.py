@@ -10,40 +10,49 @@ from collections.abc import Mapping, Set
 import polars as pl
 
 from alas_assets.evaluation.agreement import item_key
+from alas_assets.provenance.changes import given_up
 from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.provenance.trace import ABOUT_FACTS, ANSWER_TABLES
 from alas_assets.provenance.verdict import blames_the_fact, says
 from alas_assets.records import ASKED
+from alas_assets.review.earlier import works_on_earlier
 from alas_assets.review.pairs import Decision, decisions_of
 from alas_assets.review.said import Said, asked_answers, people_said
-from alas_assets.review.taken_up import carried_out
+from alas_assets.review.taken_up import as_kept, carried_out
 
 
-def waiting_decisions(store: ArtifactStore, domain: str, facts: Set[str]) -> dict[str, list[str]]:
-    """Return in words, by `fact_id`, what people decided on pairs of these facts and no iteration took up so far, oldest first.
+def waiting_decisions(store: ArtifactStore, domain: str, facts: Set[str]) -> dict[str, list[Decision]]:
+    """Return, by `fact_id`, what people decided on pairs of these facts and no iteration that counts took up so far, oldest first.
 
-    An approval is left out: it leaves a fact as it is.
+    Left out is what changes nothing: an approval, and of a pair that an earlier iteration taught an edit of its question or aliases.
 
     Raises:
         ReviewError: What they decided is damaged.
-        StoreError: A table of pairs is damaged or gone.
+        StoreError: A table of pairs, or what is known of the domain's closed iterations, is damaged or gone.
     """
     decisions = [one for one in decisions_of(store.root, domain) if one.fact_id in facts and one.decision != "approve"]
     if not decisions:
         return {}
-    rows = ReadOnce.over(store).rows_of(domain, "qa_pairs")
-    by_cell = [table.to_dicts() for table in rows.filter(pl.col("review") != "").partition_by("cell", maintain_order=True)]
-    known = rows.filter(pl.col("fact_id").is_in(list(facts)) | (pl.col("review") != "")).to_dicts()
-    done = {one.qa_id for said in by_cell for one in carried_out(decisions, said, known)}
-    found: dict[str, list[str]] = {}
-    for one in decisions:
-        if one.qa_id not in done:
-            found.setdefault(one.fact_id, []).append(_decision_in_words(one))
+    store, aside = ReadOnce.over(store), given_up(store, domain)
+    rows = store.rows_of(domain, "qa_pairs").filter(~pl.col("cell").is_in(list(aside)))
+    made = [as_kept(value) for one in decisions for value in (one.new_question, one.new_answer) if value]
+    known = rows.filter(pl.col("question").is_in(made) | pl.col("answer").is_in(made)).to_dicts()
+    left = {one.qa_id: one for one in decisions}
+    for said in rows.filter(pl.col("review") != "").partition_by("cell", maintain_order=True):
+        for one in carried_out(list(left.values()), said.to_dicts(), known):
+            left.pop(one.qa_id, None)
+    made_cells = [str(cell) for cell in store.cells(domain) if str(cell) not in aside and store.pointer(cell, "qa_pairs")]
+    newest = set(rows.filter(pl.col("cell") == max(made_cells, default=""))["qa_id"])
+    found: dict[str, list[Decision]] = {}
+    for one in left.values():
+        if works_on_earlier(one) or one.qa_id in newest:
+            found.setdefault(one.fact_id, []).append(one)
     return found
 
 
-def _decision_in_words(decision: Decision) -> str:
+def decision_in_words(decision: Decision) -> str:
+    """Say what a person decided, who and when, and why."""
     change = f", {decision.change}" if decision.change else ""
     return f"{decision.decision} by {decision.who}{change}{f' ({decision.comment})' if decision.comment else ''}"
 

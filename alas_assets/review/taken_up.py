@@ -44,10 +44,11 @@ def carried_out(decisions: Sequence[Decision], said: Sequence[Mapping[str, Any]]
 def _made_of(decision: Decision, known: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether what an edit makes of a pair is there: one who edits a fact twice on a day sets it aside in the same words twice."""
     wanted = {"question": decision.new_question, "answer": decision.new_answer}
-    return all(any(_shown(value) == row[name] for row in known) for name, value in wanted.items() if value)
+    kept = {name: as_kept(value) for name, value in wanted.items() if value}
+    return all(any(value == row[name] for row in known) for name, value in kept.items())
 
 
-def _shown(text: str) -> str:
+def as_kept(text: str) -> str:
     """Return a person's words as curation keeps them."""
     return redact(ids.fold(clean(text)))
 
@@ -63,7 +64,7 @@ def _says(row: Mapping[str, Any], decision: Decision) -> bool:
     only_aliases = decision.decision == "edit" and not (decision.new_answer or decision.new_question)
     if not only_aliases:
         return row["review"] == word_of(decision)
-    return _edited_by(decision, row) and {*row["aliases"]} == {_shown(alias) for alias in decision.new_aliases or []}
+    return _edited_by(decision, row) and {*row["aliases"]} == {as_kept(alias) for alias in decision.new_aliases or []}
 
 
 def _edited_by(decision: Decision, row: Mapping[str, Any]) -> bool:
@@ -79,5 +80,5 @@ def why_refused(decision: Decision, rows: Iterable[Mapping[str, Any]]) -> str:
         rows: The iteration's pairs that have a `review` (`QA_SCHEMA`).
     """
     name, value = ("answer", decision.new_answer) if decision.new_answer else ("question", decision.new_question or decision.question)
-    made = [row for row in rows if decision.decision == "edit" and _edited_by(decision, row) and row[name] == _shown(value)]
+    made = [row for row in rows if decision.decision == "edit" and _edited_by(decision, row) and row[name] == as_kept(value)]
     return "" if not made or any(row["accepted"] for row in made) else made[0]["reason"]
