@@ -205,9 +205,11 @@ class Door:
             async with self._loading:
                 if before is not None and not await self._is_retired(before):
                     await self._restart()  # where it is down, the old one goes on, whatever becomes of the new one
-                elif self._hung or not self._backend.alive:
-                    await self._start(prepared)
-                await self._load(prepared)
+                    await self._load_beside(prepared, before)
+                else:
+                    if self._hung or not self._backend.alive:
+                        await self._start(prepared)
+                    await self._load(prepared)
         except (*self._told, httpx2.TransportError, OSError) as error:
             why = str(error) or repr(error)
             self._failed = (wanted.adapter or BASE, why, time.monotonic() + _RETRY_SECONDS)
@@ -269,6 +271,29 @@ class Door:
         self._say(f"{self.name}: {self._backend.name} {how}; it is started again. Its last words:\n{last}")
         await self._start(serving)
         await self._load(serving)
+
+    async def _load_beside(self, prepared: Prepared, before: Prepared) -> None:
+        """Load a model beside the one that answers, or alone where the backend ends of that: both may be too much for its memory.
+
+        Raises:
+            BackendError: It is not in memory.
+            httpx2.TransportError: The backend does not answer.
+        """
+        try:
+            await self._load(prepared)
+        except (BackendError, httpx2.TransportError) as error:
+            if self._backend.alive and not isinstance(error, httpx2.TransportError):
+                raise
+            what, last = f"{self._backend.name} ended as it loaded a second model", self._backend.last_words()
+            self._say(f"{self.name}: {what}; it is started again with that one alone. Its last words:\n{last}")
+            self._serving = None  # a question to the old one would have the backend load it too
+            try:
+                await self._start(prepared)
+                await self._load(prepared)
+            except BaseException:
+                self._serving = before
+                await asyncio.to_thread(self._backend.stop)  # the watch starts it again with the old one
+                raise
 
     async def _start(self, prepared: Prepared) -> None:
         await asyncio.to_thread(self._backend.stop)

@@ -2,7 +2,8 @@
 
 It answers with the name of the model that it was asked for. A question "slow" takes a second or two, "slower" twice that, "die" ends the
 process, "hang" is never answered, "on and on" without an end, and "what was given up?" with those of both whose client has left. It never
-says that it has loaded a folder with a file "hangs" in it.
+says that it has loaded a folder with a file "hangs" in it, and ends when it is to load one with a file "large" beside
+another, or one with a file "larger".
 """
 
 import argparse
@@ -38,7 +39,10 @@ async def load(request: Request) -> Response:
     asked = await request.json()
     if not Path(asked["lora_path"]).is_dir():
         return JSONResponse({"error": {"message": f"No adapter found for {asked['lora_path']}"}}, 404)
-    await asyncio.sleep(3600 if (Path(asked["lora_path"]) / "hangs").exists() else 0.5)
+    folder = Path(asked["lora_path"])
+    if (folder / "larger").exists() or (len(loaded) > 1 and (folder / "large").exists()):
+        os._exit(1)
+    await asyncio.sleep(3600 if (folder / "hangs").exists() else 0.5)
     loaded[asked["lora_name"]] = asked["lora_path"]
     return PlainTextResponse("Success")
 

@@ -265,6 +265,20 @@ def test_a_dead_backend_is_started_again_for_the_old_adapter_where_the_new_one_c
     door.until(lambda: door.answers_with(ONE), 25)
 
 
+def test_an_adapter_that_does_not_fit_beside_the_old_one_is_loaded_alone(door: Running) -> None:
+    (door.registry.folder / TWO / "large").touch()
+    door.registry.adapter = TWO
+    door.until(lambda: door.answers_with(TWO), 25)
+
+
+def test_the_old_one_answers_again_where_the_new_one_can_be_loaded_neither_beside_it_nor_alone(door: Running) -> None:
+    (door.registry.folder / TWO / "large").touch()
+    (door.registry.folder / TWO / "larger").touch()
+    before = pid_of(door)
+    door.registry.adapter = TWO
+    door.until(lambda: pid_of(door) != before and door.answers_with(ONE), 25)
+
+
 def test_a_backend_that_hangs_while_another_adapter_is_wanted_is_started_again(impatient: Running) -> None:
     before = pid_of(impatient)
     for process in psutil.Process(before).children(recursive=True):
