@@ -7,7 +7,7 @@ import polars as pl
 
 from alas_assets.defs import columns, show
 from alas_assets.defs.resources import Alas
-from alas_assets.defs.steps import Made, StageError, Step, loop_asset
+from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
 from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import FETCH_SCHEMA, Curriculum, Seed
@@ -67,11 +67,9 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
     """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag. None where nothing is new."""
     step = Step(context, alas)
     domain, store, cell = step.domain, step.store, step.cell
+    embed = partial(alas.embed, domain)
 
     def make(_: str) -> Made[pl.DataFrame]:
-        embed = partial(alas.embed, domain)
-        # one question is to find what every iteration read, also after the domain's embedder was changed
-        chunk_store(alas, cell.domain).embed_anew([tag for tag in cell_tags(alas, cell) if tag != cell.tag], embed)
         studied = study(
             curriculum.topics,
             domain,
@@ -132,7 +130,12 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
         "sources": domain.sources.what(),
         "embedder": domain.student.embedder,
     }
-    return step.run(pl.DataFrame, make, describe, settings=settings, still_good=still_good)
+    result = step.run(pl.DataFrame, make, describe, settings=settings, still_good=still_good)
+    with clear_failures():
+        # One question is to find what every iteration read, also after the domain's embedder was changed, or set back to one with which
+        # this step has nothing else to do. After the reading, which sets a damaged table aside, and which may fail.
+        chunk_store(alas, cell.domain).embed_anew(cell_tags(alas, cell), embed)
+    return result
 
 
 @dg.asset_check(asset=documents, partitions_def=cells, description="Enough pages could be read; if not, the likely cause.")

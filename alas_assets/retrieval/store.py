@@ -232,11 +232,11 @@ class ChunkStore:
         Raises:
             StoreError: A passage is gone, or LanceDB refuses the write.
         """
-        strangers = [tag for tag, cell in self._cells_of(tags).items() if cell["embedder"] != self._embedder] if tags else []
+        cells = self._cells_of(tags) if tags else {}
+        strangers = [tag for tag, cell in cells.items() if cell["embedder"] != self._embedder and cell["chunk_ids"]]
         for tag in strangers:
             passages = self.read_cell(tag)
-            if not passages.is_empty():  # a cell without passages has no table to be moved to
-                self.tag_cell(tag, passages["chunk_id"].to_list(), self.upsert(passages, embed))
+            self.tag_cell(tag, passages["chunk_id"].to_list(), self.upsert(passages, embed))
         return len(strangers)
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -326,8 +326,8 @@ class ChunkStore:
         from lancedb.expr import col
 
         found = self._cells_of(tags) if tags else {}
-        if untagged := next((tag for tag in tags if tag not in found), None):
-            raise self._untagged(untagged)
+        if untagged := [tag for tag in tags if tag not in found]:
+            raise self._untagged(*untagged)
         strangers = (cell for cell in found.values() if cell["embedder"] != self._embedder and cell["chunk_ids"])
         if stranger := next(strangers, None):
             asked = f"the passages of {stranger['tag']} were embedded by {stranger['embedder']}, the question by {self._embedder}"
@@ -462,8 +462,9 @@ class ChunkStore:
             rows = cells.search().where(col("tag").isin(list(tags))).limit(len(tags)).to_arrow().to_pylist()
         return {row["tag"]: row for row in rows}
 
-    def _untagged(self, tag: str) -> StoreError:
-        return StoreError(f"{self._root}/{self._cells}: {tag} has no stored passages; {self._remedy()}")
+    def _untagged(self, *tags: str) -> StoreError:
+        said, each = (f"{tags[0]} has no", "it") if len(tags) == 1 else (f"none of {', '.join(tags)} has", "each")
+        return StoreError(f"{self._root}/{self._cells}: {said} stored passages; {self._remedy()} for {each}")
 
     def _passages(self, cell: dict[str, Any], chunk_ids: list[str]) -> pl.DataFrame:
         """Return passages that a cell has, in no order, from the version that it pins."""

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from alas_assets.defs.documents import cell_tags, chunk_store, chunks_of
 from alas_assets.partitions import cell_key, register_cell
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import Curriculum, Topic
 from alas_assets.students.embedding import embedder_folder
 from alas_assets_tests.harness import Harness, serving
@@ -26,7 +27,8 @@ def planned(harness: Harness, iteration: int, page: str) -> Cell:
 def read_documents(harness: Harness, cell: Cell) -> bool:
     job = harness.repository.get_job("iteration")
     chosen = [dg.AssetKey("documents")]
-    return job.execute_in_process(instance=harness.instance, partition_key=cell_key(cell), asset_selection=chosen).success
+    run = job.execute_in_process(instance=harness.instance, partition_key=cell_key(cell), asset_selection=chosen, raise_on_error=False)
+    return run.success
 
 
 def test_after_a_change_of_embedder_one_question_finds_what_every_iteration_read(tmp_path: Path, tiny_student: Path) -> None:
@@ -47,6 +49,65 @@ def test_after_a_change_of_embedder_one_question_finds_what_every_iteration_read
         (question,) = harness.alas.embed(domain, ["compiler"])
         found = chunk_store(harness.alas, "quill").search("compiler", question, 100, tags)
         assert set(found["chunk_id"]) == set(chunks_of(harness.alas, before)["chunk_id"]) | set(chunks_of(harness.alas, after)["chunk_id"])
+
+
+def test_an_embedder_that_is_set_back_finds_all_again_though_a_reading_with_the_other_failed(tmp_path: Path, tiny_student: Path) -> None:
+    with serving() as site:
+        harness = Harness(tmp_path, str(tiny_student))
+
+        def embedder(named: str) -> None:
+            harness.domain("quill", site.port, model=f'"{tiny_student}"{named}')
+
+        def found() -> set[str]:
+            domain = harness.alas.domain("quill")
+            (question,) = harness.alas.embed(domain, ["compiler"])
+            return set(chunk_store(harness.alas, "quill").search("compiler", question, 100, cell_tags(harness.alas, second))["chunk_id"])
+
+        embedder("")
+        first = planned(harness, 0, f"http://127.0.0.1:{site.port}/4.html")
+        second = planned(harness, 1, f"http://127.0.0.1:{site.port}/3.html")
+        assert read_documents(harness, first)
+        assert read_documents(harness, second)
+        all_of_them = found()
+        own = embedder_folder(harness.alas.domain("quill").student.embedder)
+        assert own is not None
+        another = f'\nembedder = "{shutil.copytree(own, tmp_path / "other")}"'
+        embedder(another)
+        page = site.pages.pop("/3.html")
+        assert not read_documents(harness, second)
+        embedder("")
+        assert found() == all_of_them, "a reading that fails leaves earlier passages as they are"
+        embedder(another)
+        site.pages["/3.html"] = page
+        assert read_documents(harness, second)
+        assert found() == all_of_them
+        embedder("")
+        assert read_documents(harness, second)
+        assert found() == all_of_them, "the step had nothing to read, and embedded all of them anew"
+
+
+@pytest.mark.parametrize("damage", ["torn", "deleted"])
+def test_a_damaged_table_of_cells_is_healed_and_says_for_which_cells_to_read_again(damage: str, tmp_path: Path, tiny_student: Path) -> None:
+    with serving() as site:
+        harness = Harness(tmp_path, str(tiny_student))
+        harness.domain("quill", site.port)
+        both = [planned(harness, number, f"http://127.0.0.1:{site.port}/{page}.html") for number, page in enumerate("43")]
+        assert all(read_documents(harness, cell) for cell in both)
+        before = [chunks_of(harness.alas, cell) for cell in both]
+        table = Path(harness.store.lance) / "quill.cells.lance"
+        if damage == "deleted":
+            shutil.rmtree(table)
+        for manifest in (table / "_versions").glob("*"):
+            manifest.write_bytes(b"torn")
+        assert read_documents(harness, both[1])
+        (question,) = harness.alas.embed(harness.alas.domain("quill"), ["compiler"])
+        tags = cell_tags(harness.alas, both[1])
+        with pytest.raises(StoreError, match="cell-000 has no stored passages; materialise `documents` of quill again for it"):
+            chunk_store(harness.alas, "quill").search("compiler", question, 100, tags)
+        assert read_documents(harness, both[0])
+        assert chunk_store(harness.alas, "quill").search("compiler", question, 100, tags).height
+        for cell, passages in zip(both, before, strict=True):
+            assert chunks_of(harness.alas, cell)["chunk_id"].equals(passages["chunk_id"])
 
 
 def test_a_reading_whose_passages_were_replaced_by_as_many_of_other_texts_is_made_again(tmp_path: Path, tiny_student: Path) -> None:
