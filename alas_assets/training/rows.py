@@ -70,7 +70,7 @@ def split_dev(rows: pl.DataFrame, share: float, seed: int) -> tuple[pl.DataFrame
 def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:
     try:
         rows = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise RowsError(f"{path}: the training rows cannot be read ({str(error).splitlines()[0]})") from error
     if missing := [name for name in schema.names() if name not in rows.columns]:
         raise RowsError(f"{path}: column {missing[0]!r} is missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,10 @@ def answered(number: int, said: str, label: str, **more: Any) -> dict[str, Any]:
 def judged(store: ArtifactStore, number: int, *rows: dict[str, Any]) -> None:
     """Store an iteration's graded answers."""
     put(store, number, "judge_scores", pl.DataFrame(list(rows), schema=as_answers(answers(probes(), "sft", [])).schema))
+
+
+def damaged(raw: bytes) -> Iterator[bytes]:
+    """Yield a Parquet file with each byte of its footer changed in turn; some of them have polars panic, which is no `Exception`."""
+    for place in range(len(raw) - 8 - int.from_bytes(raw[-8:-4], "little"), len(raw)):
+        for byte in (0, 255):
+            yield raw[:place] + bytes([byte]) + raw[place + 1 :]

@@ -1,5 +1,6 @@
 """Training rows are read as they were written, or not at all."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.training.rows import RowsError, read_rows, split_dev
+from alas_assets_tests.provenance.by_hand import damaged
 from alas_assets_tests.training.factory import make_spec, pairs, train_rows
 
 
@@ -39,6 +41,15 @@ def test_a_damaged_rows_file_is_one_line_naming_it(tmp_path_factory: pytest.Temp
     with pytest.raises(RowsError, match=r"rows\.parquet") as caught:
         read_rows(spec)
     assert "\n" not in str(caught.value)
+
+
+def test_whatever_byte_of_the_rows_footer_was_changed_reading_them_is_an_error_of_the_rows(tmp_path: Path) -> None:
+    spec = make_spec("sft", tmp_path, Path("/nowhere"), train_rows(1))
+    path = Path(spec.rows_file)
+    for data in damaged(path.read_bytes()):
+        path.write_bytes(data)
+        with suppress(RowsError):
+            read_rows(spec)
 
 
 @given(count=st.integers(1, 60), share=st.floats(0, 0.5), seed=st.integers(0, 5))

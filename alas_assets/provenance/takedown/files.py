@@ -90,7 +90,7 @@ def _as_table(path: Path, read: Callable[[Path], Iterator[tuple[str, str]]]) -> 
     """
     try:
         yield from read(path)
-    except (OSError, ValueError, sqlite3.Error, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, sqlite3.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if path.suffix.lower() in _STRICT:
             raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
         yield from ((BYTES, text) for text in texts_in_bytes(path.read_bytes()))

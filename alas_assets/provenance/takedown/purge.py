@@ -125,7 +125,7 @@ def _manifest(store: ArtifactStore, digest: str) -> dict[str, Any]:
 def _holds_rows(path: Path, removal: Removal) -> bool:
     if not path.is_file():
         return False
-    table = pl.read_parquet(path)
+    table = _read(path)
     return table_without("rows", table, removal) is not table
 
 
@@ -204,7 +204,7 @@ def _tell_pointers(store: ArtifactStore, removal: Removal, rewritten: dict[str, 
 def _read(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise StoreError(
             f"{path}: cannot be read ({error}), so nobody can say what it holds; restore it or move it out of the store"
         ) from error
