@@ -104,9 +104,15 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return a folder's files by relative POSIX names, sorted; what begins with a dot, such as `.DS_Store`, is none of them."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts))
+
+
 def folder_hash(folder: Path, names: Iterable[str] | None = None) -> str:
-    """Return the hash of a folder's files (relative POSIX names and bytes); `names` restricts which count."""
-    chosen = sorted(names) if names is not None else sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    """Return the hash of a folder's files (`files_of`: relative POSIX names and bytes); `names` says which count instead."""
+    chosen = sorted(names) if names is not None else files_of(folder)
     return content_hash([[name, file_hash(folder / name)] for name in chosen])
 
 

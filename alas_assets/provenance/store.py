@@ -23,7 +23,7 @@ import polars as pl
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, folder_hash, safe_name, sha256_hex
+from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, files_of, folder_hash, safe_name, sha256_hex
 from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
@@ -366,12 +366,26 @@ class ArtifactStore:
                 f"adapter {adapter_hash[:16]} was retired by takedown {stone.takedown} on {stone.at[:10]} (see takedown-{stone.takedown} "
                 "among the store's reports) and can be used no more; `alas status` shows what is current"
             )
-        found = [(path, path.stat()) for path in folder.rglob("*") if path.is_file()]
-        files = sorted((str(path), stat.st_size, stat.st_mtime_ns) for path, stat in found)
-        if not files or (_whole.get(folder) != files and folder_hash(folder) != adapter_hash):
-            raise StoreError(f"adapter {folder} is {'damaged' if files else 'gone'}; {self._made_again(adapter_hash)}")
+        found = [(name, (folder / name).stat()) for name in files_of(folder)]
+        files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
+        if not files:
+            raise StoreError(f"adapter {folder} is gone; {self._made_again(adapter_hash)}")
+        if _whole.get(folder) != files and folder_hash(folder) != adapter_hash:
+            raise StoreError(f"adapter {folder} {self._damage(adapter_hash)}")
         _whole[folder] = files
         return folder
+
+    def _damage(self, adapter_hash: str) -> str:
+        """Say which file makes an adapter's folder another than its hash says, as far as one hash of them all tells, and what to do."""
+        folder = self.adapters / adapter_hash
+        hashes = {name: file_hash(folder / name) for name in files_of(folder)}
+        for name in hashes:
+            if content_hash([[other, digest] for other, digest in hashes.items() if other != name]) == adapter_hash:
+                return f"holds {name}, which is no part of it; remove that file"
+        missing = [name for name in ("adapter_config.json", "adapter_model.safetensors", "manifest.json") if name not in hashes]
+        last = max(hashes, key=lambda name: (folder / name).stat().st_mtime_ns)
+        what = f"{' and '.join(missing)} is missing" if missing else f"its files are not those of its hash; {last} was changed last"
+        return f"is damaged; {self._made_again(adapter_hash)} ({what})"
 
     def _made_again(self, adapter_hash: str) -> str:
         """Say what makes an adapter again: the steps that trained it."""

@@ -41,6 +41,9 @@ from alas_assets.students.merged import rope_of_version_4, write_template
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What `--max-lora-rank` takes; 16 is the default, so a larger adapter is refused without it."""
 
+_HIDDEN = shutil.ignore_patterns(".*")
+"""Files that are no part of an adapter (`ids.files_of`)."""
+
 OLLAMA_CHATML = """\
 {{- range .Messages }}<|im_start|>{{ .Role }}
 {{ .Content }}<|im_end|>
@@ -235,7 +238,7 @@ class _Maker:
         return self.worker.merge(self.student, self.adapter, made).precision, _USE_MERGED
 
     def _adapter(self, made: Path) -> tuple[Precision, str]:
-        shutil.copytree(self.adapter, made, dirs_exist_ok=True)
+        shutil.copytree(self.adapter, made, dirs_exist_ok=True, ignore=_HIDDEN)
         write_template(made, adapter_template(self.adapter))
         # the card of training says what was known before the judges; this export's takes its place, the bytes of all else stay
         base = self.release.base_name if self.release.base_on_hub else "BASE_FOLDER"
@@ -244,7 +247,7 @@ class _Maker:
         return precision, note + _USE_ADAPTER.format(base=base, dtype=DTYPES[precision])
 
     def _vllm(self, made: Path) -> tuple[Precision, str]:
-        shutil.copytree(self.adapter, made / "adapter")
+        shutil.copytree(self.adapter, made / "adapter", ignore=_HIDDEN)
         write_template(made / "adapter", adapter_template(self.adapter))
         base = self.release.base_name
         if not self.release.base_on_hub:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -288,11 +289,15 @@ def test_an_adapter_that_is_gone_or_damaged_is_not_handed_out_and_the_step_that_
     (made / "deep").mkdir(parents=True)
     weights = "deep/adapter_model.safetensors"
     (made / weights).write_bytes(b"weights")
+    for name in ("adapter_config.json", "adapter_model.safetensors", "manifest.json"):
+        (made / name).write_bytes(b"{}")
     digest = store.put_folder(store.adapters, made)
     folder = store.adapters / digest
     assert store.adapter(digest) == store.adapter(digest) == folder
     (folder / weights).write_bytes(b"wei\0\0\0s")
-    with pytest.raises(StoreError, match=r"is damaged; no iteration of this store trained it, so `alas rollback DOMAIN`"):
+    with pytest.raises(
+        StoreError, match=rf"is damaged; no iteration .* trained it, so `alas rollback DOMAIN`.* {weights} was changed last"
+    ):
         store.adapter(digest)
     ref = AdapterRef(adapter_hash=digest, kind="sft", trained=True, base_hash="b", rows_hash="r", probes_hash="p")
     store.put(CELL, "sft_adapter", ref, input_key="k", inputs={}, run_id="r")
@@ -302,6 +307,27 @@ def test_an_adapter_that_is_gone_or_damaged_is_not_handed_out_and_the_step_that_
         store.adapter(digest)
     (folder / weights).write_bytes(b"weights")
     assert store.adapter(digest) == folder
-    (folder / weights).unlink()
+    (folder / "manifest.json").unlink()
+    with pytest.raises(StoreError, match=r"is damaged; materialise sft_adapter of .* \(manifest\.json is missing\)"):
+        store.adapter(digest)
+    shutil.rmtree(folder)
     with pytest.raises(StoreError, match=r"is gone; materialise sft_adapter of py\|000 again"):
+        store.adapter(digest)
+
+
+def test_a_stray_file_in_an_adapters_folder_is_named_and_one_that_begins_with_a_dot_is_none_of_it(tmp_path: Path) -> None:
+    store, made = ArtifactStore(tmp_path), tmp_path / "made"
+    made.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors", "manifest.json"):
+        (made / name).write_text(name, encoding="utf-8")
+    digest = store.put_folder(store.adapters, made)
+    folder, relative = store.adapters / digest, f"artifacts/adapters/{digest}"
+    pointer = store.put(CELL, "qa_pairs", FRAME, input_key="k", inputs={}, run_id="r", blobs=(relative,))
+    (folder / ".DS_Store").write_bytes(b"where the icons are")
+    (folder / ".idea").mkdir()
+    (folder / ".idea" / "workspace.xml").write_bytes(b"")
+    assert store.adapter(digest) == folder
+    assert store.whole(pointer)
+    (folder / "copy of manifest.json").write_bytes(b"{}")
+    with pytest.raises(StoreError, match=r"holds copy of manifest\.json, which is no part of it; remove that file"):
         store.adapter(digest)

@@ -144,7 +144,9 @@ def test_the_card_names_pages_scores_and_the_decision(harness: Harness, merged: 
 
 def test_the_adapters_weights_are_as_evaluated_and_vllm_gets_its_base(harness: Harness, tmp_path: Path) -> None:
     stored = harness.store.adapters / adapter_of(harness)
+    (stored / ".DS_Store").write_bytes(b"where the icons are, and no part of the adapter")
     plain, vllm = (exported(harness, format, tmp_path / format).folder for format in ("adapter", "vllm"))
+    assert not [*plain.rglob(".*"), *vllm.rglob(".*")]
     for folder in (plain, vllm / "adapter"):
         assert file_hash(folder / "adapter_model.safetensors") == file_hash(stored / "adapter_model.safetensors")
     assert (vllm / "base" / "config.json").is_file()
