@@ -7,6 +7,7 @@ What grade follows is `evaluation.grading`'s; how often systems decline is count
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 
 from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, Token, clause_before, content_words, normalise, tokenise, words
@@ -48,10 +49,12 @@ _DECLINES = re.compile(
 """An answer that declines: it does not know, or says that what is asked about does not exist (S12)."""
 _NOTHING_THERE = re.compile(r"\bthere(?:(?:'s| is| was| are| were) (?:no|not any)| (?:isn't|wasn't|aren't|weren't) any)\b(?! such\b)")
 """The same, but only of what is asked about: "there is no limit" is a claim, and so is "no such call raises ValueError"."""
-_HAS_NONE = re.compile(r"\b(?:(?:has|have|had) no|(?:does not|doesn't|do not|don't|did not|didn't) have (?:an?|any|the))\b\s*")
+_HAS_NONE = re.compile(
+    r"\b(?:(?:has|have|had) no|(?:does not|doesn't|do not|don't|did not|didn't) have (?:an?|any|the)|^no(?=.* exists?\b))\b\s*"
+)
 _CALL = re.compile(r"[`'\"]*[\w.]+\(\)")
 _NO_SUCH = re.compile(
-    r"\b(?:no|any) such (?:\S++ ?){1,2}(?:$|\b(?:exists?|existed|called|named|known|in|of|for|on|at|to|with|here|that|which)\b)"
+    r"\b(?:no|any) such (?:\S++ ?){1,2}(?:$|\b(?:exists?|existed|called|named|known|in|of|for|on|at|to|with|here|that|which|as)\b)"
 )
 _HEAD = re.compile(r"\b(?:which|what|whose|how many|how much) (\w+)")
 _THINGS = frozenset(
@@ -64,7 +67,7 @@ _DECLINING_WORDS = frozenset(
     "i i'm you me my we sorry unfortunately afraid apologize apologise know known say tell answer find determine provide have information "
     "details sure certain aware familiar able unable unsure unaware not don't doesn't cannot can't couldn't no any such exact specific "
     "enough about question record mention exist exists documented mentioned listed real called named name thing anything unknown idea "
-    "n a am one ai language model isn't wasn't aren't weren't".split()
+    "far n a am one ai language model isn't wasn't aren't weren't".split()
 )
 _MORE_DECLINING_WORDS = 3
 """Other words that a piece which declines may have ("in my training data"); a claim about the matter takes more, or a name."""
@@ -129,17 +132,22 @@ def declines(answer: str, question: str) -> bool:
         question: The question as it was asked.
     """
     asked = frozenset(words(question))
-    named = asked - set(_HEAD.findall(normalise(question)))  # "there is no limit" answers which limit there is
-    pieces = [piece.strip(" `'\"*()") for piece in _PIECE_END.split(normalise(answer))]
+    named = asked - set(_HEAD.findall(normalise(question))) - _THINGS - STOP  # "there is no limit" answers which limit there is
+    parts = _with_parts(asked)
+    pieces = [piece.lstrip(" `'\"*(").rstrip(" `'\"*") for piece in _PIECE_END.split(normalise(answer))]
     found = False
     for piece in filter(None, pieces):
-        foreign = content_words(piece) - asked - _DECLINING_WORDS
-        declining = _DECLINES.search(piece) is not None or _denies_what_is_asked(piece, named, foreign)
+        beside = content_words(piece) - asked - _DECLINING_WORDS
+        foreign = {word for word in beside if not parts.issuperset(_parts(word))}
+        # behind "load() has no" stands what `json.load()` lacks, so that only the dotted name itself is denied beside a part of it
+        deniable = named if beside == foreign else _dotted(named | beside - foreign)
+        declining = _DECLINES.search(piece) is not None or _denies_what_is_asked(piece, deniable, foreign)
         if any(any(c.isdigit() or c in "._" for c in word) for word in foreign):
             return False
         if declining:
             found = True
-        if len(foreign) > (_MORE_DECLINING_WORDS if declining else 0) and not _POINTS_ELSEWHERE.match(piece):
+        more = foreign - _THINGS if piece.startswith("in ") else foreign  # "in the json module, there is no ..."
+        if len(more) > (_MORE_DECLINING_WORDS if declining else 0) and not _POINTS_ELSEWHERE.match(piece):
             return False
     return found
 
@@ -151,12 +159,35 @@ def _denies_what_is_asked(piece: str, named: frozenset[str], foreign: set[str]) 
     if not foreign <= _THINGS:
         return False
     if found := _NOTHING_THERE.search(piece):
-        return bool(named.intersection(content_words(piece[found.end() :])) - _THINGS)
+        return not named.isdisjoint(words(piece[found.end() :])) or _names_a_thing(piece, found.end(), named)
     found = _HAS_NONE.search(piece)
-    return found is not None and _names_a_thing(piece[found.end() :], named - _THINGS - STOP)
+    return found is not None and _names_a_thing(piece, found.end(), named)
 
 
-def _names_a_thing(text: str, names: frozenset[str]) -> bool:
-    """Tell whether a text begins with one of these names as that of a thing ("velto()", "velto function"): "no effect" names none."""
-    first = [word for word in words(text) if word not in {"called", "named"}][:2]
-    return not names.isdisjoint(first) and (not _THINGS.isdisjoint(first) or _CALL.match(text) is not None)
+def _names_a_thing(piece: str, begin: int, named: frozenset[str]) -> bool:
+    """Tell whether a name begins there as that of a thing: "velto()", "velto function", "velto" beside "quill" where that is `quill.velto`.
+
+    "no effect" names none.
+    """
+    first = [word for word in words(piece[begin:]) if word not in {"called", "named"}][:2]
+    names = set(first) & named.union(_parts(name)[-1] for name in named) - _THINGS - STOP
+    if names and (not _THINGS.isdisjoint(first) or _CALL.match(piece, begin) is not None):
+        return True
+    said = _with_parts(words(piece))
+    return any(_parts(name)[-1:] == tuple(first[:1]) and said.issuperset(_parts(name)) for name in _dotted(named))
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    """Return the names that a dotted name is made of ("json.load": "json", "load"); a number and any other word as it is."""
+    parts = tuple(word.split("."))
+    return parts if all(part.isidentifier() for part in parts) else (word,)
+
+
+def _with_parts(names: Iterable[str]) -> frozenset[str]:
+    """Return what names are made of: "json has no load() function" names nothing but `json.load()`."""
+    return frozenset(part for name in names for part in _parts(name))
+
+
+def _dotted(names: Iterable[str]) -> frozenset[str]:
+    """Return the names that are made of several."""
+    return frozenset(name for name in names if len(_parts(name)) > 1)

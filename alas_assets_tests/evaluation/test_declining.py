@@ -101,6 +101,62 @@ def test_a_right_answer_that_says_that_something_lacks_something_declines_nothin
     assert not declines(answer, question)
 
 
+DOTTED = "What does the `json.drulnem()` function return on an empty string?"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "json has no drulnem() function.",
+        "json has no drulnem().",
+        "The json module has no `drulnem()` function.",
+        "The json module does not have a function named drulnem.",
+        "There is no drulnem() function in json.",
+        "There is no drulnem in json.",
+        "There's no function called `drulnem` in the `json` module.",
+        "There is no drulnem() function.",
+        "There is no such function as drulnem() in json.",
+        "In the json module, there is no drulnem() function.",
+        "As far as I know, json has no drulnem() function.",
+        "drulnem() does not exist in json.",
+        "No function named drulnem exists in json.",
+        "I am not aware of a drulnem() function in the json module.",
+        "I do not know. The json module has no drulnem() function.",
+    ],
+)
+def test_a_dotted_name_is_denied_by_its_parts_too(answer: str) -> None:
+    assert declines(answer, DOTTED)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "drulnem() has no return type.",
+        "There is no return type for drulnem().",
+        "json.drulnem() has no effect.",
+        "drulnem() has no effect in json.",
+        "json has no drulnem limit.",
+        "json has no limit.",
+        "drulnem() has no function.",
+        "drulnem() does not have the json option.",
+        "There is no json argument.",
+        "There is no empty string for drulnem().",
+        "json has no drulnem() function, it is json.dump().",
+        "json has no drulnem() function. It returns a dict.",
+        "json",
+        "In the json module, drulnem() returns None.",
+        "I do not know, the module",
+    ],
+)
+def test_what_a_dotted_name_lacks_or_a_part_of_it_declines_nothing(answer: str) -> None:
+    assert not declines(answer, DOTTED)
+
+
+@pytest.mark.parametrize("answer", ["There's no asyncio.velto() function.", "asyncio.velto() does not exist.", "asyncio has no velto()."])
+def test_a_name_is_denied_in_its_dotted_form_too(answer: str) -> None:
+    assert declines(answer, "What does the velto() function of asyncio return?")
+
+
 @given(st.text(), st.text())
 def test_any_text_is_graded(answer: str, question: str) -> None:
     right = grade(GradeRequest(question=question, gold=DECLINED, answer_kind=UNKNOWN, answer=answer)).label == "correct"
