@@ -6,6 +6,7 @@ the new one. What an artifact means is not known here; tables are Parquet, recor
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -271,13 +272,9 @@ class ArtifactStore:
         path = self.artifact_path(asset, digest, kind)
         redacted = self._redacted_by(path, cell, asset, digest)
         if not redacted and not holds(path, digest, volatile):
-            if isinstance(value, pl.DataFrame):
-                with tempfile.SpooledTemporaryFile() as buffer:
-                    value.write_parquet(buffer)  # pyright: ignore[reportArgumentType]
-                    buffer.seek(0)
-                    write_atomic(path, buffer.read())
-            else:
-                write_atomic(path, value.model_dump_json(indent=1).encode())
+            data = _parquet_of(value) if isinstance(value, pl.DataFrame) else value.model_dump_json(indent=1).encode()
+            self._tell_pointers(asset, digest, sha256_hex(data))  # first, so that a kill between the two leaves a file to be written again
+            write_atomic(path, data)
         pointer = Pointer(
             asset=asset,
             cell=str(cell),
@@ -300,6 +297,14 @@ class ArtifactStore:
             self._memo_path(asset, input_key).unlink(missing_ok=True)
         write_atomic(self._pointer_path(cell, asset), data)
         return pointer
+
+    def _tell_pointers(self, asset: str, digest: str, file_sha256: str) -> None:
+        """Give every pointer to a content whose file is written again the hash of its bytes: columns that are no content may differ."""
+        name = safe_name(asset)
+        for path in (*(self.root / "cells").glob(f"*/*/{name}.json"), *(self.root / "memo" / name).glob("*.json")):
+            one = _read_pointer(path)
+            if one and one.hash == digest and one.file_sha256 != file_sha256:
+                write_atomic(path, json.dumps(replace(one, file_sha256=file_sha256, redacted=()).__dict__, indent=1).encode())
 
     def pointer(self, cell: Cell, asset: str) -> Pointer | None:
         """Return the cell's pointer, or None where the asset was never made."""
@@ -508,6 +513,12 @@ class ArtifactStore:
             yield
         finally:
             lock.release()
+
+
+def _parquet_of(table: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def holds(path: Path, digest: str, volatile: tuple[str, ...] = ()) -> bool:

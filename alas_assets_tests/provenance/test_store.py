@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.provenance.ids import file_hash
-from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, StoreError, table_hash, write_atomic
+from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError, table_hash, write_atomic
 from alas_assets.records import AdapterRef, Topic
 
 CELL = Cell("py", "000")
@@ -91,6 +91,24 @@ def test_an_edited_file_is_never_taken_for_what_was_made_again(tmp_path: Path) -
     frame.write_parquet(store.artifact_path("qa_pairs", table.hash, "parquet"))
     assert store.read_record(Topic, put(store, topic)) == topic
     assert store.read_table(put(store, FRAME, "k2")).equals(FRAME)
+
+
+def test_content_that_cells_share_is_whole_for_all_of_them_once_one_makes_it_again_at_another_time(tmp_path: Path) -> None:
+    store, cells = ArtifactStore(tmp_path), [Cell.of("py", number) for number in range(3)]
+
+    def made(cell: Cell, when: str, *, remember: bool = True) -> Pointer:
+        table, key = FRAME.with_columns(when=pl.lit(when)), str(cell)
+        return store.put(cell, "qa_pairs", table, input_key=key, inputs={}, run_id="r", volatile=("when",), remember=remember)
+
+    shared = [made(cell, "first", remember=cell.number != 1) for cell in cells]
+    path = store.artifact_path("qa_pairs", shared[0].hash, "parquet")
+    path.write_bytes(path.read_bytes()[:50])
+    made(cells[2], "later")
+    for cell in cells:
+        pointer = store.pointer(cell, "qa_pairs")
+        assert pointer
+        assert store.read_table(pointer)["when"].to_list() == ["later"] * FRAME.height
+    assert store.known("qa_pairs", str(cells[0])) == store.pointer(cells[0], "qa_pairs")
 
 
 def test_a_table_that_was_edited_is_not_read_by_its_pointer(tmp_path: Path) -> None:
