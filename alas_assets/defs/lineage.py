@@ -10,16 +10,13 @@ from alas_assets.defs.resources import Alas
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 
-_ITERATION = re.compile(r"[0-9]{3,}")
 _REVISION = "revised_curriculum"
 _BY_TAKEDOWN = re.compile(r"takedown [0-9a-f]+")
 
 
 def made_cells(alas: Alas, domain: str) -> list[Cell]:
-    """Return the domain's cells that have anything, oldest first; what else lies there, such as a file manager's files, is none."""
-    folder = alas.store.root / "cells" / domain
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return [Cell(domain, name) for name in sorted(filter(_ITERATION.fullmatch, names), key=int)]
+    """Return the domain's cells that have anything, oldest first."""
+    return alas.store.cells(domain)
 
 
 def opened_cells(alas: Alas, domain: str) -> list[Cell]:
