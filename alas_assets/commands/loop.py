@@ -69,7 +69,7 @@ def run(
 ) -> None:
     """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
     from alas_assets.defs.births import next_opening
-    from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened
+    from alas_assets.defs.lineage import being_made_again, closed_because, last_opened, revised
     from alas_assets.defs.retraining import waiting
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.store import Cell
@@ -80,7 +80,7 @@ def run(
     instance = open_instance(settings)
     with site_served(settings, live=alas.domain(domain).sources.live):
         cell, cause = last_opened(alas, domain) or Cell.of(domain, 0), "alas run"
-        after_takedown = waiting(alas, domain) and finished(alas, cell)
+        after_takedown = waiting(alas, domain) and revised(alas, cell)
         if after_takedown or closed_because(alas, cell):
             closed = None if after_takedown else f"alas run, after {cell.iteration} was closed"
             opening = next_opening(alas, instance, domain, outside_cause=closed)
@@ -158,14 +158,16 @@ def abandon(
 ) -> None:
     """Close the newest unfinished iteration as failed, so that the next cause can open another; what it made is kept."""
     from alas_assets.defs.births import under_way
-    from alas_assets.defs.lineage import closed_because, finished, last_opened
+    from alas_assets.defs.lineage import being_made_again, closed_because, last_opened, revised
     from alas_assets.defs.running import open_instance
     from alas_assets.provenance.changes import close_iteration
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)
     cell = last_opened(alas, domain)
-    if cell is None or finished(alas, cell) or closed_because(alas, cell):
+    if cell and (again := being_made_again(alas, cell)):
+        fail(f"{domain}: {again}. It came to its revision before, which stands, so it cannot be closed")
+    if cell is None or revised(alas, cell) or closed_because(alas, cell):
         fail(f"{domain} has no unfinished iteration that could be closed")
     if runs := under_way(open_instance(settings), cell):
         fail(f"iteration {cell.iteration} of {domain} is under way in run {runs[0][:8]}; end that run first")

@@ -6,6 +6,7 @@ It reads stored state and runs under way, never events, so a missed tick costs n
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 
 import dagster as dg
 
@@ -46,11 +47,13 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
     """Say which iteration may be opened next; refuses while the newest one is unfinished or being opened.
 
     A loop that stopped is opened again by an outside cause only, such as a page that changed; so is one whose newest iteration was
-    closed as failed. A takedown from which the domain's model was not retrained yet is such a cause.
+    closed as failed. A takedown from which the domain's model was not retrained yet is such a cause; it also comes before what is made
+    again of an iteration that has a revision, since that goes on from what was removed, and the retraining teaches all of it anew.
     """
     if order := takedown_under_way(alas.store.root, domain):
         return Opening(None, f"{domain}: {unfinished_words(order)}")
-    outside_cause = outside_cause or takedown_cause(alas, domain)
+    takedown = takedown_cause(alas, domain)
+    outside_cause = outside_cause or takedown
     newest = last_opened(alas, domain)
     births = dg.RunsFilter(job_name=START_JOB, tags={"dagster/partition/domain": domain}, statuses=UNDER_WAY)
     if instance.get_runs_count(births):
@@ -58,7 +61,7 @@ def next_opening(alas: Alas, instance: dg.DagsterInstance, domain: str, outside_
     if newest is None:
         return Opening(Cell.of(domain, 0), outside_cause or "the first iteration")
     revision = alas.store.pointer(newest, "revised_curriculum")
-    if revision is None or not finished(alas, newest):
+    if revision is None or not (takedown or finished(alas, newest)):
         given_up = closed_because(alas, newest)
         if given_up is None:
             again = being_made_again(alas, newest)
@@ -118,16 +121,25 @@ def run_of(instance: dg.DagsterInstance, domain: str) -> str:
 def efforts(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> list[dg.RunRecord]:
     """Return the ended runs that were to fill a cell, newest first: of the job `iteration`, or of automation, since the cell was opened.
 
-    A run of some assets that somebody chose says nothing of the iteration, whether it failed or not; nor does a dry run.
+    Those up to the newest that came to the revision are over and done with. A run of some assets that somebody chose says nothing of the
+    iteration, whether it failed or not; nor does a dry run.
     """
     seed = alas.store.pointer(cell, "curriculum_seed")
     records = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": cell_key(cell)}))
-    return [one for one in records if _fills(one.dagster_run) and (seed is None or _ended(one) >= datetime.fromisoformat(seed.made_at))]
+    tries = [one for one in records if _fills(one.dagster_run) and (seed is None or _ended(one) >= datetime.fromisoformat(seed.made_at))]
+    return list(takewhile(lambda one: not _came_to_its_end(one.dagster_run), tries))
 
 
 def _fills(run: dg.DagsterRun) -> bool:
-    whole = not run.asset_selection or dg.AssetKey("revised_curriculum") in run.asset_selection
-    return (run.job_name == ITERATION_JOB and whole) or run.tags.get("dagster/sensor_name") == AUTOMATION
+    return (run.job_name == ITERATION_JOB and _whole(run)) or run.tags.get("dagster/sensor_name") == AUTOMATION
+
+
+def _whole(run: dg.DagsterRun) -> bool:
+    return not run.asset_selection or dg.AssetKey("revised_curriculum") in run.asset_selection
+
+
+def _came_to_its_end(run: dg.DagsterRun) -> bool:
+    return run.status is dg.DagsterRunStatus.SUCCESS and _whole(run)
 
 
 def _births_of(cell: Cell, *ended: dg.DagsterRunStatus) -> dg.RunsFilter:

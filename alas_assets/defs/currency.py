@@ -9,7 +9,7 @@ import dagster as dg
 
 from alas_assets.defs.failures import failed_because
 from alas_assets.defs.freshness import Freshness, currency_key, currency_specs, freshness, in_words
-from alas_assets.defs.lineage import finished, last_opened, opened_cells
+from alas_assets.defs.lineage import last_opened, opened_cells, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.revision import unread_sources
 from alas_assets.defs.steps import clear_failures
@@ -119,7 +119,7 @@ def _not_read(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[li
     An iteration that is still at work, or waits, says nothing yet: what the one before it says stays.
     """
     for cell in reversed(opened_cells(alas, domain)):
-        if finished(alas, cell):
+        if revised(alas, cell):
             return _unread_by(alas, cell)
         if failure := failed_because(instance, cell):
             return [f"iteration {cell.iteration} failed"], f". Iteration {cell.iteration} failed: {failure.why}"

@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 
 from alas_assets.defs.earlier import corrections_of, stored_text
-from alas_assets.defs.lineage import closed_because, finished, last_opened, made_cells, taught_before
+from alas_assets.defs.lineage import closed_because, last_opened, made_cells, revised, taught_before
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import waiting
 from alas_assets.provenance.reading import ReadOnce
@@ -68,7 +68,7 @@ def _upcoming(alas: Alas, domain: str) -> Cell:
     newest = last_opened(alas, domain)
     if newest is None:
         return Cell.of(domain, 0)
-    follows = closed_because(alas, newest) is not None or (finished(alas, newest) and bool(waiting(alas, domain)))
+    follows = closed_because(alas, newest) is not None or (revised(alas, newest) and bool(waiting(alas, domain)))
     return Cell.of(domain, newest.number + 1) if follows else newest
 
 

@@ -58,19 +58,24 @@ def being_made_again(alas: Alas, cell: Cell) -> str:
     return f"iteration {cell.iteration} is being made again because its {', '.join(changed)} changed; `alas run {cell.domain}` finishes it"
 
 
+def revised(alas: Alas, cell: Cell) -> bool:
+    """Tell whether an iteration ever came to its revision: it is never given up then, whatever of it is made again."""
+    return alas.store.pointer(cell, _REVISION) is not None
+
+
 def finished(alas: Alas, cell: Cell) -> bool:
-    """Tell whether an iteration came to its revision, and has all still that this was made from."""
-    return alas.store.pointer(cell, _REVISION) is not None and not changed_since(alas, cell)
+    """Tell whether an iteration came to its revision, and has all still that this was made from: the next may go on from it."""
+    return revised(alas, cell) and not changed_since(alas, cell)
 
 
 def closed_because(alas: Alas, cell: Cell) -> str | None:
-    """Return why an iteration was given up; None where it was not, or was finished all the same."""
+    """Return why an iteration was given up; None where it was not, or came to its revision all the same."""
     return _given_up(alas, cell, read_watch_state(alas.settings.home, cell.domain).closed)
 
 
 def _given_up(alas: Alas, cell: Cell, closed: Mapping[str, str]) -> str | None:
     reason = closed.get(cell.iteration)
-    return None if reason is None or finished(alas, cell) else reason
+    return None if reason is None or revised(alas, cell) else reason
 
 
 def closed_by(takedown: str) -> str:

@@ -6,7 +6,7 @@ Reads stored state only. When an iteration is opened is decided by `defs.births`
 from functools import lru_cache
 from pathlib import Path
 
-from alas_assets.defs.lineage import closed_because, finished, made_cells, opened_cells
+from alas_assets.defs.lineage import closed_because, made_cells, opened_cells, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.takedown.order import Order, orders
@@ -48,7 +48,7 @@ def not_retrained(alas: Alas, domain: str) -> list[Order]:
     for cell in reversed(made_cells(alas, domain)) if left else ():
         pointer = store.pointer(cell, "curriculum_seed")
         taken = left & _retrain_of(store.root, pointer.hash) if pointer else set[str]()
-        if taken and finished(alas, cell):
+        if taken and revised(alas, cell):
             left -= taken
             if not left:
                 break

@@ -24,7 +24,7 @@ from dagster._core.storage.sqlalchemy_compat import db_select
 from dagster._serdes import deserialize_value, serialize_value
 
 from alas_assets.defs.births import run_of
-from alas_assets.defs.lineage import cannot_go_on, closed_because, closed_by, finished, last_opened
+from alas_assets.defs.lineage import cannot_go_on, closed_because, closed_by, last_opened, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
@@ -175,14 +175,15 @@ def steps(alas: Alas, instance: dg.DagsterInstance, removal: Removal) -> Mapping
 
 
 def close_unfinished(alas: Alas, order: Order) -> Did:
-    """Close the newest iteration of each domain where it is unfinished: its seed goes on from what was removed.
+    """Close the newest iteration of each domain where it has no revision: its seed goes on from what was removed.
 
-    One that had failed or been abandoned before is closed for this reason too, or it could be gone on with by `alas retry`.
+    One that came to its revision hands that on, even where it was being made again: the retraining comes before that. One that had failed
+    or been abandoned before is closed for this reason too, or it could be gone on with by `alas retry`.
     """
     closed = 0
     for domain in order.domains:
         newest = last_opened(alas, domain)
-        if newest is not None and not finished(alas, newest) and not cannot_go_on(closed_because(alas, newest) or ""):
+        if newest is not None and not revised(alas, newest) and not cannot_go_on(closed_because(alas, newest) or ""):
             close_iteration(alas.store.root, newest, closed_by(order.id))
             closed += 1
     return {"iterations": closed}

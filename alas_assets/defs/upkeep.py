@@ -22,7 +22,7 @@ from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.dead_runs import close_dead_runs
 from alas_assets.defs.freshness import freshness, in_words
-from alas_assets.defs.lineage import closed_because, finished, last_opened, opened_cells
+from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened, opened_cells, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
 from alas_assets.partitions import cell_key, cell_of
@@ -66,7 +66,7 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
     tries = _tries_since(alas, domain, known.beat)
     if tries:
         wait = wait_after(alas.domain(domain).retries, len(tries), known.window)
-        when = _made_at(alas, tries[-1], "revised_curriculum" if finished(alas, tries[-1]) else "curriculum_seed") + wait
+        when = _made_at(alas, tries[-1], "revised_curriculum" if revised(alas, tries[-1]) else "curriculum_seed") + wait
         if when > datetime.now(UTC):
             return Opening(
                 None,
@@ -105,7 +105,7 @@ def _tries_since(alas: Alas, domain: str, beat: datetime | None) -> list[Cell]:
         seed = store.pointer(cell, "curriculum_seed")
         if seed is None or (beat and datetime.fromisoformat(seed.made_at) <= beat):
             continue
-        ended = finished(alas, cell) or closed_because(alas, cell) is not None
+        ended = revised(alas, cell) or closed_because(alas, cell) is not None
         if ended and store.read_record(Seed, seed).cause.startswith(OVERDUE):
             tries.append(cell)
     return tries
@@ -165,6 +165,8 @@ def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.Ru
         return None, f"{domain}: iteration {newest.iteration} waits for `alas retry`'s run"
     if len(failures) >= retries.attempts:
         reason = f"{len(failures)} runs failed, the last is {failures[0].dagster_run.run_id[:8]}"
+        if revised(alas, newest):  # what it decided and left to the next one stands
+            return None, f"{domain}: {being_made_again(alas, newest)}; {reason}, so it is not tried again by itself"
         close_iteration(alas.settings.home, newest, reason)
         return None, f"{domain}: iteration {newest.iteration} is closed: {reason}"
     when = due(retries, failures)

@@ -6,9 +6,8 @@ import dagster as dg
 import pytest
 
 from alas_assets.defs.births import next_opening
-from alas_assets.defs.lineage import closed_because, finished, last_opened
+from alas_assets.defs.lineage import finished, last_opened
 from alas_assets.defs.promotion import why_barred
-from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import Curriculum, RevisedCurriculum
@@ -84,11 +83,8 @@ def test_one_that_is_being_made_again_is_not_gone_on_from_before_it_came_to_its_
     put("curriculum", Curriculum(domain="blue", iteration=0, topics=[], merged=[("a", "b")]))
     assert "because its curriculum changed" in opening().reason
     assert not finished(harness.alas, cell)
-    close_iteration(harness.settings.home, cell, "abandoned by hand")
-    assert "was closed as failed: abandoned by hand; `alas retry blue` goes on with it" in opening().reason
     harness.opened("blue", 0)
     put("curriculum", Curriculum(domain="blue", iteration=0, topics=[]), curriculum_seed=seed)
-    assert closed_because(harness.alas, cell) is None
     assert requested(harness) == ["blue|001"]
 
 
