@@ -8,7 +8,7 @@ from functools import partial
 import polars as pl
 
 from alas_assets.defs.earlier import corrections_of, stored_text
-from alas_assets.defs.lineage import closed_because, last_opened, made_cells, revised, taught_before
+from alas_assets.defs.lineage import cannot_go_on, closed_because, last_opened, made_cells, revised, taught_before
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import waiting
 from alas_assets.provenance.reading import ReadOnce
@@ -59,6 +59,7 @@ def _made(alas: Alas, domain: str) -> Made:
         upcoming=upcoming.iteration,
         retired=retired,
         corrections=corrections_of(alas, upcoming, standing(earlier), decisions_of(store.root, domain), retired).reviewed,
+        ended_by_takedown=frozenset(cell.iteration for cell, _ in made if cannot_go_on(closed_because(alas, cell) or "")),
     )
 
 

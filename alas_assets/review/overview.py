@@ -6,7 +6,7 @@ Tables and the journal only. Which iterations of a domain count, and which is ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,6 +54,7 @@ class Made:
         upcoming: The iteration that the next run makes, anew or for the first time.
         retired: Facts that their page states no more.
         corrections: What that iteration has to take up of decisions on earlier pairs.
+        ended_by_takedown: The iterations that a takedown closed: they are not gone on with.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -61,6 +62,7 @@ class Made:
     upcoming: str
     retired: frozenset[str]
     corrections: Reviewed = field(default_factory=lambda: Reviewed([]))
+    ended_by_takedown: frozenset[str] = frozenset()
 
 
 def reviewed_domains(root: Path) -> list[str]:
@@ -165,8 +167,10 @@ class _Known:
             return again
         if decision.fact_id in self.made.retired:
             return _Outcome("no effect", because="its page states the fact no more, so nothing teaches it")
-        closed = [row for one, rows in self.rows.items() if one not in self.made.counting for row in rows]
-        if any(is_pair_of(decision, row) for row in closed):
+        closed = [one for one in self.rows if one not in self.made.counting and any(is_pair_of(decision, row) for row in self.rows[one])]
+        if closed and closed[-1] in self.made.ended_by_takedown:
+            return replace(again, because="its iteration was closed by a takedown")
+        if closed:
             return _Outcome("waits", because="its iteration was closed as failed", command=f"alas retry {self.domain}")
         return _Outcome("no effect", because="no iteration teaches this pair any more")
 

@@ -102,6 +102,18 @@ def test_what_two_people_made_of_one_fact_one_after_the_other_is_taken_up_of_bot
     assert states(on_before(said, PAIRS, taken_up(said, PAIRS))) == [("taken up", "001")] * 3
 
 
+def test_a_decision_on_pairs_of_an_iteration_that_was_closed_waits_for_a_retry_or_for_the_next_where_a_takedown_closed_it() -> None:
+    said, tables = [decision(ROWS[0])], {"000": NONE, "001": PAIRS}
+    failed, taken_down = (
+        pairs_on_record("quill", said, Made(tables, ["000", "002"], "002", frozenset(), ended_by_takedown=frozenset(by_takedown)))
+        for by_takedown in ([], ["001"])
+    )
+    assert [(one.state, one.because, one.command) for one in (*failed, *taken_down)] == [
+        ("waits", "its iteration was closed as failed", "alas retry quill"),
+        ("waits", "its iteration was closed by a takedown", "alas run quill"),
+    ]
+
+
 def test_who_rejects_a_wording_of_a_fact_that_is_rejected_as_a_whole_is_told_so() -> None:
     said = [decision(ROWS[0], "reject fact"), decision(ROWS[1], by="bob")]
     whole, wording = on_own(said, remade(said))
