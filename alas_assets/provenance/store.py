@@ -460,10 +460,12 @@ class ArtifactStore:
         """Read a record by pointer, or by hash and asset name.
 
         Raises:
-            StoreError: The file is gone or unreadable; the message says what to materialise again.
+            StoreError: The file is gone, unreadable or not as the pointer's step left it; the message says what to materialise again.
         """
         path = self._locate(pointer_or_hash, asset, "json")
         try:
+            if isinstance(pointer_or_hash, Pointer) and hash_once(path) != pointer_or_hash.file_sha256:
+                raise StoreError(f"{path}: {CHANGED}; materialise {path.parent.name} of {pointer_or_hash.cell} again")
             return model.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
