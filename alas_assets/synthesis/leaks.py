@@ -6,6 +6,7 @@ Finding only: curation and row building keep leaks out beforehand with the same 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -57,8 +58,10 @@ def usable_replay(prompts: Sequence[ReplayPrompt], guards: Sequence[GuardQuestio
         guards: Guard and neighbour questions.
         asked: The questions of probes (`held_out`).
     """
-    index = NearIndex([*(guard.question for guard in guards), *asked])
-    return [prompt for prompt in prompts if not index.find(prompt.prompt)]
+    # the prompts and not the questions, of which every iteration adds more until the caches of `wording` no longer hold them
+    index = NearIndex([prompt.prompt for prompt in prompts])
+    near = {i for question in chain((guard.question for guard in guards), asked) for i in index.find(question)}
+    return [prompt for i, prompt in enumerate(prompts) if i not in near]
 
 
 def held_out(pairs: Iterable[pl.DataFrame]) -> list[str]:

@@ -15,7 +15,7 @@ from alas_assets.synthesis.leaks import find_leaks, usable_replay
 from alas_assets.synthesis.probes import build_probes
 from alas_assets.synthesis.questions import GuardQuestion, ReplayPrompt
 from alas_assets.synthesis.training_rows import at_risk, build_rows
-from alas_assets.synthesis.wording import WordingIndex
+from alas_assets.synthesis.wording import WordingIndex, trigrams
 
 from .factory import domain
 
@@ -87,6 +87,14 @@ def test_one_pattern_about_two_identifiers_is_no_leak_across_facts() -> None:
 def test_replay_prompts_near_a_guard_are_left_out() -> None:
     prompts = [ReplayPrompt(id="r1", prompt="what is the capital of france"), ReplayPrompt(id="r2", prompt="What is the capital of Spain?")]
     assert [prompt.id for prompt in usable_replay(prompts, GUARDS)] == ["r2"]
+
+
+def test_each_question_is_read_once_however_many_were_ever_asked() -> None:
+    prompts = [ReplayPrompt(id="r1", prompt="What is new in part 40000 now?"), ReplayPrompt(id="r2", prompt="Name three rivers.")]
+    asked = [f"What is new in part {i} now?" for i in range(50_001)]
+    before = trigrams.cache_info().misses
+    assert [prompt.id for prompt in usable_replay(prompts, GUARDS, asked)] == ["r2"]
+    assert trigrams.cache_info().misses - before <= len(asked) + len(prompts) + len(GUARDS)
 
 
 @pytest.mark.parametrize("earlier", [False, True])
