@@ -18,10 +18,11 @@ from alas_assets.provenance.store import write_atomic
 _ACTIVE = re.compile(
     r"[\s']*(?:[=+\-@|%\d\t\r\n\uFF1D\uFF0B\uFF0D\uFF20]|[.($€£¥]\d"
     r"|(?i:true|false|jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)(?![^\W\d_]))"
+    r"|nov(?:ember)?|dec(?:ember)?)(?![^\W\d_]|'\Z))"
 )
 """Beginnings that a spreadsheet runs as a formula, or reads as a number, date or truth value and changes (3.10 becomes 3.1, October 2026
-becomes Oct-26, True becomes TRUE). A month counts without a number too, so that the apostrophe goes where somebody takes the number out."""
+becomes Oct-26, True becomes TRUE). A month counts without a number too, so that the apostrophe goes where somebody takes the number out;
+a word in quotes ('True') is none of these, and keeps both."""
 
 _WITHIN = re.compile(r"""(?<![;\s'"])([;\s'"]+)([=+\-@|%\uFF1D\uFF0B\uFF0D\uFF20])""")
 _PARTS = re.compile(r"[;\t\r\n]")

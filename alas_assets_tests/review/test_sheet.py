@@ -72,6 +72,12 @@ def test_a_guarded_date_that_somebody_edits_comes_back_without_the_apostrophe() 
     assert unguard(guard("October 2026").replace(" 2026", "")) == "October"
 
 
+@pytest.mark.parametrize("text", ["'True'", "'May'", "'dec'"])
+def test_a_word_that_somebody_typed_in_quotes_keeps_both(text: str) -> None:
+    assert unguard(text) == text
+    assert unguard(guard(text)) == text
+
+
 @pytest.mark.security("formula injection")
 @pytest.mark.parametrize(
     "payload",
