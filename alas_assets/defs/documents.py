@@ -62,6 +62,19 @@ def missed(alas: Alas, cell: Cell, plan: Curriculum) -> list[tuple[str, str]]:
     return [(url, reason) for url, reason in failed.items() if url not in known and may_be_read_later(reason)]
 
 
+def without_page(alas: Alas, cell: Cell, plan: Curriculum) -> list[str]:
+    """Return the names of the topics of a plan that had nothing to read, without those of which the iteration before read nothing either.
+
+    As with what is `missed`, that one may be closed as failed: who waits for a page that nobody has brings the domain never up to date.
+    """
+    before = Cell.of(cell.domain, cell.number - 1) if cell.number else None
+    planned, read = (alas.store.pointer(before, asset) if before else None for asset in ("curriculum", "documents"))
+    unread = {topic.topic_id for topic in alas.store.read_record(Curriculum, planned).topics} if planned else set()
+    if read:
+        unread -= set(alas.store.read_table(read, "documents").filter("ok")["topic_ids"].explode())
+    return [topic.name for topic in plan.topics if topic.topic_id not in unread]
+
+
 @loop_asset("3", kinds={"lancedb", "parquet"}, pool="lancedb")
 def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curriculum) -> dg.MaterializeResult[pl.DataFrame]:
     """One row per fetched page, failed ones too; the passages lie in LanceDB under this cell's tag. None where nothing is new."""
@@ -70,6 +83,7 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
     embed = partial(alas.embed, domain)
 
     def make(_: str) -> Made[pl.DataFrame]:
+        earlier = _earlier_fetches(alas, cell)
         studied = study(
             curriculum.topics,
             domain,
@@ -78,16 +92,24 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             embedder=domain.student.embedder,
             tag=cell.tag,
             found_by=curriculum.found_by,
-            earlier=_earlier_fetches(alas, cell),
+            earlier=earlier,
         )
         fetched = studied.fetches.filter("ok")
-        if had_nothing_to_read(studied.fetches):
+        if earlier and had_nothing_to_read(studied.fetches):
+            if nowhere := without_page(alas, cell, curriculum):
+                raise StageError(
+                    f"no page is known of {', '.join(nowhere[:3])}{f' and {len(nowhere) - 3} more' if len(nowhere) > 3 else ''}: the plan "
+                    f"names none and no search found one. Name one in sources.seed_urls, or close the iteration with "
+                    f"`alas abandon {cell.domain}`: the next one goes on without"
+                )
             if unread := missed(alas, cell, curriculum):
                 named = "; ".join(f"{url}: {reason}" for url, reason in unread[:3])
                 raise StageError(
                     f"nothing that could be read is new, and {len(unread)} pages could not be read: {named}. Run the iteration again when "
                     f"they can be, or close it with `alas abandon {cell.domain}`: the next one goes on without them"
                 )
+            # that the cell has no passage is then known, and is another thing than passages that are gone
+            chunk_store(alas, cell.domain).write_cell(cell.tag, studied.chunks, [], len(embed([domain.description])[0]))
         elif fetched.is_empty() or studied.chunks.is_empty():
             raise StageError(yield_problem(studied.fetches, studied.chunks) or f"no page of {cell} gave any text")
         blobs = tuple(sorted({f"pages/{sha}" for sha in fetched["body_sha256"]} | {f"texts/{sha}" for sha in fetched["text_sha256"]}))
@@ -145,7 +167,7 @@ def enough_pages(context: dg.AssetCheckExecutionContext, alas: Alas, documents: 
 
     if had_nothing_to_read(documents):
         return dg.AssetCheckResult(
-            passed=True, severity=dg.AssetCheckSeverity.WARN, description="nothing is new, so no page was to be read"
+            passed=True, severity=dg.AssetCheckSeverity.WARN, description="no page was to be read: nothing is new that has one"
         )
     problem = yield_problem(documents, chunks_of(alas, cell_of(context.partition_key)))
     return dg.AssetCheckResult(

@@ -197,11 +197,9 @@ def study(
     fetch_rows += [_fetch_row(_unanswered(one), Extracted(), [], "", 0, QUERY) for one in asked if one.reason]
     fetches = pl.DataFrame(fetch_rows, schema=FETCH_SCHEMA, orient="row")
     passages = pl.DataFrame(chunk_rows, schema=CHUNK_SCHEMA, orient="row")
-    chunk_store = ChunkStore(store.lance, domain.key, embedder)
     if passages.is_empty():
-        if not wanted:  # that the cell has no passage is then known, and is another thing than passages that are gone
-            chunk_store.write_cell(tag, passages, [], len(embed([domain.description])[0]))
         return Studied(fetches, passages, 0)
+    chunk_store = ChunkStore(store.lance, domain.key, embedder)
     upserted = chunk_store.upsert(passages, embed)
     chunk_store.tag_cell(tag, passages["chunk_id"].to_list(), upserted)
     return Studied(fetches, passages, upserted.embedded)
@@ -234,7 +232,7 @@ def with_found_pages(topics: Sequence[Topic], fetches: pl.DataFrame) -> list[Top
 
 
 def had_nothing_to_read(fetches: pl.DataFrame) -> bool:
-    """Tell whether no topic named a page, or had one searched for; old addresses may have been asked all the same."""
+    """Tell whether no topic named a page, and no search found one or failed; old addresses may have been asked all the same."""
     return fetches.filter((pl.col("topic_ids").list.len() > 0) | (pl.col("found_by") == QUERY)).is_empty()
 
 

@@ -1,6 +1,7 @@
 """The documents of a cell and the passages under its tag are of one reading (R3, R4)."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -9,26 +10,42 @@ import pytest
 from alas_assets.defs.documents import cell_tags, chunk_store, chunks_of
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.records import Curriculum, Topic
+from alas_assets.records import Curriculum, Inherited, Seed, Topic
 from alas_assets.students.embedding import embedder_folder
 from alas_assets_tests.harness import Harness, serving
 
 
 def planned(harness: Harness, iteration: int, page: str) -> Cell:
     """Open an iteration whose plan is one page."""
+    return planned_topics(harness, iteration, Topic(topic_id="t", name="t", urls=[page]))
+
+
+def planned_topics(harness: Harness, iteration: int, *topics: Topic, earlier: Sequence[str] = ()) -> Cell:
+    """Open an iteration with this plan, which takes over what earlier ones read."""
     cell = Cell.of("quill", iteration)
     register_cell(harness.instance, cell)
-    harness.opened("quill", iteration)
-    plan = Curriculum(domain="quill", iteration=iteration, topics=[Topic(topic_id="t", name="t", urls=[page])], found_by={page: "link"})
+    seed = Seed(domain="quill", iteration=iteration, description="d", seed_topics=[], seed_urls=[], cause="test")
+    seed = seed.model_copy(update={"inherited": Inherited(document_hashes=list(earlier))})
+    harness.store.put(cell, "curriculum_seed", seed, input_key="seed", inputs={}, run_id="r")
+    found_by = {page: "link" for topic in topics for page in topic.urls}
+    plan = Curriculum(domain="quill", iteration=iteration, topics=list(topics), found_by=found_by)
     harness.store.put(cell, "curriculum", plan, input_key="plan", inputs={}, run_id="r")
     return cell
 
 
 def read_documents(harness: Harness, cell: Cell) -> bool:
+    return failure(harness, cell) is None
+
+
+def failure(harness: Harness, cell: Cell) -> str | None:
+    """Materialise `documents`; return what it says where it fails."""
     job = harness.repository.get_job("iteration")
     chosen = [dg.AssetKey("documents")]
     run = job.execute_in_process(instance=harness.instance, partition_key=cell_key(cell), asset_selection=chosen, raise_on_error=False)
-    return run.success
+    failed = [event.step_failure_data for event in run.all_events if event.is_step_failure]
+    if run.success:
+        return None
+    return (failed[0].user_failure_data.description if failed[0].user_failure_data else None) or str(failed[0].error)
 
 
 def test_after_a_change_of_embedder_one_question_finds_what_every_iteration_read(tmp_path: Path, tiny_student: Path) -> None:
@@ -108,6 +125,31 @@ def test_a_damaged_table_of_cells_is_healed_and_says_for_which_cells_to_read_aga
         assert chunk_store(harness.alas, "quill").search("compiler", question, 100, tags).height
         for cell, passages in zip(both, before, strict=True):
             assert chunks_of(harness.alas, cell)["chunk_id"].equals(passages["chunk_id"])
+
+
+def test_a_plan_that_gives_nothing_to_read_is_an_error_unless_nothing_is_new_or_it_was_tried_in_vain_before(
+    tmp_path: Path, tiny_student: Path
+) -> None:
+    with serving() as site:
+        harness = Harness(tmp_path, str(tiny_student))
+        harness.domain("quill", site.port)
+        inks, nibs = (Topic(topic_id=name, name=name, origin="remediation", parent="p") for name in ("inks", "nibs"))
+        first = planned_topics(harness, 0)
+        assert "no topic names a page to study" in (failure(harness, first) or ""), "a domain that was never read is not up to date"
+        first = planned(harness, 0, f"http://127.0.0.1:{site.port}/4.html")
+        assert failure(harness, first) is None
+        earlier = [harness.pointers("quill")["documents"]]
+        second = planned_topics(harness, 1, inks, earlier=earlier)
+        assert "no page is known of inks: " in (failure(harness, second) or "")
+        third = planned_topics(harness, 2, inks, nibs, earlier=earlier)
+        assert "no page is known of nibs: " in (failure(harness, third) or "")
+        assert failure(harness, planned_topics(harness, 3, inks, nibs, earlier=earlier)) is None
+        last = planned_topics(harness, 4, earlier=earlier)
+        assert failure(harness, last) is None
+        assert chunks_of(harness.alas, last).is_empty()
+        (question,) = harness.alas.embed(harness.alas.domain("quill"), ["compiler"])
+        found = chunk_store(harness.alas, "quill").search("compiler", question, 100, cell_tags(harness.alas, last))
+        assert set(found["chunk_id"]) == set(chunks_of(harness.alas, first)["chunk_id"])
 
 
 def test_a_reading_whose_passages_were_replaced_by_as_many_of_other_texts_is_made_again(tmp_path: Path, tiny_student: Path) -> None:
