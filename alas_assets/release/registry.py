@@ -164,12 +164,22 @@ class Registry:
             self._write(domain, [*entries, entry])
             return entry
 
-    def rollback(self, domain: str, *, expected: Entry | None = None, run_id: str = "", by: str = "", reason: str = "") -> str | None:
+    def rollback(
+        self,
+        domain: str,
+        *,
+        expected: Entry | None = None,
+        to_base: bool = False,
+        run_id: str = "",
+        by: str = "",
+        reason: str = "",
+    ) -> str | None:
         """Undo the last promotion that is in force and return what is current then; None for the base student.
 
         Args:
             domain: The domain's key.
             expected: The promotion that is meant; None for the last one, whichever that is by now.
+            to_base: Undo every promotion that is in force, each as an entry of its own, so that each can be taken back.
             run_id: The run that decided; "" where a person did.
             by: That person.
             reason: Why, in that person's words.
@@ -189,19 +199,22 @@ class Registry:
                     f"{domain}: adapter {(undone.adapter_hash or '')[:12]} is current, not {(expected.adapter_hash or '')[:12]}, whose "
                     "promotion was to be undone: something changed meanwhile; materialise promotion again"
                 )
-            entry = Entry(
-                action="rollback",
-                adapter_hash=undone.previous,
-                previous=undone.adapter_hash,
-                iteration=undone.iteration,
-                decision_hash=undone.decision_hash,
-                run_id=run_id,
-                at=_now(),
-                by=by,
-                reason=reason,
-            )
-            self._write(domain, [*entries, entry])
-            return entry.adapter_hash
+            undoing = [
+                Entry(
+                    action="rollback",
+                    adapter_hash=one.previous,
+                    previous=one.adapter_hash,
+                    iteration=one.iteration,
+                    decision_hash=one.decision_hash,
+                    run_id=run_id,
+                    at=_now(),
+                    by=by,
+                    reason=reason,
+                )
+                for one in reversed(stack if to_base else stack[-1:])
+            ]
+            self._write(domain, [*entries, *undoing])
+            return undoing[-1].adapter_hash
 
     def undo_rollback(self, domain: str, *, by: str = "", reason: str = "") -> str | None:
         """Take the last rollback back, if a person made it, and return what is current then.

@@ -50,10 +50,11 @@ def trained_on_another(adapter: Path, student: str, base_hash: str) -> str:
         return ""
     if trained_on == base_hash:
         return ""
+    same_name = "its files changed, or this version of alas asks it otherwise than the one that trained the adapter; where files changed, "
     return (
-        f"adapter {adapter} was trained on student {name} ({trained_on[:12]}), and {student} ({base_hash[:12]}) is the student now: set "
-        "[student] of the domain, or the files in its folder, back; or give `alas rollback DOMAIN` until the base student is current, and "
-        "`alas run DOMAIN` trains the new one"
+        f"adapter {adapter} was trained on student {name} ({trained_on[:12]}), and {student} ({base_hash[:12]}) is the student now: "
+        f"{same_name if name == student else ''}set [student] of the domain, or the files in its folder, back; or give "
+        "`alas rollback DOMAIN --to-base`, which makes the base student current, and `alas run DOMAIN` trains the new one"
     )
 
 

@@ -376,6 +376,23 @@ def test_a_rollback_changes_nothing_where_a_database_of_dagsters_is_damaged_and_
     assert registry.current("quill") == "a" * 64
 
 
+def test_one_rollback_leads_to_the_base_student_and_says_how_often_to_take_it_back(tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    harness.domain("quill", 9)
+    home, registry = harness.settings.home, harness.alas.registry
+    for iteration, (adapter, before) in enumerate([("a" * 64, None), ("b" * 64, "a" * 64)]):
+        registry.promote("quill", adapter, iteration=iteration, decision_hash=adapter, run_id="r", at="2026-11-29", previous=before)
+    assert "give one of them" in alas(home, "rollback", "quill", "--to-base", "--undo", code=2).stderr
+    said = " ".join(alas(home, "rollback", "quill", "--to-base").stdout.split())
+    assert said.startswith(f"current was {'b' * 64} current is the base student to take it back: alas rollback quill --undo")
+    assert said.endswith("(2 times, a step each)")
+    shown = [record.asset_observation for record in harness.instance.fetch_observations(AssetKey("scoreboard"), limit=3).records]
+    assert [one.metadata["current_after"].value for one in shown if one] == ["base student", "a" * 64]
+    for adapter in ("a" * 64, "b" * 64):
+        alas(home, "rollback", "quill", "--undo")
+        assert registry.current("quill") == adapter
+
+
 def test_status_and_scoreboard_say_that_the_scores_are_not_those_of_what_is_current(quill: Harness, tmp_path: Path) -> None:
     quill = quill.copied(tmp_path)
     assert "rolled back" not in alas(quill.settings.home, "status").stdout

@@ -113,6 +113,7 @@ def test_an_adapter_of_another_student_is_not_gone_on_from_and_a_rollback_is_the
     assert f"{CURRENT} was trained on student {before}" in why
     assert f"{harness.student} (" in why
     assert "set [student] of the domain, or the files in its folder, back" in why
-    assert "`alas rollback DOMAIN`" in why
-    harness.alas.registry.rollback("quill")
+    assert "asks it otherwise" not in why
+    assert "`alas rollback DOMAIN --to-base`" in why
+    harness.alas.registry.rollback("quill", to_base=True)
     assert opened() == ("", None)

@@ -38,6 +38,22 @@ def test_promotions_and_rollbacks_are_entries_and_domains_do_not_mix(tmp_path: P
     assert Registry(tmp_path).current("d") is None
 
 
+def test_one_step_leads_back_to_the_base_student_and_each_promotion_can_be_taken_up_again(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for iteration, (adapter, previous) in enumerate([("A", None), ("B", "A"), ("C", "B")]):
+        promote(registry, adapter, previous, iteration)
+    registry.rollback("d")
+    assert registry.rollback("d", to_base=True, by="Ada", reason="another student") is None
+    assert [(entry.previous, entry.adapter_hash, entry.by) for entry in registry.history("d")[4:]] == [
+        ("B", "A", "Ada"),
+        ("A", None, "Ada"),
+    ]
+    assert registry.newest("d") is None
+    with pytest.raises(RegistryError, match="every promotion was undone already"):
+        registry.rollback("d", to_base=True)
+    assert [registry.undo_rollback("d") for _ in range(3)] == ["A", "B", "C"]
+
+
 def test_a_rollback_goes_behind_an_earlier_rollback_not_round_in_circles(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     promote(registry, "A", None)

@@ -81,5 +81,10 @@ def test_training_goes_on_only_from_an_adapter_of_the_same_student(tiny_student:
     (before / "manifest.json").write_text(json.dumps({"base": {"name": "Tiny-Student", "hash": spec.base_hash}}), encoding="utf-8")
     check_init_adapter(spec)
     (before / "manifest.json").write_text(json.dumps({"base": {"name": "A-Twin", "hash": "c" * 64}}), encoding="utf-8")
-    with pytest.raises(ModelFilesError, match=r"was trained on student A-Twin .* and Tiny-Student .* `alas rollback DOMAIN`"):
+    with pytest.raises(ModelFilesError, match=r"was trained on student A-Twin .* and Tiny-Student .* `alas rollback DOMAIN --to-base`"):
+        check_init_adapter(spec)
+    (before / "manifest.json").write_text(json.dumps({"base": {"name": "Tiny-Student", "hash": "c" * 64}}), encoding="utf-8")
+    with pytest.raises(
+        ModelFilesError, match=r"its files changed, or this version of alas asks it otherwise .* `alas rollback DOMAIN --to-base`"
+    ):
         check_init_adapter(spec)
