@@ -34,6 +34,8 @@ LAST_ITERATION = 999
 """The last iteration that a domain can have: three digits sort as text, and so does everything that is named after them."""
 CHANGED = "was changed since it was written, so it proves nothing"
 """What is said of a file that has not the hash under which it is known."""
+_NOTE = "[taken down on "
+"""How the note begins that a takedown puts in the place of words (`takedown.order`)."""
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 
@@ -139,6 +141,11 @@ def hash_once(path: Path) -> str:
 @lru_cache(maxsize=65536)
 def _hash_of(path: Path, *_: int) -> str:
     return file_hash(path)
+
+
+@lru_cache(maxsize=4096)
+def _content_of(path: Path, *_: int) -> str:
+    return table_hash(pl.read_parquet(path))
 
 
 def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
@@ -357,6 +364,11 @@ class ArtifactStore:
         path = self.root / relative
         if path.is_dir():  # a retired adapter is as it has to be: it is not trained again behind anybody's back (A3)
             return (path / TOMBSTONE).is_file() or folder_hash(path) == path.name
+        if path.parent == self.root / "rows" and path.is_file():
+            try:
+                return self._rows_whole(path)
+            except (StoreError, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+                return False
         return path.is_file() and (not _DIGEST.fullmatch(path.name) or file_hash(path) == path.name)
 
     def adapter(self, adapter_hash: str) -> Path:
@@ -478,13 +490,30 @@ class ArtifactStore:
         """Read the exact rows that an adapter was trained on, by its record's kind and hash; of these columns, or of all.
 
         Raises:
-            StoreError: The file is gone or unreadable.
+            StoreError: The file is gone, unreadable, or holds other rows than its hash says and than a takedown leaves.
         """
         path = self.training_rows_path(kind, rows_hash)
         try:
+            if not self._rows_whole(path):
+                raise StoreError(f"{path}: {CHANGED}; materialise {kind}_adapter of that cell again")
             return pl.read_parquet(path, columns=columns)
         except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {kind}_adapter of that cell again") from error
+
+    def _rows_whole(self, path: Path) -> bool:
+        """Tell whether a file of training rows holds those that it is named by, or what a takedown left of them.
+
+        A takedown drops rows of adapters that it retires, and in others puts its note in the place of words; the name stays (A3).
+
+        Raises:
+            OSError: The file is gone or cannot be read.
+            polars.exceptions.PolarsError: It is damaged; a panic of polars may be raised as well.
+        """
+        now, digest = path.stat(), path.stem.partition("-")[2]
+        if _content_of(path, now.st_ino, now.st_size, now.st_mtime_ns) == digest:
+            return True
+        stones = (self.tombstone(folder.name) for folder in self.adapters.glob("*"))
+        return any(stone and stone.rows_hash == digest for stone in stones) or _NOTE in pl.read_parquet(path).write_ndjson()
 
     def _locate(self, pointer_or_hash: Pointer | str, asset: str | None, kind: str) -> Path:
         if isinstance(pointer_or_hash, Pointer):

@@ -32,7 +32,7 @@ from alas_assets.partitions import cell_key
 from alas_assets.provenance.changes import close_iteration, read_watch_state, take_up
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import file_hash
-from alas_assets.provenance.store import ArtifactStore, Cell, StoreError
+from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, table_hash
 from alas_assets.provenance.takedown import purge
 from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
 from alas_assets.provenance.takedown.marks import Finder
@@ -71,10 +71,12 @@ def promoted(harness: Harness) -> str:
     harness.alas.registry.promote("quill", adapter, iteration=0, decision_hash="by hand", run_id="r", at=at, previous=None)
     manifest = json.loads((harness.store.adapters / adapter / "manifest.json").read_text(encoding="utf-8"))
     rows = harness.store.read_training_rows("sft", manifest["rows_hash"]).filter(pl.col("kind") == "replay")
-    rows.write_parquet(harness.store.training_rows_path("sft", "1" * 64))
+    rows.write_parquet(harness.store.training_rows_path("sft", table_hash(rows)))
     folder = harness.store.adapters / CHAINED
     shutil.copytree(harness.store.adapters / adapter, folder)
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "init_adapter": adapter, "rows_hash": "1" * 64}), encoding="utf-8")
+    (folder / "manifest.json").write_text(
+        json.dumps({**manifest, "init_adapter": adapter, "rows_hash": table_hash(rows)}), encoding="utf-8"
+    )
     return adapter
 
 

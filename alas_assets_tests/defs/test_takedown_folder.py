@@ -11,7 +11,7 @@ import pytest
 from alas_assets.defs import takedown as work
 from alas_assets.defs.documents import VOLATILE
 from alas_assets.provenance.derived import derived_from
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, table_hash
 from alas_assets.provenance.takedown.order import TAKEN_DOWN, AddressError, Order
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, Curriculum, Topic
 from alas_assets.retrieval.store import ChunkStore
@@ -98,14 +98,19 @@ def pair(harness: Harness, key: str) -> None:
     harness.store.put(Cell(key, "000"), "qa_pairs", table, input_key=f"pairs of {key}", inputs={}, run_id="r")
 
 
+def rows_of(key: str) -> pl.DataFrame:
+    """Return what a domain's adapter is trained on: the pair."""
+    row = {"row_id": "q1", "kind": "fact", "fact_id": "f1", "prompt": f"{key}: Where do both teams meet?", "completion": "The long hall"}
+    return pl.DataFrame([row], schema=TRAIN_ROW_SCHEMA)
+
+
 def adapter(harness: Harness, key: str) -> None:
     """Put an adapter into the store that learned the pair's fact."""
-    row = {"row_id": "q1", "kind": "fact", "fact_id": "f1", "prompt": "Where do both teams meet?", "completion": "The long hall"}
-    path, folder = harness.store.training_rows_path("sft", key * 8), harness.store.adapters / (key * 8)
+    path, folder = harness.store.training_rows_path("sft", table_hash(rows_of(key))), harness.store.adapters / (key * 8)
     path.parent.mkdir(exist_ok=True)
-    pl.DataFrame([row], schema=TRAIN_ROW_SCHEMA).write_parquet(path)
+    rows_of(key).write_parquet(path)
     folder.mkdir(parents=True)
-    manifest = {"kind": "sft", "rows_hash": key * 8, "cell": f"{key}|000", "init_adapter": None}
+    manifest = {"kind": "sft", "rows_hash": table_hash(rows_of(key)), "cell": f"{key}|000", "init_adapter": None}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
@@ -129,7 +134,7 @@ def said_of(harness: Harness, key: str) -> list[object]:
     plan = store.pointer(cell, "curriculum")
     assert plan is not None
     derived = derived_from(store, f"folder://{key}@local/index.md")
-    rows = store.training_rows_path("sft", key * 8).read_bytes()
+    rows = store.training_rows_path("sft", table_hash(rows_of(key))).read_bytes()
     return [tables, passages, store.read_record(Curriculum, plan), derived.readings, [fact.fact_id for fact in derived.taught], rows]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from alas_assets.provenance.ids import fact_id, page_id
-from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.store import ArtifactStore, Cell, table_hash
 from alas_assets.records import FETCH_SCHEMA, AdapterRef, as_answers
 from alas_assets_tests.evaluation.tables import answers, pairs, probe, probes
 
@@ -52,16 +52,20 @@ def adapter(number: int) -> str:
 
 def rows_file(store: ArtifactStore, number: int) -> Path:
     """Return the file of the rows that an iteration's adapter was trained on."""
-    return store.training_rows_path("sft", f"rows-{number}")
+    return store.training_rows_path("sft", table_hash(_rows(number)))
+
+
+def _rows(number: int) -> pl.DataFrame:
+    return pl.DataFrame({"fact_id": [FACT] * 3, "iteration": [number] * 3})
 
 
 def trained(store: ArtifactStore, number: int) -> None:
     """Store an adapter that learned the fact, trained from the one of the iteration before."""
-    rows = f"rows-{number}"
+    rows = table_hash(_rows(number))
     made = AdapterRef(adapter_hash=adapter(number), kind="sft", trained=True, base_hash="b", rows_hash=rows, probes_hash="p")
     put(store, number, "sft_adapter", made)
     rows_file(store, number).parent.mkdir(exist_ok=True)
-    pl.DataFrame({"fact_id": [FACT] * 3}).write_parquet(rows_file(store, number))
+    _rows(number).write_parquet(rows_file(store, number))
     manifest = store.adapters / adapter(number) / "manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text(json.dumps({"init_adapter": adapter(number - 1) if number else ""}), encoding="utf-8")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from alas_assets.provenance.reading import ReadOnce
-from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError
+from alas_assets.provenance.store import ArtifactStore, Cell, Pointer, StoreError, table_hash
 from alas_assets.records import ANSWER_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, AdapterRef
 from alas_assets_tests.evaluation.tables import answers, pairs, probe, probes
 
@@ -67,10 +67,10 @@ def test_only_rows_that_were_trained_on_count_as_trained(store: ArtifactStore) -
     rows = pl.DataFrame(
         [{"row_id": row, "kind": "fact", "fact_id": fact, "prompt": "p", "completion": "c"} for row, fact in told], schema=TRAIN_ROW_SCHEMA
     )
-    path = store.training_rows_path("sft", "r" * 64)
+    path = store.training_rows_path("sft", table_hash(rows))
     path.parent.mkdir(parents=True)
     rows.write_parquet(path)
-    ref = AdapterRef(adapter_hash="a" * 64, kind="sft", trained=True, base_hash="b", rows_hash="r" * 64, probes_hash="p")
+    ref = AdapterRef(adapter_hash="a" * 64, kind="sft", trained=True, base_hash="b", rows_hash=table_hash(rows), probes_hash="p")
     store.put(CELL, "sft_adapter", ref, input_key="k", inputs={}, run_id="r")
 
     def counted() -> dict[str, int]:

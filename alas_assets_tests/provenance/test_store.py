@@ -129,7 +129,7 @@ def test_whatever_bytes_of_a_table_were_changed_reading_it_is_an_error_of_the_st
     with tempfile.TemporaryDirectory() as folder:
         store = ArtifactStore(Path(folder))
         digest = put(store, FRAME).hash
-        rows = store.training_rows_path("sft", "r")
+        rows = store.training_rows_path("sft", table_hash(FRAME))
         rows.parent.mkdir()
         path = store.artifact_path("qa_pairs", digest, "parquet")
         raw = bytearray(path.read_bytes())
@@ -137,8 +137,8 @@ def test_whatever_bytes_of_a_table_were_changed_reading_it_is_an_error_of_the_st
             raw[place % len(raw)] = byte
         path.write_bytes(raw)
         rows.write_bytes(raw)
-        for read in (lambda: store.read_table(digest, "qa_pairs"), lambda: store.read_training_rows("sft", "r")):
-            with suppress(StoreError):  # without a pointer nobody knows its bytes: what can be read is read
+        for read in (lambda: store.read_table(digest, "qa_pairs"), lambda: store.read_training_rows("sft", table_hash(FRAME))):
+            with suppress(StoreError):  # without a pointer nobody knows a table's bytes: what can be read is read
                 read()
 
 

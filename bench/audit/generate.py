@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from alas_assets.provenance.ids import sha256_hex, short_id
-from alas_assets.provenance.store import ArtifactStore, Cell, write_atomic
+from alas_assets.provenance.store import ArtifactStore, Cell, table_hash, write_atomic
 from alas_assets.records import ANSWER_SCHEMA, FETCH_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, AdapterRef, GateDecision
 
 DOMAIN = "large"
@@ -51,10 +51,11 @@ def _cell(store: ArtifactStore, cell: Cell) -> None:
     rows = pairs.filter(pl.col("role") == "train").select("fact_id", "question")
     buffer = io.BytesIO()
     rows.write_parquet(buffer)
-    write_atomic(store.training_rows_path("sft", adapter), buffer.getvalue())
+    rows_hash = table_hash(rows)
+    write_atomic(store.training_rows_path("sft", rows_hash), buffer.getvalue())
     before = hashlib.sha256(str(Cell.of(DOMAIN, cell.number - 1)).encode()).hexdigest() if cell.number else None
     write_atomic(store.adapters / adapter / "manifest.json", json.dumps({"init_adapter": before}).encode())
-    ref = AdapterRef(adapter_hash=adapter, kind="sft", trained=True, base_hash="b", rows_hash=adapter, probes_hash="p")
+    ref = AdapterRef(adapter_hash=adapter, kind="sft", trained=True, base_hash="b", rows_hash=rows_hash, probes_hash="p")
     store.put(cell, "sft_adapter", ref, input_key=f"{cell}-sft", inputs={}, run_id=f"run-{cell}")
     skipped = ref.model_copy(update={"kind": "dpo", "trained": False})
     store.put(cell, "dpo_adapter", skipped, input_key=f"{cell}-dpo", inputs={}, run_id=f"run-{cell}")

@@ -9,7 +9,7 @@ import pytest
 
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.render import derived_text
-from alas_assets.provenance.store import ArtifactStore, Cell
+from alas_assets.provenance.store import ArtifactStore, Cell, table_hash
 from alas_assets.provenance.takedown.documents import limit_to
 from alas_assets.provenance.takedown.plan import Plan, plan_takedown
 from alas_assets.records import FETCH_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, AdapterRef, Curriculum, Topic
@@ -19,11 +19,14 @@ CELL = Cell("quill", "000")
 HOST = "xn--strae-oqa.example"
 PAGE = f"http://{HOST}/notes/4.html"
 ADAPTER = "a" * 64
-ROWS = "b" * 64
 
 
 def table(schema: pl.Schema, row: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([dict.fromkeys(schema.names()) | row], schema=schema)
+
+
+ROW = table(TRAIN_ROW_SCHEMA, {"row_id": "q1", "kind": "fact", "fact_id": "f1", "prompt": "p", "completion": "c"})
+ROWS = table_hash(ROW)
 
 
 def put(store: ArtifactStore, asset: str, value: pl.DataFrame | AdapterRef | Curriculum) -> None:
@@ -32,10 +35,9 @@ def put(store: ArtifactStore, asset: str, value: pl.DataFrame | AdapterRef | Cur
 
 def with_adapter(store: ArtifactStore) -> Registry:
     """Put an adapter with one training row into the store, and make it current."""
-    rows = table(TRAIN_ROW_SCHEMA, {"row_id": "q1", "kind": "fact", "fact_id": "f1", "prompt": "p", "completion": "c"})
     path = store.training_rows_path("sft", ROWS)
     path.parent.mkdir(parents=True)
-    rows.write_parquet(path)
+    ROW.write_parquet(path)
     folder = store.adapters / ADAPTER
     folder.mkdir(parents=True)
     manifest = {"kind": "sft", "rows_hash": ROWS, "cell": str(CELL), "init_adapter": None}
