@@ -163,19 +163,18 @@ def test_whatever_is_asked_for_the_id_is_a_plain_file_name(source: str) -> None:
 
 def test_a_retired_adapter_is_whole_and_is_refused_by_name(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
-    folder = store.adapters / ("a" * 64)
-    folder.mkdir(parents=True)
-    assert store.adapter("a" * 64) == folder
-    stone = Tombstone(takedown="t1", adapter_hash="a" * 64, rows_hash="r", kind="sft", at="2026-11-27T10:00:00+00:00")
+
+    def made() -> Path:
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "x").write_text("x", encoding="utf-8")
+        return tmp_path / "made"
+
+    digest = store.put_folder(store.adapters, made())
+    folder = store.adapters / digest
+    assert store.adapter(digest) == folder
+    stone = Tombstone(takedown="t1", adapter_hash=digest, rows_hash="r", kind="sft", at="2026-11-27T10:00:00+00:00")
     (folder / "tombstone.json").write_text(stone.model_dump_json(), encoding="utf-8")
     with pytest.raises(StoreError, match="was retired by takedown t1 on 2026-11-27"):
-        store.adapter("a" * 64)
-    made = tmp_path / "made"
-    made.mkdir()
-    (made / "x").write_text("x", encoding="utf-8")
-    digest = store.put_folder(store.adapters, made)
-    (store.adapters / digest / "tombstone.json").write_text(stone.model_dump_json(), encoding="utf-8")
-    made.mkdir()
-    (made / "x").write_text("x", encoding="utf-8")
+        store.adapter(digest)
     with pytest.raises(StoreError, match="retired by a takedown"):
-        store.put_folder(store.adapters, made)
+        store.put_folder(store.adapters, made())
