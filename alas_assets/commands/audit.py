@@ -101,7 +101,7 @@ def trace(
         now = what_now(store, found, verdict, at_home(home))
         if format is ReportFormat.html:
             name = f"trace-{found.answer_id or short_id(question.strip())}.html"
-            _write(file or settings.home / "reports" / name, answer_html(store, found, verdict))
+            _write(file or settings.home / "reports" / name, answer_html(store, found, verdict, now))
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     if format is ReportFormat.text:

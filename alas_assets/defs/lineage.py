@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from alas_assets.defs.resources import Alas
-from alas_assets.provenance.changes import read_watch_state
+from alas_assets.provenance.changes import given_up, read_watch_state
 from alas_assets.provenance.store import Cell
 
 _REVISION = "revised_curriculum"
@@ -98,7 +98,8 @@ def closed_words(cell: Cell, reason: str) -> str:
 
 def ancestors(alas: Alas, cell: Cell) -> list[Cell]:
     """Return the earlier iterations that an iteration builds on, oldest first: all but those that were closed as failed."""
-    return [one for one, given_up in _earlier(alas, cell) if not given_up]
+    closed = read_watch_state(alas.settings.home, cell.domain).closed  # once for all of them
+    return [one for one in _before(cell) if _given_up(alas, one, closed) is None]
 
 
 def taught_before(alas: Alas, cell: Cell) -> list[Cell]:
@@ -107,11 +108,9 @@ def taught_before(alas: Alas, cell: Cell) -> list[Cell]:
     One that was closed as failed after its candidate had been promoted is among them as long as that stands: what is current was taught its
     facts, so they are rehearsed and guarded like all others.
     """
-    return [one for one, given_up in _earlier(alas, cell) if not given_up or alas.registry.stands(one.domain, one.number)]
+    aside = given_up(alas.store, cell.domain)
+    return [one for one in _before(cell) if str(one) not in aside]
 
 
-def _earlier(alas: Alas, cell: Cell) -> list[tuple[Cell, bool]]:
-    """Return every earlier iteration, oldest first, and whether it was given up; the domain's file is read once for all of them."""
-    closed = read_watch_state(alas.settings.home, cell.domain).closed
-    cells = [Cell.of(cell.domain, number) for number in range(cell.number)]
-    return [(one, _given_up(alas, one, closed) is not None) for one in cells]
+def _before(cell: Cell) -> list[Cell]:
+    return [Cell.of(cell.domain, number) for number in range(cell.number)]

@@ -33,6 +33,7 @@ def what_now(store: ArtifactStore, trace: Trace, verdict: Verdict, option: str =
     Raises:
         ReviewError: What people decided is damaged.
         StoreError: A table of pairs or answers is damaged or gone.
+        RegistryError: The domain's registry is damaged.
     """
     if verdict.kind not in ("bad pair", "bad source") or trace.source is None or not any(pair.accepted for pair in trace.pairs):
         return []
@@ -69,10 +70,10 @@ def _mends(store: ReadOnce, trace: Trace, source: SourceTrace, verdict: Verdict,
 def _said_elsewhere(store: ReadOnce, trace: Trace, domain: str, fact: str) -> list[str]:
     """Return how many other questions about the fact the same model answers with the same words and is graded right."""
     about = pl.col("split").is_in(ABOUT_FACTS) & (pl.col("fact_id") == fact) & (pl.col("answer") == trace.answer)
-    same = about & (pl.col("adapter_hash") == trace.adapter_hash) & (pl.col("answer_id") != trace.answer_id)
-    answers = pl.concat([store.rows_of(domain, asset).filter(same, pl.col("label") == "correct") for asset in ANSWER_TABLES])
+    others = about & (pl.col("adapter_hash") == trace.adapter_hash) & (pl.col("answer_id") != trace.answer_id)
+    answers = pl.concat([store.rows_of(domain, asset).filter(others, pl.col("label") == "correct") for asset in ANSWER_TABLES])
     asked = answers["question"].n_unique()
     if not asked:
         return []
-    same = f"{counted(asked, 'other question')} about the fact"
-    return [f"the same model says it to {same} too and is graded right there, until the pair is mended"]
+    questions = f"{counted(asked, 'other question')} about the fact"
+    return [f"the same model says it to {questions} too and is graded right there, until it is taught no more"]

@@ -51,9 +51,10 @@ def given_up(store: ArtifactStore, domain: str) -> set[str]:
         StoreError: The domain's file is damaged.
         RegistryError: Its registry is.
     """
-    closed, registry = read_watch_state(store.root, domain).closed, Registry(store.root / "registry")
-    cells = [cell for cell in store.cells(domain) if cell.iteration in closed and store.pointer(cell, "revised_curriculum") is None]
-    return {str(cell) for cell in cells if not registry.stands(domain, cell.number)}
+    registry = Registry(store.root / "registry")
+    closed = (Cell(domain, iteration) for iteration in read_watch_state(store.root, domain).closed)
+    unrevised = [cell for cell in closed if store.pointer(cell, "revised_curriculum") is None]
+    return {str(cell) for cell in unrevised if not registry.stands(domain, cell.number)}
 
 
 def read_watch_state(home: Path, domain: str) -> WatchState:

@@ -10,7 +10,6 @@ from html import escape
 
 import polars as pl
 
-from alas_assets.provenance.advice import what_now
 from alas_assets.provenance.derived import Derived, DerivedFact
 from alas_assets.provenance.render import BY_WORDS, CUT, fact_state, overruled_text, what_it_learned
 from alas_assets.provenance.store import ArtifactStore
@@ -26,13 +25,14 @@ WHOLE = 200_000
 """Characters of the stored page that a report holds at most."""
 
 
-def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
+def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict, now: Sequence[str] = ()) -> str:
     """Return the report on one answer: verdict, evidence, pairs, the quote in its page, adapters and runs.
 
     Args:
         store: Where the stored page lies.
         trace: The walk from the answer to its source.
         verdict: Which kind of wrong it is.
+        now: What can be done about it (`advice.what_now`).
 
     Raises:
         StoreError: The stored page, or a table on the way, is gone.
@@ -42,7 +42,7 @@ def answer_html(store: ArtifactStore, trace: Trace, verdict: Verdict) -> str:
         "".join(
             [
                 f"<h1>{escape(trace.question)}</h1>",
-                _verdict(verdict, what_now(store, trace, verdict)),
+                _verdict(verdict, now),
                 _said(trace, verdict),
                 _source(store, trace.source)
                 if trace.source

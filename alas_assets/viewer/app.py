@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alas_assets.provenance.advice import what_now
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.report import answer_html, derived_html, wrong_html
 from alas_assets.provenance.store import CHANGED, TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError, hash_once
@@ -93,7 +94,7 @@ def create_viewer_app(store_root: Path, lance: str = "") -> Starlette:
     def answer(request: Request) -> Response:
         trace = trace_answer(store, request.path_params["answer_id"])
         verdict = verdict_of(store, trace, request.query_params.get("should_be", ""))
-        return _own(answer_html(store, trace, verdict))
+        return _own(answer_html(store, trace, verdict, what_now(store, trace, verdict)))
 
     def wrong(request: Request) -> Response:
         domain, iteration = request.path_params["domain"], request.path_params["iteration"]

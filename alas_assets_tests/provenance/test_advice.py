@@ -12,6 +12,7 @@ from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.derived import derived_from
 from alas_assets.provenance.ids import page_id
 from alas_assets.provenance.objections import waiting_decisions
+from alas_assets.provenance.report import answer_html
 from alas_assets.provenance.store import ArtifactStore, Cell
 from alas_assets.provenance.trace import trace_answer
 from alas_assets.provenance.verdict import verdict_of
@@ -59,6 +60,14 @@ def test_who_decided_is_named_and_the_command_stands_beside_it_where_the_fact_is
     decide(store, pair_of(store), decision="reject fact")
     (only,) = advised(store)
     assert only.startswith("decided already: reject fact by ada on 2026-11-23;")
+
+
+def test_the_report_shows_what_can_be_done_with_the_commands_as_they_are_handed_in(store: ArtifactStore) -> None:
+    trace = trace_answer(store, "answer-0")
+    verdict = verdict_of(store, trace, "three parts of data")
+    shown = answer_html(store, trace, verdict, what_now(store, trace, verdict, " --home /elsewhere"))
+    assert f"<li>to teach it no more: `alas review export {DOMAIN} --home /elsewhere --what pairs --iteration 0`" in shown
+    assert "What can be done" not in answer_html(store, trace, verdict)
 
 
 def test_a_decision_that_changes_nothing_waits_for_nothing(store: ArtifactStore) -> None:
