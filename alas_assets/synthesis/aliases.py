@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from alas_assets.evaluation.tokens import GENERIC
-from alas_assets.synthesis.consensus import content_stems, denies, stem
+from alas_assets.synthesis.sense import content_stems, denies, stem
 from alas_assets.synthesis.wording import hard_tokens, holds_answer, mentions, normalise, words
 
 _POLARITY = frozenset({"yes", "no", "not"})

@@ -21,18 +21,9 @@ from alas_assets.provenance.redaction import private_parts, redact
 from alas_assets.records import QA_SCHEMA, DraftFact, Record, RejectedDraft, Topic
 from alas_assets.students.answering import Decoding
 from alas_assets.synthesis.aliases import says_something, states_answer, usable_aliases
-from alas_assets.synthesis.consensus import (
-    Candidate,
-    Claim,
-    Finding,
-    Rules,
-    earlier_claims,
-    over_the_caps,
-    places,
-    spread,
-    weigh,
-)
-from alas_assets.synthesis.disputed import DISPUTED, lost_rows
+from alas_assets.synthesis.claims import Claim, Finding, places
+from alas_assets.synthesis.consensus import Candidate, Rules, over_the_caps, spread, weigh
+from alas_assets.synthesis.disputed import DISPUTED, earlier_claims, lost_rows
 from alas_assets.synthesis.duplicates import Embed, Statement, find_kinship, groups
 from alas_assets.synthesis.hostile import steering
 from alas_assets.synthesis.leaks import same_question

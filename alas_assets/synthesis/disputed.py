@@ -1,4 +1,4 @@
-"""What a dispute leaves behind in pair tables: which facts were taught once and lose it, and whether they stand again (R7).
+"""What pair tables say for and against: earlier claims, which facts were taught once and lose a dispute, whether they stand again (R7).
 
 What contradicts what, and who wins, is `synthesis.consensus`'s.
 """
@@ -6,14 +6,12 @@ What contradicts what, and who wins, is `synthesis.consensus`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from alas_assets.records import as_pairs
-
-if TYPE_CHECKING:
-    from alas_assets.synthesis.consensus import Finding
+from alas_assets.synthesis.claims import Claim, Finding, place_of
 
 DISPUTED = "disputed: "
 """How the reason starts why a fact is not taught that other pages contradict."""
@@ -25,6 +23,31 @@ def says(table: pl.DataFrame) -> pl.DataFrame:
     One whose other side a takedown removed is disputed no more.
     """
     return table.filter(pl.col("accepted") | _is_disputed()) if "disputed_with" in table.columns else table.filter("accepted")
+
+
+def earlier_claims(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> list[Claim]:
+    """Return what earlier pair tables say, oldest first, without what its page states no more.
+
+    That is their accepted facts, and those that a dispute kept out: what two pages disagree on is settled by neither being left out.
+    """
+    found: dict[str, Claim] = {}
+    for table in tables:
+        for (fact_id,), rows in says(table).group_by("fact_id", maintain_order=True):
+            row = rows.row(0, named=True)
+            if fact_id in retired:
+                continue
+            questions = tuple(rows["question"])
+            found[str(fact_id)] = Claim(
+                fact_id=str(fact_id),
+                page=row["page_id"],
+                quote=row["quote"],
+                answer=row["answer"],
+                aliases=tuple(row["aliases"] or ()),
+                kind=row["answer_kind"],
+                questions=questions,
+                place=place_of(row["quote"], questions, row["topic"] or ""),
+            )
+    return list(found.values())
 
 
 def lost_since(tables: Sequence[pl.DataFrame], retired: Set[str] = frozenset()) -> frozenset[str]:

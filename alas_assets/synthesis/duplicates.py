@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from alas_assets.synthesis.consensus import content_stems
+from alas_assets.synthesis.sense import content_stems
 from alas_assets.synthesis.wording import (
     NearIndex,
     cased_words,

@@ -15,29 +15,15 @@ from alas_assets.domains.config import Consensus
 from alas_assets.domains.hosts import site_of
 from alas_assets.records import DraftFact, as_pairs
 from alas_assets.retrieval.chunk import split
-from alas_assets.synthesis.consensus import (
-    Candidate,
-    Claim,
-    Finding,
-    Rules,
-    _frame,
-    _numbers,
-    _of_one_place,
-    _same_place,
-    _Sentence,
-    _Statements,
-    _states,
-    content_stems,
-    dispute_table,
-    disputes,
-    over_the_caps,
-    spread,
-    weigh,
-)
+from alas_assets.synthesis.claims import Claim, Finding, same_place
+from alas_assets.synthesis.consensus import Candidate, Rules, dispute_table, over_the_caps, spread, weigh
+from alas_assets.synthesis.contradiction import _frame, _of_one_place, disputes
 from alas_assets.synthesis.curate import Limits, reasons
 from alas_assets.synthesis.disputed import lost_since
 from alas_assets.synthesis.probes import build_probes
+from alas_assets.synthesis.sense import content_stems, numbers
 from alas_assets.synthesis.standing import no_longer_stated
+from alas_assets.synthesis.support import _Sentence, _Statements, _states
 from alas_assets.synthesis.training_rows import standing_rows
 from alas_assets.teachers.extractive import ExtractiveTeacher
 
@@ -353,7 +339,7 @@ def test_every_two_claims_that_speak_of_one_place_are_compared(drawn: list[tuple
     claims = [claim(quote, "zero", f"http://site{i}.test/", place) for i, (place, quote) in enumerate(drawn)]
     compared = {(one.page, other.page) for one, other in _of_one_place(claims)}
     for one, other in combinations(claims, 2):
-        if _same_place(one.place, other.place, _numbers(_frame(one)) & _numbers(_frame(other))):
+        if same_place(one.place, other.place, numbers(_frame(one)) & numbers(_frame(other))):
             assert (one.page, other.page) in compared
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from alas_assets.evaluation import tokens, values
 from alas_assets.records import AnswerKind, Category, DraftFact, RejectedDraft, Topic
-from alas_assets.synthesis.consensus import stem
+from alas_assets.synthesis.sense import stem
 from alas_assets.synthesis.wording import hard_tokens, mentions, normalise, words
 from alas_assets.synthesis.writing import NO_PASSAGE
 from alas_assets.teachers.endpoint.calls import Asker, ModelCall
