@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from alas_assets.blocking import run_blocking
 from alas_assets.domains.config import Domain
 from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.ids import page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.retrieval.extract import Extractor
+from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import NOT_IN_TIME, Fetched, Fetcher
 from alas_assets.retrieval.finding.feeds import Entry, FeedError, read_feed
 from alas_assets.retrieval.finding.gather import feed_wanted
@@ -97,8 +99,47 @@ def _look(page: Fetched, extractor: Extractor) -> Look:
         digest = ABSENT if page.status in _GONE else None
         return Look(page.requested_url, identity, digest, page.reason, late=page.reason.startswith(NOT_IN_TIME))
     found = extractor.extract(page)
-    said = "\n".join([found.text, *found.links])
-    return Look(page.requested_url, identity, None if found.reason else sha256_hex(said), found.reason)
+    return Look(page.requested_url, identity, _digest(found), found.reason)
+
+
+def _digest(found: Extracted) -> str | None:
+    return None if found.reason else sha256_hex("\n".join([found.text, *found.links]))
+
+
+def first_looks(looks: Sequence[Look], seen: Mapping[str, str]) -> dict[str, str]:
+    """Return the pages that were looked at for the first time and are there, each with the address that is watched."""
+    return {one.page: one.url for one in looks if one.entries is None and one.digest and one.url not in seen}
+
+
+def said_when_read(first: Mapping[str, str], readings: pl.DataFrame, store: ArtifactStore) -> dict[str, str]:
+    """Return what pages said when an iteration last read them, by the address that is watched.
+
+    One that nobody read, or whose body is gone, is left out.
+
+    Args:
+        first: The pages (`first_looks`).
+        readings: A domain's fetches (`FETCH_SCHEMA`), oldest first.
+        store: Holds the bodies.
+    """
+    read = readings.filter(pl.col("ok") & pl.col("page_id").is_in(list(first))).unique("page_id", keep="last", maintain_order=True)
+    said: dict[str, str] = {}
+    with Extractor(store, seconds=READING_SECONDS) as extractor:
+        for row in read.iter_rows(named=True):
+            page = Fetched(
+                requested_url=row["requested_url"],
+                final_url=row["final_url"],
+                ok=True,
+                status=row["status"],
+                reason="",
+                from_cache=True,
+                retrieved_at=row["retrieved_at"],
+                body_retrieved_at=row["retrieved_at"],
+                content_type=row["content_type"],
+                body_sha256=row["body_sha256"],
+            )
+            if digest := _digest(extractor.extract(page)):
+                said[first[row["page_id"]]] = digest
+    return said
 
 
 def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:
@@ -115,7 +156,7 @@ def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:
 def changed_pages(looks: Sequence[Look], state: WatchState) -> list[str]:
     """Return the pages that say something else than before, or were not there and now are, and those of new entries of a feed.
 
-    A first look changes nothing.
+    A page of which nothing is known from before has not changed, nor has a feed.
     """
     changed: list[str] = []
     for one in looks:

@@ -1,5 +1,6 @@
 """A watched page that changed opens the next iteration of its domain, once, whatever other sites do (O2)."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from alas_assets.defs.watching import LOOK_SECONDS
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
-from alas_assets.records import RevisedCurriculum, Seed
+from alas_assets.records import Seed
 from alas_assets_tests.harness import Harness, Site, requests, serving, skipped
 
 
@@ -206,8 +207,7 @@ def test_an_edited_fact_is_taught_anew_and_the_old_one_is_neither_asked_nor_rehe
     assert harness.run("quill", dry_run=True).success
     pairs = harness.store.read_table(harness.pointers("quill")["qa_pairs"], "qa_pairs").filter("accepted")
     assert set(pairs["answer"]) == {"blot()", "quill.ink"}  # two questions about one sentence
-    stopped = RevisedCurriculum(domain="quill", iteration=0, decision="stop", reason="all is known", accuracy=1.0)  # pyright: ignore
-    harness.store.put(Cell.of("quill", 0), "revised_curriculum", stopped, input_key="r", inputs={}, run_id="r")
+    harness.revised("quill", 0, "stop")
     set_watched(harness.settings.home, "quill", True)
     tick(harness)
     site.pages["/3.html"] = site.pages["/3.html"].replace("blot()", "smear()")
@@ -222,3 +222,22 @@ def test_an_edited_fact_is_taught_anew_and_the_old_one_is_neither_asked_nor_rehe
     seed = harness.store.read_record(Seed, harness.pointers("quill", 1)["curriculum_seed"], "curriculum_seed")
     documents = harness.store.read_table(harness.pointers("quill", 1)["documents"], "documents")
     assert retired_facts(harness.alas, seed, documents) == frozenset(pairs["fact_id"])
+
+
+def test_a_page_that_changed_after_it_was_read_has_changed_at_its_first_look(tmp_path: Path, tiny_student: Path, site: Site) -> None:
+    def watch(*paths: str) -> None:
+        harness.domain("quill", site.port, watch_urls=json.dumps([f"http://127.0.0.1:{site.port}{path}" for path in paths]))
+
+    harness = Harness(tmp_path, str(tiny_student))
+    watch("/")
+    assert harness.run("quill", dry_run=True).success
+    harness.revised("quill", 0, "stop")
+    set_watched(harness.settings.home, "quill", True)
+    watch("/", "/3.html")
+    assert "no watched page changed" in skipped(tick(harness)), "it says what it said when it was read"
+    watch("/")
+    tick(harness)
+    site.pages["/3.html"] = site.pages["/3.html"].replace("blot()", "smear()")
+    watch("/", "/3.html")
+    (request,) = requests(tick(harness))
+    assert f"127.0.0.1:{site.port}/3.html" in request.tags["alas/because"]
