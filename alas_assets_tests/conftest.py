@@ -1,7 +1,6 @@
 """What all tests share: no telemetry, no hub, and one tiny student for the session."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
+    from alas_assets.students.catalog import StudentRef
     from alas_assets_tests.harness import Harness, Site
 
 for name in [name for name in os.environ if name.startswith(("ALAS_", "DAGSTER_HOME")) and name != "ALAS_LLAMA_CPP"]:
@@ -35,6 +35,15 @@ def tiny_student(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from alas_assets_tests.tiny import build_tiny_student
 
     return build_tiny_student(tmp_path_factory.mktemp("student") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> "StudentRef":
+    """The real embedded student, converted once for all test processes together."""
+    from alas_assets.students.catalog import EMBEDDED_STUDENT, prepare_student
+
+    base = tmp_path_factory.getbasetemp()  # of this process
+    return prepare_student(EMBEDDED_STUDENT, "main", (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "models")
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +71,6 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
     yield harness
     opened, told = [str(cell) for cell in cells_of(harness.store)], (harness.store.root / "review").exists()
     assert (opened, told) == (["quill|000"], False), "a test opened a cell, or told of an answer, in the shared store; it must take a copy"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_model_left_running() -> Iterator[None]:
-    """End the model processes of a module's stores: each holds the memory of a model, and there are dozens of stores."""
-    yield
-    if resources := sys.modules.get("alas_assets.defs.resources"):
-        resources.close_workers()
 
 
 @contextmanager

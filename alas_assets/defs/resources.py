@@ -34,21 +34,24 @@ if TYPE_CHECKING:
     from alas_assets.training.spec import TrainingSpec
 
 
-_workers: dict[Path, ModelWorker] = {}
+_running: list[ModelWorker] = []
 
 
 def _worker(home: Path) -> ModelWorker:
-    """Return this process's model worker: one import of torch serves every step that runs in the process."""
-    if home not in _workers:
-        _workers[home] = ModelWorker(home / "models", home / "logs" / f"worker-{os.getpid()}.log")
-    return _workers[home]
+    """Return this process's model worker: one import of torch serves every step that runs in the process, whatever its store.
+
+    Its log lies in the store that asked first.
+    """
+    if not _running:
+        _running.append(ModelWorker(home / "logs" / f"worker-{os.getpid()}.log"))
+    return _running[0]
 
 
 @atexit.register
-def close_workers() -> None:
-    """End the model processes that this process started; whoever asks one again starts it anew."""
-    for worker in _workers.values():
-        worker.close()
+def close_worker() -> None:
+    """End the model process that this process started; whoever asks it again starts a new one."""
+    while _running:
+        _running.pop().close()
 
 
 class Alas(dg.ConfigurableResource):
@@ -113,7 +116,7 @@ class Alas(dg.ConfigurableResource):
         """Return the domain's student, prepared once and found again without importing torch."""
         models = self.store.models
         return known_student(domain.student.model, domain.student.revision, models) or self.worker.prepare(
-            domain.student.model, domain.student.revision
+            domain.student.model, domain.student.revision, models
         )
 
     def require_usable_student(self, domain: Domain) -> None:

@@ -34,14 +34,12 @@ class ModelWorker:
     The child dies with this process, however it ends. Requests from several threads wait for each other.
 
     Args:
-        models_dir: Where prepared students lie (`ArtifactStore.models`).
         log_file: Takes everything the child's libraries print.
         threads: CPU threads of the child; None leaves the choice to the libraries and OMP_NUM_THREADS.
     """
 
-    def __init__(self, models_dir: Path, log_file: Path, threads: int | None = None) -> None:
+    def __init__(self, log_file: Path, threads: int | None = None) -> None:
         """Remember where things lie; nothing is started yet."""
-        self.models_dir = Path(models_dir).resolve()
         self.log_file = Path(log_file)
         self._threads = threads
         self._child: subprocess.Popen[str] | None = None
@@ -57,17 +55,22 @@ class ModelWorker:
         """End the child."""
         self.close()
 
-    def prepare(self, model: str, revision: str) -> StudentRef:
+    def prepare(self, model: str, revision: str, models_dir: Path) -> StudentRef:
         """Return a student ready on this machine; one that is known costs no child process.
+
+        Args:
+            model: As in `students.catalog.prepare_student`.
+            revision: Which state of it.
+            models_dir: Where prepared students lie (`ArtifactStore.models`).
 
         Raises:
             StudentError: It cannot be had; the message says what to do.
             WorkerError: The child died.
         """
-        known = known_student(model, revision, self.models_dir)
+        known = known_student(model, revision, models_dir)
         if known is not None:
             return known
-        return StudentRef(**self._request("prepare", {"model": model, "revision": revision, "models_dir": str(self.models_dir)}))
+        return StudentRef(**self._request("prepare", {"model": model, "revision": revision, "models_dir": str(models_dir.resolve())}))
 
     def embed(self, texts: Sequence[str], embedder: str) -> list[list[float]]:
         """Return one normalised vector a text, in order; no text costs no child process.

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
 
-from alas_assets.defs.resources import close_workers
 from alas_assets.defs.running import open_cell
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell
@@ -24,13 +22,12 @@ CURRENT = "a" * 64
 
 
 @pytest.fixture
-def harness(tmp_path: Path, tiny_student: Path) -> Iterator[Harness]:
+def harness(tmp_path: Path, tiny_student: Path) -> Harness:
     """A store whose student lies in a folder of its own."""
     shutil.copytree(tiny_student, tmp_path / "student")
     harness = Harness(tmp_path, str(tmp_path / "student"))
     harness.domain("quill", 9)
-    yield harness
-    close_workers()
+    return harness
 
 
 def made(harness: Harness, asset: str) -> bool:

@@ -18,7 +18,7 @@ from alas_assets.defs.running import Outcome
 from alas_assets.settings import PROJECT_ROOT
 from alas_assets.standin.matching import Library
 from alas_assets.standin.pairs import read_pairs
-from alas_assets.students.catalog import EMBEDDED_STUDENT, prepare_student
+from alas_assets.students.catalog import StudentRef
 from alas_assets_tests.harness import LOOP, Harness, Site
 from alas_assets_tests.teachers.endpoint.faulty import FaultServer, mixed
 from alas_assets_tests.teachers.real_server import real_server
@@ -236,10 +236,9 @@ def test_the_key_is_in_no_file_of_the_store(harness: Harness, site: Site, endpoi
 
 @pytest.mark.timeout(960)
 def test_the_worst_teacher_there_is_ends_in_order_and_teaches_nothing_that_the_page_does_not_say(
-    harness: Harness, quill_site: Site, tmp_path: Path
+    harness: Harness, quill_site: Site, embedded: StudentRef, tmp_path: Path
 ) -> None:
-    student = prepare_student(EMBEDDED_STUDENT, "main", tmp_path / "models")
-    with real_server(Path(student.folder), tmp_path / "server", threads=2) as served:
+    with real_server(Path(embedded.folder), tmp_path / "server", threads=2) as served:
         modest = ("max_tokens = 64", "concurrency = 1", "deadline_seconds = 240", "format_attempts = 1", 'answers = "lines"')
         # short pages: each call takes this server many seconds
         domain(harness, quill_site, served.url, *modest, model=served.model)

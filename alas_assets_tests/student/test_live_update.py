@@ -14,9 +14,9 @@ import pytest
 from alas_assets.records import AdapterRef, GateDecision, RevisedCurriculum
 from alas_assets_tests.harness import EDITS, Harness, Site, daemon
 
-pytestmark = pytest.mark.timeout(4800)  # the first test may have to train the shared store too
+pytestmark = pytest.mark.timeout(3000)  # the first test may have to train the shared store too
 
-LEARN_SECONDS = 3000
+LEARN_SECONDS = 1500
 
 
 EIGHT_EDITS = {"smear()": "daub()", **EDITS}

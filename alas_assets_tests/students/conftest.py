@@ -1,30 +1,23 @@
-"""One prepared embedded student and one model process for all tests of this folder."""
+"""One model process for all tests of this folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from alas_assets.students.catalog import EMBEDDED_STUDENT, StudentRef
+from alas_assets.students.catalog import StudentRef
 from alas_assets.students.client import ModelWorker
 
 
 @pytest.fixture(scope="session")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorker]:
-    home = tmp_path_factory.mktemp("worker")
-    with ModelWorker(home / "models", home / "logs" / "worker.log") as running:
+    with ModelWorker(tmp_path_factory.mktemp("worker") / "logs" / "worker.log") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def embedded(worker: ModelWorker) -> StudentRef:
-    """The real embedded student, converted once."""
-    return worker.prepare(EMBEDDED_STUDENT, "main")
-
-
-@pytest.fixture(scope="session")
-def tiny_ref(tiny_student: Path, worker: ModelWorker) -> StudentRef:
-    return worker.prepare(str(tiny_student), "main")
+def tiny_ref(tiny_student: Path, worker: ModelWorker, tmp_path_factory: pytest.TempPathFactory) -> StudentRef:
+    return worker.prepare(str(tiny_student), "main", tmp_path_factory.mktemp("models"))
 
 
 def build_adapter(student: Path, folder: Path, seed: int = 0, loud: float = 0.5) -> Path:

@@ -74,7 +74,7 @@ def test_errors_keep_their_kind_and_the_process_serves_on(worker: ModelWorker, t
         worker.answer(tiny_ref, ITEMS[:1], tmp_path / "nowhere", Decoding())
     before = _pid(worker)
     with pytest.raises(StudentError, match="no such folder"):
-        worker.prepare(str(tmp_path / "nothing"), "main")
+        worker.prepare(str(tmp_path / "nothing"), "main", tmp_path / "models")
     with pytest.raises(StudentError, match=r"student\.embedder"):
         worker.embed(["x"], "nobody/no-such-embedder")
     with pytest.raises(WorkerError, match=r"worker\.log"):
@@ -84,15 +84,15 @@ def test_errors_keep_their_kind_and_the_process_serves_on(worker: ModelWorker, t
 
 
 def test_nothing_to_do_starts_no_process(tiny_ref: StudentRef, tmp_path: Path) -> None:
-    with ModelWorker(tmp_path / "models", tmp_path / "log") as idle:
+    with ModelWorker(tmp_path / "log") as idle:
         assert idle.embed([], EMBEDDED_EMBEDDER) == []
         assert idle.answer(tiny_ref, [], None, Decoding()) == []
         assert idle._child is None
 
 
 def test_a_killed_process_is_reported_and_the_next_request_starts_another(tiny_student: Path, tmp_path: Path) -> None:
-    with ModelWorker(tmp_path / "models", tmp_path / "log") as worker:
-        ref = worker.prepare(str(tiny_student), "main")
+    with ModelWorker(tmp_path / "log") as worker:
+        ref = worker.prepare(str(tiny_student), "main", tmp_path / "models")
         first = _pid(worker)
 
         def kill(done: int, total: int) -> None:
@@ -105,7 +105,7 @@ def test_a_killed_process_is_reported_and_the_next_request_starts_another(tiny_s
 
 
 def test_a_process_that_cannot_start_shows_its_last_words(tmp_path: Path) -> None:
-    with ModelWorker(tmp_path / "models", tmp_path / "log") as worker:
+    with ModelWorker(tmp_path / "log") as worker:
         os.environ["PYTHONHOME"] = str(tmp_path / "no-python-here")
         with pytest.raises(WorkerError, match=r"(?s)exit code.*Python"):
             worker.embed(["x"], EMBEDDED_EMBEDDER)
@@ -116,8 +116,8 @@ def test_a_failing_progress_callback_does_not_leave_a_stale_reply(tiny_student: 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
-    with ModelWorker(tmp_path / "models", tmp_path / "log") as worker:
-        ref = worker.prepare(str(tiny_student), "main")
+    with ModelWorker(tmp_path / "log") as worker:
+        ref = worker.prepare(str(tiny_student), "main", tmp_path / "models")
         with pytest.raises(KeyboardInterrupt):
             worker.answer(ref, ITEMS * 4, None, Decoding(), interrupt)
         assert len(worker.answer(ref, ITEMS[:3], None, Decoding())) == 3
@@ -144,7 +144,7 @@ def test_the_child_ignores_ctrl_c_and_ends_with_its_parent(tmp_path: Path) -> No
 def test_a_parent_that_is_killed_leaves_no_child(tiny_student: Path, tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from alas_assets.students.client import ModelWorker\n"
-        "w = ModelWorker(Path(sys.argv[1]), Path(sys.argv[1]) / 'log'); w.prepare(sys.argv[2], 'main')\n"
+        "w = ModelWorker(Path(sys.argv[1]) / 'log'); w.prepare(sys.argv[2], 'main', Path(sys.argv[1]))\n"
         "print(w._child.pid, flush=True); time.sleep(600)"
     )
     parent = subprocess.Popen(

@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 from openai.types.chat import ChatCompletion
 
-from alas_assets.students.catalog import EMBEDDED_STUDENT, prepare_student
+from alas_assets.students.catalog import StudentRef
 from alas_assets_tests.teachers.real_server import RealServer, real_server
 
 
@@ -29,9 +29,8 @@ def ask(served: RealServer, question: str, **more: object) -> ChatCompletion:
     return client(served).chat.completions.create(**given)  # type: ignore[call-overload]
 
 
-def test_the_embedded_student_answers_over_http(tmp_path: Path) -> None:
-    student = prepare_student(EMBEDDED_STUDENT, "main", tmp_path / "models")
-    with real_server(Path(student.folder), tmp_path / "server") as served:
+def test_the_embedded_student_answers_over_http(embedded: StudentRef, tmp_path: Path) -> None:
+    with real_server(Path(embedded.folder), tmp_path / "server") as served:
         found = ask(served, "What is the capital of France?")
         assert "Paris" in (found.choices[0].message.content or "")
         assert found.usage is not None

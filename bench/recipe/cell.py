@@ -90,7 +90,7 @@ class Bench:
         self.domain: Domain = self.alas.domain(key)
         self.student: StudentRef = self.alas.student(self.domain)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.worker = ModelWorker(self.alas.store.models, self.folder / "worker.log", threads=threads)
+        self.worker = ModelWorker(self.folder / "worker.log", threads=threads)
         self.answers = AnswerStore(self.folder / "answers.sqlite")
         self.pairs = self.pairs_of(key)
 

@@ -233,7 +233,7 @@ def measure(count: int, repeat: int, sample: int, work: Path, kept: Path) -> Non
     """Run everything until `kept` has `repeat` rounds, our parts and the loops in turns, so that a busy machine disturbs all alike."""
     pages = work / "site"
     write_site(pages, count, SEED)
-    with served(pages) as (base, server), ModelWorker(work / "models", work / "worker.log") as worker:
+    with served(pages) as (base, server), ModelWorker(work / "worker.log") as worker:
         domain, urls = domain_of(base), [f"{base}/{number}.html" for number in range(count)]
         worker.embed(["A first text, so that imports and the loading of the model are not counted."], EMBEDDED_EMBEDDER)
         indexed(domain, urls[:2], work / "warm", "cell-000", worker, server)
