@@ -12,7 +12,7 @@ from alas_assets.release.export import export
 from alas_assets.students.chat import messages
 from alas_assets_tests.harness import Harness
 
-pytestmark = pytest.mark.timeout(4800)
+pytestmark = pytest.mark.timeout(3000)
 
 
 def test_a_merged_export_answers_the_facts_as_evaluated_in_plain_transformers(learned: Harness, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness
 from alas_assets_tests.released import decided_anew
 
-pytestmark = pytest.mark.timeout(4800)
+pytestmark = pytest.mark.timeout(3000)
 
 
 def accuracy(harness: Harness, system: str, split: str) -> float:

@@ -16,7 +16,7 @@ from alas_assets.provenance.takedown.plan import question_lines
 from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness, Site
 
-pytestmark = pytest.mark.timeout(4800)
+pytestmark = pytest.mark.timeout(3000)
 
 
 def rates(harness: Harness, exam: Path) -> dict[tuple[str, str], tuple[int, int]]:
