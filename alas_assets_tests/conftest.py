@@ -61,7 +61,7 @@ def quill(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path, quill_si
 
     A test that opens an iteration, or adds a domain, takes a copy (`Harness.copied`): which tests share a process is chance.
     """
-    from alas_assets.provenance.trace import cells_of
+    from alas_assets.audit.trace import cells_of
     from alas_assets_tests.harness import Harness
 
     harness = Harness(tmp_path_factory.mktemp("quill"), str(tiny_student))

@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from alas_assets.domains.config import Consensus
-from alas_assets.domains.hosts import site_of
+from alas_assets.hosts import site_of
 from alas_assets.provenance.ids import short_id
 from alas_assets.records import Topic
 from alas_assets.retrieval.readers import Unreadable

@@ -27,10 +27,10 @@ from alas_assets.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from alas_assets.audit.trace import InPlace, Trace
     from alas_assets.defs.resources import Alas
     from alas_assets.defs.serving import NearProbe
     from alas_assets.provenance.store import Cell
-    from alas_assets.provenance.trace import InPlace, Trace
 
 app = typer.Typer()
 
@@ -80,12 +80,12 @@ def trace(
     home: Home = None,
 ) -> None:
     """Walk from an answer through probe, pair, quote and stored page to the URL, and say which kind of wrong it is."""
-    from alas_assets.provenance.advice import what_now
+    from alas_assets.audit.advice import what_now
+    from alas_assets.audit.report import answer_html
+    from alas_assets.audit.trace import TraceError, trace_answer
+    from alas_assets.audit.verdict import verdict_of
     from alas_assets.provenance.ids import short_id
-    from alas_assets.provenance.report import answer_html
     from alas_assets.provenance.store import ArtifactStore, StoreError
-    from alas_assets.provenance.trace import TraceError, trace_answer
-    from alas_assets.provenance.verdict import verdict_of
     from alas_assets.review.journal import ReviewError
 
     _id_or_question(answer_id, question, domain)
@@ -105,7 +105,7 @@ def trace(
     except (TraceError, StoreError, ReviewError) as error:
         fail(str(error))
     if format is ReportFormat.text:
-        from alas_assets.provenance.render import verdict_text
+        from alas_assets.audit.render import verdict_text
 
         print(verdict_text(verdict, now))
         if question:
@@ -126,8 +126,8 @@ def _id_or_question(answer_id: str, question: str, domain: str) -> None:
 
 
 def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "tuple[Trace, list[NearProbe]]":
+    from alas_assets.audit.trace import model_in_place
     from alas_assets.defs.serving import trace_question
-    from alas_assets.provenance.trace import model_in_place
 
     alas = alas_of(settings, domain)
     with err.status("asking the current model"):
@@ -136,7 +136,7 @@ def _asked(settings: Settings, domain: str, question: str, should_be: str) -> "t
 
 
 def _print_trace(found: "Trace", near: "list[NearProbe]") -> None:
-    from alas_assets.provenance.render import trace_text
+    from alas_assets.audit.render import trace_text
 
     print(trace_text(found))
     for probe in near:
@@ -162,12 +162,12 @@ def sources(
     home: Home = None,
 ) -> None:
     """Show everything that a page or a host taught: readings, facts, probes, adapters, and what was answered on it."""
-    from alas_assets.provenance.derived import derived_from
+    from alas_assets.audit.derived import derived_from
+    from alas_assets.audit.render import derived_text
+    from alas_assets.audit.report import derived_html
+    from alas_assets.audit.trace import TraceError
     from alas_assets.provenance.ids import short_id
-    from alas_assets.provenance.render import derived_text
-    from alas_assets.provenance.report import derived_html
     from alas_assets.provenance.store import ArtifactStore, StoreError
-    from alas_assets.provenance.trace import TraceError
 
     if file is not None and format is not ReportFormat.html:
         fail("--out goes with --format html", 2)
@@ -193,14 +193,14 @@ def report_wrong(
     home: Home = None,
 ) -> None:
     """Keep your word that an answer is wrong, whatever its grade, and bring the iteration's `wrong_answers` up to date."""
+    from alas_assets.audit.advice import what_now
+    from alas_assets.audit.render import verdict_text
+    from alas_assets.audit.trace import TraceError, find_answer, trace_row
+    from alas_assets.audit.verdict import says, verdict_of
     from alas_assets.defs.running import open_instance, run_audit
     from alas_assets.defs.serving import newest_scored
     from alas_assets.evaluation.agreement import item_key
-    from alas_assets.provenance.advice import what_now
-    from alas_assets.provenance.render import verdict_text
     from alas_assets.provenance.store import ArtifactStore, StoreError
-    from alas_assets.provenance.trace import TraceError, find_answer, trace_row
-    from alas_assets.provenance.verdict import says, verdict_of
     from alas_assets.records import ASKED
     from alas_assets.review import said
     from alas_assets.review.journal import ReviewError
@@ -277,8 +277,8 @@ def wrong(
     home: Home = None,
 ) -> None:
     """List what the current model, or --system, says wrong about taught facts in the newest judged iteration, with ids and verdicts."""
+    from alas_assets.audit.trace import TraceError, model_in_place
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.trace import TraceError, model_in_place
     from alas_assets.review.journal import ReviewError
 
     alas = alas_of(settings_at(home), domain)
@@ -308,8 +308,8 @@ def wrong(
 
 def _whose_list(alas: "Alas", domain: str, in_place: "InPlace", home: Path | None) -> str:
     """Say that the list is not of the model that answers now, and how to list that one's, if the iteration asked it."""
+    from alas_assets.audit.wrong import systems_of
     from alas_assets.defs.serving import newest_scored
-    from alas_assets.provenance.wrong import systems_of
 
     asked = systems_of(alas.store, newest_scored(alas, domain)).items()
     system = next((name for name, adapter in asked if adapter == in_place.adapter_hash), "")
@@ -323,9 +323,9 @@ def _whose_list(alas: "Alas", domain: str, in_place: "InPlace", home: Path | Non
 
 def _wrong_of_current(alas: "Alas", domain: str, in_place: "InPlace") -> "tuple[pl.DataFrame, pl.DataFrame, str]":
     """Return all wrong answers of the newest list, those of the current model about taught facts, and how many there are in words."""
+    from alas_assets.audit.render import wrong_text
+    from alas_assets.audit.wrong import about_taught_facts
     from alas_assets.defs.revision import newest_wrong_answers
-    from alas_assets.provenance.render import wrong_text
-    from alas_assets.provenance.wrong import about_taught_facts
 
     found = newest_wrong_answers(alas, domain)
     if found is None:
@@ -336,9 +336,9 @@ def _wrong_of_current(alas: "Alas", domain: str, in_place: "InPlace") -> "tuple[
 
 def _wrong_of_system(alas: "Alas", domain: str, system: WrongSystem) -> "tuple[pl.DataFrame, pl.DataFrame, str]":
     """Return the same of one system of the newest judged iteration, which no asset lists, so that it is judged here."""
+    from alas_assets.audit.render import system_wrong_text
+    from alas_assets.audit.wrong import with_a_source, wrong_of
     from alas_assets.defs.serving import newest_scored
-    from alas_assets.provenance.render import system_wrong_text
-    from alas_assets.provenance.wrong import with_a_source, wrong_of
 
     cell = newest_scored(alas, domain)
     with err.status(f"judging what {system.value} says wrong"):
@@ -352,9 +352,9 @@ def ask_again(
     home: Home = None,
 ) -> None:
     """Ask a past question again, with the exact student, adapter, settings and passages of its time."""
+    from alas_assets.audit.trace import TraceError
     from alas_assets.defs import serving
     from alas_assets.defs.steps import TOLD
-    from alas_assets.provenance.trace import TraceError
 
     alas = alas_of(settings_at(home))
     try:
@@ -379,8 +379,8 @@ def verify_sources(
     home: Home = None,
 ) -> None:
     """Read the cited pages again and list the quotes that no longer stand there; exit code 1 if any does not stand for certain."""
+    from alas_assets.audit.render import drift_text
     from alas_assets.defs.serving import taught_tables
-    from alas_assets.provenance.render import drift_text
     from alas_assets.provenance.store import StoreError
     from alas_assets.retrieval import drift
 

@@ -160,7 +160,7 @@ def abandon(
     from alas_assets.defs.births import under_way
     from alas_assets.defs.lineage import being_made_again, closed_because, last_opened, revised
     from alas_assets.defs.running import open_instance
-    from alas_assets.provenance.changes import close_iteration
+    from alas_assets.release.closing import close_iteration
 
     settings = settings_at(home)
     alas = alas_of(settings, domain)

@@ -108,11 +108,11 @@ def print_failures(lines: list[str]) -> None:
 
 def print_example(alas: "Alas", domain: str) -> None:
     """Trace one wrong answer of the current model; if none is left, one right answer."""
+    from alas_assets.audit.render import trace_text, verdict_text
+    from alas_assets.audit.trace import trace_answer
+    from alas_assets.audit.verdict import verdict_of
     from alas_assets.defs.serving import example_answer
-    from alas_assets.provenance.render import trace_text, verdict_text
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.trace import trace_answer
-    from alas_assets.provenance.verdict import verdict_of
     from alas_assets.review.journal import ReviewError
 
     example: dict[str, Any] | None = example_answer(alas, domain)

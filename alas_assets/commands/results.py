@@ -231,10 +231,10 @@ def ask(
     home: Home = None,
 ) -> None:
     """Ask the student, and see the facts, quotes and URLs the answer rests on, or that nothing taught it."""
+    from alas_assets.audit.render import shown_text
+    from alas_assets.audit.trace import model_in_place
     from alas_assets.defs.serving import ask_student
-    from alas_assets.provenance.render import shown_text
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.trace import model_in_place
 
     if not question.strip():
         fail("the question is empty", 2)

@@ -1,6 +1,6 @@
 """`alas takedown`: shows what a source taught, asks, removes it everywhere, searches for what is left, and writes the report (A3).
 
-The work is `defs.takedown`'s and `provenance.takedown`'s.
+The work is `defs.takedown`'s and `removal`'s.
 """
 
 import json
@@ -16,9 +16,9 @@ from alas_assets.settings import Settings
 
 if TYPE_CHECKING:
     from alas_assets.defs.resources import Alas
-    from alas_assets.provenance.takedown.order import Order
-    from alas_assets.provenance.takedown.plan import Plan
-    from alas_assets.provenance.takedown.scan import Scan
+    from alas_assets.provenance.blocked.order import Order
+    from alas_assets.removal.plan import Plan
+    from alas_assets.removal.scan import Scan
 
 app = typer.Typer()
 
@@ -41,11 +41,11 @@ def takedown(
     home: Home = None,
 ) -> None:
     """Remove a source and all that came from it, block it, and have the models that learned from it trained again without it."""
+    from alas_assets.audit.trace import TraceError
+    from alas_assets.provenance.blocked.order import MAX_WORDS, AddressError, TakedownError, read_order, takedown_id
     from alas_assets.provenance.store import StoreError
-    from alas_assets.provenance.takedown.order import MAX_WORDS, AddressError, TakedownError, read_order, takedown_id
-    from alas_assets.provenance.takedown.plan import checked_source
-    from alas_assets.provenance.trace import TraceError
     from alas_assets.release.registry import RegistryError
+    from alas_assets.removal.plan import checked_source
 
     settings = settings_at(home)
     alas = alas_of(settings)
@@ -104,7 +104,7 @@ def _ordered(
 
 
 def _write_questions(settings: Settings, alas: "Alas", planned: "Plan", file: Path) -> None:
-    from alas_assets.provenance.takedown.plan import question_lines
+    from alas_assets.removal.plan import question_lines
     from alas_assets.wording import counted
 
     for root in (settings.home, settings.dagster_home):
@@ -186,8 +186,8 @@ def _did(name: str, did: dict[str, int]) -> str:
 
 def _report(settings: Settings, alas: "Alas", order: "Order", found: "Scan", *, was_done: bool) -> None:
     """Write the report; one that is signed off as clean is left as it is."""
-    from alas_assets.provenance.takedown.order import read_marks, report_files
-    from alas_assets.provenance.takedown.report import is_as_signed, write_report
+    from alas_assets.provenance.blocked.order import read_marks, report_files
+    from alas_assets.removal.report import is_as_signed, write_report
 
     as_json, _ = report_files(settings.home, order.id)
     if was_done and as_json.is_file():

@@ -143,7 +143,7 @@ def gc(
     """Free working folders and artifacts that no cell and no registry entry names, and say how much of what."""
     from alas_assets.defs.births import run_of
     from alas_assets.defs.running import open_instance
-    from alas_assets.provenance.collect import find_garbage, free
+    from alas_assets.removal.collect import find_garbage, free
 
     settings = settings_at(home)
     alas_of(settings, domain)

@@ -1,6 +1,6 @@
 """Asset `wrong_answers` and its check: what an iteration's trained models get wrong, and whose fault it is (A1, U1).
 
-How a verdict is reached is `provenance.verdict`, which answers are wrong `provenance.wrong`.
+How a verdict is reached is `audit.verdict`, which answers are wrong `audit.wrong`.
 """
 
 from typing import Any
@@ -8,6 +8,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from alas_assets.audit.render import wrong_text
+from alas_assets.audit.trace import ANSWER_TABLES, cells_of
+from alas_assets.audit.wrong import about_taught_facts
+from alas_assets.audit.wrong import wrong_answers as find_wrong_answers
 from alas_assets.defs import columns, show
 from alas_assets.defs.documents import documents
 from alas_assets.defs.judging import dpo_judge_scores, exam_scores, judge_scores
@@ -15,16 +19,12 @@ from alas_assets.defs.promotion import promotion
 from alas_assets.defs.qa import qa_pairs
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, Step, clear_failures, loop_asset
+from alas_assets.links import wrong_link
 from alas_assets.partitions import cells
 from alas_assets.provenance.ids import content_hash
-from alas_assets.provenance.render import wrong_text
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.trace import ANSWER_TABLES, cells_of
-from alas_assets.provenance.wrong import about_taught_facts
-from alas_assets.provenance.wrong import wrong_answers as find_wrong_answers
 from alas_assets.records import WRONG_SCHEMA
 from alas_assets.review.said import people_said
-from alas_assets.viewer.links import wrong_link
 
 SHOWN = 60
 WRITTEN_WRONG = ("bad source", "bad pair")

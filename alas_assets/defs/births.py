@@ -16,9 +16,9 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import takedown_cause
 from alas_assets.domains.config import DomainError, Retries
 from alas_assets.partitions import cell_key, domains, iterations
+from alas_assets.provenance.blocked.order import under_way as takedown_under_way
+from alas_assets.provenance.blocked.order import unfinished_words
 from alas_assets.provenance.store import BadKeyError, Cell, StoreError
-from alas_assets.provenance.takedown.order import under_way as takedown_under_way
-from alas_assets.provenance.takedown.order import unfinished_words
 from alas_assets.records import RevisedCurriculum
 from alas_assets.release.registry import RegistryError
 

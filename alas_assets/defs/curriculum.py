@@ -19,9 +19,9 @@ from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
 from alas_assets.planning.seed import first_seed, next_seed
 from alas_assets.planning.syllabus import plan_curriculum, shortage
+from alas_assets.provenance.blocked.order import TAKEN_DOWN
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import Curriculum, Inherited, PageOutline, RevisedCurriculum, Seed
 from alas_assets.retrieval.finding.gather import with_key
 from alas_assets.retrieval.study import survey

@@ -7,13 +7,13 @@ from functools import partial
 
 import polars as pl
 
+from alas_assets.audit.reading import ReadOnce
+from alas_assets.audit.trace import ANSWER_TABLES
 from alas_assets.defs.earlier import corrections_of, stored_text
 from alas_assets.defs.lineage import cannot_go_on, closed_because, last_opened, made_cells, revised, taught_before
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import waiting
-from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.trace import ANSWER_TABLES
 from alas_assets.records import WRONG_SCHEMA, as_pairs
 from alas_assets.review.earlier import standing
 from alas_assets.review.journal import Journal

@@ -8,6 +8,7 @@ import polars as pl
 from alas_assets.defs import columns, show
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_asset
+from alas_assets.links import page_link
 from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import FETCH_SCHEMA, Curriculum, Seed
@@ -21,7 +22,6 @@ from alas_assets.retrieval.study import (
     study,
     yield_problem,
 )
-from alas_assets.viewer.links import page_link
 
 VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
 

@@ -1,6 +1,6 @@
 """What an answer to a question in free words rests on, and which taught fact the question is about: both by meaning alone (A1).
 
-Asking the model is `defs.serving`; what kind of wrong an answer is, is `provenance.verdict`.
+Asking the model is `defs.serving`; what kind of wrong an answer is, is `audit.verdict`.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from alas_assets.audit.trace import learned_by
+from alas_assets.audit.verdict import says
 from alas_assets.defs.resources import Alas
 from alas_assets.evaluation.grading import grade
-from alas_assets.provenance.trace import learned_by
-from alas_assets.provenance.verdict import says
 from alas_assets.records import Record
 from alas_assets.synthesis.wording import mentions
 from alas_assets.teachers.protocol import Grade, GradeRequest

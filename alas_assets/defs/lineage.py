@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 
 from alas_assets.defs.resources import Alas
-from alas_assets.provenance.changes import given_up, read_watch_state
+from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
+from alas_assets.release.closing import given_up
 
 _REVISION = "revised_curriculum"
 _BY_TAKEDOWN = re.compile(r"takedown [0-9a-f]+")

@@ -6,12 +6,12 @@ How a page is read is `retrieval.watch`, what is remembered `provenance.changes`
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from alas_assets.audit.reading import ReadOnce
 from alas_assets.defs.lineage import last_opened
 from alas_assets.defs.resources import Alas
+from alas_assets.provenance.blocked.order import TAKEN_DOWN, Blocked
 from alas_assets.provenance.changes import WatchState, read_watch_state, update_watch_state
-from alas_assets.provenance.reading import ReadOnce
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.takedown.order import TAKEN_DOWN, Blocked
 from alas_assets.retrieval.watch import Look, changed_pages, first_looks, look, remembered, said_when_read, shown_entries
 
 Unread = list[tuple[str, str]]

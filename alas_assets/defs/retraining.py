@@ -8,8 +8,8 @@ from pathlib import Path
 
 from alas_assets.defs.lineage import closed_because, made_cells, opened_cells, revised
 from alas_assets.defs.resources import Alas
+from alas_assets.provenance.blocked.order import Order, orders
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.takedown.order import Order, orders
 from alas_assets.records import Seed
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from alas_assets.audit.trace import ANSWER_TABLES
 from alas_assets.automation import LeftToTheDaemon
 from alas_assets.defs import show
 from alas_assets.defs.auditing import wrong_answers
@@ -22,10 +23,9 @@ from alas_assets.evaluation.plots import accuracy_png, topics_png
 from alas_assets.evaluation.scoreboard import current_answers, iteration_rows, score_rows, summary
 from alas_assets.partitions import cell_of, cells, domains
 from alas_assets.planning.convergence import revise
+from alas_assets.provenance.blocked.order import TAKEN_DOWN
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import Cell, table_hash
-from alas_assets.provenance.takedown.order import TAKEN_DOWN
-from alas_assets.provenance.trace import ANSWER_TABLES
 from alas_assets.records import SCOREBOARD_SCHEMA, AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers
 from alas_assets.release.registry import Registry
 from alas_assets.review.answers import human_labels, human_lines

@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from alas_assets.audit.shown import ShownPassage, passages_shown
+from alas_assets.audit.trace import Trace, cells_until, find_answer, trace_row
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.grounds import NEAREST_FACTS, SAME_SUBJECT, Support, grounds_of, support_of
 from alas_assets.defs.judging import DECODING
@@ -22,13 +24,11 @@ from alas_assets.evaluation.exam import ExamQuestion, covered_by, exam_probes, r
 from alas_assets.evaluation.grading import grade
 from alas_assets.evaluation.scoreboard import current_answers, score_rows
 from alas_assets.evaluation.values import kind_of
+from alas_assets.provenance.blocked.marks import Finder
+from alas_assets.provenance.blocked.order import orders, read_marks
 from alas_assets.provenance.ids import answer_id as make_answer_id
 from alas_assets.provenance.ids import sha256_hex, short_id
-from alas_assets.provenance.shown import ShownPassage, passages_shown
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.provenance.takedown.marks import Finder
-from alas_assets.provenance.takedown.order import orders, read_marks
-from alas_assets.provenance.trace import Trace, cells_until, find_answer, trace_row
 from alas_assets.records import ANSWER_SCHEMA, ASKED, PROBE_SCHEMA, RULES, AdapterRef, GateDecision, Record, as_pairs
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
 from alas_assets.review.earlier import standing

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 from alas_assets.defs.meanings import meaning
-from alas_assets.viewer.links import answer_link, run_link, source_link, text_link
+from alas_assets.links import answer_link, run_link, source_link, text_link
 
 SAMPLE_ROWS = 8
 CELL_CHARS = 160

@@ -26,9 +26,9 @@ from alas_assets.evaluation.exam import ExamError
 from alas_assets.evaluation.scoreboard import ScoreError
 from alas_assets.evaluation.verdicts import VerdictError
 from alas_assets.partitions import cell_of, cells
+from alas_assets.provenance.blocked.order import under_way, unfinished_words
 from alas_assets.provenance.ids import content_hash
 from alas_assets.provenance.store import ArtifactStore, BadKeyError, Cell, CellBusyError, Pointer, StoreError
-from alas_assets.provenance.takedown.order import under_way, unfinished_words
 from alas_assets.release.identity import ReleaseError
 from alas_assets.release.registry import RegistryError
 from alas_assets.review.journal import ReviewError

@@ -1,6 +1,6 @@
 """Carrying a takedown out, and what of it Dagster's own storage holds (A3).
 
-The steps in the store are `provenance.takedown`'s. Dagster has no call that edits an event, so its tables are changed: all that is
+The steps in the store are `removal`'s. Dagster has no call that edits an event, so its tables are changed: all that is
 private in Dagster for that is used here and nowhere else.
 """
 
@@ -28,13 +28,10 @@ from alas_assets.defs.lineage import cannot_go_on, closed_because, closed_by, la
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
+from alas_assets.links import report_link
 from alas_assets.partitions import cell_key, cell_of
-from alas_assets.provenance.changes import close_iteration
-from alas_assets.provenance.store import write_atomic
-from alas_assets.provenance.takedown import purge
-from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
-from alas_assets.provenance.takedown.marks import Finder, strings_in
-from alas_assets.provenance.takedown.order import (
+from alas_assets.provenance.blocked.marks import Finder, strings_in
+from alas_assets.provenance.blocked.order import (
     Order,
     RetiredAdapter,
     Share,
@@ -48,11 +45,14 @@ from alas_assets.provenance.takedown.order import (
     write_marks,
     write_order,
 )
-from alas_assets.provenance.takedown.plan import Ids, Plan, plan_takedown, read_ids, write_ids
-from alas_assets.provenance.takedown.scan import Finding, Scan, scan_store
-from alas_assets.provenance.takedown.tables import Removal
+from alas_assets.provenance.store import write_atomic
+from alas_assets.release.closing import close_iteration
+from alas_assets.removal import purge
+from alas_assets.removal.elsewhere import runs_elsewhere
+from alas_assets.removal.plan import Ids, Plan, plan_takedown, read_ids, write_ids
+from alas_assets.removal.scan import Finding, Scan, scan_store
+from alas_assets.removal.tables import Removal
 from alas_assets.retrieval.takedown import stored_passages, write_without
-from alas_assets.viewer.links import report_link
 
 Did = dict[str, int]
 OnStep = Callable[[str, Did], None]

@@ -166,8 +166,8 @@ def describe_adapter(step: Step) -> Any:
             "probes_hash": ref.probes_hash[:16],
         }
         if ref.trained:
+            from alas_assets.links import manifest_link
             from alas_assets.training.plots import loss_png
-            from alas_assets.viewer.links import manifest_link
 
             shown |= {
                 "steps": ref.steps,

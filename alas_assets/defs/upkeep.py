@@ -26,10 +26,11 @@ from alas_assets.defs.lineage import being_made_again, closed_because, finished,
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
 from alas_assets.partitions import cell_key, cell_of
-from alas_assets.provenance.changes import close_iteration, read_watch_state
+from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import watched_domains
 from alas_assets.records import Seed
+from alas_assets.release.closing import close_iteration
 from alas_assets.release.registry import Entry
 
 OVERDUE = "overdue"

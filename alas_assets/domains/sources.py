@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from alas_assets.domains.hosts import host_entry, named_host
 from alas_assets.domains.sections import VARIABLE, Section, http_url
+from alas_assets.hosts import host_entry, named_host
 
 MAX_CONNECTIONS = 16
 """Connections that one run holds altogether, and so also to one host."""

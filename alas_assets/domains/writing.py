@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alas_assets.domains.catalog import domain_files
 from alas_assets.domains.config import DomainError, read_domain
-from alas_assets.domains.hosts import host_and_port
+from alas_assets.hosts import host_and_port
 from alas_assets.provenance.ids import CELL_NAME
 from alas_assets.provenance.store import write_atomic
 from alas_assets.settings import Settings

@@ -14,9 +14,8 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from alas_assets.provenance.ids import safe_name
-from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, write_atomic
+from alas_assets.provenance.store import Cell, StoreError, write_atomic
 from alas_assets.records import Record
-from alas_assets.release.registry import Registry
 
 _LOCK_SECONDS = 10
 
@@ -42,19 +41,6 @@ class WatchState(Record):
 
 def _file(home: Path, domain: str) -> Path:
     return home / "watch" / f"{safe_name(domain)}.json"
-
-
-def given_up(store: ArtifactStore, domain: str) -> set[str]:
-    """Return the cells of a domain whose pairs count no more: closed as failed before their revision, and nothing of them is current.
-
-    Raises:
-        StoreError: The domain's file is damaged.
-        RegistryError: Its registry is.
-    """
-    registry = Registry(store.root / "registry")
-    closed = (Cell(domain, iteration) for iteration in read_watch_state(store.root, domain).closed)
-    unrevised = [cell for cell in closed if store.pointer(cell, "revised_curriculum") is None]
-    return {str(cell) for cell in unrevised if not registry.stands(domain, cell.number)}
 
 
 def read_watch_state(home: Path, domain: str) -> WatchState:
@@ -106,24 +92,6 @@ def take_up(home: Path, cell: Cell, pages: Collection[str]) -> None:
 
     if pages:
         update_watch_state(home, cell.domain, taken)
-
-
-def close_iteration(home: Path, cell: Cell, reason: str) -> None:
-    """Give up an unfinished iteration, so that the next cause can open another; the changes it was to study are pending again.
-
-    Not where its promotion is in force: what is current was taught them, and the iterations that follow take its readings over.
-
-    Raises:
-        StoreError: The file is damaged, or another process keeps it locked.
-        RegistryError: The domain's registry cannot be read.
-    """
-    learned = Registry(home / "registry").stands(cell.domain, cell.number)
-
-    def closed(state: WatchState) -> WatchState:
-        back = [] if learned else [page for page in state.pages_of(cell) if page not in state.pending]
-        return state.model_copy(update={"closed": {**state.closed, cell.iteration: reason}, "pending": [*state.pending, *back]})
-
-    update_watch_state(home, cell.domain, closed)
 
 
 def retry_iteration(home: Path, cell: Cell) -> None:

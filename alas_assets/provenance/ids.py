@@ -1,6 +1,6 @@
 """Ids and content hashes that make the audit a join instead of a guess (A1).
 
-Pure functions only. Where things lie on disk is `provenance.store`; who calls whom is `provenance.trace`.
+Pure functions only. Where things lie on disk is `provenance.store`; who calls whom is `audit.trace`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ LAST_ITERATION = 999
 CHANGED = "was changed since it was written, so it proves nothing"
 """What is said of a file that has not the hash under which it is known."""
 _NOTE = "[taken down on "
-"""How the note begins that a takedown puts in the place of words (`takedown.order`)."""
+"""How the note begins that a takedown puts in the place of words (`provenance.blocked.order`)."""
 TOMBSTONE = "tombstone.json"
 """The one file that a takedown leaves in the folder of an adapter that it retired."""
 

@@ -22,9 +22,9 @@ from typing import IO
 import psutil
 from pydantic import Field, ValidationError
 
+from alas_assets.provenance.blocked.order import Blocked
 from alas_assets.provenance.ids import sha256_hex, short_id
 from alas_assets.provenance.store import ArtifactStore, write_atomic
-from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.records import Record
 from alas_assets.retrieval.fetch import Fetched
 

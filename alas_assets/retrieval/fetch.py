@@ -20,11 +20,11 @@ import httpx2
 from protego import Protego
 
 from alas_assets.blocking import run_blocking
-from alas_assets.domains.hosts import covers
 from alas_assets.domains.sources import MAX_CONNECTIONS, Sources
+from alas_assets.hosts import covers
+from alas_assets.provenance.blocked.order import Blocked
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.address import LAST_PORT, AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 

@@ -18,9 +18,9 @@ from urllib.parse import urldefrag, urlsplit
 import polars as pl
 
 from alas_assets.domains.config import Domain
+from alas_assets.provenance.blocked.order import TAKEN_DOWN
 from alas_assets.provenance.ids import fold, page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.provenance.takedown.order import TAKEN_DOWN
 from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, PageOutline, Topic
 from alas_assets.retrieval.chunk import Chunk, outline, split
 from alas_assets.retrieval.extract import Extracted, Extractor

@@ -1,6 +1,6 @@
 """What people said of single answers: right or wrong, and what would be right (A1, E6, S13).
 
-Sheets are `review.answers`; what follows from a wrong answer is `provenance.verdict`.
+Sheets are `review.answers`; what follows from a wrong answer is `audit.verdict`.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import polars as pl
 
-from alas_assets.domains.hosts import LOCAL, host_and_port, site_of
 from alas_assets.evaluation.grading import grade
+from alas_assets.hosts import LOCAL, host_and_port, site_of
 from alas_assets.synthesis.sense import numbers
 from alas_assets.synthesis.wording import hard_tokens, mentions, same_answer, words
 from alas_assets.teachers.extractive.reading import read_units

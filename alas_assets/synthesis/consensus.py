@@ -1,6 +1,6 @@
 """What independent sources say of a fact: how many state it, which contradict it, and whether it may be taught (R7).
 
-Pure: claims and passages in, findings out. Whether one draft is sound is `synthesis.curate`'s; what a source is, `domains.hosts`'.
+Pure: claims and passages in, findings out. Whether one draft is sound is `synthesis.curate`'s; what a source is, `hosts`'.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from alas_assets.domains.config import Consensus
-from alas_assets.domains.hosts import covers, host_and_port, site_of
+from alas_assets.hosts import covers, host_and_port, site_of
 from alas_assets.records import as_pairs
 from alas_assets.synthesis.claims import Claim, Finding
 from alas_assets.synthesis.contradiction import disputes

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import polars as pl
 
-from alas_assets.domains.hosts import site_of
+from alas_assets.hosts import site_of
 from alas_assets.synthesis.claims import Claim, names_any, one_answer, places, same_place
 from alas_assets.synthesis.sense import content, content_stems, numbers, stem, turns
 from alas_assets.synthesis.wording import carries_identity, words

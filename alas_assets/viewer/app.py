@@ -20,16 +20,16 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from alas_assets.provenance.advice import what_now
-from alas_assets.provenance.derived import derived_from
-from alas_assets.provenance.report import answer_html, derived_html, wrong_html
+from alas_assets.audit.advice import what_now
+from alas_assets.audit.derived import derived_from
+from alas_assets.audit.document import OWN_HTML, document
+from alas_assets.audit.report import answer_html, derived_html, wrong_html
+from alas_assets.audit.trace import TraceError, cells_of, trace_answer
+from alas_assets.audit.verdict import verdict_of
+from alas_assets.links import HASH, is_report_name
 from alas_assets.provenance.store import CHANGED, TOMBSTONE, ArtifactStore, BadKeyError, Cell, Pointer, StoreError, hash_once
-from alas_assets.provenance.trace import TraceError, cells_of, trace_answer
-from alas_assets.provenance.verdict import verdict_of
 from alas_assets.release.registry import RegistryError
 from alas_assets.review.journal import ReviewError
-from alas_assets.viewer.document import OWN_HTML, document
-from alas_assets.viewer.links import HASH, is_report_name
 from alas_assets.wording import counted
 
 HOSTS = ["127.0.0.1", "localhost"]

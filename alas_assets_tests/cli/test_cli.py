@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 from dagster import AssetKey
 
+from alas_assets.audit.render import wrong_text
+from alas_assets.audit.verdict import says
 from alas_assets.defs.curriculum import inherited
 from alas_assets.defs.judging import DECODING
-from alas_assets.provenance.render import wrong_text
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.verdict import says
 from alas_assets.records import SCOREBOARD_SCHEMA, RevisedCurriculum
 from alas_assets.students.answering import AskItem
 from alas_assets.synthesis.questions import read_guards

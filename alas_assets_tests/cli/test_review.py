@@ -14,8 +14,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.audit.trace import trace_row
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.trace import trace_row
 from alas_assets.records import AdapterRef
 from alas_assets.review.sheet import unguard
 from alas_assets_tests.cli.test_cli import alas

@@ -9,10 +9,11 @@ import pytest
 
 from alas_assets.defs.reporting import standing
 from alas_assets.defs.takedown import close_unfinished
-from alas_assets.provenance.changes import close_iteration, read_watch_state
+from alas_assets.provenance.blocked.order import Order, Share
+from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.takedown.order import Order, Share
-from alas_assets.provenance.takedown.report import is_as_signed
+from alas_assets.release.closing import close_iteration
+from alas_assets.removal.report import is_as_signed
 from alas_assets_tests.cli.test_cli import alas
 from alas_assets_tests.harness import Harness, Site
 

@@ -12,9 +12,10 @@ import pytest
 from alas_assets.automation import on_new_content
 from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.partitions import cell_key, cells
-from alas_assets.provenance.changes import close_iteration, retry_iteration
+from alas_assets.provenance.changes import retry_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
+from alas_assets.release.closing import close_iteration
 
 SEED = dg.AssetKey("seed")
 BLUE, RED = cell_key(Cell.of("blue", 0)), cell_key(Cell.of("red", 0))

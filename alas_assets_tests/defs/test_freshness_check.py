@@ -11,10 +11,10 @@ from alas_assets.definitions import build_defs
 from alas_assets.defs.currency import FRESH_CHECK
 from alas_assets.defs.freshness import currency_key, due_heartbeat, heartbeat, in_words, last_heartbeat
 from alas_assets.defs.revision import scored_cells
-from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import Curriculum
+from alas_assets.release.closing import close_iteration
 from alas_assets_tests.harness import Harness, requests
 
 

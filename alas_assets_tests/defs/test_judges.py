@@ -8,6 +8,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.audit.render import trace_text
+from alas_assets.audit.trace import trace_answer
 from alas_assets.definitions import MODULES
 from alas_assets.defs import sensors
 from alas_assets.defs.io_managers import StoreIOManager
@@ -15,9 +17,7 @@ from alas_assets.defs.resources import Alas, Trainer
 from alas_assets.domains.config import Domain, TeacherSettings
 from alas_assets.evaluation.grading import grade
 from alas_assets.partitions import cell_key
-from alas_assets.provenance.render import trace_text
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.trace import trace_answer
 from alas_assets.teachers.extractive import ExtractiveTeacher
 from alas_assets.teachers.protocol import Grade, GradeRequest
 from alas_assets_tests.harness import Harness

@@ -9,10 +9,10 @@ import pytest
 
 from alas_assets.defs.freshness import last_heartbeat
 from alas_assets.defs.revision import domain_scoreboard
-from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import AdapterRef, Curriculum, GateDecision, RevisedCurriculum
+from alas_assets.release.closing import close_iteration
 from alas_assets_tests.harness import Harness, Site, requests, serving, skipped
 
 

@@ -23,9 +23,10 @@ from alas_assets.defs.outlook import (
     yield_of,
 )
 from alas_assets.defs.steps import StageError
-from alas_assets.provenance.changes import close_iteration, read_watch_state, update_watch_state
+from alas_assets.provenance.changes import read_watch_state, update_watch_state
 from alas_assets.provenance.store import Cell, StoreError
 from alas_assets.records import AdapterRef, Curriculum
+from alas_assets.release.closing import close_iteration
 from alas_assets.retrieval.study import survey
 from alas_assets.synthesis.curate import ALREADY_TAUGHT
 from alas_assets.teachers.protocol import NOT_STUDIED

@@ -22,9 +22,9 @@ from dagster._grpc.impl import get_external_sensor_execution
 from alas_assets import notices
 from alas_assets.defs import reporting
 from alas_assets.defs.switching import switch_sensors
-from alas_assets.provenance.changes import close_iteration
 from alas_assets.provenance.store import Cell
 from alas_assets.records import GateDecision
+from alas_assets.release.closing import close_iteration
 from alas_assets.settings import PROJECT_ROOT
 from alas_assets_tests.harness import Harness, skipped
 from alas_assets_tests.webhook import Webhook, webhook

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import not_retrained
+from alas_assets.provenance.blocked.order import Order, Share, write_order
 from alas_assets.provenance.store import ArtifactStore, Cell
-from alas_assets.provenance.takedown.order import Order, Share, write_order
 from alas_assets.records import RevisedCurriculum, Seed
 
 ORDER = Order(

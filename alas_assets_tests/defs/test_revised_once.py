@@ -13,10 +13,10 @@ from alas_assets.defs.lineage import ancestors, closed_because, finished, last_o
 from alas_assets.defs.retraining import not_retrained, waiting
 from alas_assets.defs.serving import served_adapter
 from alas_assets.defs.takedown import close_unfinished
-from alas_assets.provenance.changes import close_iteration
+from alas_assets.provenance.blocked.order import write_order
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.takedown.order import write_order
 from alas_assets.records import Curriculum, RevisedCurriculum, Seed
+from alas_assets.release.closing import close_iteration
 from alas_assets_tests.cli.test_cli import alas
 from alas_assets_tests.defs.test_retraining import ORDER
 from alas_assets_tests.defs.test_tries import BY_HAND, FAILURE, SUCCESS, again, ran

@@ -16,6 +16,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.audit.derived import derived_from
+from alas_assets.audit.trace import ANSWER_TABLES, Trace, TraceError, trace_answer
+from alas_assets.audit.verdict import adapter_line, verdict_of
 from alas_assets.definitions import build_defs
 from alas_assets.defs import takedown as work
 from alas_assets.defs.births import next_opening
@@ -29,23 +32,21 @@ from alas_assets.defs.serving import ask_again, ask_student, served_adapter, sit
 from alas_assets.evaluation.exam import read_exam
 from alas_assets.notices import Notice, Outbox
 from alas_assets.partitions import cell_key
-from alas_assets.provenance.changes import close_iteration, read_watch_state, take_up
-from alas_assets.provenance.derived import derived_from
+from alas_assets.provenance.blocked.marks import Finder
+from alas_assets.provenance.blocked.order import TAKEN_DOWN, Order, TakedownError, read_marks, read_order
+from alas_assets.provenance.changes import read_watch_state, take_up
 from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, table_hash
-from alas_assets.provenance.takedown import purge
-from alas_assets.provenance.takedown.elsewhere import runs_elsewhere
-from alas_assets.provenance.takedown.marks import Finder
-from alas_assets.provenance.takedown.order import TAKEN_DOWN, Order, TakedownError, read_marks, read_order
-from alas_assets.provenance.takedown.plan import Plan, question_lines
-from alas_assets.provenance.takedown.report import is_as_signed, write_report
-from alas_assets.provenance.takedown.scan import PASSAGES, Scan, scan_store
-from alas_assets.provenance.takedown.tables import Removal, table_without
-from alas_assets.provenance.trace import ANSWER_TABLES, Trace, TraceError, trace_answer
-from alas_assets.provenance.verdict import adapter_line, verdict_of
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import AdapterRef, Curriculum, GateDecision, RevisedCurriculum, Seed, as_answers, as_pairs
+from alas_assets.release.closing import close_iteration
 from alas_assets.release.registry import RegistryError
+from alas_assets.removal import purge
+from alas_assets.removal.elsewhere import runs_elsewhere
+from alas_assets.removal.plan import Plan, question_lines
+from alas_assets.removal.report import is_as_signed, write_report
+from alas_assets.removal.scan import PASSAGES, Scan, scan_store
+from alas_assets.removal.tables import Removal, table_without
 from alas_assets.retrieval.takedown import every_version
 from alas_assets.review.said import people_said, report_wrong
 from alas_assets_tests.harness import LOOP, Harness, Site, requests

@@ -8,11 +8,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.audit.derived import derived_from
 from alas_assets.defs import takedown as work
 from alas_assets.defs.documents import VOLATILE
-from alas_assets.provenance.derived import derived_from
+from alas_assets.provenance.blocked.order import TAKEN_DOWN, AddressError, Order
 from alas_assets.provenance.store import Cell, table_hash
-from alas_assets.provenance.takedown.order import TAKEN_DOWN, AddressError, Order
 from alas_assets.records import QA_SCHEMA, TRAIN_ROW_SCHEMA, Curriculum, Topic
 from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import study, survey

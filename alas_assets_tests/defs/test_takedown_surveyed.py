@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from alas_assets.audit.trace import TraceError
 from alas_assets.defs import takedown as work
 from alas_assets.defs.lineage import closed_because
+from alas_assets.provenance.blocked.order import TAKEN_DOWN, Order, read_marks
 from alas_assets.provenance.changes import read_watch_state, take_up, update_watch_state
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.takedown.order import TAKEN_DOWN, Order, read_marks
-from alas_assets.provenance.takedown.report import write_report
-from alas_assets.provenance.trace import TraceError
 from alas_assets.records import Curriculum, Seed, Topic
+from alas_assets.removal.report import write_report
 from alas_assets.retrieval.study import survey
 from alas_assets_tests.harness import Harness, Site, serving
 

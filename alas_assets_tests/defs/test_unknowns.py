@@ -6,12 +6,12 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from alas_assets.audit.trace import trace_answer
 from alas_assets.defs.documents import chunk_store
 from alas_assets.defs.qa import unanswerable_probes, unanswerable_rows, unknown_settings
 from alas_assets.partitions import cell_key
 from alas_assets.provenance.ids import pair_of_unknown
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.trace import trace_answer
 from alas_assets.records import FETCH_SCHEMA, UNKNOWN, AdapterRef, GateDecision, RevisedCurriculum, Seed
 from alas_assets_tests.harness import Harness, Site
 from alas_assets_tests.synthesis.factory import curated, fact, page

@@ -13,9 +13,10 @@ from alas_assets.defs.lineage import ancestors, taught_before
 from alas_assets.defs.looks import take_note
 from alas_assets.defs.running import open_cell
 from alas_assets.domains.config import Retries
-from alas_assets.provenance.changes import close_iteration, read_watch_state, retry_iteration, take_up, update_watch_state
+from alas_assets.provenance.changes import read_watch_state, retry_iteration, take_up, update_watch_state
 from alas_assets.provenance.store import Cell
 from alas_assets.records import Seed
+from alas_assets.release.closing import close_iteration
 from alas_assets_tests.harness import Harness, Site, requests, skipped
 
 

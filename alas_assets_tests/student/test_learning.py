@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alas_assets.audit.trace import trace_answer
 from alas_assets.defs.revision import domain_scoreboard
 from alas_assets.defs.running import run_scoreboard
 from alas_assets.defs.serving import ask_student
-from alas_assets.provenance.trace import trace_answer
 from alas_assets.records import GateDecision
 from alas_assets_tests.harness import Harness
 from alas_assets_tests.released import decided_anew

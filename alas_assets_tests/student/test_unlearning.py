@@ -12,8 +12,8 @@ import pytest
 from alas_assets.defs import takedown as work
 from alas_assets.defs.serving import sit_exam
 from alas_assets.evaluation.scoreboard import current_answers
-from alas_assets.provenance.takedown.plan import question_lines
 from alas_assets.records import GateDecision
+from alas_assets.removal.plan import question_lines
 from alas_assets_tests.harness import Harness, Site
 
 pytestmark = pytest.mark.timeout(3000)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets.domains.config import Consensus
-from alas_assets.domains.hosts import site_of
+from alas_assets.hosts import site_of
 from alas_assets.records import DraftFact, as_pairs
 from alas_assets.retrieval.chunk import split
 from alas_assets.synthesis.claims import Claim, Finding, same_place

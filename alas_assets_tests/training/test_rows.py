@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alas_assets.training.rows import RowsError, read_rows, split_dev
-from alas_assets_tests.provenance.by_hand import damaged
+from alas_assets_tests.audit.by_hand import damaged
 from alas_assets_tests.training.factory import make_spec, pairs, train_rows
 
 

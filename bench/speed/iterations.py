@@ -26,18 +26,18 @@ import dagster as dg
 import polars as pl
 from made_store import DOMAIN, ManyIterations, embed, page_url
 
+from alas_assets.audit.derived import derived_from
+from alas_assets.audit.trace import find_answer, trace_answer
+from alas_assets.audit.verdict import verdict_of
+from alas_assets.audit.wrong import wrong_answers
 from alas_assets.defs import upkeep
 from alas_assets.defs.births import automatic_opening
 from alas_assets.defs.currency import evaluate
 from alas_assets.defs.documents import cell_tags, chunk_store
 from alas_assets.defs.outlook import chars_of_a_fact, coming_seed, training_time
 from alas_assets.defs.revision import domain_scoreboard, exam_with_a_pair, rolled_back
-from alas_assets.provenance.derived import derived_from
+from alas_assets.provenance.blocked.order import Order, Share, folder_of, write_order
 from alas_assets.provenance.store import Cell
-from alas_assets.provenance.takedown.order import Order, Share, folder_of, write_order
-from alas_assets.provenance.trace import find_answer, trace_answer
-from alas_assets.provenance.verdict import verdict_of
-from alas_assets.provenance.wrong import wrong_answers
 from alas_assets.retrieval.open_book import contexts_again, find_contexts
 
 Measurement = Callable[[], object]

@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from alas_assets.domains.sources import Sources
+from alas_assets.provenance.blocked.documents import FOLDER, cache_key
+from alas_assets.provenance.blocked.order import Blocked
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.provenance.takedown.documents import FOLDER, cache_key
-from alas_assets.provenance.takedown.order import Blocked
 from alas_assets.retrieval.fetch import Fetched, unreadable_kind
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
 

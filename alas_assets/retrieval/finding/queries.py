@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from typing import TypeVar
 
 from alas_assets.domains.config import Domain
-from alas_assets.domains.hosts import covers, host_and_port
 from alas_assets.domains.sources import SearchSettings, Sources
+from alas_assets.hosts import covers, host_and_port
 from alas_assets.provenance.ids import fold
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""Tests of `alas_assets.provenance.blocked`."""

@@ -1,1 +1,0 @@
-"""Tests of `alas_assets.provenance.takedown`."""
