@@ -20,7 +20,7 @@ from alas_assets.release.closing import close_iteration
 from alas_assets.review.journal import Journal
 from alas_assets.review.pairs import every_decision
 from alas_assets_tests.audit.by_hand import DOMAIN, FACT, GOLD, URL, answered, judged, put, store_with_a_fact
-from alas_assets_tests.provenance.test_overruled import taken_up
+from alas_assets_tests.audit.test_overruled import taken_up
 from alas_assets_tests.review.test_pairs import PAIRS
 
 AT = "2026-11-23T10:00:00+00:00"
