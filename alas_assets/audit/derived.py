@@ -27,6 +27,7 @@ from alas_assets.release.closing import given_up
 from alas_assets.retrieval.takedown import stored_passages
 from alas_assets.review.said import Said, people_said
 from alas_assets.synthesis.standing import SAYS_THE_SAME
+from alas_assets.wording import counted
 
 _FACT_ID = {"fact_id": pl.String}
 
@@ -246,7 +247,7 @@ def _what_was_read(store: ArtifactStore, cells: list[Cell]) -> str:
     urls = sorted({url for _, table in _tables(store, cells, "documents") for url in table.filter("ok")["final_url"]})
     if not urls:
         return f"no page was read yet in {store.root}"
-    return f"{len(urls)} pages were read, such as {urls[0]}; `documents` in the UI lists them"
+    return f"read were {counted(len(urls), 'page')}, such as {urls[0]}; `documents` in the UI lists them"
 
 
 def _pairs(store: ArtifactStore, cells: list[Cell]) -> pl.DataFrame:

@@ -221,7 +221,9 @@ def _wrong_since_training(store: ArtifactStore, trace: Trace, truth: str, accept
             elsewhere = [*gone, *elsewhere]
         if trace.shown and not trace.adapter_hash:
             because = f"it was taught nothing and had to read: {_shown_in_words(trace, truth)}"
-        return Verdict(kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{len(accepted)} pairs were accepted"])
+        return Verdict(
+            kind="never taught", because=because, truth=truth, evidence=elsewhere or [f"{counted(len(accepted), 'pair')} accepted"]
+        )
     taught = [_rows_of(by) for by in learned]
     if trace.split == ASKED and (knows := _right_before(store, trace, truth, {trace.adapter_hash})):
         because = f"pairs that say so were trained on, and the model says {truth!r} where it is asked in other words"

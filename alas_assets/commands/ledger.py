@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from alas_assets.commands.common import DomainKey, Home, alas_of, fail, out, plain, settings_at
+from alas_assets.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="See what a model teacher's calls cost, and record or replay them.")
 
@@ -89,7 +90,9 @@ def export(
         fail(str(error))
     except OSError as error:
         fail(f"{file}: {error.strerror}", 2)
-    out.print(plain(f"wrote {count} calls to {file}; elsewhere: alas ledger import {file.name}, and replay = true under [teacher]"))
+    out.print(
+        plain(f"wrote {counted(count, 'call')} to {file}; elsewhere: alas ledger import {file.name}, and replay = true under [teacher]")
+    )
 
 
 @app.command("import")
@@ -105,4 +108,4 @@ def import_(
             count = ledger.load(file)
     except LedgerError as error:
         fail(str(error), 2)
-    out.print(plain(f"{count} calls are new in {alas.ledger}; set replay = true under [teacher] to send none"))
+    out.print(plain(f"{counted(count, 'new call')} in {alas.ledger}; set replay = true under [teacher] to send none"))

@@ -6,6 +6,7 @@ What is printed comes from `defs` and plain packages; nothing is decided or stor
 from typing import TYPE_CHECKING, Any
 
 from alas_assets.commands.common import fail, out, plain
+from alas_assets.wording import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,7 +81,7 @@ def print_pairs(alas: "Alas", cell: "Cell") -> None:
         return
     accepted = alas.store.read_table(pointer).filter("accepted")
     facts = accepted["fact_id"].n_unique()
-    out.print(f"{facts} facts, {accepted.height} pairs; nothing was trained.{' Some of them:' if facts else ''}")
+    out.print(f"{counted(facts, 'fact')}, {counted(accepted.height, 'pair')}; nothing was trained.{' Some of them:' if facts else ''}")
     for row in accepted.filter(pl.col("role") == "train").unique("fact_id", maintain_order=True).head(8).to_dicts():
         out.print(f"  {plain(row['question'])} -> {plain(row['answer'])}\n    {plain(row['url'])}")
     _print_pages(facts_by_page(alas, cell))

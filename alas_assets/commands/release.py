@@ -14,6 +14,7 @@ import typer
 
 from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
 from alas_assets.settings import DEFAULT_SERVE_PORT
+from alas_assets.wording import counted
 
 app = typer.Typer()
 
@@ -83,7 +84,9 @@ def export_(
                 llama_cpp=settings.llama_cpp,
             )
         out.print(f"{'wrote' if done.new else 'is there already:'} {plain(str(done.folder))}, {format.value} of adapter {chosen[:16]}")
-        out.print(f"{len(done.manifest.files)} files, hashes in release.json, card in README.md; precision {done.manifest.precision}")
+        out.print(
+            f"{counted(len(done.manifest.files), 'file')}, hashes in release.json, card in README.md; precision {done.manifest.precision}"
+        )
         if push:
             with err.status(f"pushing to {push}"):
                 pushed = push_folder(done.folder, push, public=public)

@@ -15,6 +15,7 @@ import typer
 
 from alas_assets.commands.common import DomainKey, Home, alas_of, at_home, err, fail, out, plain, settings_at, site_served, user_name
 from alas_assets.settings import PROJECT_ROOT
+from alas_assets.wording import counted
 
 app = typer.Typer()
 
@@ -82,7 +83,7 @@ def guards(
         fail(f"{file} is there already; name another", code=2)
     try:
         asked = read_guards(candidates or settings.data / "guards" / "general.jsonl")
-        with err.status(f"{alas.domain(domain).student.model} answers {len(asked)} questions") as status:
+        with err.status(f"{alas.domain(domain).student.model} answers {counted(len(asked), 'question')}") as status:
             kept = answered_guards(alas, domain, asked, lambda done, all_: status.update(f"{done} of {all_} questions answered"))
         if not kept:
             fail(f"it answers none of {len(asked)} right, so nothing would show what training damages; ask easier ones (--from)")

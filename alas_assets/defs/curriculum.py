@@ -29,6 +29,7 @@ from alas_assets.students.answering import trained_on_another
 from alas_assets.synthesis.standing import latest_texts, left_alone
 from alas_assets.synthesis.writing import never_studied
 from alas_assets.teachers.opening import decides
+from alas_assets.wording import counted
 
 CAUSE_TAG = "alas/because"
 _PAGES_SHOWN = 30
@@ -275,5 +276,5 @@ def enough_topics(context: dg.AssetCheckExecutionContext, alas: Alas, curriculum
     return dg.AssetCheckResult(
         passed=problem is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=problem or f"{len(curriculum.topics)} topics, at least {wanted} wanted",
+        description=problem or f"{counted(len(curriculum.topics), 'topic')}, at least {wanted} wanted",
     )

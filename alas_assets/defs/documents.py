@@ -22,6 +22,7 @@ from alas_assets.retrieval.study import (
     study,
     yield_problem,
 )
+from alas_assets.wording import counted
 
 VOLATILE = ("retrieved_at", "from_cache", "etag", "last_modified", "status", "found_by")
 
@@ -105,8 +106,8 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
             if unread := missed(alas, cell, curriculum):
                 named = "; ".join(f"{url}: {reason}" for url, reason in unread[:3])
                 raise StageError(
-                    f"nothing that could be read is new, and {len(unread)} pages could not be read: {named}. Run the iteration again when "
-                    f"they can be, or close it with `alas abandon {cell.domain}`: the next one goes on without them"
+                    f"nothing that could be read is new, and {counted(len(unread), 'page')} could not be read: {named}. Run the iteration "
+                    f"again when they can be, or close it with `alas abandon {cell.domain}`: the next one goes on without them"
                 )
             # that the cell has no passage is then known, and is another thing than passages that are gone
             chunk_store(alas, cell.domain).write_cell(cell.tag, studied.chunks, [], len(embed([domain.description])[0]))

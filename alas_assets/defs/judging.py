@@ -24,6 +24,7 @@ from alas_assets.retrieval.open_book import Contexts, find_contexts
 from alas_assets.review.answers import human_labels
 from alas_assets.students.answering import Decoding
 from alas_assets.teachers.opening import decides
+from alas_assets.wording import counted
 
 DECODING = Decoding()
 
@@ -42,7 +43,7 @@ def answers_of(
 
     def ask(items: Any) -> Any:
         folder = step.store.adapter(adapter) if adapter else None
-        step.context.log.info(f"{system} answers {len(items)} questions")
+        step.context.log.info(f"{system} answers {counted(len(items), 'question')}")
         return step.alas.worker.answer(student, items, folder, decoding, on_progress=None)
 
     return ask_all(

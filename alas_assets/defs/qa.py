@@ -340,7 +340,7 @@ def no_leaks(
     leaks, rows = leaks_of(alas, cell_of(context.partition_key), probes, qa_pairs, curriculum_seed, documents)
     return dg.AssetCheckResult(
         passed=not leaks,
-        description=leaks_in_words(leaks) if leaks else f"{probes.height} questions, none is among {rows} rows to train on",
+        description=leaks_in_words(leaks) if leaks else f"{counted(probes.height, 'question')}, none is among {rows} rows to train on",
         metadata={"leaks": len(leaks)},
     )
 

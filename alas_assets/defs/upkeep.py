@@ -32,6 +32,7 @@ from alas_assets.provenance.watching import watched_domains
 from alas_assets.records import Seed
 from alas_assets.release.closing import close_iteration
 from alas_assets.release.registry import Entry
+from alas_assets.wording import counted
 
 OVERDUE = "overdue"
 """The first word of the cause of an iteration that was opened because knowledge was stale."""
@@ -165,7 +166,7 @@ def _retry(alas: Alas, instance: dg.DagsterInstance, domain: str) -> tuple[dg.Ru
     if not failures:
         return None, f"{domain}: iteration {newest.iteration} waits for `alas retry`'s run"
     if len(failures) >= retries.attempts:
-        reason = f"{len(failures)} runs failed, the last is {failures[0].dagster_run.run_id[:8]}"
+        reason = f"{counted(len(failures), 'run')} failed, the last is {failures[0].dagster_run.run_id[:8]}"
         if revised(alas, newest):  # what it decided and left to the next one stands
             return None, f"{domain}: {being_made_again(alas, newest)}; {reason}, so it is not tried again by itself"
         close_iteration(alas.settings.home, newest, reason)

@@ -13,6 +13,7 @@ from alas_assets.planning.syllabus import plain_name
 from alas_assets.records import Curriculum, RevisedCurriculum, Seed, Topic, TopicScore
 from alas_assets.synthesis.writing import unstudied
 from alas_assets.teachers.protocol import Teacher
+from alas_assets.wording import counted
 
 STILL_VALID = ("probe", "earlier")
 TRIES = 2
@@ -217,16 +218,16 @@ def _decide(
     if not weak and not left:
         return False, f"nothing is left to teach: no topic is under tau = {tau:g} and no topic is left over; {rise}"
     if not left and novel == 0 and gain <= delta:
-        return False, f"{weak} topics are under tau = {tau:g}, and teaching them again brought no more than delta = {delta:g}; {rise}"
+        return False, f"{counted(weak, 'topic')} under tau = {tau:g}, and teaching again brought no more than delta = {delta:g}; {rise}"
     grounds = []
     if previous is not None and gain > delta:
         grounds.append(f"accuracy rose by more than delta = {delta:g}")
     if weak:
-        grounds.append(f"{weak} topics are under tau = {tau:g}")
+        grounds.append(f"{counted(weak, 'topic')} under tau = {tau:g}")
     if fresh:
-        grounds.append(f"{fresh} topics are left")
+        grounds.append(f"{counted(fresh, 'topic')} left")
     if again:
-        grounds.append(f"{len(again)} topics could not be studied and are planned again ({_names(again)})")
+        grounds.append(f"{counted(len(again), 'topic')} could not be studied and will be planned again ({_names(again)})")
     return True, f"{', '.join(grounds)}; {rise}"
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from urllib.parse import urldefrag
 
 from alas_assets.records import Curriculum, Seed, Topic
+from alas_assets.wording import counted
 
 MERGE_COSINE = 0.92
 """Similarity of two names from which they mean the same; lower values join neighbours such as two modules."""
@@ -94,7 +95,7 @@ def shortage(curriculum: Curriculum, min_topics: int) -> str | None:
     if curriculum.iteration:
         return f"{said}: the rest was covered or mastered in earlier iterations; add pages to sources.seed_urls if more is wanted"
     if curriculum.failed_urls:
-        return f"{said}: {len(curriculum.failed_urls)} pages could not be surveyed, the first is {curriculum.failed_urls[0][0]}"
+        return f"{said}: {counted(len(curriculum.failed_urls), 'page')} could not be surveyed, the first is {curriculum.failed_urls[0][0]}"
     return f"{said}: the pages give no more; add pages to sources.seed_urls or lower budget.min_topics"
 
 

@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, files_of, folder_hash, safe_name, sha256_hex
+from alas_assets.provenance.tables import read_unvouched
 from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
@@ -145,7 +146,7 @@ def _hash_of(path: Path, *_: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _content_of(path: Path, *_: int) -> str:
-    return table_hash(pl.read_parquet(path))
+    return table_hash(read_unvouched(path))
 
 
 def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
@@ -278,7 +279,7 @@ class ArtifactStore:
             digest = content_hash(value.model_dump(mode="json", exclude=set(volatile)))
         path = self.artifact_path(asset, digest, kind)
         redacted = self._redacted_by(path, cell, asset, digest)
-        if not redacted and not holds(path, digest, volatile):
+        if not redacted and not self._vouched_for(path, asset, digest):
             data = _parquet_of(value) if isinstance(value, pl.DataFrame) else value.model_dump_json(indent=1).encode()
             self._tell_pointers(asset, digest, sha256_hex(data))  # first, so that a kill between the two leaves a file to be written again
             write_atomic(path, data)
@@ -307,11 +308,23 @@ class ArtifactStore:
 
     def _tell_pointers(self, asset: str, digest: str, file_sha256: str) -> None:
         """Give every pointer to a content whose file is written again the hash of its bytes: columns that are no content may differ."""
+        for path, one in self._pointers_to(asset, digest):
+            if one.file_sha256 != file_sha256:
+                write_atomic(path, json.dumps(replace(one, file_sha256=file_sha256, redacted=()).__dict__, indent=1).encode())
+
+    def _vouched_for(self, path: Path, asset: str, digest: str) -> bool:
+        """Tell whether a content's file has the bytes that some pointer to it names; one that was torn or edited has not."""
+        if not path.is_file():
+            return False
+        now = file_hash(path)
+        return any(one.file_sha256 == now for _, one in self._pointers_to(asset, digest))
+
+    def _pointers_to(self, asset: str, digest: str) -> Iterator[tuple[Path, Pointer]]:
+        """Yield where each pointer to a content lies, of any cell and of any inputs that gave it, and the pointer."""
         name = safe_name(asset)
         for path in (*(self.root / "cells").glob(f"*/*/{name}.json"), *(self.root / "memo" / name).glob("*.json")):
-            one = _read_pointer(path)
-            if one and one.hash == digest and one.file_sha256 != file_sha256:
-                write_atomic(path, json.dumps(replace(one, file_sha256=file_sha256, redacted=()).__dict__, indent=1).encode())
+            if (one := _read_pointer(path)) and one.hash == digest:
+                yield path, one
 
     def pointer(self, cell: Cell, asset: str) -> Pointer | None:
         """Return the cell's pointer, or None where the asset was never made."""
@@ -367,7 +380,7 @@ class ArtifactStore:
         if path.parent == self.root / "rows" and path.is_file():
             try:
                 return self._rows_whole(path)
-            except (StoreError, OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            except (StoreError, OSError):
                 return False
         return path.is_file() and (not _DIGEST.fullmatch(path.name) or file_hash(path) == path.name)
 
@@ -464,7 +477,8 @@ class ArtifactStore:
         try:
             if isinstance(pointer_or_hash, Pointer) and hash_once(path) != pointer_or_hash.file_sha256:
                 raise StoreError(f"{path}: {CHANGED}; materialise {path.parent.name} of {pointer_or_hash.cell} again")
-            return pl.read_parquet(path, columns=list(columns) if columns else None)
+            read = pl.read_parquet if isinstance(pointer_or_hash, Pointer) else read_unvouched
+            return read(path, columns=list(columns) if columns else None)
         except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {path.parent.name} of that cell again") from error
 
@@ -496,8 +510,8 @@ class ArtifactStore:
         try:
             if not self._rows_whole(path):
                 raise StoreError(f"{path}: {CHANGED}; materialise {kind}_adapter of that cell again")
-            return pl.read_parquet(path, columns=columns)
-        except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            return read_unvouched(path, columns)
+        except OSError as error:
             raise StoreError(f"{path}: cannot be read ({error}); materialise {kind}_adapter of that cell again") from error
 
     def _rows_whole(self, path: Path) -> bool:
@@ -506,14 +520,13 @@ class ArtifactStore:
         A takedown drops rows of adapters that it retires, and in others puts its note in the place of words; the name stays (A3).
 
         Raises:
-            OSError: The file is gone or cannot be read.
-            polars.exceptions.PolarsError: It is damaged; a panic of polars may be raised as well.
+            OSError: The file is gone, damaged or cannot be read.
         """
         now, digest = path.stat(), path.stem.partition("-")[2]
         if _content_of(path, now.st_ino, now.st_size, now.st_mtime_ns) == digest:
             return True
         stones = (self.tombstone(folder.name) for folder in self.adapters.glob("*"))
-        return any(stone and stone.rows_hash == digest for stone in stones) or _NOTE in pl.read_parquet(path).write_ndjson()
+        return any(stone and stone.rows_hash == digest for stone in stones) or _NOTE in read_unvouched(path).write_ndjson()
 
     def _locate(self, pointer_or_hash: Pointer | str, asset: str | None, kind: str) -> Path:
         if isinstance(pointer_or_hash, Pointer):
@@ -552,14 +565,11 @@ def _parquet_of(table: pl.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def holds(path: Path, digest: str, volatile: tuple[str, ...] = ()) -> bool:
-    """Tell whether a table's or record's file holds the content of this hash; one that was torn or edited does not."""
+def holds(path: Path, digest: str) -> bool:
+    """Tell whether a file is the table of this hash; one that is not there, or was torn or edited, is not."""
     try:
-        raw = path.read_bytes()
-        if path.suffix == ".parquet":
-            return table_hash(pl.read_parquet(raw), volatile) == digest
-        return content_hash({name: value for name, value in json.loads(raw).items() if name not in volatile}) == digest
-    except (OSError, ValueError, AttributeError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return table_hash(read_unvouched(path)) == digest
+    except OSError:
         return False
 
 

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from alas_assets.provenance.blocked.marks import strings_in
+from alas_assets.provenance.tables import read_unvouched
 
 WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".onnx")
 """Files of numbers; of safetensors the header is read."""
@@ -90,7 +91,7 @@ def _as_table(path: Path, read: Callable[[Path], Iterator[tuple[str, str]]]) -> 
     """
     try:
         yield from read(path)
-    except (OSError, ValueError, sqlite3.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (OSError, ValueError, sqlite3.Error) as error:
         if path.suffix.lower() in _STRICT:
             raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
         yield from ((BYTES, text) for text in texts_in_bytes(path.read_bytes()))
@@ -251,7 +252,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, str]]:
 
     kept = pq.read_metadata(path).metadata or {}
     yield from (("metadata", text) for value in kept.values() for text in texts_in_bytes(value))
-    yield from texts_in_table(pl.read_parquet(path))
+    yield from texts_in_table(read_unvouched(path))
 
 
 def texts_in_table(table: pl.DataFrame) -> Iterator[tuple[str, str]]:

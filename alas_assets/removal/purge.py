@@ -24,6 +24,7 @@ from alas_assets.provenance.blocked.order import Order, TakedownError, folder_of
 from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.ids import content_hash, safe_name, sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, write_atomic
+from alas_assets.provenance.tables import read_unvouched
 from alas_assets.records import Tombstone
 from alas_assets.release.registry import Registry
 from alas_assets.removal.files import UnreadableError, texts_in_file
@@ -203,8 +204,8 @@ def _tell_pointers(store: ArtifactStore, removal: Removal, rewritten: dict[str, 
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        return read_unvouched(path)
+    except OSError as error:
         raise StoreError(
             f"{path}: cannot be read ({error}), so nobody can say what it holds; restore it or move it out of the store"
         ) from error

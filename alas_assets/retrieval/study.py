@@ -30,6 +30,7 @@ from alas_assets.retrieval.finding.gather import Found, Gathering
 from alas_assets.retrieval.finding.queries import may_be_read, primary_first, topic_queries
 from alas_assets.retrieval.finding.search import Asked, ask_all
 from alas_assets.retrieval.store import ChunkStore, Embed
+from alas_assets.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -286,7 +287,7 @@ def coverage_problem(fetches: pl.DataFrame) -> str | None:
         for url, share, count, how in worst.head(_NAMED_PAGES).select("final_url", "share", "page_words", "how").iter_rows()
     ]
     more = f" and {worst.height - _NAMED_PAGES} more" if worst.height > _NAMED_PAGES else ""
-    return f"{worst.height} pages lost much of their text: {', '.join(named)}{more}; compare the stored page with its passages"
+    return f"{counted(worst.height, 'page')} lost much of the text: {', '.join(named)}{more}; compare the stored page with its passages"
 
 
 def _likely_cause(failed: pl.DataFrame) -> str:

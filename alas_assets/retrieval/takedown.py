@@ -15,6 +15,7 @@ import polars as pl
 
 from alas_assets.provenance.ids import safe_name
 from alas_assets.provenance.store import StoreError, write_atomic
+from alas_assets.provenance.tables import read_unvouched
 from alas_assets.records import CHUNK_SCHEMA
 from alas_assets.retrieval.store import ChunkStore, first_line, local_folder
 
@@ -186,6 +187,6 @@ def _write_again(root: Path | str, domain: str, prefix: str, aside: Path) -> Non
             shutil.rmtree(left)
     cells: dict[Path, dict[str, Any]] = {file: json.loads(file.read_text(encoding="utf-8")) for file in sorted(aside.glob("*.json"))}
     for file, told in sorted(cells.items(), key=lambda cell: not cell[1]["chunk_ids"]):
-        kept = pl.read_parquet(file.with_suffix(".parquet"))
+        kept = read_unvouched(file.with_suffix(".parquet"))
         store = ChunkStore(root, domain, told["embedder"])
         store.write_cell(told["tag"], kept, told["chunk_ids"], int(told["length"]))

@@ -11,6 +11,7 @@ import polars as pl
 
 from alas_assets.provenance.ids import short_id
 from alas_assets.provenance.store import table_hash
+from alas_assets.provenance.tables import read_unvouched
 from alas_assets.records import PREFERENCE_SCHEMA, TRAIN_ROW_SCHEMA
 from alas_assets.training.spec import TrainingSpec
 
@@ -69,8 +70,8 @@ def split_dev(rows: pl.DataFrame, share: float, seed: int) -> tuple[pl.DataFrame
 
 def _read(path: Path, schema: pl.Schema) -> pl.DataFrame:
     try:
-        rows = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        rows = read_unvouched(path)
+    except OSError as error:
         raise RowsError(f"{path}: the training rows cannot be read ({str(error).splitlines()[0]})") from error
     if missing := [name for name in schema.names() if name not in rows.columns]:
         raise RowsError(f"{path}: column {missing[0]!r} is missing")

@@ -49,7 +49,7 @@ def test_calls_are_shown_and_travel_to_another_store(tmp_path: Path) -> None:
     assert alas("ledger", "export", "quill", file, "--home", home).returncode == 0
     other = tmp_path / "two"
     said = alas("ledger", "import", file, "--home", other)
-    assert "1 calls are new" in said.stdout
+    assert "1 new call in" in said.stdout
     assert "[teacher]" in said.stdout
     assert Ledger(other / "teacher.sqlite").get([ROW.key])[ROW.key].text == ROW.text
     file.write_text("{", encoding="utf-8")

@@ -72,7 +72,7 @@ def test_what_could_not_be_read_is_named_and_the_iteration_after_goes_on_without
     site.page("/empty.html", "", "")
     site.pages["/"] = site.pages["/"].replace("<ul>", '<ul><li><a href="/empty.html">5</a></li><li><a href="/dead.html">6</a></li>')
     outcome = harness.run("quill", 1, dry_run=True)
-    assert f"nothing that could be read is new, and 1 pages could not be read: {empty}: " in " ".join(outcome.failures)
+    assert f"nothing that could be read is new, and 1 page could not be read: {empty}: " in " ".join(outcome.failures)
     assert dead not in " ".join(outcome.failures)  # nobody waits for what is gone
     close_iteration(harness.settings.home, Cell.of("quill", 1), "test")
     outcome = harness.run("quill", 2, dry_run=True)

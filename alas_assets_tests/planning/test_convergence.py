@@ -92,7 +92,7 @@ def test_a_topic_under_tau_is_taught_again_and_the_loop_goes_on() -> None:
     assert teacher.asked == (["b"], ["a"])
     assert [(t.topic_id, t.origin, t.parent) for t in result.remediation] == [("id-b", "remediation", "id-b")]
     assert result.mastered == ["a"]
-    assert "1 topics are under tau = 0.9" in result.reason
+    assert "1 topic under tau = 0.9" in result.reason
 
 
 def test_an_unlearned_fact_among_learned_ones_is_taught_again_where_its_candidate_was_not_promoted() -> None:
@@ -193,7 +193,7 @@ def test_a_topic_of_which_nothing_could_be_studied_comes_next_and_the_loop_goes_
     result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b", reason=reason))
     assert result.next_topics == [B]
     assert result.decision == "continue"
-    assert "1 topics could not be studied and are planned again (b)" in result.reason
+    assert "1 topic could not be studied and will be planned again (b)" in result.reason
 
 
 @pytest.mark.parametrize("reason", ["its passages were studied before and did not change", "no fact taken from this passage"])

@@ -23,6 +23,7 @@ from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading import Reading
 from alas_assets.teachers.llm.reading.shapes import JUDGE, Verdict
 from alas_assets.teachers.protocol import Grade, GradeRequest
+from alas_assets.wording import counted
 
 ITEMS_PER_CALL = 10
 ITEMS_PER_RETRY = 3
@@ -82,7 +83,7 @@ class JudgeTask(Task):
             self.form,
             {},
             [block for i, (_, request) in enumerate(self.entries, start=1) for block in _blocks(request, i)],
-            item=f"{len(self.entries)} answers, the first to {self.entries[0][1].question}",
+            item=f"{counted(len(self.entries), 'answer')}, the first to {self.entries[0][1].question}",
             attempt=self.attempt,
             model=self.model,
         )

@@ -20,6 +20,7 @@ from alas_assets.teachers.llm.making import Making, shares
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading import Reading
 from alas_assets.teachers.llm.reading.shapes import PLAN, REVISE, NextTopic, PlannedTopic
+from alas_assets.wording import counted
 
 PAGES_PER_CALL = 40
 TOPICS_PER_CALL = 40
@@ -51,7 +52,7 @@ class PlanTask(Task):
                 "count": self.topics,
             },
             [_page_block(page, i, self.making.page_chars) for i, page in enumerate(self.pages, start=1)],
-            item=f"{len(self.pages)} pages, the first is {self.pages[0].title}",
+            item=f"{counted(len(self.pages), 'page')}, the first is {self.pages[0].title}",
             attempt=self.attempt,
         )
 
@@ -209,7 +210,7 @@ class ReviseTask(Task):
             self.form,
             {"description": self.making.about},
             [_score_block(entry, i, self.making.page_chars) for i, entry in enumerate(self.topics, start=1)],
-            item=f"{len(self.topics)} topics, the first is {self.topics[0][0].name}",
+            item=f"{counted(len(self.topics), 'topic')}, the first is {self.topics[0][0].name}",
             attempt=self.attempt,
         )
 

@@ -28,6 +28,7 @@ from alas_assets.teachers.llm.reading import Reading, Rejected
 from alas_assets.teachers.llm.reading.shapes import PARAPHRASE, WRITE, MoreWordings, WrittenPair
 from alas_assets.teachers.llm.wordings import NO_SENTENCE, PROBES, Usable, assign, gapped, usable, wanted
 from alas_assets.teachers.protocol import NOT_STUDIED, Assignment, Written
+from alas_assets.wording import counted
 
 MIX: Mapping[Category, float] = {"factual": 0.4, "conceptual": 0.2, "application": 0.2, "analysis": 0.1, "synthesis": 0.1}
 """The mix of categories that is asked for where the domain names none (S6)."""
@@ -420,7 +421,7 @@ class ParaphraseTask(Task):
             self.form,
             {"count": self.count},
             [block for i, entry in enumerate(self.entries, start=1) for block in _entry_blocks(entry, i)],
-            item=f"{len(self.entries)} questions, the first is {self.entries[0][0][0]}",
+            item=f"{counted(len(self.entries), 'question')}, the first is {self.entries[0][0][0]}",
             attempt=self.attempt,
         )
 
