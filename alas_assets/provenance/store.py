@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from alas_assets.provenance.ids import CELL_NAME, content_hash, file_hash, files_of, folder_hash, safe_name, sha256_hex
-from alas_assets.provenance.tables import read_unvouched
+from alas_assets.provenance.tables import DamagedTableError, read_unvouched
 from alas_assets.records import Tombstone
 
 R = TypeVar("R", bound=BaseModel)
@@ -146,7 +146,7 @@ def _hash_of(path: Path, *_: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _content_of(path: Path, *_: int) -> str:
-    return table_hash(read_unvouched(path))
+    return unvouched_hash(read_unvouched(path))
 
 
 def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
@@ -154,6 +154,18 @@ def table_hash(frame: pl.DataFrame, volatile: tuple[str, ...] = ()) -> str:
     kept = frame.drop([c for c in volatile if c in frame.columns])
     rows = kept.write_ndjson()
     return sha256_hex(json.dumps([(n, str(t)) for n, t in kept.schema.items()]) + rows)
+
+
+def unvouched_hash(frame: pl.DataFrame) -> str:
+    """As `table_hash`, of a table out of a file that nobody vouches for: it may hold what cannot be written down.
+
+    Raises:
+        DamagedTableError: It does.
+    """
+    try:
+        return table_hash(frame)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DamagedTableError(str(error).splitlines()[0]) from error
 
 
 _whole: dict[Path, list[tuple[str, int, int]]] = {}
@@ -568,7 +580,7 @@ def _parquet_of(table: pl.DataFrame) -> bytes:
 def holds(path: Path, digest: str) -> bool:
     """Tell whether a file is the table of this hash; one that is not there, or was torn or edited, is not."""
     try:
-        return table_hash(read_unvouched(path)) == digest
+        return unvouched_hash(read_unvouched(path)) == digest
     except OSError:
         return False
 

@@ -18,7 +18,7 @@ class DamagedTableError(OSError):
 
 
 def read_unvouched(source: Path | bytes, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read a table, of these columns or of all, and check every value of it.
+    """Read a table, of these columns or of all; its values may still be such as no reader expects (`store.unvouched_hash`).
 
     Raises:
         DamagedTableError: It is damaged, or one of the columns is not there.

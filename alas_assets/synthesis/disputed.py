@@ -1,6 +1,6 @@
 """What pair tables say for and against: earlier claims, which facts were taught once and lose a dispute, whether they stand again (R7).
 
-What contradicts what, and who wins, is `synthesis.consensus`'s.
+What contradicts what is `synthesis.contradiction`'s, who wins `synthesis.consensus`'.
 """
 
 from __future__ import annotations

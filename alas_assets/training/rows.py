@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from alas_assets.provenance.ids import short_id
-from alas_assets.provenance.store import table_hash
-from alas_assets.provenance.tables import read_unvouched
+from alas_assets.provenance.store import unvouched_hash
+from alas_assets.provenance.tables import DamagedTableError, read_unvouched
 from alas_assets.records import PREFERENCE_SCHEMA, TRAIN_ROW_SCHEMA
 from alas_assets.training.spec import TrainingSpec
 
@@ -28,7 +28,11 @@ def read_rows(spec: TrainingSpec) -> pl.DataFrame:
     """
     path = Path(spec.rows_file)
     rows = _read(path, TRAIN_ROW_SCHEMA if spec.kind == "sft" else PREFERENCE_SCHEMA)
-    if table_hash(rows) != spec.rows_hash:
+    try:
+        digest = unvouched_hash(rows)
+    except DamagedTableError as error:
+        raise RowsError(f"{path}: the training rows cannot be read ({error})") from error
+    if digest != spec.rows_hash:
         raise RowsError(f"{path}: its content is not what the specification names ({spec.rows_hash[:16]}); make the rows again")
     if spec.kind == "dpo":
         rows = rows.filter("accepted")

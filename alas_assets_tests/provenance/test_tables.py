@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alas_assets import records
-from alas_assets.provenance.store import table_hash
+from alas_assets.provenance.store import holds, table_hash, unvouched_hash
 from alas_assets.provenance.tables import DamagedTableError, read_unvouched
 
 SCHEMAS = {name: schema for name, schema in vars(records).items() if isinstance(schema, pl.Schema)}
@@ -63,7 +63,7 @@ def test_whatever_was_done_to_a_files_bytes_it_is_read_or_refused(edits: list[tu
         raw[place] = byte
     for damaged in (bytes(raw), WHOLE[:cut], WHOLE[:cut] + WHOLE[cut + 1 :]):
         with suppress(DamagedTableError):
-            read_unvouched(damaged)
+            unvouched_hash(read_unvouched(damaged))
 
 
 def test_a_file_that_has_polars_ask_for_more_memory_than_there_is_is_refused_or_read() -> None:
@@ -75,6 +75,14 @@ def test_a_file_that_has_polars_ask_for_more_memory_than_there_is_is_refused_or_
             damaged[place] = byte
             with suppress(DamagedTableError):
                 read_unvouched(bytes(damaged))
+
+
+def test_a_file_whose_texts_have_become_bytes_is_refused_where_its_content_matters(tmp_path: Path) -> None:
+    table, path = pl.DataFrame({"a": [b"x", b"y"]}), tmp_path / "rows.parquet"
+    table.write_parquet(path)
+    with pytest.raises(DamagedTableError, match="Binary"):
+        unvouched_hash(read_unvouched(path))
+    assert not holds(path, "0" * 64)
 
 
 def test_a_file_that_is_gone_and_a_column_that_is_not_there_are_named(tmp_path: Path) -> None:
