@@ -3,15 +3,20 @@
 How a page is read is `retrieval.watch`, what is remembered `provenance.changes`; what follows is decided by the callers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+
+import polars as pl
 
 from alas_assets.audit.reading import ReadOnce
 from alas_assets.defs.lineage import last_opened
 from alas_assets.defs.resources import Alas
 from alas_assets.provenance.blocked.order import TAKEN_DOWN, Blocked
 from alas_assets.provenance.changes import WatchState, read_watch_state, update_watch_state
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.store import Cell, StoreError
+from alas_assets.release.closing import given_up
+from alas_assets.release.registry import RegistryError
 from alas_assets.retrieval.watch import Look, changed_pages, first_looks, look, remembered, said_when_read, shown_entries
 
 Unread = list[tuple[str, str]]
@@ -29,11 +34,11 @@ def look_for_changes(alas: Alas, domain: str, deadline: float) -> tuple[WatchSta
         deadline: Seconds for all sources together.
     """
     before = read_watch_state(alas.settings.home, domain)
-    looks = look(alas.domain(domain), alas.store, deadline, before.seen)
-    changed = _changes(alas, domain, looks, before)
+    looks, as_read = _beside_readings(alas, domain, look(alas.domain(domain), alas.store, deadline, before.seen), before, deadline)
+    blocked = Blocked(alas.store.root)
 
     def seen(state: WatchState) -> WatchState:
-        fresh = [page for page in changed(state) if page not in state.pending]
+        fresh = [page for page in _changed(looks, as_read, state, blocked) if page not in state.pending]
         return _after(state, looks).model_copy(update={"pending": [*state.pending, *fresh]})
 
     return update_watch_state(alas.settings.home, domain, seen), _unread(looks)
@@ -49,31 +54,46 @@ def take_note(alas: Alas, cell: Cell) -> tuple[list[str], Unread]:
         The pages that are there, and the sources that could not be read.
     """
     looks = look(alas.domain(cell.domain), alas.store, None)
-    changed = _changes(alas, cell.domain, looks, read_watch_state(alas.settings.home, cell.domain))
-
-    def noted(state: WatchState) -> WatchState:
-        fresh = changed(state)
-        if not fresh:
-            return _after(state, looks)
-        own = list(dict.fromkeys([*state.noticed.get(cell.iteration, []), *fresh]))
-        return _after(state, looks).model_copy(update={"noticed": {**state.noticed, cell.iteration: own}})
-
     if last_opened(alas, cell.domain) in (cell, None) and alas.store.pointer(cell, "revised_curriculum") is None:
+        before, blocked = read_watch_state(alas.settings.home, cell.domain), Blocked(alas.store.root)
+        compared, as_read = _beside_readings(alas, cell.domain, looks, before, None, left_out=str(cell))
+
+        def noted(state: WatchState) -> WatchState:
+            fresh, after = _changed(compared, as_read, state, blocked), _after(state, compared)
+            own = list(dict.fromkeys([*state.noticed.get(cell.iteration, []), *fresh]))
+            return after.model_copy(update={"noticed": {**state.noticed, cell.iteration: own}}) if fresh else after
+
         update_watch_state(alas.settings.home, cell.domain, noted)
     return [one.page for one in looks if one.digest and one.entries is None], _unread(looks)
 
 
-def _changes(alas: Alas, domain: str, looks: Sequence[Look], before: WatchState) -> Callable[[WatchState], list[str]]:
-    """Return what says, of a state that may be newer than `before`, which pages changed since; none that was taken down."""
+def _beside_readings(
+    alas: Alas, domain: str, looks: list[Look], before: WatchState, deadline: float | None, left_out: str = ""
+) -> tuple[list[Look], dict[str, str]]:
+    """Return the looks, and what pages of a first look said when an iteration last read them, by the address that is watched.
+
+    One that cannot be compared for now counts as not looked at, so that its change is not lost. What iterations read that were given up,
+    and the cell `left_out`, was taught by nobody.
+    """
     first = first_looks(looks, before.seen)
-    as_read = said_when_read(first, ReadOnce(alas.store).rows_of(domain, "documents"), alas.store) if first else {}
-    blocked = Blocked(alas.store.root)
+    if not first:
+        return looks, {}
+    said: dict[str, str | None] = {}
+    try:
+        by_nobody = [*given_up(alas.store, domain), left_out]
+        readings = ReadOnce(alas.store).rows_of(domain, "documents").filter(~pl.col("cell").is_in(by_nobody))
+        said = said_when_read(first, readings, alas.store, deadline)
+        why = {url: "compared with what was read of it at a later look" for url, digest in said.items() if digest is None}
+    except (StoreError, RegistryError) as error:
+        why = dict.fromkeys(first.values(), f"cannot be compared with what was read of it ({error})")
+    compared = [replace(one, digest=None, reason=why[one.url], late=True) if one.url in why else one for one in looks]
+    return compared, {url: digest for url, digest in said.items() if digest}
 
-    def changed(state: WatchState) -> list[str]:
-        known = state.model_copy(update={"seen": as_read | state.seen})
-        return [page for page in changed_pages(looks, known) if not blocked.address(page)]
 
-    return changed
+def _changed(looks: Sequence[Look], as_read: Mapping[str, str], state: WatchState, blocked: Blocked) -> list[str]:
+    """Return the pages that say something else than before, none that was taken down."""
+    known = state.model_copy(update={"seen": {**as_read, **state.seen}})
+    return [page for page in changed_pages(looks, known) if not blocked.address(page)]
 
 
 def _after(state: WatchState, looks: Sequence[Look]) -> WatchState:

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -25,6 +26,9 @@ from alas_assets.retrieval.finding.gather import feed_wanted
 
 ABSENT = ""
 """The digest of a page that was not there (404 or 410)."""
+
+UNREADABLE = "unreadable"
+"""The digest of a page whose stored body gives no text any more: another than any, so that the page is read again."""
 
 MAX_REMEMBERED = 2000
 """Entries of one feed that are known to have been shown; those that the feed left out longest ago are forgotten first."""
@@ -111,35 +115,44 @@ def first_looks(looks: Sequence[Look], seen: Mapping[str, str]) -> dict[str, str
     return {one.page: one.url for one in looks if one.entries is None and one.digest and one.url not in seen}
 
 
-def said_when_read(first: Mapping[str, str], readings: pl.DataFrame, store: ArtifactStore) -> dict[str, str]:
+def said_when_read(first: Mapping[str, str], readings: pl.DataFrame, store: ArtifactStore, deadline: float | None) -> dict[str, str | None]:
     """Return what pages said when an iteration last read them, by the address that is watched.
 
-    One that nobody read, or whose body is gone, is left out.
+    None where there was no time for it, `UNREADABLE` where what was read then cannot be read any more. A page that nobody read, or whose
+    body is gone, is left out.
 
     Args:
         first: The pages (`first_looks`).
         readings: A domain's fetches (`FETCH_SCHEMA`), oldest first.
         store: Holds the bodies.
+        deadline: Seconds for all pages together; None for no more than each one's own.
     """
+    started = time.monotonic()
     read = readings.filter(pl.col("ok") & pl.col("page_id").is_in(list(first))).unique("page_id", keep="last", maintain_order=True)
-    said: dict[str, str] = {}
-    with Extractor(store, seconds=READING_SECONDS) as extractor:
+    said: dict[str, str | None] = {}
+    with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
         for row in read.iter_rows(named=True):
-            page = Fetched(
-                requested_url=row["requested_url"],
-                final_url=row["final_url"],
-                ok=True,
-                status=row["status"],
-                reason="",
-                from_cache=True,
-                retrieved_at=row["retrieved_at"],
-                body_retrieved_at=row["retrieved_at"],
-                content_type=row["content_type"],
-                body_sha256=row["body_sha256"],
-            )
-            if digest := _digest(extractor.extract(page)):
-                said[first[row["page_id"]]] = digest
+            watched, late = first[row["page_id"]], deadline is not None and time.monotonic() - started > deadline
+            if not (store.pages / row["body_sha256"]).is_file():
+                continue
+            said[watched] = None if late else _digest(extractor.extract(_as_fetched(row))) or UNREADABLE
     return said
+
+
+def _as_fetched(row: Mapping[str, Any]) -> Fetched:
+    """Return the answer that a row of `FETCH_SCHEMA` tells of."""
+    return Fetched(
+        requested_url=row["requested_url"],
+        final_url=row["final_url"],
+        ok=True,
+        status=row["status"],
+        reason="",
+        from_cache=True,
+        retrieved_at=row["retrieved_at"],
+        body_retrieved_at=row["retrieved_at"],
+        content_type=row["content_type"],
+        body_sha256=row["body_sha256"],
+    )
 
 
 def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:

@@ -1,7 +1,8 @@
 """A watched page that changed opens the next iteration of its domain, once, whatever other sites do (O2)."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -13,9 +14,11 @@ from alas_assets.defs.looks import look_for_changes
 from alas_assets.defs.running import open_cell
 from alas_assets.defs.watching import LOOK_SECONDS
 from alas_assets.provenance.changes import read_watch_state
-from alas_assets.provenance.store import Cell
+from alas_assets.provenance.ids import sha256_hex
+from alas_assets.provenance.store import Cell, write_atomic
 from alas_assets.provenance.watching import set_watched
-from alas_assets.records import Seed
+from alas_assets.records import FETCH_SCHEMA, Seed
+from alas_assets.release.closing import close_iteration
 from alas_assets_tests.harness import Harness, Site, requests, serving, skipped
 
 
@@ -241,3 +244,60 @@ def test_a_page_that_changed_after_it_was_read_has_changed_at_its_first_look(tmp
     watch("/", "/3.html")
     (request,) = requests(tick(harness))
     assert f"127.0.0.1:{site.port}/3.html" in request.tags["alas/because"]
+
+
+@pytest.fixture
+def read(harness: Harness, site: Site) -> Callable[[int], Path]:
+    """Have an iteration read the page /3.html as it is now; returns the file of what it fetched."""
+
+    def reads(iteration: int) -> Path:
+        url, body = f"http://127.0.0.1:{site.port}/3.html", site.pages["/3.html"].encode()
+        digest = sha256_hex(body)
+        write_atomic(harness.store.pages / digest, body)
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        row = {"page_id": url, "requested_url": url, "final_url": url, "ok": True, "status": 200, "reason": "", "body_sha256": digest}
+        table = pl.DataFrame([{**row, "content_type": "text/html", "retrieved_at": at, "topic_ids": []}], schema=FETCH_SCHEMA)
+        cell = Cell.of("quill", iteration)
+        pointer = harness.store.put(cell, "documents", table, input_key=f"read{iteration}", inputs={}, run_id="r")
+        return harness.store.artifact_path("documents", pointer.hash, "parquet")
+
+    return reads
+
+
+def test_what_an_iteration_read_that_was_given_up_is_taught_by_nobody_and_counts_as_unread(
+    harness: Harness, site: Site, read: Callable[[int], Path]
+) -> None:
+    read(0)
+    site.pages["/3.html"] = site.pages["/3.html"].replace("blot()", "smear()")
+    harness.opened("quill", 1)
+    read(1)
+    close_iteration(harness.settings.home, Cell.of("quill", 1), "it failed")
+    harness.domain("quill", site.port, watch_urls=f'["http://127.0.0.1:{site.port}/3.html"]')
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|002"]
+
+
+def test_where_what_was_read_cannot_be_compared_a_first_look_waits_and_hides_no_other_change(
+    harness: Harness, site: Site, read: Callable[[int], Path]
+) -> None:
+    file = read(0)
+    whole = file.read_bytes()
+    tick(harness)
+    site.pages["/3.html"] = site.pages["/3.html"].replace("blot()", "smear()")
+    harness.domain("quill", site.port, watch_urls=f'["http://127.0.0.1:{site.port}/", "http://127.0.0.1:{site.port}/3.html"]')
+    file.write_bytes(whole[:-4])
+    assert "cannot be compared with what was read of it" in skipped(tick(harness))
+    edit(site)
+    (request,) = requests(tick(harness))
+    assert "/3.html" not in request.tags["alas/because"]
+    file.write_bytes(whole)
+    (request,) = requests(tick(harness))
+    assert "/3.html" in request.tags["alas/because"]
+
+
+def test_a_page_whose_stored_body_gives_no_text_any_more_is_read_again(harness: Harness, site: Site, read: Callable[[int], Path]) -> None:
+    page = site.pages["/3.html"]
+    site.pages["/3.html"] = "<html></html>"
+    read(0)
+    site.pages["/3.html"] = page
+    harness.domain("quill", site.port, watch_urls=f'["http://127.0.0.1:{site.port}/3.html"]')
+    assert [request.partition_key for request in requests(tick(harness))] == ["quill|001"]
