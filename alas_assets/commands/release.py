@@ -1,4 +1,4 @@
-"""`alas export`, `alas serve`, `alas verify-served`: taking a model out, offering it, proving that it is the evaluated one (G5).
+"""`alas export`, `serve`, `verify-served` and `rollback`: taking a model out, offering it, proving what answers, going back (G4, G5).
 
 The work is `release`'s, `serving`'s and `defs.releasing`'s.
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from alas_assets.commands.common import DomainKey, Home, alas_of, err, fail, out, plain, settings_at
+from alas_assets.commands.common import DomainKey, Home, alas_of, at_home, err, fail, out, plain, settings_at, user_name
 from alas_assets.settings import DEFAULT_SERVE_PORT
 from alas_assets.wording import counted
 
@@ -174,3 +174,40 @@ def verify_served(
             print(line)
     if not verdict.proven:
         raise typer.Exit(1)
+
+
+@app.command()
+def rollback(
+    domain: DomainKey,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last rollback back.")] = False,
+    to_base: Annotated[bool, typer.Option("--to-base", help="Go back to the base student at once.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept in the registry and shown in the UI.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Who does it (default: the name you are logged in with).")] = "",
+    home: Home = None,
+) -> None:
+    """Make the adapter before the current one current again, one step a call, or the base student at once."""
+    from alas_assets.defs.running import open_instance
+    from alas_assets.defs.upkeep import show_rollback
+    from alas_assets.review.wording import MAX_WORDS, words_of
+
+    if len(reason) > MAX_WORDS or len(by) > MAX_WORDS:
+        fail(f"--reason and --by take {MAX_WORDS} characters at most", 2)
+    if undo and to_base:
+        fail("--undo goes forward and --to-base back: give one of them", 2)
+    settings = settings_at(home)
+    alas = alas_of(settings, domain)
+    instance = open_instance(settings)  # where that fails nothing is changed: the same command, given again, would go back a second step
+    registry, who, why = alas.registry, words_of(by or user_name()), words_of(reason)
+    before = len(registry.history(domain))
+    if undo:
+        registry.undo_rollback(domain, by=who, reason=why)
+    else:
+        registry.rollback(domain, to_base=to_base, by=who, reason=why)
+    changes = registry.history(domain)[before:]
+    for change in changes:
+        show_rollback(instance, domain, change)
+    out.print(f"current was {changes[0].previous or 'the base student'}")
+    out.print(f"current is  {changes[-1].adapter_hash or 'the base student'}")
+    if not undo:
+        times = f" ({len(changes)} times, a step each)" if len(changes) > 1 else ""
+        out.print(plain(f"to take it back: alas rollback {domain} --undo{at_home(home)}{times}"))

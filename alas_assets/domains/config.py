@@ -27,7 +27,7 @@ class DomainError(ValueError):
 
 
 class Student(Section):
-    """The model that learns (T, R3)."""
+    """The model that learns."""
 
     model: str = Field(default="SmolLM2-135M-Instruct", description="the embedded student, a Hugging Face name, or a folder")
     revision: str = Field(default="main", description="branch, tag or commit of a model on a hub")
@@ -81,7 +81,9 @@ class TeacherSettings(Section):
     attempts: int = Field(default=5, ge=1, le=20, description="of one call, where what failed may pass")
     format_attempts: int = Field(default=3, ge=1, le=10, description="askings of one item whose answer cannot be read, each simpler (S3)")
     prices: tuple[Price, ...] = Field(default=(), description="as [[teacher.prices]]; a model that is not named is looked up, else unknown")
-    replay: bool = Field(default=False, description="answer from the ledger only; a call that is not in it fails")
+    replay: bool = Field(
+        default=False, description="answer from the ledger only, and fail where a call is not in it; no relation to replay_file"
+    )
 
     @field_validator("url")
     @classmethod
@@ -146,7 +148,9 @@ class Budget(Section):
     tokens: int = Field(default=0, ge=0, description="teacher tokens, sent and received, that one iteration may cost; 0: no cap")
     money: float = Field(default=0.0, ge=0, description="what one iteration's teacher calls may cost; 0: no cap")
     currency: str = Field(default="USD", min_length=1, max_length=8, description="of prices and money")
-    max_iterations: int = Field(default=5, ge=1, description="counted from the last outside cause")
+    max_iterations: int = Field(
+        default=5, ge=1, description="counted from the last outside cause: the first run, a changed or stale source, a takedown"
+    )
 
     def what(self) -> dict[str, Any]:
         """Return the settings that decide what is planned; a cap on spending changes no result (O4)."""
@@ -167,7 +171,9 @@ class Thresholds(Section):
     ask_first: bool = Field(
         default=True, description="ask the student first; a fact that it gets right in all held-out wordings is not taught (P4)"
     )
-    tau: float = Field(default=0.90, gt=0, le=1, description="share of right answers under which a topic gets remediation")
+    tau: float = Field(
+        default=0.90, gt=0, le=1, description="share of right answers under which a topic is weak, and is planned and taught again"
+    )
     delta: float = Field(default=0.01, ge=0, description="gain, as a share of right answers, below which the loop may stop")
     gamma: float = Field(default=0.01, ge=0, description="least gain that promotes, as a share of right answers")
     rho: float = Field(default=0.10, ge=0, le=1, description="most that the share of right answers of a guard set may fall")

@@ -112,7 +112,7 @@ class Sources(Section):
     )
     private_hosts: tuple[str, ...] = Field(default=(), description="host or host:port on private or loopback addresses that may be fetched")
     link_pattern: str = Field(default="", description="regular expression that a linked or listed page's URL must match; empty: any")
-    max_pages: int = Field(default=200, ge=1, description="pages surveyed at most")
+    max_pages: int = Field(default=200, ge=1, description="pages surveyed at most: fetched to plan with")
     timeout_seconds: float = Field(default=20.0, gt=0, description="total deadline for one URL")
     max_bytes: int = Field(default=8_000_000, ge=1000, description="decoded bytes of one page at most")
     delay_seconds: float = Field(default=1.0, ge=0, description="between two requests to one host")
