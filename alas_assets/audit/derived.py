@@ -247,7 +247,8 @@ def _what_was_read(store: ArtifactStore, cells: list[Cell]) -> str:
     urls = sorted({url for _, table in _tables(store, cells, "documents") for url in table.filter("ok")["final_url"]})
     if not urls:
         return f"no page was read yet in {store.root}"
-    return f"read were {counted(len(urls), 'page')}, such as {urls[0]}; `documents` in the UI lists them"
+    were = "was" if len(urls) == 1 else "were"
+    return f"{counted(len(urls), 'page')} {were} read, such as {urls[0]}; `documents` in the UI lists them"
 
 
 def _pairs(store: ArtifactStore, cells: list[Cell]) -> pl.DataFrame:

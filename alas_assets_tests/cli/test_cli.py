@@ -296,7 +296,7 @@ def test_sources_prints_what_a_page_taught_in_text_and_json(quill: Harness, quil
     alas(quill.settings.home, "sources", page, "--format", "html", "--out", "/proc/x.html", code=2)
     (report,) = (quill.settings.home / "reports").glob("source-*.html")
     assert "Adapters that learned from it" in report.read_text(encoding="utf-8")
-    assert "read were " in alas(quill.settings.home, "sources", "https://nobody.example/", code=1).stderr
+    assert " read, such as" in alas(quill.settings.home, "sources", "https://nobody.example/", code=1).stderr
 
 
 def test_exam_asks_base_and_current_and_reports_the_paraphrase_apart(quill: Harness, tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_planning_changes_nothing(case: Case, quill_site: Site) -> None:
 
 
 def test_a_source_that_was_never_read_names_pages_that_were(case: Case, quill_site: Site) -> None:
-    with pytest.raises(TraceError, match=r"read were 2 pages, such as http"):
+    with pytest.raises(TraceError, match=r"2 pages were read, such as http"):
         work.plan(case.before.alas, f"http://127.0.0.1:{quill_site.port}/9.html", reason="r", by="Ada")
 
 
