@@ -1,7 +1,7 @@
 """Reading Parquet files whose bytes nobody vouches for: torn, edited, or damaged by a disk.
 
-pyarrow refuses such a file where polars may end the process: one changed byte in some 1,500 had it ask for 2 exabytes. What a pointer
-vouches for is read with polars, in `provenance.store`.
+pyarrow refuses such a file where polars may end the process: a changed byte can have it ask for exabytes of memory. What a pointer vouches
+for is read with polars, in `provenance.store`.
 """
 
 from __future__ import annotations
