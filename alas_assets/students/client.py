@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from alas_assets.processors import waiting_briefly
 from alas_assets.students.answering import AdapterError, Answered, AskItem, Decoding, Margins, Merged
 from alas_assets.students.catalog import StudentError, StudentRef, known_student
 
@@ -202,6 +203,7 @@ class ModelWorker:
             inherited = os.environ.get("PYTHONPATH")
             environment = {
                 **os.environ,
+                **waiting_briefly(os.environ),
                 "PYTHONPATH": os.pathsep.join([package_root, inherited] if inherited else [package_root]),
                 "HF_HUB_DISABLE_TELEMETRY": "1",
                 "TOKENIZERS_PARALLELISM": "false",

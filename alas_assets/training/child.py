@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import psutil
 from filelock import FileLock, Timeout
 
+from alas_assets.processors import waiting_briefly
 from alas_assets.provenance.ids import file_hash, folder_hash
 from alas_assets.provenance.store import write_atomic
 from alas_assets.training.adapter import MANIFEST, ModelFilesError, SavingError
@@ -207,6 +208,7 @@ def _prepare_environment(spec: TrainingSpec) -> None:
     """Set what libraries read at import time; a person's own setting wins, except where files or bytes depend on it."""
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ |= waiting_briefly(os.environ)
     if "WORLD_SIZE" not in os.environ:  # else torch's launcher gives each process its own
         os.environ["CUDA_VISIBLE_DEVICES"] = first_gpu(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if spec.threads:

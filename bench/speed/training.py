@@ -35,6 +35,16 @@ Seconds = tuple[float, float]
 """Of the whole process, and of the training alone."""
 
 
+def first_training(store: Path, domain: str, most: int) -> tuple[StudentRef, pl.DataFrame]:
+    """Return a domain's student and the beginning of the rows of its first training."""
+    alas = Alas(home=str(store.resolve()))
+    pointer = alas.store.pointer(Cell.of(domain, 0), "sft_adapter")
+    if pointer is None:
+        sys.exit(f"{store}: holds no adapter of {domain}; run `make demo` first")
+    rows = alas.store.read_training_rows("sft", alas.store.read_record(AdapterRef, pointer).rows_hash)
+    return alas.student(alas.domain(domain)), rows.head(most)
+
+
 def ours(student: StudentRef, rows: pl.DataFrame, recipe: Recipe, folder: Path, threads: int) -> Seconds:
     """Train with our child process."""
     rows.write_parquet(folder / "rows.parquet")
@@ -84,12 +94,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", type=int, default=480, help="rows of a training")
     given = parser.parse_args()
-    alas = Alas(home=str(given.store.resolve()))
-    student = alas.student(alas.domain(given.domain))
-    pointer = alas.store.pointer(Cell.of(given.domain, 0), "sft_adapter")
-    if pointer is None:
-        sys.exit(f"{given.store}: holds no adapter of {given.domain}; run `make demo` first")
-    rows = alas.store.read_training_rows("sft", alas.store.read_record(AdapterRef, pointer).rows_hash).head(given.rows)
+    student, rows = first_training(given.store, given.domain, given.rows)
     full = load_recipe(RECIPE)
     plain = full.model_copy(update={"replay_kl": 0.0})
     ways: dict[str, tuple[Any, Recipe]] = {"bare TRL": (bare, plain), "ours": (ours, plain), "ours with drift penalty": (ours, full)}
