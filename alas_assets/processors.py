@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 _SPIN, _POLICY = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 _TURNS = 5000
-"""How often a thread that waits for the others looks again before it sleeps; libgomp's own choice is 300,000 and more."""
+"""How often a thread that waits for the others looks again before it sleeps; libgomp's own choice is 300,000."""
 
 
 def waiting_briefly(environment: Mapping[str, str]) -> dict[str, str]:

@@ -15,14 +15,18 @@ HEARD = "GOMP_SPINCOUNT = '5000'"
 """What libgomp says it heard where OMP_DISPLAY_ENV asks it to."""
 
 
+@pytest.fixture(autouse=True)
+def nobody_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+
+
 def test_what_a_person_chose_stays() -> None:
     assert waiting_briefly({"PATH": "/bin"}) == {"GOMP_SPINCOUNT": "5000"}
     assert waiting_briefly({"OMP_WAIT_POLICY": "active"}) == waiting_briefly({"GOMP_SPINCOUNT": "7"}) == {}
 
 
-def test_other_programs_are_started_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+def test_other_programs_are_started_so() -> None:
     assert bare_environment()["GOMP_SPINCOUNT"] == "5000"
 
 

@@ -4,7 +4,7 @@
 
 No student is asked. The domain's sentence embedder is trained on the wordings that students are trained on: of each fact in a batch two
 wordings, some words left out, are to lie nearer to each other than to those of the batch's other facts. Every held-out wording then gets
-the answer of the fact whose trained wordings lie nearest on average, or of the nearest single wording. Writes `recognised.md`.
+the answer of the fact towards whose wordings together it points most nearly, or of the nearest single wording. Writes `recognised.md`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TABLE = Path(__file__).with_name("recognised.md")
 DRAW = 17
 HALVES: tuple[tuple[Half, int | None], ...] = (("choose", 100), ("report", None))
 STEPS, EVERY = 160, 40
-FACTS_OF_A_BATCH, RATE, HEAT, LEFT_OUT = 64, 2e-5, 0.05, 0.15
+FACTS_OF_A_BATCH, RATE, HEAT, LEFT_OUT = 64, 2e-5, 0.05, 0.15  # set before anything was asked, and not changed since
 
 
 def embedded(embedder: SentenceTransformer, texts: list[str]) -> np.ndarray:

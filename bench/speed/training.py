@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from alas_assets.defs.resources import Alas
+from alas_assets.processors import waiting_briefly
 from alas_assets.provenance.store import Cell
 from alas_assets.records import AdapterRef
 from alas_assets.students.catalog import StudentRef
@@ -81,7 +82,8 @@ def bare(student: StudentRef, rows: pl.DataFrame, recipe: Recipe, folder: Path, 
     (folder / "recipe.json").write_text(json.dumps(settings), encoding="utf-8")
     command = [sys.executable, str(BARE), student.folder, folder / "rows.parquet", folder / "out", folder / "recipe.json", str(threads)]
     started = time.monotonic()
-    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}  # as our child has it
+    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    quiet |= waiting_briefly(os.environ)  # as our child has it
     said = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True, env=quiet).stdout
     return time.monotonic() - started, json.loads(said.splitlines()[-1])["train_seconds"]
 
