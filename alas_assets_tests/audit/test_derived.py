@@ -200,7 +200,7 @@ def test_a_fragment_names_its_page(quill: Harness, page: str) -> None:
 
 @pytest.mark.parametrize("unknown", ["https://nobody.example/x", "nobody.example", "", "💥", "../.."])
 def test_a_source_that_was_never_read_is_refused_and_one_that_was_is_named(quill: Harness, unknown: str) -> None:
-    with pytest.raises(TraceError, match=r"pages? (was|were) read, such as http://127\.0\.0\.1"):
+    with pytest.raises(TraceError, match=r"[0-9]+ pages? (was|were) read, such as http://127\.0\.0\.1"):
         derived_from(quill.store, unknown)
 
 
