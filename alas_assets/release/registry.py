@@ -132,7 +132,8 @@ class Registry:
             previous: What the candidate was compared with; a rollback restores it.
 
         Raises:
-            RegistryError: Something else became current since the decision was taken, or a takedown retired the adapter.
+            RegistryError: Something else became current since the decision was taken, a person rolled this iteration's promotion back
+                meanwhile, or a takedown retired the adapter.
         """
         with self._locked(domain):
             entries = self.history(domain)
@@ -141,10 +142,15 @@ class Registry:
                     f"{domain}: adapter {adapter_hash[:12]} was retired by takedown {takedown.decision_hash} on {takedown.at} and cannot "
                     f"be promoted; see takedown-{takedown.decision_hash} among the store's reports, then `alas run {domain}`"
                 )
-            stack = _in_force(entries)
-            by_hand = {entry.decision_hash for entry in _undone(entries) if not entry.run_id}
+            stack, undone = _in_force(entries), _undone(entries)
+            by_hand = {entry.decision_hash for entry in undone if not entry.run_id}
             if decision_hash in by_hand | {entry.decision_hash for entry in stack}:
                 return next(entry for entry in entries if entry.action == "promote" and entry.decision_hash == decision_hash)
+            if undone and not undone[-1].run_id and undone[-1].iteration == iteration:
+                raise RegistryError(
+                    f"{domain}: what iteration {iteration:03d} promoted was rolled back on {undone[-1].at} while the gate decided on it "
+                    "anew; materialise promotion again"
+                )
             own = bool(stack) and stack[-1].iteration == iteration and stack[-1].previous == previous
             now = entries[-1].adapter_hash if entries else None
             if now != previous and not own:

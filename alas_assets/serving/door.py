@@ -39,13 +39,52 @@ ADAPTER_HEADER = "x-alas-adapter"
 BASE = "base"
 """What stands for the base student where an adapter's hash would be."""
 LOOK_SECONDS = 2.0
-_RETRY_SECONDS = 30.0
+_RETRY_SECONDS, _RETRY_MOST_SECONDS = 30.0, 3600.0
 _RESTARTS, _RESTART_WINDOW = 3, 300.0
 _AT_ONCE = 64
 _PATIENCE_SECONDS = 900.0
 _HEALTH_SECONDS = 10.0
 _T = TypeVar("_T")
 _PATHS = "there are POST /v1/chat/completions, GET /v1/models and GET /health"
+
+
+class _NotEvenAlone(BackendError):
+    """A model cannot be loaded even where it is the only one in the backend's memory; the old one had to make room for the attempt."""
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """The last adapter that could not be served.
+
+    Attributes:
+        adapter: Its hash, or `BASE`; "" where none has failed.
+        why: The reason.
+        until: When it is tried again, in seconds of the monotonic clock.
+        alone: How often it could not be loaded even alone.
+    """
+
+    adapter: str = ""
+    why: str = ""
+    until: float = 0.0
+    alone: int = 0
+
+    def again(self, adapter: str, error: Exception, retry: float) -> _Failed:
+        """Return the failure after another one: what takes the old model down with it waits longer, and longer each time.
+
+        The first of these waits is as long as restarts are counted, or the backend would be taken for one that dies again and again.
+
+        Args:
+            adapter: The adapter that failed now, or `BASE`.
+            error: What happened.
+            retry: Seconds to wait where the old model goes on answering.
+        """
+        alone = (self.alone if adapter == self.adapter else 0) + isinstance(error, _NotEvenAlone)
+        wait = min(_RESTART_WINDOW * retry / _RETRY_SECONDS * 2 ** min(alone - 1, 30), _RETRY_MOST_SECONDS) if alone else retry
+        return _Failed(adapter, str(error) or repr(error), time.monotonic() + wait, alone)
+
+    def bars(self, adapter: str) -> bool:
+        """Tell whether an adapter has just failed and is not tried yet."""
+        return adapter == self.adapter and time.monotonic() < self.until
 
 
 @dataclass(frozen=True)
@@ -97,6 +136,8 @@ class Door:
         told: Errors of `current` whose message already says cause and remedy.
         say: Gets a line for the person at the terminal when something changes.
         patience: Seconds after which a backend that says nothing, to nobody, is taken for hung and started again.
+        retry: Seconds after which an adapter that could not be served is tried again; ten times as many, twice that the next time and so
+            on up to an hour, where it could not be loaded even alone, for which the old model has to stop answering.
     """
 
     def __init__(
@@ -108,12 +149,13 @@ class Door:
         told: tuple[type[Exception], ...] = (ReleaseError,),
         say: Callable[[str], None] = log.info,
         patience: float = _PATIENCE_SECONDS,
+        retry: float = _RETRY_SECONDS,
     ) -> None:
         self.name = name
         self._source, self._backend, self._told, self._say = current, backend, told, say
         self._serving: Prepared | None = None
         self._task: asyncio.Task[None] | None = None
-        self._failed: tuple[str, str, float] = ("", "", 0.0)  # adapter, why, until when it is not tried again
+        self._failed, self._retry = _Failed(), retry
         self._restarts: list[float] = []
         self._broken = ""
         self._open = 0
@@ -180,9 +222,8 @@ class Door:
             return Refused(503, self._broken, "service_unavailable")
         if self._down:
             return Refused(503, f"{self._backend.name} ended or hung and is started again; ask again in a moment", "service_unavailable", 5)
-        adapter, why, until = self._failed
-        if adapter == (wanted.adapter or BASE) and time.monotonic() < until:
-            return Refused(503, f"{what} of {self.name} cannot be served: {why}", "service_unavailable", int(_RETRY_SECONDS))
+        if self._failed.bars(wanted.adapter or BASE):
+            return Refused(503, f"{what} of {self.name} cannot be served: {self._failed.why}", "service_unavailable", int(_RETRY_SECONDS))
         return Refused(503, f"{what} of {self.name} is being prepared; ask again in a moment", "service_unavailable", 2)
 
     @property
@@ -192,8 +233,7 @@ class Door:
 
     def _see_to(self, wanted: Wanted) -> None:
         """Begin to prepare an adapter unless that is under way, or has just failed."""
-        adapter, _, until = self._failed
-        just_failed = adapter == (wanted.adapter or BASE) and time.monotonic() < until
+        just_failed = self._failed.bars(wanted.adapter or BASE)
         if not self._broken and not just_failed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._bring(wanted))
 
@@ -211,15 +251,14 @@ class Door:
                         await self._start(prepared)
                     await self._load(prepared)
         except (*self._told, httpx2.TransportError, OSError) as error:
-            why = str(error) or repr(error)
-            self._failed = (wanted.adapter or BASE, why, time.monotonic() + _RETRY_SECONDS)
-            self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {why}")
+            self._failed = self._failed.again(wanted.adapter or BASE, error, self._retry)
+            self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {self._failed.why}")
             return
         except Exception as error:  # a fault of ours: whoever asks is told, and the old model goes on
             log.exception("%s: %s cannot be served", self.name, wanted.adapter or BASE)
-            self._failed = (wanted.adapter or BASE, f"{type(error).__name__}: {error}", time.monotonic() + _RETRY_SECONDS)
+            self._failed = self._failed.again(wanted.adapter or BASE, RuntimeError(f"{type(error).__name__}: {error}"), self._retry)
             return
-        self._serving = prepared
+        self._serving, self._failed = prepared, _Failed()
         self._say(f"{self.name}: {_told_of(prepared)} answers, ready after {time.monotonic() - began:.1f} s")
         if before is not None and await self._is_retired(before):
             with contextlib.suppress(BackendError, httpx2.TransportError):  # nobody asks for it any more; it only holds memory
@@ -277,7 +316,6 @@ class Door:
 
         Raises:
             BackendError: It is not in memory.
-            httpx2.TransportError: The backend does not answer.
         """
         try:
             await self._load(prepared)
@@ -290,9 +328,11 @@ class Door:
             try:
                 await self._start(prepared)
                 await self._load(prepared)
-            except BaseException:
+            except BaseException as alone:
                 self._serving = before
                 await asyncio.to_thread(self._backend.stop)  # the watch starts it again with the old one
+                if isinstance(alone, (BackendError, httpx2.TransportError)):
+                    raise _NotEvenAlone(f"it could not be loaded beside the old one nor alone: {alone or repr(alone)}") from alone
                 raise
 
     async def _start(self, prepared: Prepared) -> None:

@@ -96,6 +96,17 @@ def test_the_same_decision_is_applied_once_and_does_not_undo_a_rollback(tmp_path
     assert len(registry.history("d")) == 2
 
 
+def test_an_iteration_that_a_person_rolled_back_while_it_was_decided_anew_promotes_nothing(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    promote(registry, "A", None)
+    registry.rollback("d", by="Ada")
+    with pytest.raises(RegistryError, match=r"iteration 000 promoted was rolled back on .* materialise promotion again"):
+        promote(registry, "A2", None)
+    assert registry.current("d") is None
+    promote(registry, "B", None, 1)
+    assert registry.current("d") == "B", "the next iteration is free to promote"
+
+
 def test_a_decision_that_holds_again_is_applied_again_after_the_gate_decided_otherwise(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     promote(registry, "A", None)

@@ -279,6 +279,19 @@ def test_the_old_one_answers_again_where_the_new_one_can_be_loaded_neither_besid
     door.until(lambda: pid_of(door) != before and door.answers_with(ONE), 25)
 
 
+def test_an_adapter_for_which_the_old_one_has_to_make_room_in_vain_is_tried_less_and_less_often(tmp_path: Path) -> None:
+    failures = list[float]()
+    too_large = tmp_path / TWO / "larger"
+    with opening(tmp_path, retry=0.1, say=lambda words: failures.append(time.monotonic()) if "nor alone" in words else None) as running:
+        too_large.touch()
+        running.registry.adapter = TWO
+        running.until(lambda: len(failures) == 3)
+        too_large.unlink()
+        running.until(lambda: running.answers_with(TWO))
+    first, second, third = failures
+    assert (second - first > 1, third - second > 2) == (True, True), "ten times the wait, and twice that"
+
+
 def test_a_backend_that_hangs_while_another_adapter_is_wanted_is_started_again(impatient: Running) -> None:
     before = pid_of(impatient)
     for process in psutil.Process(before).children(recursive=True):
