@@ -11,12 +11,13 @@ from alas_assets.defs.steps import Made, StageError, Step, clear_failures, loop_
 from alas_assets.links import page_link
 from alas_assets.partitions import cells
 from alas_assets.provenance.store import Cell, StoreError
-from alas_assets.records import FETCH_SCHEMA, Curriculum, Seed
+from alas_assets.records import CHUNK_SCHEMA, FETCH_SCHEMA, Curriculum, Seed
 from alas_assets.retrieval.store import ChunkStore
 from alas_assets.retrieval.study import (
     LEAST_COVERAGE,
     coverage,
     coverage_problem,
+    found_all_gone,
     had_nothing_to_read,
     may_be_read_later,
     study,
@@ -83,6 +84,11 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
     domain, store, cell = step.domain, step.store, step.cell
     embed = partial(alas.embed, domain)
 
+    def without_passages() -> None:
+        """Put down that the cell has no passage, which is another thing than passages that are gone."""
+        empty = pl.DataFrame(schema=CHUNK_SCHEMA)
+        chunk_store(alas, cell.domain).write_cell(cell.tag, empty, [], len(embed([domain.description])[0]))
+
     def make(_: str) -> Made[pl.DataFrame]:
         earlier = _earlier_fetches(alas, cell)
         studied = study(
@@ -109,8 +115,9 @@ def documents(context: dg.AssetExecutionContext, alas: Alas, curriculum: Curricu
                     f"nothing that could be read is new, and {counted(len(unread), 'page')} could not be read: {named}. Run the iteration "
                     f"again when they can be, or close it with `alas abandon {cell.domain}`: the next one goes on without them"
                 )
-            # that the cell has no passage is then known, and is another thing than passages that are gone
-            chunk_store(alas, cell.domain).write_cell(cell.tag, studied.chunks, [], len(embed([domain.description])[0]))
+            without_passages()
+        elif earlier and found_all_gone(studied.fetches):  # what a topic to be taught again was taught from is no more
+            without_passages()
         elif fetched.is_empty() or studied.chunks.is_empty():
             raise StageError(yield_problem(studied.fetches, studied.chunks) or f"no page of {cell} gave any text")
         blobs = tuple(sorted({f"pages/{sha}" for sha in fetched["body_sha256"]} | {f"texts/{sha}" for sha in fetched["text_sha256"]}))

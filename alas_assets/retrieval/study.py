@@ -237,6 +237,14 @@ def had_nothing_to_read(fetches: pl.DataFrame) -> bool:
     return fetches.filter((pl.col("topic_ids").list.len() > 0) | (pl.col("found_by") == QUERY)).is_empty()
 
 
+def found_all_gone(fetches: pl.DataFrame) -> bool:
+    """Tell whether there were pages to read and each was answered to be gone, or was taken down: to ask again brings none of them back."""
+    if QUERY in fetches["found_by"]:  # a search that failed may find a page the next time
+        return False
+    wanted = fetches.filter(pl.col("topic_ids").list.len() > 0)
+    return not wanted.is_empty() and not wanted["ok"].any() and not any(may_be_read_later(reason) for reason in wanted["reason"])
+
+
 def may_be_read_later(reason: str) -> bool:
     """Tell whether a page that could not be read, for this reason, may still be: it is not gone and was not taken down."""
     return not (reason.startswith(TAKEN_DOWN) or _ANSWERED_GONE.search(reason))
@@ -248,9 +256,11 @@ def yield_problem(fetches: pl.DataFrame, chunks: pl.DataFrame) -> str | None:
     Too little is: no page at all, fewer than half of the pages, or hardly any text in those that were read. An old address that no topic
     names is no page that was to be read.
     """
+    queries = fetches.filter(pl.col("found_by") == QUERY)
     fetches = fetches.filter(pl.col("found_by") != QUERY, pl.col("ok") | (pl.col("topic_ids").list.len() > 0))
     if fetches.is_empty():
-        return "no topic names a page to study; the curriculum's failed_urls say which pages could not be surveyed"
+        searched = f" ({queries.height} of the search's queries failed, the first with: {queries['reason'][0]})" if queries.height else ""
+        return f"no topic names a page to study{searched}; the curriculum's failed_urls say which pages could not be surveyed"
     failed = fetches.filter(~pl.col("ok"))
     read = len(fetches) - len(failed)
     if read < _LEAST_SHARE * len(fetches) or chunks.is_empty():

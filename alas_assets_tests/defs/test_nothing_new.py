@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import polars as pl
@@ -64,6 +65,26 @@ def test_an_edit_that_brings_nothing_new_is_seen_through_once_and_the_domain_is_
     rows = domain_scoreboard(harness.alas, "quill").filter(pl.col("iteration") == 1)
     assert set(rows["split"]) == {"earlier", "guard"}  # no row says 0 % of no question
     assert harness.check_shown(dg.AssetCheckKey(dg.AssetKey("documents"), "enough_pages"))[-1].passed
+
+
+def test_a_weak_topic_whose_only_page_is_gone_ends_in_a_revision_and_not_in_a_failure_each_time(mastered: tuple[Harness, Site]) -> None:
+    harness, site = mastered
+    store, cell = harness.store, Cell.of("quill", 0)
+    weak = next(
+        topic for topic in store.read_record(Curriculum, harness.pointers("quill")["curriculum"], "curriculum").topics if topic.urls
+    )
+    again = weak.model_copy(update={"origin": "remediation", "parent": weak.topic_id})
+    revision = RevisedCurriculum(domain="quill", iteration=0, decision="continue", reason="weak", accuracy=0.5, remediation=[again])
+    store.put(cell, "revised_curriculum", revision, input_key="weak", inputs={}, run_id="r")
+    for url in weak.urls:
+        del site.pages[urlsplit(url).path]
+    outcome = harness.run("quill", 1)
+    assert outcome.success, outcome.failures
+    made = harness.pointers("quill", 1)
+    fetches = store.read_table(made["documents"], "documents")
+    assert (fetches["status"].to_list(), fetches["ok"].any()) == ([404] * len(weak.urls), False), "its page is a row with its reason"
+    assert store.read_record(RevisedCurriculum, made["revised_curriculum"], "revised_curriculum").decision == "stop"
+    assert not harness.check_shown(dg.AssetCheckKey(dg.AssetKey("documents"), "enough_pages"))[-1].passed
 
 
 def test_what_could_not_be_read_is_named_and_the_iteration_after_goes_on_without_it(mastered: tuple[Harness, Site]) -> None:

@@ -16,6 +16,7 @@ from alas_assets.retrieval.study import (
     Studied,
     coverage,
     coverage_problem,
+    found_all_gone,
     had_nothing_to_read,
     may_be_read_later,
     study,
@@ -231,6 +232,15 @@ def test_a_cell_that_had_nothing_to_read_is_told_from_one_that_had_and_keeps_the
     got = studied(site, store, topic("of no page"), tag="cell-000")
     assert (had_nothing_to_read(first.fetches), had_nothing_to_read(got.fetches)) == (False, True)
     assert ChunkStore(store.lance, "little-site", "tiny").read_cell("cell-000").equals(first.chunks)
+
+
+def test_pages_that_are_all_gone_are_told_from_pages_that_may_come_back(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/gone": say(b"", status=410), "/err": say(b"", status=500), "/here": say(page("Here", "<p>Quill reads ink.</p>" * 20))}
+
+    def all_gone(*paths: str) -> bool:
+        return found_all_gone(studied(site, store, topic("t", *(f"{site.url}{path}" for path in paths))).fetches)
+
+    assert [all_gone("/gone", "/none"), all_gone("/gone", "/err"), all_gone("/gone", "/here"), all_gone()] == [True, False, False, False]
 
 
 def test_what_is_gone_will_not_be_read_later(site: Site, store: ArtifactStore) -> None:

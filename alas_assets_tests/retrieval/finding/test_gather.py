@@ -15,7 +15,7 @@ from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import FETCH_SCHEMA, PageOutline, Topic
 from alas_assets.retrieval.finding.folder import SCHEME
 from alas_assets.retrieval.finding.gather import MAX_SITEMAPS
-from alas_assets.retrieval.study import QUERY, Studied, study, survey, with_found_pages, yield_problem
+from alas_assets.retrieval.study import QUERY, Studied, found_all_gone, study, survey, with_found_pages, yield_problem
 from alas_assets_tests.retrieval.finding.provider import Provider, providing
 from alas_assets_tests.retrieval.site import Site, go_to, page, say
 from alas_assets_tests.retrieval.test_store import Embedder
@@ -271,6 +271,19 @@ def test_a_query_that_fails_is_a_row_and_no_page(site: Site, store: ArtifactStor
     assert (got.fetches["ok"][1], got.fetches["final_url"][1]) == (False, f"{provider.url}/search?q=Memory%202026")
     assert "searxng answered 500" in got.fetches["reason"][1]
     assert yield_problem(got.fetches, got.chunks) is None
+
+
+def test_a_search_that_failed_where_no_topic_names_a_page_is_named_and_may_find_one_the_next_time(
+    site: Site, store: ArtifactStore, provider: Provider
+) -> None:
+    provider.answer({}, 404)
+    provider.answer({}, 404)
+    domain = searching(site, provider)
+    got = studied(domain, store, Topic(topic_id="t1", name="Memory"))
+    problem = yield_problem(got.fetches, got.chunks) or ""
+    assert "no topic names a page to study (1 of the search's queries failed, the first with: searxng answered 404" in problem
+    serve_nothing = studied(domain, store, Topic(topic_id="t1", name="Memory", urls=[f"{site.url}/none"]))
+    assert not found_all_gone(serve_nothing.fetches)
 
 
 def test_folder_documents_are_studied_with_their_way_and_the_same_passages_twice(site: Site, store: ArtifactStore, tmp_path: Path) -> None:
