@@ -28,7 +28,7 @@ from alas_assets.provenance.store import ArtifactStore, write_atomic
 from alas_assets.records import Record
 from alas_assets.retrieval.fetch import Fetched
 
-EXTRACTOR_VERSION = "5"
+EXTRACTOR_VERSION = "6"
 """Part of the key under which a reading is remembered: raise it when the worker's output changes."""
 _WORKER = Path(__file__).with_name("extract_worker.py")
 _MAX_ANSWER = 64 << 20

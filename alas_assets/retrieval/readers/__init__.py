@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from w3lib.encoding import html_to_unicode
-
+from .decoding import decoded
 from .page import Unreadable
 
 __all__ = ["Unreadable", "read_page"]
@@ -31,26 +30,27 @@ def read_page(body: bytes, url: str, content_type: str) -> dict[str, Any]:
     Raises:
         Unreadable: The page has (nearly) no text, or is no document that is read.
     """
-    declared = content_type.partition(";")[0].strip().lower()
-    name = _path(url).lower()
-    if declared == _PDF:
+    kind, name = content_type.partition(";")[0].strip().lower(), _path(url).lower()
+    if kind == _PDF:
         from .pdf import read_pdf
 
         return read_pdf(body)
-    if declared == _JSON or (declared == _PLAIN and name.endswith(".json")):
+    if kind == _JSON or (kind == _PLAIN and name.endswith(".json")):
         from .advisories import read_advisory
 
         return read_advisory(body)
-    _, text = html_to_unicode(content_type or None, body)
-    if declared in _RST_TYPES or (declared == _PLAIN and name.endswith((".rst", ".rst.txt"))):
+    is_rst = kind in _RST_TYPES or (kind == _PLAIN and name.endswith((".rst", ".rst.txt")))
+    is_markdown = kind in _MARKDOWN_TYPES or (kind == _PLAIN and name.endswith((".md", ".markdown")))
+    text = decoded(body, content_type, html=not (is_rst or is_markdown or kind == _PLAIN))
+    if is_rst:
         from .rst import read_rst
 
         return read_rst(text, url)
-    if declared in _MARKDOWN_TYPES or (declared == _PLAIN and name.endswith((".md", ".markdown"))):
+    if is_markdown:
         from .documents import read_markdown
 
         return read_markdown(text, url)
-    if declared == _PLAIN:
+    if kind == _PLAIN:
         from .documents import read_plain
 
         return read_plain(text, url)
