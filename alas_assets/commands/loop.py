@@ -67,7 +67,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Plan and write pairs only; nothing is trained.")] = False,
     home: Home = None,
 ) -> None:
-    """Run the newest unfinished iteration, or check the newest, and go on while the revision says continue."""
+    """Finish or re-check the newest iteration; with --iterations 2 or more, also run the next ones while the revision says continue."""
     from alas_assets.defs.births import next_opening
     from alas_assets.defs.lineage import being_made_again, closed_because, last_opened, revised
     from alas_assets.defs.retraining import waiting

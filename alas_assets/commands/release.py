@@ -142,7 +142,7 @@ def verify_served(
     format: Annotated[VerdictFormat, typer.Option("--format")] = VerdictFormat.text,
     home: Home = None,
 ) -> None:
-    """Prove that what answers is what was evaluated: hashes, and every recorded answer again; exit code 1 if it is not proven."""
+    """Prove that what answers is what was evaluated: hashes, and every recorded closed-book answer again; exit code 1 if not."""
     from alas_assets.defs.proving import verify
     from alas_assets.defs.steps import TOLD
     from alas_assets.serving.verify import VerifyError

@@ -230,7 +230,7 @@ def ask(
     system: Annotated[AskSystem, typer.Option("--system")] = AskSystem.current,
     home: Home = None,
 ) -> None:
-    """Ask the student, and see the facts, quotes and URLs the answer rests on, or that nothing taught it."""
+    """Ask the student, and see the taught facts nearest to the question, with quote and URL, or that nothing taught is near."""
     from alas_assets.audit.render import shown_text
     from alas_assets.audit.trace import model_in_place
     from alas_assets.defs.serving import ask_student
