@@ -26,7 +26,7 @@ from alas_assets.retrieval.chunk import Chunk, outline, split
 from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
 from alas_assets.retrieval.finding.folder import Folder, is_folder_url
-from alas_assets.retrieval.finding.gather import Found, Gathering
+from alas_assets.retrieval.finding.gather import NOT_PAGES, Found, Gathering
 from alas_assets.retrieval.finding.queries import may_be_read, primary_first, topic_queries
 from alas_assets.retrieval.finding.search import Asked, ask_all
 from alas_assets.retrieval.store import ChunkStore, Embed
@@ -48,9 +48,6 @@ _GONE = (404, 410)
 _ANSWERED_GONE = re.compile(rf" answered (?:{'|'.join(map(str, _GONE))})\b")
 _NAMED_PAGES = 5
 _WRITERS = 8
-_NOT_PAGES = re.compile(
-    r"\.(pdf|zip|gz|bz2|xz|tgz|whl|exe|msi|pkg|dmg|png|jpe?g|gif|svg|ico|css|js|json|xml|rss|atom|txt\.asc|mp[34])$", re.I
-)
 # A linked PDF is nearly always the page once more for printing, and a linked JSON file seldom a record: only who names them gets them.
 _PAGES_IF_NAMED = re.compile(r"\.(pdf|json)$", re.I)
 _CAUSES = (
@@ -102,7 +99,7 @@ def survey(
     """
     fetcher, folder = fetcher or Fetcher(domain.sources, store), Folder(domain.sources, store)
     pattern = re.compile(domain.sources.link_pattern)
-    gathering = Gathering(domain, fetcher, pattern, _NOT_PAGES)
+    gathering = Gathering(domain, fetcher, pattern)
     gathering.gather(folder, today or _today())
     outlines: dict[str, PageOutline] = {}
     with Extractor(store, readers=domain.sources.readers) as extractor:
@@ -421,7 +418,7 @@ def _may_be_page(link: str, pattern: re.Pattern[str]) -> bool:
     named = _PAGES_IF_NAMED.search(link)
     if named is not None and named[1].lower() in pattern.pattern.lower():
         return True
-    return not _NOT_PAGES.search(link)
+    return not NOT_PAGES.search(link)
 
 
 def _by_page(found: Iterable[Found], already: set[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +17,24 @@ import polars as pl
 
 from alas_assets.blocking import run_blocking
 from alas_assets.domains.config import Domain
+from alas_assets.domains.sources import Sources
 from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.ids import page_id, sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extracted, Extractor
 from alas_assets.retrieval.fetch import NOT_IN_TIME, Fetched, Fetcher
 from alas_assets.retrieval.finding.feeds import Entry, FeedError, read_feed
-from alas_assets.retrieval.finding.gather import feed_wanted
+from alas_assets.retrieval.finding.gather import feed_wanted, is_page
+from alas_assets.retrieval.finding.queries import may_be_read
 
 ABSENT = ""
 """The digest of a page that was not there (404 or 410)."""
 
 UNREADABLE = "unreadable"
 """The digest of a page whose stored body gives no text any more: another than any, so that the page is read again."""
+
+MAX_WAITING = 200
+"""Changed pages that wait for an iteration, from which on new entries of feeds do not join them: its survey reads the feeds anyway."""
 
 MAX_REMEMBERED = 2000
 """Entries of one feed that are known to have been shown; those that the feed left out longest ago are forgotten first."""
@@ -48,6 +54,7 @@ class Look:
     digest: str | None  # of the article or the feed; ABSENT where the page is not there; None where nothing can be said
     reason: str = ""  # why nothing can be said
     entries: tuple[Entry, ...] | None = None  # of a feed that was read; None for a page
+    no_pages: frozenset[str] = frozenset()  # addresses of entries that the domain's settings keep from being studied
     late: bool = False  # the time for all was over before it was read
 
 
@@ -68,7 +75,7 @@ def look(domain: Domain, store: ArtifactStore, deadline: float | None, seen: Ite
     started = time.monotonic()
     watched = watched_pages(domain) if deadline is None else _in_turn(watched_pages(domain), list(seen))
     pages, feeds = run_blocking(_fetch(domain, watched, Fetcher(domain.sources, store), deadline))
-    looks = [_look_at_feed(feed, store) for feed in feeds]
+    looks = [_look_at_feed(feed, domain.sources, store) for feed in feeds]
     with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
         for page in pages:
             if deadline is None or time.monotonic() - started < deadline + READING_SECONDS:
@@ -155,7 +162,7 @@ def _as_fetched(row: Mapping[str, Any]) -> Fetched:
     )
 
 
-def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:
+def _look_at_feed(feed: Fetched, sources: Sources, store: ArtifactStore) -> Look:
     identity = page_id(feed.final_url)
     if not feed.ok:
         return Look(feed.requested_url, identity, None, feed.reason)
@@ -163,22 +170,26 @@ def _look_at_feed(feed: Fetched, store: ArtifactStore) -> Look:
         entries = read_feed((store.pages / feed.body_sha256).read_bytes(), feed.final_url).entries
     except FeedError as error:
         return Look(feed.requested_url, identity, None, str(error))
-    return Look(feed.requested_url, identity, feed.body_sha256, entries=tuple(entries))
+    pattern = re.compile(sources.link_pattern)
+    no_pages = frozenset(entry.url for entry in entries if not (is_page(entry.url, pattern) and may_be_read(entry.url, sources)))
+    return Look(feed.requested_url, identity, feed.body_sha256, entries=tuple(entries), no_pages=no_pages)
 
 
 def changed_pages(looks: Sequence[Look], state: WatchState) -> list[str]:
     """Return the pages that say something else than before, or were not there and now are, and those of new entries of a feed.
 
-    A page of which nothing is known from before has not changed, nor has a feed.
+    A page of which nothing is known from before has not changed, nor has a feed. Of new entries those count that a survey would take too.
     """
     changed: list[str] = []
+    fresh: list[str] = []
     for one in looks:
         if one.entries is None:
             changed += [one.page] if one.digest and state.seen.get(one.url, one.digest) != one.digest else []
         elif one.url in state.entries:
             shown = set(state.entries[one.url])
-            changed += [page_id(entry.url) for entry in one.entries if entry.id not in shown]
-    return list(dict.fromkeys(changed))
+            fresh += [page_id(entry.url) for entry in one.entries if entry.id not in shown and entry.url not in one.no_pages]
+    room = max(0, MAX_WAITING - len({*state.pending, *changed}))
+    return list(dict.fromkeys([*changed, *list(dict.fromkeys(fresh))[:room]]))
 
 
 def remembered(looks: Sequence[Look], seen: Mapping[str, str]) -> dict[str, str]:

@@ -130,6 +130,16 @@ def test_a_new_entry_of_a_feed_is_a_change_and_names_its_page(fed: Harness, site
     assert request.tags["alas/because"] == f"1 watched pages changed: http://127.0.0.1:{site.port}/9.html"
 
 
+def test_a_new_entry_of_a_page_that_the_domain_does_not_want_opens_nothing(fed: Harness, site: Site) -> None:
+    path = fed.settings.home / "domains" / "quill.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("[sources]", '[sources]\nlink_pattern = "/9"', 1), encoding="utf-8")
+    feed(site, ("party", "2026-11-03T00:00:00Z"), ("3", "2026-11-01T00:00:00Z"))
+    assert "no watched page changed" in skipped(tick(fed))
+    feed(site, ("9", "2026-11-04T00:00:00Z"), ("party", "2026-11-03T00:00:00Z"))
+    (request,) = requests(tick(fed))
+    assert request.tags["alas/because"] == f"1 watched pages changed: http://127.0.0.1:{site.port}/9.html"
+
+
 def test_an_entry_that_was_shown_before_is_no_change_however_often_it_is_touched_or_comes_back(fed: Harness, site: Site) -> None:
     feed(site, ("3", "2026-11-05T00:00:00Z"))
     assert "no watched page changed" in skipped(tick(fed))

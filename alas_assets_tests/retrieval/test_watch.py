@@ -10,7 +10,7 @@ import pytest
 from alas_assets.provenance.changes import WatchState
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.finding.feeds import Entry
-from alas_assets.retrieval.watch import MAX_REMEMBERED, Look, _in_turn, changed_pages, look, remembered, shown_entries
+from alas_assets.retrieval.watch import MAX_REMEMBERED, MAX_WAITING, Look, _in_turn, changed_pages, look, remembered, shown_entries
 from alas_assets_tests.retrieval.site import Site, page, say
 
 FEED = "http://news.example/feed"
@@ -36,6 +36,34 @@ def test_an_entry_that_comes_back_soon_is_not_new_and_one_that_was_never_there_i
     state = WatchState(entries=shown_entries([shows("a", "b")], {}))
     state = WatchState(entries=shown_entries([shows("b")], state.entries))
     assert changed_pages([shows("a", "b", "c")], state) == ["http://news.example/c"]
+
+
+def test_a_new_entry_counts_only_where_a_survey_would_take_it_and_is_told_no_more_once_it_may_be_taken(
+    site: Site, store: ArtifactStore
+) -> None:
+    def feed(*names: str) -> None:
+        items = "".join(f"<item><link>{site.url}/{name}</link></item>" for name in names)
+        elsewhere = "<item><link>http://elsewhere.example/security/1</link></item>"
+        site.routes["/feed"] = say(f"<rss version='2.0'><channel>{items}{elsewhere}</channel></rss>".encode())
+
+    domain = site.domain(feeds=(f"{site.url}/feed",), link_pattern="/security/", allow_hosts=("127.0.0.1",))
+    state = WatchState(entries={f"{site.url}/feed": []})
+    feed("security/1", "party", "security/1.mp3")
+    looks = look(domain, store, None)
+    assert changed_pages(looks, state) == [f"{site.url}/security/1"]
+    state = state.model_copy(update={"entries": shown_entries(looks, state.entries)})
+    feed("party", "security/1", "security/2")
+    anything = site.domain(feeds=(f"{site.url}/feed",))
+    assert changed_pages(look(anything, store, None), state) == [f"{site.url}/security/2"]
+
+
+def test_a_feed_fills_what_waits_for_an_iteration_so_far_and_keeps_no_changed_page_out() -> None:
+    watched, state = "http://docs.example/", WatchState(entries={FEED: []}, pending=["http://news.example/waits"])
+    state = state.model_copy(update={"seen": {watched: "before"}})
+    told = changed_pages([shows(*map(str, range(2 * MAX_WAITING))), Look(watched, watched, "after")], state)
+    assert told == [watched, *(f"http://news.example/{number}" for number in range(MAX_WAITING - 2))]
+    full = state.model_copy(update={"pending": [f"http://news.example/waits-{number}" for number in range(2 * MAX_WAITING)]})
+    assert changed_pages([shows("new"), Look(watched, watched, "after")], full) == [watched]
 
 
 @pytest.mark.parametrize("read", [0, 1, 3])

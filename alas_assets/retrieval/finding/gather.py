@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 MAX_SITEMAPS = 20
 MAX_DEPTH = 3
+NOT_PAGES = re.compile(
+    r"\.(pdf|zip|gz|bz2|xz|tgz|whl|exe|msi|pkg|dmg|png|jpe?g|gif|svg|ico|css|js|json|xml|rss|atom|txt\.asc|mp[34])$", re.I
+)
+"""What the URL of a document ends in that feeds, sitemaps and links name beside pages."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Found:
 def feed_wanted(sources: Sources) -> Wanted:
     """Return how a domain's feeds are fetched."""
     return replace(DATA, obeys_robots=not sources.feeds_ignore_robots)
+
+
+def is_page(url: str, pattern: re.Pattern[str]) -> bool:
+    """Tell whether an address that a feed or sitemap lists is a page to study: it matches `sources.link_pattern`, and ends like one."""
+    return bool(pattern.search(url)) and not NOT_PAGES.search(url)
 
 
 def key_of(url: str, sources: Sources) -> str:
@@ -65,17 +74,15 @@ class Gathering:
         domain: Its `sources` say where to look.
         fetcher: Fetches index documents.
         pattern: What a listed page's URL must match (`sources.link_pattern`).
-        no_page: What the URL of a document matches that feeds and sitemaps list beside pages, such as images.
     """
 
-    def __init__(self, domain: Domain, fetcher: Fetcher, pattern: re.Pattern[str], no_page: re.Pattern[str]) -> None:
+    def __init__(self, domain: Domain, fetcher: Fetcher, pattern: re.Pattern[str]) -> None:
         self.pages: list[Found] = []
         self.failures: list[tuple[str, str]] = []  # (url, reason)
         self._domain = domain
         self._sources = domain.sources
         self._fetcher = fetcher
         self._pattern = pattern
-        self._no_page = no_page
 
     def gather(self, folder: Folder, today: date) -> None:
         """Look into everything that the settings name, in this order: feeds, sitemaps, record indexes, folder, search."""
@@ -99,7 +106,7 @@ class Gathering:
             if feed.left_out:
                 log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, feed.left_out)
             entries = sorted(feed.entries, key=lambda entry: entry.updated, reverse=True)
-            self._add((entry.url for entry in entries if self._is_page(entry.url)), f"feed {page.requested_url}")
+            self._add((entry.url for entry in entries if is_page(entry.url, self._pattern)), f"feed {page.requested_url}")
 
     def _sitemaps(self) -> None:
         """Read the sitemaps and, a few levels deep, those that they name on their own host; pages count only there too."""
@@ -126,7 +133,7 @@ class Gathering:
             self.failures.append((page.requested_url, f"{elsewhere} of its pages lie on other hosts and were left out"))
         if found.left_out:
             log.info("%s: %d entries without a usable address, or beyond the limit, are left out", page.requested_url, found.left_out)
-        self._add((url for url in own if self._is_page(url)), f"sitemap {page.requested_url}")
+        self._add((url for url in own if is_page(url, self._pattern)), f"sitemap {page.requested_url}")
         named = page.requested_url in self._sources.sitemaps and page.final_url.endswith("/robots.txt")
         return [one for one in found.sitemaps if named or _host(one.url) == host]
 
@@ -165,9 +172,6 @@ class Gathering:
             self._add((hit.url for hit in answer.hits if may_be_read(hit.url, self._sources)), f"search {search.provider}: {answer.query}")
             if answer.reason:
                 self.failures.append((answer.url, answer.reason))
-
-    def _is_page(self, url: str) -> bool:
-        return bool(self._pattern.search(url)) and not self._no_page.search(url)
 
     def _fetched(self, urls: Sequence[str], wanted: Wanted) -> list[Fetched]:
         return self._fetcher.fetch_many(urls, wanted=wanted) if urls else []
