@@ -34,7 +34,7 @@ ERROR_TYPES = tuple(name for name in get_args(Grade.model_fields["error_type"].a
 _AIMED = re.compile(
     r"""
       \[\s*(?:/?end|answer|question|reference|passage)\s*\d+\s*[|\]]                       # our fences
-    | </?\s*(?:grades?|label|error_type)\s*>                                               # tags of a judge's answer
+    | </?\s*(?:grades?|label|error_type|think)\s*>                                         # tags of a judge's answer
     | <\|(?:im_start|start_header_id|system|user|assistant)[^|<>]{0,40}\|>                  # marks of a chat template
     | \b(?:label|grade|verdict)\b["'*_]*\s*[:=]\s*["'*_]*(?:correct|partial|incorrect)\b    # claimed grades
     | \b(?:score|grade)\b["'*_]*\s*[:=]\s*["'*_]*(?:full\b|perfect\b|(\d+)\s*/\s*\1\b)

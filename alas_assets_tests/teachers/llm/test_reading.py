@@ -267,6 +267,56 @@ def test_an_answer_that_did_not_end_by_itself_is_never_read(form: Form, finish: 
     assert PAIR["quote"][:20] in caught.value.text
 
 
+THOUGHT = 'The user wants pairs {"pairs": [..]}, so I draft one:\n'
+"""A brace in it is enough to make JSON with text around it unreadable to a judge."""
+OPENED = ["<think>\n", "\n<think>", ""]
+"""How thinking begins; some chat templates put the tag into the prompt, so that it is not in the answer."""
+
+
+@pytest.mark.parametrize(("shape", "items"), EXAMPLES, ids=lambda value: value.model.__name__ if isinstance(value, Shape) else "")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("opened", OPENED)
+def test_what_a_model_drafts_while_it_thinks_is_no_part_of_its_answer(
+    opened: str, shape: Shape[Any], items: list[dict[str, Any]], form: Form
+) -> None:
+    answer = render(items, form, shape)
+    for draft in (answer, render(items[:1], form, shape), ""):
+        reading = read(f"{opened}{THOUGHT}{draft}\nThat is it.\n</think>\n\n{answer}", form, shape)
+        assert [item.model_dump() for item in reading.items] == items
+        assert reading.rejected == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("opened", OPENED[:2])
+def test_an_answer_that_ends_while_the_model_is_still_thinking_is_cut_off_whatever_it_drafted(opened: str, form: Form) -> None:
+    for shape, items in EXAMPLES:
+        with pytest.raises(UnreadableError, match="cut off: it ends while the model is still thinking") as caught:
+            read(f"{opened}{THOUGHT}{render(items, form, shape)}", form, shape)
+        assert "The user wants" in caught.value.text
+
+
+def test_an_answer_of_nothing_after_the_thinking_is_empty() -> None:
+    with pytest.raises(UnreadableError, match="unreadable answer: empty"):
+        read(f"<think>{THOUGHT}{GOOD_JSON}</think>\n", "json", WRITE)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_page_about_thinking_models_may_be_quoted_with_its_tags(form: Form) -> None:
+    tagged = {**PAIR, "quote": "Quill 3.2 leaves <think> and </think> out of the plan.", "short_answer": "</think>"}
+    assert [item.model_dump() for item in read(render([OTHER, tagged], form, WRITE), form, WRITE).items] == [OTHER, tagged]
+    thought = f"The page says </think>, so:\n</think>\n{render([OTHER], form, WRITE)}"
+    assert [item.model_dump() for item in read(thought, form, WRITE).items] == [OTHER]
+
+
+@given(st.text(max_size=80), st.sampled_from(OPENED), st.sampled_from(FORMS), st.sampled_from(EXAMPLES))
+def test_whatever_is_thought_the_answer_after_it_is_read_or_nothing_is(
+    thought: str, opened: str, form: Form, example_: tuple[Shape[Any], list[dict[str, Any]]]
+) -> None:
+    shape, items = example_
+    reading, error = read_or_error(f"{opened}{thought}</think>\n{render(items, form, shape)}", form, shape)
+    assert error is not None or (reading is not None and [item.model_dump() for item in reading.items] == items)
+
+
 HOSTILE = [
     "",
     "I cannot help with that.",

@@ -14,6 +14,7 @@ from alas_assets.teachers.endpoint.calls import ModelReply
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading import json_form, lines_form, xml_form
 from alas_assets.teachers.llm.reading.shapes import Found, Rejected, Shape, T, check, raw
+from alas_assets.teachers.llm.reading.thinking import ThinkingError, without_thinking
 
 MAX_ANSWER_CHARS = 200_000
 """No request asks for a tenth of it; what is longer is not read."""
@@ -69,7 +70,7 @@ def read(text: str, form: Form, shape: Shape[T]) -> Reading[T]:
     """Read an answer that ended by itself.
 
     Args:
-        text: What the model wrote; hostile input.
+        text: What the model wrote; hostile input. What it thought before its answer is not read.
         form: The form that was asked for; but for a judge, JSON and XML are also tried where there is nothing in it.
         shape: What the answer should hold.
 
@@ -78,6 +79,10 @@ def read(text: str, form: Form, shape: Shape[T]) -> Reading[T]:
     """
     if len(text) > MAX_ANSWER_CHARS:
         raise UnreadableError(f"answer too long: {len(text)} characters", text)
+    try:
+        text = without_thinking(text, shape)
+    except ThinkingError as error:
+        raise UnreadableError(str(error), text) from None
     forms = [form] if shape.steady else [form, *(other for other in ("json", "xml") if _FINDERS[other] is not _FINDERS[form])]
     best = Found()
     for each in forms:

@@ -220,9 +220,9 @@ class Found:
     rejected: list[Rejected] = field(default_factory=list)
     listed: bool = False
 
-    def reject(self, reason: str, text: str) -> None:
-        """Keep what cannot be read, with its reason."""
-        self.rejected.append(Rejected(reason, raw(text)))
+    def reject(self, reason: str, text: str, number: int | None = None) -> None:
+        """Keep what cannot be read, with its reason and the number that it says it is about."""
+        self.rejected.append(Rejected(reason, raw(text), number))
 
 
 def raw(text: str) -> str:

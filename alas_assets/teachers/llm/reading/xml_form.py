@@ -28,10 +28,16 @@ def find(text: str, shape: Shape[Any]) -> Found:
     for body, fault in _segments(text, shape):
         found.listed = True
         if fault:
-            found.reject(fault, body.translate(_SHOW))
+            found.reject(fault, body.translate(_SHOW), _number_in(body, shape))
         else:
             _read(body, shape, found)
     return found
+
+
+def _number_in(body: str, shape: Shape[Any]) -> int | None:
+    """Return the number that a broken item names first: a judge's that is cut in two by another has graded its answer all the same."""
+    found = re.search(rf"<(?:{shape.numbered}|number)>\s*([0-9]{{1,9}})\s*<", body) if shape.numbered else None
+    return int(found[1]) if found else None
 
 
 def _insides(text: str, opening: str, closing: str) -> list[str]:
