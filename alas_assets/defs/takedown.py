@@ -48,6 +48,7 @@ from alas_assets.provenance.blocked.order import (
 from alas_assets.provenance.store import write_atomic
 from alas_assets.release.closing import close_iteration
 from alas_assets.removal import purge
+from alas_assets.removal.bodies import claimed_bodies
 from alas_assets.removal.elsewhere import runs_elsewhere
 from alas_assets.removal.plan import Ids, Plan, plan_takedown, read_ids, write_ids
 from alas_assets.removal.scan import Finding, Scan, scan_store
@@ -406,5 +407,16 @@ def scan(alas: Alas, instance: dg.DagsterInstance, order: Order) -> Scan:
             problems.append(Finding(place="artifacts", where=f"adapters/{one.adapter_hash}", problem="a retired adapter is there again"))
         if alas.registry.current(one.domain) == one.adapter_hash:
             problems.append(Finding(place="registry", where=one.domain, problem="a retired adapter is current"))
+    for folder, hashes in ((store.pages, order.bodies), (store.texts, order.texts)):
+        again = (f"{folder.name}/{sha}" for sha in hashes if (folder / sha).exists())
+        problems += [Finding(place=folder.name, where=where, problem="what was removed is there again") for where in again]
     finder = Finder(read_marks(store.root, order.id))
-    return scan_store(store, finder, now(), alas.settings.dagster_home, problems, runs_elsewhere(store, order, finder))
+    return scan_store(
+        store,
+        finder,
+        now(),
+        alas.settings.dagster_home,
+        problems,
+        runs_elsewhere(store, order, finder),
+        lambda: claimed_bodies(store),
+    )

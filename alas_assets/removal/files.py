@@ -34,6 +34,15 @@ ROW = "whole row"
 _STRICT = (".parquet", ".sqlite", ".sqlite3", ".db")
 """Our own tables and databases: one that cannot be read as such is damaged. Any other file may only begin like one, as a page can."""
 _OPAQUE = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"RIFF")
+_CHARSETS = (
+    *("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp866", "cp874"),
+    *("iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_10", "iso8859_13", "iso8859_14"),
+    *("iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "mac_roman", "mac_cyrillic"),
+    *("gb18030", "big5hkscs", "euc_jp", "cp932", "cp949"),
+)
+"""What else than UTF-8 and UTF-16 browsers read pages in (the Encoding Standard's), bytes above 127 and so no valid UTF-8."""
+_SHIFTED = {b"\x1b": "iso2022_jp", b"~{": "hz"}
+"""Charsets of seven bits, by what leads out of ASCII in them."""
 _PACKED = re.compile(r"^[A-Za-z0-9+/=_-]{24,}$")
 _HEX = re.compile(r"^[0-9a-f-]+$")
 _MAX_DEPTH = 4
@@ -50,6 +59,35 @@ def is_text(path: Path) -> bool:
         return False
     with path.open("rb") as handle:
         return not handle.read(8).startswith(_OPAQUE)
+
+
+def texts_in_body(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield as `located_texts` what a stored page holds, and where it is no UTF-8 what it says in every charset that pages come in.
+
+    In which one it was sent only its server said.
+
+    Raises:
+        UnreadableError: It cannot be opened, or is damaged.
+    """
+    yield from located_texts(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UnreadableError(f"{type(error).__name__}: {str(error)[:200]}") from error
+    seen: set[str] = set()
+    for charset in _charsets_of(data):
+        text = data.decode(charset, "replace")
+        if text not in seen:
+            seen.add(text)
+            yield f"as {charset}", text
+
+
+def _charsets_of(data: bytes) -> Iterator[str]:
+    yield from (charset for sign, charset in _SHIFTED.items() if sign in data)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        yield from _CHARSETS
 
 
 def texts_in_file(path: Path) -> Iterator[str]:

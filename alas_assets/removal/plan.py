@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +51,7 @@ from alas_assets.provenance.ids import fold, page_id, pair_of_unknown
 from alas_assets.provenance.store import ArtifactStore, Cell, StoreError, write_atomic
 from alas_assets.records import UNKNOWN, Record, as_pairs
 from alas_assets.release.registry import Registry
+from alas_assets.removal.bodies import bodies_of_others
 from alas_assets.removal.surveyed import Surveyed, surveyed
 from alas_assets.retrieval.takedown import stored_passages
 
@@ -445,16 +444,8 @@ def _staying_texts(store: ArtifactStore, ids: Ids, staying: _Staying, data: Path
 
 def _other_bodies(store: ArtifactStore, ids: Ids, *, limited: bool) -> Iterable[Path]:
     """Return the bodies of other addresses that were read, such as an index page that names the source."""
-    path = store.root / "http_cache.sqlite"
-    if not path.is_file():
-        return []
     is_own, own = own_entries(ids.pages, limited=limited, form=normal), set(ids.bodies)
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT url, body_sha256 FROM http").fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
-    bodies = {sha for url, sha in rows if sha and sha not in own and not is_own(url)}
+    bodies = bodies_of_others(store, is_own) - own
     return [body for sha in bodies if (body := store.pages / sha).is_file()]
 
 

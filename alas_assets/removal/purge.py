@@ -27,9 +27,11 @@ from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, w
 from alas_assets.provenance.tables import read_unvouched
 from alas_assets.records import Tombstone
 from alas_assets.release.registry import Registry
-from alas_assets.removal.files import UnreadableError, texts_in_file
+from alas_assets.removal.bodies import bodies_of_others, claimed_bodies, named_blobs
+from alas_assets.removal.files import UnreadableError, is_text, texts_in_body, texts_in_file
 from alas_assets.removal.plan import KEPT_FILES, affected_adapters
 from alas_assets.removal.tables import Removal, record_without, table_without
+from alas_assets.retrieval.http_cache import keeps_superseded
 
 Did = dict[str, int]
 _BUSY_SECONDS = 60
@@ -224,14 +226,25 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def purge_pages(store: ArtifactStore, removal: Removal) -> Did:
-    """Remove bodies, texts and readings of the source, and older ones that nothing names any more but that hold its words."""
-    named = {blob for pointer in _entries(store) for blob in pointer.get("blobs", [])}
-    other = _bodies_of_other_addresses(store, removal)
+    """Remove bodies, texts and readings of the source, and older ones that nothing names any more but that hold its words.
+
+    A body that nothing names and that is no text, such as a PDF, goes with them: it is of no use, and may be the source's.
+
+    Raises:
+        StoreError: The cache of fetched addresses or a table cannot be read, so that nobody can say whose a body is.
+    """
+    bodies = sorted(store.pages.glob("*"))  # before it is asked whose they are: another domain's may come in meanwhile
+    named, is_own = named_blobs(store), _own_entries(removal)
+    other, claimed = bodies_of_others(store, is_own), claimed_bodies(store, is_own)
     did = {"bodies": 0, "texts": 0, "readings": 0}
-    for kind, folder, own in (("bodies", store.pages, set(removal.ids.bodies)), ("texts", store.texts, set(removal.ids.texts))):
-        for path in sorted(folder.glob("*")):
-            free = f"{folder.name}/{path.name}" not in named and path.name not in other
-            if path.name in own or (free and _holds(path, removal)):
+    for kind, paths, own in (
+        ("bodies", bodies, set(removal.ids.bodies)),
+        ("texts", sorted(store.texts.glob("*")), set(removal.ids.texts)),
+    ):
+        for path in paths:
+            free = f"{path.parent.name}/{path.name}" not in named and path.name not in other
+            unclaimed = kind == "bodies" and path.name not in claimed
+            if path.name in own or (free and (_holds(path, removal) or (unclaimed and _may_hold(path, removal)))):
                 path.unlink()
                 did[kind] += 1
     for path in sorted((store.root / "extracts").glob("*")):
@@ -241,20 +254,14 @@ def purge_pages(store: ArtifactStore, removal: Removal) -> Did:
     return did
 
 
-def _entries(store: ArtifactStore) -> Iterator[dict[str, Any]]:
-    for path in (store.root / "cells").rglob("*.json"):
-        try:
-            yield json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue  # a damaged pointer counts as never made
-
-
-def _bodies_of_other_addresses(store: ArtifactStore, removal: Removal) -> set[str]:
-    path, is_own = store.root / "http_cache.sqlite", _own_entries(removal)
-    if not path.is_file():
-        return set()
-    with closing(sqlite3.connect(path, timeout=_BUSY_SECONDS)) as connection:
-        return {sha for url, sha in connection.execute("SELECT url, body_sha256 FROM http") if not is_own(url)}
+def _may_hold(path: Path, removal: Removal) -> bool:
+    """Tell whether a body that nothing names holds words of the source in whatever charset, or something that nobody can read."""
+    if not is_text(path):
+        return True
+    try:
+        return any(removal.finder.touches(text) for _, text in texts_in_body(path))
+    except (UnreadableError, MemoryError):
+        return False  # the search names it as a file that nobody can read
 
 
 def _own_entries(removal: Removal) -> Callable[[str], bool]:
@@ -375,11 +382,13 @@ def _clean_ledger(connection: sqlite3.Connection, removal: Removal) -> int:
 
 
 def _clean_http(connection: sqlite3.Connection, removal: Removal) -> int:
-    is_own, bodies = _own_entries(removal), set(removal.ids.bodies)
-    rows = connection.execute("SELECT url, body_sha256 FROM http").fetchall()
-    gone = [(url,) for url, sha in rows if sha in bodies or is_own(url)]
-    connection.executemany("DELETE FROM http WHERE url = ?", gone)
-    return len(gone)
+    is_own, bodies, count = _own_entries(removal), set(removal.ids.bodies), 0
+    for table in ("http", "superseded") if keeps_superseded(connection) else ("http",):
+        rows = connection.execute(f"SELECT url, body_sha256 FROM {table}").fetchall()  # noqa: S608 - own table names
+        gone = [row for row in rows if row[1] in bodies or is_own(row[0])]
+        connection.executemany(f"DELETE FROM {table} WHERE url = ? AND body_sha256 IS ?", gone)  # noqa: S608
+        count += len(gone)
+    return count
 
 
 _CACHES: dict[str, Callable[[sqlite3.Connection, Removal], int]] = {

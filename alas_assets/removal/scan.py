@@ -7,7 +7,7 @@ Every file is opened; one that cannot be read is a finding. How files are read i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,15 @@ from pydantic import Field
 from alas_assets.provenance.blocked.marks import Finder
 from alas_assets.provenance.store import ArtifactStore, StoreError
 from alas_assets.records import Record
-from alas_assets.removal.files import BYTES, ROW, UnreadableError, is_text, located_texts, texts_in_table
+from alas_assets.removal.files import BYTES, ROW, UnreadableError, is_text, located_texts, texts_in_body, texts_in_table
 from alas_assets.retrieval.store import local_folder
 from alas_assets.retrieval.takedown import every_version
 
 ROOT = "(files of the store itself)"
 PASSAGES = "lance, every version"
+UNCLAIMED = (
+    "a PDF or picture that no address is on record for, so nobody can say whether it is of the source; delete the file, nothing uses it"
+)
 
 
 class Finding(Record):
@@ -67,6 +70,7 @@ def scan_store(
     dagster_home: Path | None = None,
     problems: Sequence[Finding] = (),
     elsewhere: frozenset[str] = frozenset(),
+    claimed: Callable[[], Set[str]] = frozenset,
 ) -> Scan:
     """Search every file under the store, and under Dagster's home where that lies elsewhere, and every version of the passages.
 
@@ -77,11 +81,25 @@ def scan_store(
         dagster_home: Dagster's instance folder.
         problems: Findings of the caller's, such as a storage that is not in files.
         elsewhere: Runs that others say too (`runs_elsewhere`): counted, and no finding.
+        claimed: Says which stored bodies are known to be of other sources (`claimed_bodies`); asked again at the end, as others go on
+            fetching meanwhile. Any other body is read in every charset, and is a finding where it is no text.
     """
     places: dict[str, Place] = {}
     findings: list[Finding] = list(problems)
+    others = claimed()
+    unread: list[Path] = []
     for place, path, shown in _files(store, dagster_home):
-        _scan_file(places.setdefault(place, Place(name=place)), findings, path, shown, finder, elsewhere)
+        unclaimed = path.parent == store.pages and path.name not in others
+        read = texts_in_body if unclaimed else located_texts
+        is_read = _scan_file(places.setdefault(place, Place(name=place)), findings, path, shown, finder, elsewhere, read)
+        unread += [path] if unclaimed and not is_read else []
+    if unread:
+        others = claimed()
+        for path in unread:
+            if path.name not in others and path.exists():
+                place = places[store.pages.name]
+                findings.append(Finding(place=place.name, where=path.relative_to(store.root).as_posix(), problem=UNCLAIMED))
+                place.findings += 1
     passages = Place(name=PASSAGES)
     for where, column, text in _passages(store, passages, findings):
         passages.texts += 1
@@ -110,16 +128,26 @@ def _files(store: ArtifactStore, dagster_home: Path | None) -> Iterator[tuple[st
                 yield name or top, path, f"{name}/{shown}" if name else shown
 
 
-def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, finder: Finder, elsewhere: frozenset[str]) -> None:
+def _scan_file(
+    place: Place,
+    findings: list[Finding],
+    path: Path,
+    shown: str,
+    finder: Finder,
+    elsewhere: frozenset[str],
+    read: Callable[[Path], Iterator[tuple[str, str]]],
+) -> bool:
+    """Search one file; False where it was read and is no text."""
     if path.is_symlink():
-        return
+        return True
+    text = True
     try:
         size, text = path.stat().st_size, is_text(path)
         place.files, place.bytes = place.files + 1, place.bytes + size
         if not text:
             place.not_text, place.not_text_bytes = place.not_text + 1, place.not_text_bytes + size
         hits: dict[str, set[str]] = {}
-        for within, found in located_texts(path):
+        for within, found in read(path):
             place.texts += within != ROW
             if runs := finder.runs(found):
                 hits.setdefault(within, set()).update(runs)
@@ -131,13 +159,15 @@ def _scan_file(place: Place, findings: list[Finding], path: Path, shown: str, fi
         for within, runs in hits.items():
             _note(place, findings, shown, within, runs, elsewhere)
     except FileNotFoundError:
-        return  # a temporary file of a database or a run that ended meanwhile
+        return True  # a temporary file of a database or a run that ended meanwhile
     except (OSError, UnreadableError, MemoryError) as error:
         if not path.exists():
-            return
+            return True
         why = "it takes more memory than there is" if isinstance(error, MemoryError) else error
         findings.append(Finding(place=place.name, where=shown, problem=f"cannot be read: {why}"))
         place.findings += 1
+        return True
+    return text
 
 
 def _note(place: Place, findings: list[Finding], where: str, within: str, found: Set[str], elsewhere: frozenset[str]) -> None:

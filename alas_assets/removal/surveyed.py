@@ -5,9 +5,8 @@ Reading only. What was studied, and what came of it, is `audit.derived`'s to say
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
@@ -17,9 +16,10 @@ from alas_assets.provenance.blocked.documents import EVERYTHING, Limit, addresse
 from alas_assets.provenance.blocked.order import host_key, host_of, kind_of, normal
 from alas_assets.provenance.changes import read_watch_state
 from alas_assets.provenance.ids import sha256_hex, short_id
-from alas_assets.provenance.store import ArtifactStore, StoreError
+from alas_assets.provenance.store import ArtifactStore
 from alas_assets.records import Curriculum
 from alas_assets.retrieval.extract import EXTRACTOR_VERSION, Extracted
+from alas_assets.retrieval.http_cache import received_bodies
 
 NO_PLAN = "none"
 """Stands for the first iteration whose plan has a topic of a source, where none has."""
@@ -33,7 +33,7 @@ class Surveyed:
         named: Its addresses by domain, as they are written there.
         since: The first iteration of each domain whose plan has a topic of it; `NO_PLAN` where none has.
         fetched: What it was fetched under, for whatever domain: addresses, those of documents with their folders.
-        bodies: SHA-256 of what was received there last and is kept for no other address.
+        bodies: SHA-256 of all that was ever received there and is kept for no other address.
         texts: What was read in it, by SHA-256.
     """
 
@@ -96,30 +96,17 @@ def _add_fetched(found: Surveyed, store: ArtifactStore, is_own: Callable[[str], 
     def own_addresses(key: str) -> list[str]:
         return [] if lies_in(key, limit.spared) else list(filter(is_own, addresses_of(key)))
 
-    rows = [(key, own_addresses(key), kind, body) for key, kind, body in _fetched(store)]
-    others = {body for _, own, _, body in rows if not own}
-    for key, own, content_type, body in rows:
+    rows = [(one, own_addresses(one.url)) for one in received_bodies(store.root / "http_cache.sqlite")]
+    others = {one.body_sha256 for one, own in rows if one.is_current and not own}
+    for one, own in rows:
         if not own:
             continue
-        found.fetched.add(key)
-        if body in others:
+        found.fetched.add(one.url)
+        if one.body_sha256 in others:
             continue
-        found.bodies.add(body)
+        found.bodies.add(one.body_sha256)
         for address in own:
             with suppress(OSError, ValidationError):  # nothing was read in it, or by another version whose file is found by its words
-                name = short_id("extract", EXTRACTOR_VERSION, body, address, content_type)
+                name = short_id("extract", EXTRACTOR_VERSION, one.body_sha256, address, one.content_type)
                 text = Extracted.model_validate_json((store.root / "extracts" / f"{name}.json").read_bytes()).text
                 found.texts[sha256_hex(text)] = text
-
-
-def _fetched(store: ArtifactStore) -> Iterator[tuple[str, str, str]]:
-    """Yield (what it is cached under, content type, hash of the body) of everything in the cache."""
-    path = store.root / "http_cache.sqlite"
-    if not path.is_file():
-        return
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute("SELECT url, content_type, body_sha256 FROM http WHERE body_sha256 <> ''").fetchall()
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}; see to its disk and permissions, or remove the file") from error
-    yield from rows

@@ -1,7 +1,7 @@
 """What a URL answered last time: its validators and the hash of its stored body, so that a 304 costs no body (R4).
 
-Bodies lie in the artifact store under their hash; this is only the small table beside them. It holds no policy: every use
-of an entry is confirmed by the server first.
+Bodies lie in the artifact store under their hash; this is only the small tables beside them: a takedown learns from them whose each body
+is, older ones of a URL included. There is no policy here: every use of an entry is confirmed by the server first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,18 @@ class CacheEntry:
     retrieved_at: str  # ISO 8601, UTC: when this very body was first received
 
 
+@dataclass(frozen=True)
+class Received:
+    """A body that a URL answered with once."""
+
+    url: str
+    content_type: str
+    body_sha256: str
+    is_current: bool  # it is what the URL answered last
+
+
 _COLUMNS = ", ".join(field.name for field in fields(CacheEntry))
+_BUSY_SECONDS = 30
 
 
 class HttpCache:
@@ -64,13 +75,44 @@ class HttpCache:
     def put(self, entry: CacheEntry) -> None:
         """Remember what a URL answered; other processes see it at once, and it outlives the end of this one, however it ends.
 
+        What it answered before is remembered as superseded: the body stays in the store, and a takedown has to know whose it is.
+
         Raises:
             StoreError: The file cannot be written.
         """
         values = astuple(entry)
         marks = ", ".join("?" * len(values))
-        with _explained(self._path):
+        with _explained(self._path), self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                "INSERT OR IGNORE INTO superseded SELECT url, content_type, body_sha256 FROM http"
+                " WHERE url = ? AND body_sha256 <> '' AND (content_type <> ? OR body_sha256 <> ?)",
+                (entry.url, entry.content_type, entry.body_sha256),
+            )
             self._connection.execute(f"INSERT OR REPLACE INTO http ({_COLUMNS}) VALUES ({marks})", values)  # noqa: S608
+
+
+def received_bodies(path: Path) -> list[Received]:
+    """Return every body that any URL ever answered with, as far as this file knows; nothing where there is no file.
+
+    Raises:
+        StoreError: It cannot be read.
+    """
+    if not path.is_file():
+        return []
+    with _explained(path), closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS)) as connection:
+        tables = {"http": True, "superseded": False} if keeps_superseded(connection) else {"http": True}
+        return [
+            Received(url, content_type, body, is_current)
+            for table, is_current in tables.items()
+            for url, content_type, body in connection.execute(f"SELECT url, content_type, body_sha256 FROM {table}")  # noqa: S608
+            if body
+        ]
+
+
+def keeps_superseded(connection: sqlite3.Connection) -> bool:
+    """Tell whether a file has the table of superseded bodies: in an older store it comes with the next fetch."""
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'superseded'").fetchall())
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -87,7 +129,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         with suppress(sqlite3.OperationalError):  # another process is at it in this moment: either journal is safe
             connection.execute("PRAGMA journal_mode=WAL")
@@ -96,6 +138,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS http (url TEXT PRIMARY KEY, etag TEXT, last_modified TEXT, content_type TEXT,"
             " body_sha256 TEXT, body_bytes INTEGER, retrieved_at TEXT)"
+        )
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS superseded (url TEXT, content_type TEXT, body_sha256 TEXT,"
+            " PRIMARY KEY (url, content_type, body_sha256)) WITHOUT ROWID"
         )
     except sqlite3.Error:
         connection.close()
