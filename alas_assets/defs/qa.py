@@ -108,7 +108,7 @@ def unknown_settings(alas: Alas, domain: Domain) -> dict[str, object]:
     }
 
 
-@loop_asset("7", kinds={"parquet"})
+@loop_asset("8", kinds={"parquet"})
 def qa_pairs(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, curriculum: Curriculum, documents: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:

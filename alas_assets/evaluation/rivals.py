@@ -13,7 +13,7 @@ from alas_assets.evaluation.occurrences import occurrences, same_name, sequence_
 from alas_assets.evaluation.tokens import STOP, Span, Token, tokenise, words
 from alas_assets.teachers.protocol import GradeRequest
 
-_LITERALS = (("True", "False", "None"), ("true", "false", "null"))
+LITERALS = (("True", "False", "None"), ("true", "false", "null"))
 """Values that are said in the place of each other."""
 _OTHER_OCCASION = CONDITIONS | NEGATORS | FORMERLY | frozenset("before earlier until used instead rather to for".split())
 """Beside one of these a literal is said of another time or case ("it was False before")."""
@@ -46,7 +46,7 @@ def rivals_named(request: GradeRequest, answer: str, question: str, forms: list[
 def _other_literals(request: GradeRequest, answer: str) -> list[str]:
     """Return what an answer says in the place of a gold answer that is True, False or None."""
     gold, accepted = request.gold.strip(" .`'\""), {alias.strip(" .`'\"") for alias in request.aliases}
-    family = next((family for family in _LITERALS if gold in family and not accepted.intersection(family) - {gold}), ())
+    family = next((family for family in LITERALS if gold in family and not accepted.intersection(family) - {gold}), ())
     asked = words(request.question)
     others = [one for one in family if one != gold and one in request.answer and one.casefold() not in asked]
     return [one for one in others if any(_is_said(token, answer) for token in tokenise(answer) if token.text == one.casefold())]
