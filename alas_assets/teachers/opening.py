@@ -67,23 +67,29 @@ def open_teacher(
 
 
 def decides(domain: Domain, *purposes: Literal["plan", "write", "judge", "revise"]) -> dict[str, Any]:
-    """Return what a teacher's work for these purposes depends on: its settings and, where a model is asked, the prompts (O4, O7)."""
+    """Return what a teacher's work for these purposes depends on: its settings and, where a model is asked, prompts and reading (O4)."""
     found = domain.teacher.what(*purposes)
     if domain.teacher.kind == "extractive":
         return found
     from alas_assets.teachers.endpoint.wire import endpoint_url, identity
     from alas_assets.teachers.llm.prompts import prompt_versions
+    from alas_assets.teachers.llm.reading import READING_VERSION
 
     found["url"] = identity(endpoint_url(domain.teacher))  # where it comes from the environment, another server's answers are others
     read = [name for purpose in purposes for name in (("write", "paraphrase") if purpose == "write" else (purpose,))]
     if "write" in purposes:
         found |= {"description": domain.description, "mix": domain.mix.shares}
-    return {**found, "prompts": {name: prompt_versions()[name] for name in read}}
+    return {**found, "prompts": {name: prompt_versions()[name] for name in read}, "reading": READING_VERSION}
 
 
 def decides_a_verdict(domain: Domain) -> dict[str, Any]:
-    """Return what one verdict depends on, answer, judge and neighbours in a call apart: under the same none is asked for again (O4)."""
-    return {**decides(domain, "judge"), "judge": None, "page_chars": None}
+    """Return what one verdict depends on, answer, judge and neighbours in a call apart: under the same none is asked for again (O4).
+
+    How replies are read is no part of it: a reply that could not be read gave no verdict, and those that could stay paid for.
+    """
+    found = {**decides(domain, "judge"), "judge": None, "page_chars": None}
+    found.pop("reading", None)
+    return found
 
 
 def _now_and_then(log: Callable[[str], None]) -> Callable[[Any], None]:

@@ -48,6 +48,20 @@ def test_pairs_depend_on_the_writer_the_prompt_and_what_it_is_told_of_the_domain
     assert decides(domain(tmp_path, more="[mix]\nfactual = 1.0"), "write") != written
 
 
+def test_a_step_is_done_again_where_answers_are_read_otherwise_and_no_verdict_is_paid_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> tuple[list[object], object]:
+        each = domain(tmp_path)
+        return [decides(each, purpose) for purpose in ("plan", "write", "judge", "revise")], decides_a_verdict(each)
+
+    steps, verdict = found()
+    monkeypatch.setattr("alas_assets.teachers.llm.reading.READING_VERSION", 99)
+    later, same = found()
+    assert all(step != now for step, now in zip(steps, later, strict=True))
+    assert verdict == same
+
+
 def test_nothing_is_sent_before_the_teacher_is_asked_and_then_its_abilities_are_told(tmp_path: Path) -> None:
     said: list[str] = []
     with FaultServer(models=("m",)) as server:

@@ -39,6 +39,7 @@ class ModelReply(Record):
     finish: Literal["stop", "length", "filtered", "none"] = Field(
         default="none", description="why the model stopped; only an answer that ended by itself may be read"
     )
+    finish_word: str = Field(default="", description="the server's own word for why, where it is not known what it means")
     failure: str = Field(default="", description="why there is no answer, in words; empty where there is one")
     replayed: bool = Field(default=False, description="it was in the ledger: nothing was sent and nothing paid")
 

@@ -20,7 +20,7 @@ import psutil
 
 from alas_assets.teachers.endpoint.calls import EndpointError, ModelReply
 from alas_assets.teachers.endpoint.exported import FAILURE_COLUMNS, CallLine, FailureLine, LineError, read_line
-from alas_assets.teachers.endpoint.wire import Finish
+from alas_assets.teachers.endpoint.wire import Finish, finish_of
 
 NO_CELL = ("", -1)
 """What was not asked for an iteration of a domain."""
@@ -616,9 +616,20 @@ def reply_of(row: CallRow, replayed: bool) -> ModelReply:
     """Return a stored call as the reply that the loop sees."""
     meta = json.loads(row.meta)
     refusal = meta.get("refusal", "")
+    finish = finish_in(row)
     return ModelReply(
-        key=row.key, text=row.text, finish=row.finish, failure=f"the model refused: {refusal}" if refusal else "", replayed=replayed
+        key=row.key,
+        text=row.text,
+        finish=finish,
+        finish_word=str(meta.get("finish_reason") or meta.get("status") or "") if finish == "none" else "",
+        failure=f"the model refused: {refusal}" if refusal else "",
+        replayed=replayed,
     )
+
+
+def finish_in(row: CallRow) -> Finish:
+    """Return why a stored answer ended: what was not known when it was paid for may be known now."""
+    return finish_of(json.loads(row.meta).get("finish_reason")) if row.finish == "none" else row.finish
 
 
 def failed_reply(key: str, kind: str, message: str, replayed: bool) -> ModelReply:

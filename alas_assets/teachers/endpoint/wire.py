@@ -246,7 +246,17 @@ def read_answer(content: bytes, api: Api) -> Answer:
     return _read_chat(found) if api == "chat" else _read_responses(found)
 
 
-_CHAT_FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filtered"}
+_FINISHES: dict[Finish, tuple[str, ...]] = {
+    "stop": ("stop", "eos", "eos_token", "stop_sequence", "end_turn"),
+    "length": ("length", "max_tokens", "model_length"),
+    "filtered": ("content_filter",),
+}
+_FINISH_OF: dict[str, Finish] = {word: finish for finish, words in _FINISHES.items() for word in words}
+
+
+def finish_of(word: Any) -> Finish:
+    """Return what a server's word for why an answer ended means; servers that are nearly compatible keep the words of their own."""
+    return _FINISH_OF.get(word.casefold(), "none") if isinstance(word, str) else "none"
 
 
 def _read_chat(found: dict[str, Any]) -> Answer:
@@ -260,7 +270,7 @@ def _read_chat(found: dict[str, Any]) -> Answer:
     usage = found.get("usage")
     return Answer(
         text=_text(message.get("content")),
-        finish=_CHAT_FINISH.get(str(first.get("finish_reason")), "none"),
+        finish=finish_of(first.get("finish_reason")),
         refusal=_text(message.get("refusal")),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),

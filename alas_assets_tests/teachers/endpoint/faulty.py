@@ -74,6 +74,7 @@ class FaultServer:
         drip_seconds: Between two bytes of a slow answer.
         answer: Makes the text of an answer from a request.
         complaint: What it says to a request that is "bad".
+        ended: Its word for why an answer ended.
         refuses: Settings that its models do not take.
     """
 
@@ -89,6 +90,7 @@ class FaultServer:
     adds: dict[str, Any] = field(default_factory=dict)
     echoes: bool = False
     complaint: str = "This prompt is too long."
+    ended: str | None = "stop"
     retry_after: str = "1"
     drip_seconds: float = 0.05
     answer: Callable[[dict[str, Any]], str] | None = None
@@ -256,7 +258,7 @@ class FaultServer:
             text = json.dumps({"said": text})
         if fault == "fenced":
             text = f"Sure, here it is:\n```json\n{text}\n```"
-        finish = "length" if fault == "length" else "stop"
+        finish = "length" if fault == "length" else self.ended
         sent, received = self.counts(body, text) if self.counts else (len(json.dumps(body)) // 4 + 1, len(text) // 4 + 1)
         if api == "chat":
             choices = [] if fault == "empty" else [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}]

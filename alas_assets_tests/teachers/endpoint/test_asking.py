@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
 from alas_assets.teachers.endpoint.calls import ModelReply
 from alas_assets.teachers.endpoint.ledger import Ledger
+from alas_assets.teachers.endpoint.replay import Replay
 from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import CELL, Opener, call, calls
 from alas_assets_tests.teachers.endpoint.faulty import FaultServer, user_text
@@ -27,6 +30,37 @@ def test_every_call_gets_its_own_answer_in_order(connect: Opener, api: str) -> N
     assert [r.text for r in replies] == [f"echo question number {n}" for n in range(60)]
     assert [told[n] for n in range(60)] == replies
     assert all(r.complete and not r.replayed for r in replies)
+
+
+WORDS = {
+    "stop": ["stop", "STOP", "eos", "eos_token", "EOS_TOKEN", "end_turn", "stop_sequence"],
+    "length": ["length", "MAX_TOKENS", "max_tokens", "model_length"],
+    "filtered": ["content_filter"],
+    "none": ["error", "tool_calls", None],
+}
+
+
+@pytest.mark.parametrize(("finish", "word"), [(finish, word) for finish, words in WORDS.items() for word in words])
+def test_why_an_answer_ended_is_understood_in_the_words_of_servers_that_have_their_own(
+    connect: Opener, finish: str, word: str | None
+) -> None:
+    with FaultServer(ended=word) as server:
+        (reply,) = connect(server.url).ask(calls(1))
+    assert (reply.finish, reply.complete) == (finish, finish == "stop")
+    assert reply.finish_word == (word or "" if finish == "none" else "")
+
+
+def test_an_answer_that_was_paid_for_when_its_end_was_not_understood_is_readable(connect: Opener) -> None:
+    with FaultServer(ended="eos_token", answer=echo) as server:
+        endpoint = connect(server.url)
+        (reply,) = endpoint.ask(calls(1))
+        with closing(sqlite3.connect(endpoint.ledger.path)) as connection, connection:
+            assert connection.execute("UPDATE calls SET finish = 'none'").rowcount == 1
+        assert endpoint.ask(calls(1)) == [reply.model_copy(update={"replayed": True})]
+        replay = Replay(endpoint.ledger, endpoint.settings, server.url)
+        assert replay.ask(calls(1)) == [reply.model_copy(update={"replayed": True})]
+        assert len(server.asked) == 1
+    assert reply.complete
 
 
 def test_what_was_answered_once_is_never_sent_again_also_by_another_process_s_endpoint(connect: Opener) -> None:

@@ -317,6 +317,12 @@ def test_whatever_is_thought_the_answer_after_it_is_read_or_nothing_is(
     assert error is not None or (reading is not None and [item.model_dump() for item in reading.items] == items)
 
 
+@pytest.mark.parametrize(("word", "said"), [("tool_calls", r"ended; its word is 'tool_calls'$"), ("x" * 400, "'x{40}'$"), ("", "ended$")])
+def test_the_server_s_own_word_for_an_end_that_is_not_understood_is_told(word: str, said: str) -> None:
+    with pytest.raises(UnreadableError, match=said):
+        read_reply(unanswered(text=GOOD_JSON).model_copy(update={"finish_word": word}), "json", WRITE)
+
+
 HOSTILE = [
     "",
     "I cannot help with that.",

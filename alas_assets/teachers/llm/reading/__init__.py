@@ -16,8 +16,11 @@ from alas_assets.teachers.llm.reading import json_form, lines_form, xml_form
 from alas_assets.teachers.llm.reading.shapes import Found, Rejected, Shape, T, check, raw
 from alas_assets.teachers.llm.reading.thinking import ThinkingError, without_thinking
 
+READING_VERSION = 2
+"""Raised where the same answers are read as other items."""
 MAX_ANSWER_CHARS = 200_000
 """No request asks for a tenth of it; what is longer is not read."""
+_WORD_CHARS = 40
 
 _FINDERS: dict[str, Callable[[str, Shape[Any]], Found]] = {
     "schema": json_form.find,
@@ -62,7 +65,8 @@ def read_reply(reply: ModelReply, form: Form, shape: Shape[T]) -> Reading[T]:
     if reply.finish == "filtered":
         raise UnreadableError("answer withheld: the server's filter stopped it", reply.text)
     if reply.finish != "stop":
-        raise UnreadableError("answer cut off: the server does not say that it ended", reply.text)
+        said = f"; its word is {reply.finish_word[:_WORD_CHARS]!r}" if reply.finish_word else ""
+        raise UnreadableError(f"answer cut off: the server does not say that it ended{said}", reply.text)
     return read(reply.text, form, shape)
 
 
@@ -102,4 +106,4 @@ def read(text: str, form: Form, shape: Shape[T]) -> Reading[T]:
     return Reading(items, rejected)
 
 
-__all__ = ["MAX_ANSWER_CHARS", "Reading", "Rejected", "UnreadableError", "read", "read_reply"]
+__all__ = ["MAX_ANSWER_CHARS", "READING_VERSION", "Reading", "Rejected", "UnreadableError", "read", "read_reply"]
