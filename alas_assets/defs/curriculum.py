@@ -17,8 +17,9 @@ from alas_assets.defs.resources import Alas
 from alas_assets.defs.retraining import retrained_by
 from alas_assets.defs.steps import Made, StageError, Step, loop_asset
 from alas_assets.partitions import cell_key
+from alas_assets.planning.convergence import left_over
 from alas_assets.planning.seed import first_seed, next_seed
-from alas_assets.planning.syllabus import plan_curriculum, shortage
+from alas_assets.planning.syllabus import plain_name, plan_curriculum, shortage
 from alas_assets.provenance.blocked.order import TAKEN_DOWN
 from alas_assets.provenance.changes import pages_for, take_up
 from alas_assets.provenance.store import ArtifactStore, Cell
@@ -67,14 +68,17 @@ def _found(alas: Alas, cell: Cell) -> Inherited:
     revisions = [store.read_record(RevisedCurriculum, p) for c in earlier if (p := store.pointer(c, "revised_curriculum"))]
     planned = [topic for plan in plans for topic in plan.topics]
     qa_hashes = _hashes(store, earlier, "qa_pairs")
-    covered = {topic.topic_id for topic in planned} - never_studied(earlier_tables(alas, qa_hashes, "qa_pairs"))
+    pairs = earlier_tables(alas, qa_hashes, "qa_pairs")
+    left = left_over(pairs)
+    left_names = {plain_name(topic.name) for topic in planned if topic.topic_id in left}  # who knows half of a topic has not mastered it
+    covered = {topic.topic_id for topic in planned} - never_studied(pairs) - left
     covered |= {dropped for plan in plans for dropped, kept in plan.merged_ids if kept in covered}
     return Inherited(
         current_adapter=_current_before(alas, cell),
         qa_hashes=qa_hashes,
         probe_hashes=_hashes(store, earlier, "probes"),
         document_hashes=_hashes(store, earlier, "documents"),
-        mastered=sorted({name for revision in revisions for name in revision.mastered}),
+        mastered=sorted({name for revision in revisions for name in revision.mastered if plain_name(name) not in left_names}),
         covered_urls=sorted({url for topic in planned for url in topic.urls}),
         covered_topics=sorted(covered),
         accuracy_history=[revision.accuracy for revision in revisions if revision.accuracy is not None],
@@ -118,7 +122,7 @@ def seed_of(alas: Alas, cell: Cell, cause: str, changed: Sequence[str]) -> Seed:
     return seed.model_copy(update={**anew, "since_cause": 1} if anew["retrain"] else anew)
 
 
-@loop_asset("2", automated=False, kinds={"json"})
+@loop_asset("3", automated=False, kinds={"json"})
 def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.MaterializeResult[Seed]:
     """Where the iteration starts: the domain file at 000, the previous revision later.
 
@@ -149,6 +153,7 @@ def curriculum_seed(context: dg.AssetExecutionContext, alas: Alas) -> dg.Materia
             "changed_pages": dg.MetadataValue.json(seed.changed_pages),
             "weak_topics": len(seed.weak_topics),
             "next_topics": len(seed.next_topics),
+            "half_studied_topics": len(left_over(earlier_tables(alas, seed.inherited.qa_hashes, "qa_pairs"))),
             "current_adapter": seed.inherited.current_adapter or "none yet",
             **({"trained_anew_after": dg.MetadataValue.json(seed.retrain)} if seed.retrain else {}),
             "earlier_iterations": len(seed.inherited.qa_hashes),

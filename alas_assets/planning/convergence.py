@@ -5,13 +5,13 @@ Pure but for the teacher's proposals. Opening the next iteration is the sensor's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import polars as pl
 
 from alas_assets.planning.syllabus import plain_name
 from alas_assets.records import Curriculum, RevisedCurriculum, Seed, Topic, TopicScore
-from alas_assets.synthesis.writing import unstudied
+from alas_assets.synthesis.writing import half_studied, unstudied
 from alas_assets.teachers.protocol import Teacher
 from alas_assets.wording import counted
 
@@ -74,7 +74,7 @@ def revise(
     proposals = teacher.revise(weak, strong, scores)
     remediation = _remediation(weak, proposals)
     leftover = [topic for topic in curriculum.deferred if topic.topic_id not in {t.topic_id for t in remediation}]
-    misses = _misses([qa, *reversed(earlier_qa)])
+    misses = _running([qa, *reversed(earlier_qa)], unstudied)
     missed = [topic for topic in curriculum.topics if misses.get(topic.topic_id) and topic.origin != "remediation"]
     missed = [topic for topic in missed if topic.topic_id not in weak_ids]  # remediation studies their pages again
     stuck = [topic for topic in (*missed, *leftover) if misses.get(topic.topic_id, 0) >= TRIES]
@@ -148,12 +148,22 @@ def _known_topics(planned: Iterable[Topic], curriculum: Curriculum, answers: pl.
     return {topic_id: topic for topic_id, topic in known.items() if topic_id in asked}
 
 
-def _misses(tables: Sequence[pl.DataFrame]) -> dict[str, int]:
-    """Return how often running a topic could not be studied, by its id, from the pair tables of the iterations, newest first."""
+def left_over(earlier_qa: Sequence[pl.DataFrame]) -> set[str]:
+    """Return the topics that do not count as covered yet: a passage of theirs was not studied, and that was not tried often enough (R4).
+
+    Args:
+        earlier_qa: Pair tables (`QA_SCHEMA`) of the iterations so far, oldest first.
+    """
+    misses = _running(list(reversed(earlier_qa)), lambda table: half_studied(table, earlier_qa))
+    return {topic_id for topic_id, count in misses.items() if count < TRIES}
+
+
+def _running(tables: Sequence[pl.DataFrame], lost_in: Callable[[pl.DataFrame], set[str]]) -> dict[str, int]:
+    """Return in how many iterations running a topic was lost, by its id, from the pair tables of the iterations, newest first."""
     misses: dict[str, int] = {}
     settled: set[str] = set()
     for table in tables:
-        lost = unstudied(table) - settled
+        lost = lost_in(table) - settled
         misses |= {topic_id: misses.get(topic_id, 0) + 1 for topic_id in lost}
         settled |= set(table["topic_id"]) - lost
     return misses

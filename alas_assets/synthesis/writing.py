@@ -36,6 +36,18 @@ def unstudied(table: pl.DataFrame) -> set[str]:
     return set(table.group_by("topic_id").agg(lost.all().alias("lost")).filter("lost")["topic_id"])
 
 
+def half_studied(table: pl.DataFrame, tables: Iterable[pl.DataFrame]) -> set[str]:
+    """Return the topics of which an iteration left a passage unseen or without an answer that no iteration studied (R4).
+
+    Args:
+        table: The iteration's pair table (`QA_SCHEMA`).
+        tables: Those of all iterations, where the passage may have been studied. A row that names no passage stands for one by itself.
+    """
+    missed = ~pl.col("accepted") & pl.col("reason").str.starts_with(NOT_STUDIED)
+    seen = {chunk for one in tables for chunk in one.filter(~missed)["chunk_id"].unique() if chunk}
+    return set(table.filter(missed & ~pl.col("chunk_id").fill_null("").is_in(seen))["topic_id"])
+
+
 def never_studied(tables: Iterable[pl.DataFrame]) -> set[str]:
     """Return the topics of which no iteration that planned them studied anything (`unstudied`)."""
     lost: set[str] = set()

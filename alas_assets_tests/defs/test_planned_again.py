@@ -10,7 +10,7 @@ from alas_assets.defs.earlier import planned_before
 from alas_assets.defs.running import open_cell
 from alas_assets.planning.syllabus import plan_curriculum
 from alas_assets.provenance.store import Cell
-from alas_assets.records import Curriculum, Record, Seed, Topic
+from alas_assets.records import Curriculum, Record, RevisedCurriculum, Seed, Topic
 from alas_assets_tests.evaluation.tables import pairs
 from alas_assets_tests.harness import Harness
 
@@ -42,6 +42,22 @@ def seed_of_the_next(harness: Harness) -> Seed:
 def test_only_what_was_studied_counts_as_covered_and_the_rest_is_planned_when_it_is_proposed_again(harness: Harness) -> None:
     seed = seed_of_the_next(harness)
     assert seed.inherited.covered_topics == [STUDIED.topic_id]
+    assert plan_curriculum(seed, [STUDIED, FAILED], None, min_topics=1, max_topics=9).topics == [FAILED]
+
+
+def test_a_topic_of_which_a_passage_got_no_answer_is_planned_again_though_the_rest_of_it_is_mastered(harness: Harness) -> None:
+    rows = [
+        {"topic_id": STUDIED.topic_id, "fact_id": "f", "chunk_id": "one", "reason": ""},
+        {"topic_id": FAILED.topic_id, "fact_id": "g", "chunk_id": "two", "reason": ""},
+        {"topic_id": FAILED.topic_id, "accepted": False, "role": "", "chunk_id": "three", "reason": "not studied, no answer: 429"},
+    ]
+    put(harness, "qa_pairs", pairs(rows))
+    revision = RevisedCurriculum(
+        domain="quill", iteration=0, decision="continue", reason="", accuracy=1.0, topic_scores=[], mastered=[STUDIED.name, FAILED.name]
+    )
+    put(harness, "revised_curriculum", revision)
+    seed = seed_of_the_next(harness)
+    assert (seed.inherited.covered_topics, seed.inherited.mastered) == ([STUDIED.topic_id], [STUDIED.name])
     assert plan_curriculum(seed, [STUDIED, FAILED], None, min_topics=1, max_topics=9).topics == [FAILED]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from alas_assets.planning.convergence import revise
+from alas_assets.planning.convergence import left_over, revise
 from alas_assets.records import Curriculum, Inherited, RevisedCurriculum, Seed, Topic, TopicScore
 from alas_assets_tests.evaluation.tables import answers, pairs, probe, probes
 
@@ -238,6 +238,35 @@ def test_a_topic_that_was_studied_in_between_counts_as_failed_once() -> None:
     earlier = [missed("b"), missed("b", reason="quote in no document")]
     result = revised(scored(a=(10, 10)), plan=[A, B], qa=missed("b"), earlier_qa=earlier, history=[0.5, 0.6])
     assert result.decision == "continue"
+
+
+def passages(**reasons: str) -> pl.DataFrame:
+    """Return the pairs of an iteration that planned topic b, a row for each passage; "" is an accepted one."""
+    rows = [{"topic_id": "id-b", "chunk_id": chunk, "reason": reason, "accepted": not reason} for chunk, reason in reasons.items()]
+    return pairs([{"fact_id": "new-fact", "topic_id": "id-a", "reason": "", "chunk_id": "a"}, *rows])
+
+
+@pytest.mark.parametrize(
+    ("earlier", "left"),
+    [
+        ([passages(one="", two=NO_ANSWER)], {"id-b"}),
+        ([passages(one=""), passages(two=NO_ANSWER)], {"id-b"}),
+        ([passages(one="", two=NO_ANSWER), passages()], {"id-b"}),
+        ([passages(one="", two=NO_ANSWER), passages(two="")], set()),
+        ([passages(one="", two=NO_ANSWER), passages(two="no fact taken from this passage")], set()),
+        ([passages(one="", two=NO_ANSWER), passages(two=NO_ANSWER)], set()),
+        ([passages(one="", two=NO_ANSWER), passages(two=NO_ANSWER), passages(two=NO_ANSWER)], set()),
+        ([passages(one="", two=NO_ANSWER), passages(two=""), passages(three=NO_ANSWER)], {"id-b"}),
+        ([passages(one="", two=""), passages(two=NO_ANSWER)], set()),
+        ([passages(one="", two="quote in no document")], set()),
+        ([passages()], set()),
+        ([], set()),
+    ],
+)
+def test_a_topic_with_a_passage_that_nobody_studied_is_left_over_until_it_failed_twice_running(
+    earlier: list[pl.DataFrame], left: set[str]
+) -> None:
+    assert left_over(earlier) == left
 
 
 def test_a_weak_topic_that_could_not_be_studied_is_taught_again_once_and_is_no_next_topic_too() -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from alas_assets.records import CHUNK_SCHEMA, Topic
-from alas_assets.synthesis.writing import never_studied, write_drafts
+from alas_assets.synthesis.writing import half_studied, never_studied, write_drafts
 from alas_assets.teachers.protocol import Assignment, Written
 from alas_assets_tests.evaluation.tables import pairs
 
@@ -63,3 +63,17 @@ def test_a_topic_was_never_studied_only_if_no_iteration_that_planned_it_got_an_a
     ]
     taught = pairs([{"topic_id": "taught", "reason": ""}])
     assert never_studied([*tables, taught]) == {"fails"}
+
+
+def test_a_topic_is_half_studied_while_a_passage_of_it_has_nothing_but_rows_without_an_answer() -> None:
+    lost, looked_at = "not studied, no answer: 429", "no fact taken from this passage"
+
+    def table(*rows: tuple[str, str, str]) -> pl.DataFrame:
+        return pairs([{"topic_id": topic, "chunk_id": chunk, "reason": reason, "accepted": not reason} for topic, chunk, reason in rows])
+
+    first = table(
+        ("whole", "w1", ""), ("whole", "w2", looked_at), ("half", "h1", ""), ("half", "h2", lost), ("several", "", lost),
+        ("both", "b1", ""), ("both", "b1", lost), ("late", "l1", lost), ("none", "", "no passage of its pages was read"),
+    )  # fmt: skip
+    assert half_studied(first, [first]) == {"half", "several", "late"}
+    assert half_studied(first, [first, table(("late", "l1", looked_at))]) == {"half", "several"}
