@@ -27,6 +27,8 @@ from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.address import LAST_PORT, AddressRefusedError, GuardedBackend, GuardedTransport, Resolver, resolve
 from alas_assets.retrieval.http_cache import CacheEntry, HttpCache
+from alas_assets.retrieval.readers.decoding import decoded
+from alas_assets.retrieval.readers.onward import MOST_CHARACTERS, leads_on
 
 NOT_IN_TIME = "not read within the"
 """How the reason begins for which a page is given up when the time for all pages is over."""
@@ -48,6 +50,8 @@ _RETRIES = 2
 _RETRIED = {408, 429, 500, 502, 503, 504, 522, 524}
 _SNIFFED = 4096
 _BINARY_BYTES = frozenset(range(32)) - {9, 10, 12, 13, 27}
+_HTML_TYPES = ("", "text/html", "application/xhtml+xml")
+_MOST_ONWARD_BYTES = 4 * MOST_CHARACTERS  # a character has four bytes at most
 _PDF, _PDF_MARK = "application/pdf", b"%PDF-"
 _UNREAD_TEXT_FORMATS = (_PDF_MARK, b"{\\rtf", b"%!PS")
 
@@ -231,13 +235,26 @@ class _Session:
                 url = self._checked(target)
                 entry = await self._usable(str(url))
                 answer = await self._ask(url, entry, budget)
-                if answer.status not in _REDIRECTS:
-                    return await self._result(blank, str(url), answer, entry)
+                if answer.status in _REDIRECTS:
+                    onward = _location(url, answer)
+                else:
+                    page = await self._result(blank, str(url), answer, entry)
+                    onward = await asyncio.to_thread(self._leads_on, page)
+                    if not onward:
+                        return page
                 seen.append(str(url))
-                target = _next_hop(url, answer, seen)
+                target = _next_hop(onward, answer.status, seen)
             except _PageFailure as failure:
                 failure.url = failure.url or target
                 raise
+
+    def _leads_on(self, page: Fetched) -> str:
+        """Return where a page sends its reader on to by itself, as a redirect that a file must write; "" for a page to read."""
+        kind = page.content_type.partition(";")[0].strip().lower()
+        if not self._wanted.is_page or kind not in _HTML_TYPES or page.body_bytes > _MOST_ONWARD_BYTES:
+            return ""
+        body = (self._store.pages / page.body_sha256).read_bytes()
+        return leads_on(decoded(body, page.content_type, html=True), page.final_url)
 
     def _checked(self, target: str) -> httpx2.URL:
         """Refuse what must never be requested, before anything is resolved or sent."""
@@ -508,9 +525,10 @@ class Wanted:
     accept: str  # the Accept header
     problem: Callable[[bytes, str], str]  # says of a body and its declared type why it cannot be used; "" if it can
     obeys_robots: bool = True
+    is_page: bool = False  # what sends its reader on to another page is followed there
 
 
-PAGES = Wanted(_ACCEPT, _no_page)
+PAGES = Wanted(_ACCEPT, _no_page, is_page=True)
 DATA = Wanted(
     "application/atom+xml,application/rss+xml,application/xml,text/xml,application/json;q=0.9,text/csv;q=0.8,text/plain;q=0.7,*/*;q=0.1",
     lambda _body, _content_type: "",
@@ -542,12 +560,11 @@ def _location(url: httpx2.URL, answer: _Answer) -> str:
         raise _PageFailure(f"{url} redirects to {location[:200]!r}, which is not a URL", answer.status) from error
 
 
-def _next_hop(url: httpx2.URL, answer: _Answer, seen: list[str]) -> str:
-    target = _location(url, answer)
+def _next_hop(target: str, status: int, seen: list[str]) -> str:
     if target in seen:
-        raise _PageFailure(f"the redirects go round in a circle, back to {target}", answer.status)
+        raise _PageFailure(f"the redirects go round in a circle, back to {target}", status)
     if len(seen) > _MAX_REDIRECTS:
-        raise _PageFailure(f"more than {_MAX_REDIRECTS} redirects", answer.status)
+        raise _PageFailure(f"more than {_MAX_REDIRECTS} redirects", status)
     return target
 
 

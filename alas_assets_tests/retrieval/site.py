@@ -39,6 +39,15 @@ def go_to(target: str, status: int = 302) -> Answer:
     return say(b"", status=status, Location=target.encode().decode("latin-1"))
 
 
+def lead_to(target: str, seconds: int = 0) -> bytes:
+    """Return the page that generators of static sites write where an address moved."""
+    return (
+        f'<!doctype html><html><head><title>Redirecting&hellip;</title><link rel="canonical" href="{target}">'
+        f'<script>location="{target}"</script><meta http-equiv="refresh" content="{seconds}; url={target}"></head>'
+        f'<body><h1>Redirecting&hellip;</h1><a href="{target}">Click here if you are not redirected.</a></body></html>'
+    ).encode()
+
+
 class Site:
     """Routes by path, and the paths asked for, in order."""
 

@@ -21,7 +21,7 @@ from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
 from alas_assets.retrieval.finding.queries import may_be_read
 from alas_assets.retrieval.http_cache import HttpCache
-from alas_assets_tests.retrieval.site import Site, go_to, page, say, serving
+from alas_assets_tests.retrieval.site import Site, go_to, lead_to, page, say, serving
 
 BODY = page("A page", "<p>Some words that anybody may read.</p>")
 
@@ -140,6 +140,70 @@ def test_redirects_are_followed_and_the_final_url_is_kept(site: Site, store: Art
     site.routes |= {"/a": go_to("/b", 301), "/b": go_to("c", 307), "/c": say(BODY)}
     got = fetch(site, store)
     assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/c")
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+def test_a_page_that_only_leads_on_is_followed_as_a_redirect_whether_it_is_new_or_unchanged(
+    seconds: int, site: Site, store: ArtifactStore
+) -> None:
+    def stub(handler: BaseHTTPRequestHandler) -> None:
+        same = handler.headers.get("If-None-Match") == '"1"'
+        say(b"" if same else lead_to("/new/b", seconds), "text/html", 304 if same else 200, ETag='"1"')(handler)
+
+    site.routes |= {"/a": stub, "/new/b": go_to("c"), "/new/c": say(BODY)}
+    for _ in range(2):
+        got = fetch(site, store)
+        assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/new/c")
+        assert got.body_sha256 == sha256_hex(BODY)
+    assert site.paths == ["/a", "/new/b", "/new/c"] * 2
+
+
+def test_a_page_that_leads_on_to_none_that_is_there_is_gone(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(lead_to("/nowhere"))
+    got = fetch(site, store)
+    assert (got.ok, got.status) == (False, 404)
+    assert got.reason.startswith(f"redirected to {site.url}/nowhere")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lead_to("/a"),
+        lead_to("#top"),
+        lead_to("/b", seconds=6),
+        lead_to("/b").replace(b"</body>", b"<p>" + b"Here are words of its own. " * 10 + b"</p></body>"),
+        lead_to("/b").replace(b"<meta", b"<!-- <meta").replace(b"</head>", b"--></head>"),
+        lead_to("/b").replace(b"; url=/b", b""),
+    ],
+    ids=["itself", "a part of itself", "later", "words", "comment", "nowhere"],
+)
+def test_a_page_that_reloads_itself_or_has_something_to_say_is_a_page(body: bytes, site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": say(body), "/b": say(BODY)}
+    got = fetch(site, store)
+    assert (got.ok, got.final_url, site.paths) == (True, f"{site.url}/a", ["/a"])
+
+
+def test_markdown_that_shows_how_a_page_leads_on_is_a_page(site: Site, store: ArtifactStore) -> None:
+    site.routes["/a"] = say(lead_to("/b"), "text/markdown")
+    assert fetch(site, store).final_url == f"{site.url}/a"
+
+
+@pytest.mark.security("redirect")
+def test_pages_that_lead_on_to_each_other_or_without_end_are_given_up(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": say(lead_to("/b")), "/b": go_to("/a"), **{f"/{n}": say(lead_to(f"/{n + 1}")) for n in range(20)}}
+    assert "circle" in fetch(site, store).reason
+    assert "more than 5 redirects" in fetch(site, store, "/0").reason
+
+
+@pytest.mark.security("redirect")
+def test_robots_txt_and_host_lists_hold_where_a_page_leads_on(site: Site, store: ArtifactStore) -> None:
+    with serving() as other:
+        other.routes["/b"] = say(BODY)
+        site.routes |= {"/robots.txt": say(b"User-agent: *\nDisallow: /b"), "/a": say(lead_to("/b")), "/c": say(lead_to(f"{other.url}/b"))}
+        here, elsewhere = (fetch(site, store, path) for path in ("/a", "/c"))
+    assert "robots.txt" in here.reason
+    assert "not a public address" in elsewhere.reason
+    assert (site.paths, other.asked) == (["/a", "/c"], [])
 
 
 @pytest.mark.security("redirect")

@@ -26,7 +26,7 @@ else:
 from alas_assets.provenance.store import ArtifactStore
 from alas_assets.retrieval.extract import Extractor
 from alas_assets.retrieval.fetch import Fetched, Fetcher
-from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say, serving
+from alas_assets_tests.retrieval.site import Answer, Site, go_to, lead_to, page, say, serving
 
 BODY = page("A page", "<p>Some words that anybody may read.</p>")
 
@@ -139,9 +139,11 @@ def test_a_private_address_is_refused_without_a_connection(written: str, site: S
 @pytest.mark.parametrize("written", WAYS_TO_THIS_MACHINE)
 def test_a_redirect_into_a_private_address_is_refused(written: str, site: Site, listener: Listener, store: ArtifactStore) -> None:
     """The site itself may be fetched under one name and port; every other way to this machine stays closed behind its redirect."""
-    site.routes["/start"] = go_to(written.format(port=listener.port))
-    assert refused(Fetcher(site.sources(), store).fetch_many([f"{site.url}/start"])[0], listener)
-    assert site.paths == ["/start"]
+    target = written.format(port=listener.port)
+    site.routes |= {"/start": go_to(target), "/page": say(lead_to(target))}
+    for start in ("/start", "/page"):
+        assert refused(Fetcher(site.sources(), store).fetch_many([f"{site.url}{start}"])[0], listener)
+    assert site.paths == ["/start", "/page"]
 
 
 @pytest.mark.security("address after a redirect of robots.txt")

@@ -25,7 +25,7 @@ from alas_assets.retrieval.study import (
 )
 from alas_assets.synthesis.standing import latest_texts, no_longer_stated
 from alas_assets_tests.retrieval.documents import lines, osv, pdf
-from alas_assets_tests.retrieval.site import Answer, Site, go_to, page, say, serving
+from alas_assets_tests.retrieval.site import Answer, Site, go_to, lead_to, page, say, serving
 from alas_assets_tests.retrieval.test_store import Embedder
 
 PROSE = "<p>" + "The release changes how the tool reads its settings, and this sentence says so plainly. " * 12 + "</p>"
@@ -294,15 +294,22 @@ def retired(store: ArtifactStore, old: str, quote: str, *readings: pl.DataFrame)
     return bool(no_longer_stated([taught], latest_texts(readings), lambda name: (store.texts / name).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("status", [301, 308])
+MOVED = {
+    "moved for good": go_to("/new.html", status=301),
+    "moved for good, as newer servers say": go_to("/new.html", status=308),
+    "a page that leads on": say(lead_to("/new.html")),
+}
+
+
+@pytest.mark.parametrize("way", MOVED)
 @pytest.mark.parametrize("planned", [True, False])
 def test_what_a_page_taught_goes_by_its_new_address_although_the_survey_finds_that_at_once(
-    status: int, planned: bool, site: Site, store: ArtifactStore
+    way: str, planned: bool, site: Site, store: ArtifactStore
 ) -> None:
     site.routes |= {"/": index("/a.html", "/old.html"), "/a.html": say(page("A", PROSE)), "/old.html": say(release("64"))}
     first = iteration(site, store)
     old, new, quote = f"{site.url}/old.html", f"{site.url}/new.html", "The limit of the reader is 64 bytes now"
-    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(release("128")), "/old.html": go_to("/new.html", status=status)}
+    site.routes |= {"/": index("/a.html", "/new.html"), "/new.html": say(release("128")), "/old.html": MOVED[way]}
     second = iteration(site, store, [first.fetches], plan=None if planned else [f"{site.url}/a.html"])
     assert second.fetches.filter(requested_url=old).select("page_id", "ok", "chunks", "topic_ids").rows() == [(new, True, 0, [])]
     assert set(second.chunks["page_id"]) == {f"{site.url}/a.html"} | ({new} if planned else set())

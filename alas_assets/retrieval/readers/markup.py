@@ -11,6 +11,7 @@ from bs4 import BeautifulSoup, Tag
 
 from . import article, hidden
 from .flow import flat_text, to_markdown
+from .onward import leads_on
 from .page import Unreadable, absolute, answer, refuse_if_empty, tidy, usable, visible, words
 
 
@@ -31,8 +32,10 @@ def read_html(html: str, url: str) -> dict[str, Any]:
     """Read an HTML page.
 
     Raises:
-        Unreadable: The page has (nearly) no text.
+        Unreadable: The page has (nearly) no text, or only leads on to another.
     """
+    if target := leads_on(html, url):
+        raise Unreadable(f"the page only leads on to {target[:300]}")
     page = shown(html, url)
     node, how = article.choose(page.soup, page.body, page.parsed)
     return _told(page, node, how)
