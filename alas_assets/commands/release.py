@@ -104,7 +104,7 @@ def serve(
     home: Home = None,
 ) -> None:
     """Serve the current model to OpenAI clients under the domain's name; promotions, rollbacks and takedowns need no restart."""
-    from alas_assets.defs.offering import StoreModels
+    from alas_assets.defs.offering import StoreModels, highest_rank
     from alas_assets.defs.steps import TOLD
     from alas_assets.release.export import vllm_rank
     from alas_assets.serving.backend import Backend, TransformersBackend, VllmBackend
@@ -120,7 +120,7 @@ def serve(
     if engine is Engine.transformers:
         backend: Backend = TransformersBackend(log)
     else:
-        backend = VllmBackend(log, student.folder, vllm_rank(alas.recipe(known).rank))
+        backend = VllmBackend(log, student.folder, vllm_rank(highest_rank(alas, domain)))
     models = StoreModels(alas, domain, merged=engine is Engine.transformers)
     door = Door(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line)))
     listener = listen(host, port or settings.serve_port)

@@ -82,6 +82,17 @@ class StoreModels:
         return f"about {tokens} prompt and {request.max_tokens} answer tokens exceed the student's window of {self._window}; send less"
 
 
+def highest_rank(alas: Alas, domain_key: str) -> int:
+    """Return the highest rank of what may ever answer: of the recipe, and of adapters of other recipes that a rollback leads back to.
+
+    Raises:
+        RegistryError: The domain's registry cannot be read.
+    """
+    promoted = {entry.adapter_hash for entry in alas.registry.history(domain_key) if entry.adapter_hash}
+    manifests = [manifest for adapter in promoted if (manifest := alas.store.manifest(adapter))]
+    return max([alas.recipe(alas.domain(domain_key)).rank, *(int(manifest["recipe"]["rank"]) for manifest in manifests)])
+
+
 def served_model(alas: Alas, domain_key: str, adapter: str) -> ServedModel:
     """Return the merged model of a domain's adapter in the store; "" for the base student.
 
@@ -100,7 +111,7 @@ def served_model(alas: Alas, domain_key: str, adapter: str) -> ServedModel:
             domain="",
             cell="",
             adapter_hash="",
-            base={"name": student.name, "revision": student.revision, "hash": student.base_hash},
+            base={"name": student.title, "revision": student.revision, "hash": student.base_hash},
             rows_hash="",
             probes_hash="",
             decision={},

@@ -107,7 +107,7 @@ def gather(alas: Alas, domain_key: str, adapter: str) -> Release:
         cell=str(cell),
         adapter_hash=adapter,
         kind=ref.kind,
-        base_name=_base_name(alas, domain_key, student),
+        base_name=student.title,
         base_revision=student.revision,
         base_hash=student.base_hash,
         base_on_hub=not local and domain.student.model != EMBEDDED_STUDENT,
@@ -145,7 +145,7 @@ def served_manifest(alas: Alas, domain_key: str, adapter: str) -> Manifest:
         domain=domain_key,
         cell=learned["cell"],
         adapter_hash=adapter,
-        base={"name": _base_name(alas, domain_key, student), "revision": student.revision, "hash": student.base_hash},
+        base={"name": student.title, "revision": student.revision, "hash": student.base_hash},
         rows_hash=learned["rows_hash"],
         probes_hash=learned["probes_hash"],
         decision={"hash": promoted.decision_hash} if promoted else {},
@@ -171,10 +171,6 @@ def _not_judged(alas: Alas, domain: str, adapter: str) -> str:
 
 def _promoted(alas: Alas, domain: str, adapter: str) -> Entry | None:
     return next((one for one in reversed(alas.registry.history(domain)) if (one.action, one.adapter_hash) == ("promote", adapter)), None)
-
-
-def _base_name(alas: Alas, domain: str, student: StudentRef) -> str:
-    return Path(student.name).name if is_folder(alas.domain(domain).student.model) else student.name
 
 
 def _learned(alas: Alas, domain: str, adapter: str, student: StudentRef) -> dict[str, Any]:

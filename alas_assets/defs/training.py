@@ -79,7 +79,7 @@ def run_training(
         kind=kind,
         cell=str(step.cell),
         student_folder=student.folder,
-        student_name=student.name,
+        student_name=student.title,
         student_revision=student.revision,
         base_hash=student.base_hash,
         init_adapter=str(store.adapter(init_adapter)) if init_adapter else None,
@@ -97,13 +97,15 @@ def run_training(
             "domain": domain.key,
             "iteration": step.cell.number,
             "init_adapter": init_adapter,
-            "teacher": decides(domain, "plan", "write", "judge", "revise"),
+            # an export has this along, and an address inside somebody's network is nobody else's business; the ledger has it
+            "teacher": {key: value for key, value in decides(domain, "plan", "write", "judge", "revise").items() if key != "url"},
         },
     )
     if (done := finished_before(spec, store.adapters)) is not None:
         step.context.log.info("this very training is already done, and its adapter in the store")
         report, adapter_hash = done.model_dump(mode="json"), done.adapter_hash
     else:
+        alas.worker.close()  # the student in its memory, which the training loads once more
         report = trainer.train(step.context, f"alas_assets.training.{kind}", spec, work / "spec.json")
         adapter_hash = store.put_folder(store.adapters, Path(spec.output_dir))
     ref = AdapterRef(

@@ -29,14 +29,19 @@ class DomainError(ValueError):
 class Student(Section):
     """The model that learns."""
 
-    model: str = Field(default="SmolLM2-135M-Instruct", description="the embedded student, a Hugging Face name, or a folder")
+    model: str = Field(
+        default="SmolLM2-135M-Instruct",
+        description="the embedded student, a Hugging Face name, or a folder (a relative path counts from the domain file)",
+    )
     revision: str = Field(default="main", description="branch, tag or commit of a model on a hub")
     recipe: str = Field(default="smollm2-135m", description="how it is trained: a recipe that ships, or one of recipes.toml in the store")
     accumulate: Literal["warm-start", "fresh"] = Field(
         default="warm-start",
         description="whether a later iteration goes on from the current adapter or trains a new one on all facts (T2)",
     )
-    embedder: str = Field(default="all-MiniLM-L6-v2", description="sentence-transformers name or folder")
+    embedder: str = Field(
+        default="all-MiniLM-L6-v2", description="sentence-transformers name or folder (a relative path counts from the domain file)"
+    )
 
 
 class Price(Section):
@@ -316,8 +321,16 @@ def read_domain(path: Path) -> Domain:
 
 
 def _placed(domain: Domain, path: Path) -> Domain:
-    """Resolve the folder of documents against the domain file's own folder."""
-    if not domain.sources.folder:
-        return domain
-    folder = str((path.parent / Path(domain.sources.folder).expanduser()).absolute())
-    return domain.model_copy(update={"sources": domain.sources.model_copy(update={"folder": folder})})
+    """Resolve the folders that a domain file names against its own: from wherever it is read, the same ones are meant."""
+    student = {"model": _model_folder(domain.student.model, path), "embedder": _model_folder(domain.student.embedder, path)}
+    placed: dict[str, Any] = {"student": domain.student.model_copy(update=student)}
+    if domain.sources.folder:
+        folder = str((path.parent / Path(domain.sources.folder).expanduser()).absolute())
+        placed["sources"] = domain.sources.model_copy(update={"folder": folder})
+    return domain.model_copy(update=placed)
+
+
+def _model_folder(model: str, path: Path) -> str:
+    """Return a model's name, or its folder, absolute, where it looks like one or is one beside the domain file."""
+    folder = path.parent / Path(model).expanduser()
+    return str(folder.absolute()) if model.startswith(("/", "./", "../", "~")) or folder.is_dir() else model

@@ -33,7 +33,7 @@ from alas_assets.release.identity import (
     write_manifest,
 )
 from alas_assets.students.answering import Precision
-from alas_assets.students.catalog import StudentRef, content_files
+from alas_assets.students.catalog import EMBEDDED_STUDENT, StudentRef, content_files
 from alas_assets.students.chat import CHATML_TEMPLATE, TEMPLATE_FILE, adapter_template, load_tokenizer, turn
 from alas_assets.students.client import ModelWorker
 from alas_assets.students.merged import rope_of_version_4, write_template
@@ -241,10 +241,13 @@ class _Maker:
         shutil.copytree(self.adapter, made, dirs_exist_ok=True, ignore=_HIDDEN)
         write_template(made, adapter_template(self.adapter))
         # the card of training says what was known before the judges; this export's takes its place, the bytes of all else stay
-        base = self.release.base_name if self.release.base_on_hub else "BASE_FOLDER"
-        note = "" if self.release.base_on_hub else _NOT_ON_HUB
         precision = self._fits()
-        return precision, note + _USE_ADAPTER.format(base=base, dtype=DTYPES[precision])
+        base, note, pinned = '"BASE_FOLDER"', _OF_A_FOLDER, ""
+        if self.release.base_on_hub:
+            base, note, pinned = json.dumps(self.release.base_name), "", f", revision={json.dumps(self.release.base_revision)}"
+        elif self.release.base_name == EMBEDDED_STUDENT:
+            note = _NOT_ON_HUB
+        return precision, note + _USE_ADAPTER.format(base=base, pinned=pinned, dtype=DTYPES[precision])
 
     def _vllm(self, made: Path) -> tuple[Precision, str]:
         shutil.copytree(self.adapter, made / "adapter", ignore=_HIDDEN)
@@ -367,7 +370,8 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}", dtype=torch.{dtype}), "FOLDER_OF_THIS_FILE")
+base = AutoModelForCausalLM.from_pretrained({base}{pinned}, dtype=torch.{dtype})
+model = PeftModel.from_pretrained(base, "FOLDER_OF_THIS_FILE")
 tokenizer = AutoTokenizer.from_pretrained("FOLDER_OF_THIS_FILE")
 ```
 
@@ -376,6 +380,11 @@ Evaluation merges it into the base first (`merge_and_unload(safe_merge=True)`).
 _NOT_ON_HUB = """\
 Its base was converted from a quantised file and is not the one that a model hub has under the same name: `BASE_FOLDER` is a folder with
 exactly that base, as the format `vllm` brings it along in `base`. A merged folder is no base: the adapter is in it already.
+
+"""
+_OF_A_FOLDER = """\
+Its base is a model folder and nothing that a model hub has: `BASE_FOLDER` is a folder with exactly that base, as the format `vllm` brings
+it along in `base`. A merged folder is no base: the adapter is in it already.
 
 """
 _USE_VLLM = """\

@@ -250,6 +250,11 @@ class Door:
                     if self._hung or not self._backend.alive:
                         await self._start(prepared)
                     await self._load(prepared)
+            if (await self._wanted()).adapter != wanted.adapter:  # rolled back or promoted meanwhile: the next look sees to the other
+                await self._let_go(prepared)
+                return
+        except Refused:  # nothing may answer any more, which is said to whoever asks
+            return
         except (*self._told, httpx2.TransportError, OSError) as error:
             self._failed = self._failed.again(wanted.adapter or BASE, error, self._retry)
             self._say(f"{self.name}: {wanted.adapter[:12] or 'the base student'} cannot be served: {self._failed.why}")
@@ -261,8 +266,12 @@ class Door:
         self._serving, self._failed = prepared, _Failed()
         self._say(f"{self.name}: {_told_of(prepared)} answers, ready after {time.monotonic() - began:.1f} s")
         if before is not None and await self._is_retired(before):
-            with contextlib.suppress(BackendError, httpx2.TransportError):  # nobody asks for it any more; it only holds memory
-                await self._backend.unload(self._client, before)
+            await self._let_go(before)
+
+    async def _let_go(self, prepared: Prepared) -> None:
+        """Have the backend unload a model that nobody asks for; one that stays only holds memory."""
+        with contextlib.suppress(BackendError, httpx2.TransportError):
+            await self._backend.unload(self._client, prepared)
 
     async def _watch(self) -> None:
         """Look for another adapter without being asked, keep the current one in memory, start a dead backend again."""

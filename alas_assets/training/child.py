@@ -191,10 +191,21 @@ def run_child(kind: Literal["sft", "dpo"], train: Callable[[Session], None], arg
             line, code = f"{error.filename or spec.checkpoint_dir}: {error.strerror or error}", 1
         except Exception as error:  # noqa: BLE001 - the parent reads one line; the traceback is in the log
             traceback.print_exc()
-            line, code = f"unexpected {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", 1
+            line, code = in_words(error), 1
         print(f"{kind} training of {spec.cell} failed: {line}", file=sys.stderr, flush=True)
         session.close(session.result(error=line))
         return code
+
+
+def in_words(error: Exception) -> str:
+    """Return one line on an error that nobody expected; one of memory, which torch raises under names of its own, says what to do."""
+    line = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in line:
+        return (
+            "the memory is full; in a recipe of your own lower batch_size, and raise gradient_accumulation by as much, or set "
+            f"gradient_checkpointing = true ({line})"
+        )
+    return f"unexpected {line}"
 
 
 def _spec_of(kind: str, path: Path) -> TrainingSpec:

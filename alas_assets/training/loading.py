@@ -29,7 +29,10 @@ _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def prepare_torch(threads: int) -> int:
-    """Fix threads and algorithms, so that equal specifications give equal bytes on one machine; return the threads used."""
+    """Fix threads and algorithms, so that equal specifications give equal bytes on one CPU; return the threads used.
+
+    On a GPU the backward pass of attention adds up in no fixed order, so bytes may differ there.
+    """
     if threads:
         torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -42,7 +45,7 @@ def prepare_torch(threads: int) -> int:
 def choose_precision(recipe: Recipe) -> tuple[str, str]:
     """Return (device type, precision of the base weights): bf16 only where the hardware computes in it."""
     if torch.cuda.is_available():
-        device, able = "cuda", torch.cuda.is_bf16_supported()
+        device, able = "cuda", torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         device, able = "cpu", bool(_BF16_FLAGS & _cpu_flags())
     return device, ("bf16" if able else "fp32") if recipe.precision == "auto" else recipe.precision

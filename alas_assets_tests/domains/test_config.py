@@ -209,6 +209,18 @@ def test_a_folder_is_meant_from_the_domain_file(tmp_path: Path) -> None:
     assert read_domain(path).sources.folder == "/somewhere/notes"
 
 
+def test_a_folder_of_a_model_is_meant_from_the_domain_file_wherever_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "domains" / "d.toml"
+    (tmp_path / "domains" / "models" / "mine").mkdir(parents=True)
+    path.write_text(GOOD + '[student]\nmodel = "models/mine"\nembedder = "../words"\n')
+    monkeypatch.chdir(tmp_path)
+    student = read_domain(path).student
+    assert (student.model, Path(student.embedder).resolve()) == (str(tmp_path / "domains" / "models" / "mine"), tmp_path / "words")
+    (tmp_path / "Qwen" / "Qwen3").mkdir(parents=True)  # beside whoever reads, and no business of the domain's
+    path.write_text(GOOD + '[student]\nmodel = "Qwen/Qwen3"\n')
+    assert read_domain(path).student.model == "Qwen/Qwen3"
+
+
 @pytest.mark.parametrize(
     ("change", "where", "word"),
     [

@@ -52,6 +52,10 @@ def exported(harness: Harness, format: Format, target: Path, llama_cpp: Path | N
     )
 
 
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 @pytest.fixture(scope="module")
 def merged(harness: Harness, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(harness, "merged", tmp_path_factory.mktemp("out") / "merged").folder
@@ -125,11 +129,19 @@ def test_every_file_is_in_the_manifest_and_no_path_of_this_machine_in_any(harnes
     assert (manifest.adapter_hash, manifest.precision, manifest.decision["verdict"]) == (adapter_of(harness), "fp32", "promote")
     assert {(score.system, score.split) for score in manifest.scores} >= {("base", "probe"), ("current", "probe")}
     assert {source.url.rpartition("/")[2] for source in manifest.sources} >= {"3.html"}
-    for path in merged.iterdir():
+    for path in files_of(merged):
         data = path.read_bytes()
         assert str(harness.settings.home).encode() not in data
         assert str(Path(harness.student).parent).encode() not in data, path
     assert json.loads((merged / "generation_config.json").read_text())["do_sample"] is False
+
+
+def test_an_exported_adapter_names_a_student_by_its_folder_and_not_by_the_way_to_it(harness: Harness, tmp_path: Path) -> None:
+    for folder in (exported(harness, "adapter", tmp_path / "adapter").folder, exported(harness, "vllm", tmp_path / "vllm").folder):
+        assert not [path for path in files_of(folder) if str(Path(harness.student).parent).encode() in path.read_bytes()]
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == Path(harness.student).name
+    assert "Its base is a model folder and nothing that a model hub has" in (tmp_path / "adapter" / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_card_names_pages_scores_and_the_decision(harness: Harness, merged: Path) -> None:

@@ -204,6 +204,19 @@ def test_a_promotion_needs_no_restart_and_no_request_fails(door: Running) -> Non
     assert door.backend._process.pid == pid
 
 
+def test_an_adapter_that_is_rolled_back_while_it_is_prepared_never_answers(tmp_path: Path) -> None:
+    said = list[str]()
+    with opening(tmp_path, say=said.append) as running:
+        running.registry.adapter = TWO
+        running.until(lambda: TWO in running.registry.prepared)
+        running.registry.adapter = ONE
+        running.until(lambda: running.opened._task is not None and running.opened._task.done())
+        assert running.answers_with(ONE)
+        running.registry.adapter = TWO
+        running.until(lambda: running.answers_with(TWO))
+    assert [words.split(" answers")[0] for words in said] == [f"quill: adapter {adapter} of iteration 0" for adapter in (ONE, TWO)]
+
+
 def test_a_takedown_ends_a_models_answers_at_once(door: Running) -> None:
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(door.ask, "slow")

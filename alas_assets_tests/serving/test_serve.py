@@ -15,6 +15,7 @@ import pytest
 from openai import OpenAI
 
 from alas_assets.defs import takedown as work
+from alas_assets.defs.offering import highest_rank
 from alas_assets.defs.proving import recorded_answers, verify
 from alas_assets.release.served import served_folder
 from alas_assets.serving.backend import free_port
@@ -23,6 +24,17 @@ from alas_assets_tests.harness import Harness, Site, end
 from alas_assets_tests.released import adapter_of, released
 
 pytestmark = pytest.mark.timeout(900)
+
+
+def test_vllm_is_given_room_for_the_highest_rank_that_a_rollback_may_lead_to(quill: Harness, tmp_path: Path) -> None:
+    harness = released(quill, tmp_path)
+    alas = harness.alas
+    of_the_recipe = alas.recipe(alas.domain("quill")).rank
+    assert highest_rank(alas, "quill") == of_the_recipe
+    manifest = harness.store.adapters / adapter_of(harness) / "manifest.json"
+    written = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(written | {"recipe": written["recipe"] | {"rank": 2 * of_the_recipe}}), encoding="utf-8")
+    assert highest_rank(alas, "quill") == 2 * of_the_recipe
 START_SECONDS = 400
 
 

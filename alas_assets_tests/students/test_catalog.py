@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from alas_assets.students.catalog import (
     known_student,
     prepare_student,
     replacing_folder,
+    require_usable_folder,
     wheel_folder,
 )
 from alas_assets_tests.tiny import family_student
@@ -81,6 +83,35 @@ def test_pickled_weights_are_refused(tiny_student: Path, tmp_path: Path) -> None
     shutil.copytree(tiny_student, own)
     (own / "model.safetensors").rename(own / "pytorch_model.bin")
     with pytest.raises(StudentError, match="safetensors"):
+        prepare_student(str(own), "main", tmp_path / "models")
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "refused"),
+    [
+        ("gemma3", {"text_config": {"num_hidden_layers": 2}, "vision_config": {}}, True),
+        ("mistral3", {"text_config": {}}, True),
+        ("t5", {"is_encoder_decoder": True}, True),
+        ("qwen3_5", {"text_config": {}}, False),
+    ],
+)
+def test_a_student_that_is_more_than_text_or_writes_no_text_on_is_refused_before_anything_is_paid_for(
+    tiny_student: Path, tmp_path: Path, kind: str, more: dict[str, object], refused: bool
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(tiny_student, own)
+    (own / "config.json").write_text(json.dumps({"model_type": kind, **more}))
+    with pytest.raises(StudentError, match=f"own: a model of type {kind} reads more than text") if refused else nullcontext():
+        require_usable_folder(str(own))
+
+
+def test_a_tokenizer_that_names_no_token_to_pad_with_is_refused(tiny_student: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(tiny_student, own)
+    config = json.loads((own / "tokenizer_config.json").read_text())
+    (own / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in config.items() if k not in ("pad_token", "eos_token")}))
+    (own / "special_tokens_map.json").unlink(missing_ok=True)
+    with pytest.raises(StudentError, match=r"own: its tokenizer names neither pad_token nor eos_token \(tokenizer_config.json\); take"):
         prepare_student(str(own), "main", tmp_path / "models")
 
 
