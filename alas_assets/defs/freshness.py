@@ -15,6 +15,9 @@ from alas_assets.domains.config import DomainError, read_domain
 from alas_assets.provenance.store import Cell
 from alas_assets.settings import load_settings
 
+SKEW = timedelta(minutes=5)
+"""How far ahead of this machine's clock a time on record may be; one that is further is of a clock that was wrong, and says nothing."""
+
 _READ_AT = "read_at"
 
 
@@ -43,15 +46,35 @@ def due_heartbeat(alas: Alas, instance: dg.DagsterInstance, cell: Cell) -> dg.As
     if plan is None or last_opened(alas, cell.domain) != cell:
         return None
     read_at, known = datetime.fromisoformat(plan.made_at), last_heartbeat(instance, cell.domain)
+    if is_ahead(read_at):
+        dg.get_dagster_logger().warning(
+            "%s: its sources were read at %s by the clock, which is later than now; it counts as current from the next iteration on",
+            cell,
+            plan.made_at,
+        )
+        return None
     return heartbeat(cell, read_at) if known is None or read_at > known else None
 
 
 def last_heartbeat(instance: dg.DagsterInstance, domain: str) -> datetime | None:
-    """Return of when the domain's knowledge is: when its sources were last read, or where the event does not say, when it was logged."""
+    """Return of when the domain's knowledge is: when its sources were last read, or where the event does not say, when it was logged.
+
+    None where it never was, and where that is later than now: a clock was wrong, and what it said would count as fresh until then.
+    """
+    logged = _logged_heartbeat(instance, domain)
+    return None if logged is None or is_ahead(logged) else logged
+
+
+def _logged_heartbeat(instance: dg.DagsterInstance, domain: str) -> datetime | None:
     for record in instance.fetch_materializations(currency_key(domain), limit=1).records:
         said = record.asset_materialization.metadata.get(_READ_AT) if record.asset_materialization else None
         return datetime.fromtimestamp(said.value if isinstance(said, dg.TimestampMetadataValue) else record.timestamp, UTC)
     return None
+
+
+def is_ahead(moment: datetime) -> bool:
+    """Tell whether a time on record is later than now, other than by the difference between two machines' clocks."""
+    return moment > datetime.now(UTC) + SKEW
 
 
 def policy_failed(instance: dg.DagsterInstance, domain: str) -> bool:
@@ -74,7 +97,8 @@ class Freshness:
         as_of: The first of these that there is, or else when the first iteration was opened; None where none was.
         age: Since then; nothing where no iteration was opened.
         window: How old it may be.
-        stale: It is older, and Dagster's policy, where it can tell, says so too.
+        stale: It is older, and Dagster's policy, where it can tell, says so too; or nobody can say how old it is.
+        ahead: A time on record that is later than now and so counts as unknown, where the age would be told by it.
     """
 
     beat: datetime | None
@@ -83,6 +107,14 @@ class Freshness:
     age: timedelta
     window: timedelta
     stale: bool
+    ahead: datetime | None = None
+
+    @property
+    def doubt(self) -> str:
+        """Why a time on record is not gone by; "" where all are."""
+        if self.ahead is None:
+            return ""
+        return f"a clock was ahead: {self.ahead:%Y-%m-%d %H:%M UTC} is on record, which is later than now and counts as unknown"
 
 
 def freshness(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Freshness:
@@ -92,12 +124,18 @@ def freshness(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Freshnes
         DomainError: Its file cannot be used.
         StoreError: A file of the store is damaged.
     """
-    window, beat = timedelta(hours=alas.domain(domain).freshness_hours), last_heartbeat(instance, domain)
+    window, logged = timedelta(hours=alas.domain(domain).freshness_hours), _logged_heartbeat(instance, domain)
     cells = opened_cells(alas, domain)
-    ended = max(_made_at(alas, cells, "revised_curriculum"), default=None)  # also of one that is being made again: it had ended
-    as_of = beat or ended or min(_made_at(alas, cells, "curriculum_seed"), default=None)
-    age = datetime.now(UTC) - as_of if as_of else timedelta()
-    return Freshness(beat, ended, as_of, age, window, stale=age > window and (beat is None or policy_failed(instance, domain)))
+    revised = _made_at(alas, cells, "revised_curriculum")  # also of one that is being made again: it had ended
+    opened = _made_at(alas, cells, "curriculum_seed")
+    beat = None if logged is None or is_ahead(logged) else logged
+    ended = max((one for one in revised if not is_ahead(one)), default=None)
+    as_of = beat or ended or min((one for one in opened if not is_ahead(one)), default=None)
+    on_record = [*([logged] if logged else []), *revised, *opened] if beat is None else []
+    ahead = max(filter(is_ahead, on_record), default=None)
+    age = max(datetime.now(UTC) - as_of, timedelta()) if as_of else timedelta()
+    overdue = age > window and (beat is None or policy_failed(instance, domain))
+    return Freshness(beat, ended, as_of, age, window, stale=overdue or (as_of is None and ahead is not None), ahead=ahead)
 
 
 def _made_at(alas: Alas, cells: list[Cell], asset: str) -> list[datetime]:

@@ -9,7 +9,7 @@ import pytest
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.currency import FRESH_CHECK
-from alas_assets.defs.freshness import currency_key, due_heartbeat, heartbeat, in_words, last_heartbeat
+from alas_assets.defs.freshness import currency_key, due_heartbeat, freshness, heartbeat, in_words, last_heartbeat
 from alas_assets.defs.revision import scored_cells
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
@@ -176,6 +176,57 @@ def test_a_heartbeat_that_does_not_say_when_was_read_counts_from_when_it_was_log
     assert known is not None
     assert datetime.now(UTC) - known < timedelta(minutes=5)
     assert due_heartbeat(harness.alas, harness.instance, Cell.of("quill", 0)) is None
+
+
+def ahead(harness: Harness, years: int = 5) -> datetime:
+    """Let a clock that ran ahead have logged a heartbeat and made all of the first iteration; returns what it showed."""
+    aged(harness, -years * 365 * 24)
+    then = datetime.now(UTC) + timedelta(days=years * 365)
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), then))
+    return then
+
+
+def test_a_heartbeat_of_a_clock_that_ran_ahead_counts_as_unknown_and_opens_the_next_iteration(harness: Harness) -> None:
+    then = ahead(harness)
+    assert last_heartbeat(harness.instance, "quill") is None
+    known = freshness(harness.alas, harness.instance, "quill")
+    assert (known.stale, known.as_of, known.beat, known.ended) == (True, None, None, None)
+    assert f"{then:%Y-%m-%d %H:%M UTC} is on record, which is later than now" in known.doubt
+    assert [request.partition_key for request in requests(harness.tick("overdue_domains"))] == ["quill|001"]
+
+
+def test_where_one_time_is_ahead_the_age_is_told_by_another(harness: Harness) -> None:
+    ahead(harness)
+    harness.opened("quill", 1)
+    harness.revised("quill", 1, "continue")
+    aged(harness, 5, iteration=1)
+    known = freshness(harness.alas, harness.instance, "quill")
+    assert known.as_of == known.ended
+    assert timedelta(hours=4.9) < known.age < timedelta(hours=5.1)
+    assert not known.stale
+    assert known.doubt
+    aged(harness, 170, iteration=1)
+    assert freshness(harness.alas, harness.instance, "quill").stale
+
+
+def test_a_heartbeat_of_a_clock_that_ran_ahead_keeps_back_no_later_one(harness: Harness) -> None:
+    ahead(harness)
+    cell = Cell.of("quill", 0)
+    assert due_heartbeat(harness.alas, harness.instance, cell) is None, "the plan is of the same clock"
+    aged(harness, 1)
+    beat = due_heartbeat(harness.alas, harness.instance, cell)
+    assert beat is not None
+    harness.instance.report_runless_asset_event(beat)
+    known = freshness(harness.alas, harness.instance, "quill")
+    assert known.beat is not None
+    assert (known.doubt, known.stale) == ("", False)
+
+
+def test_a_heartbeat_of_a_machine_whose_clock_is_a_little_ahead_counts(harness: Harness) -> None:
+    harness.instance.report_runless_asset_event(heartbeat(Cell.of("quill", 0), datetime.now(UTC) + timedelta(minutes=2)))
+    known = freshness(harness.alas, harness.instance, "quill")
+    assert known.beat == last_heartbeat(harness.instance, "quill") is not None
+    assert (known.age, known.doubt, known.stale) == (timedelta(), "", False)
 
 
 def test_a_domain_whose_first_iteration_never_ends_grows_stale_from_when_it_was_opened(harness: Harness) -> None:
