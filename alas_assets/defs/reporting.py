@@ -5,12 +5,13 @@ What is told, and once; how it is kept and sent is `alas_assets.notices`.
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.failures import failure_words
-from alas_assets.defs.freshness import freshness, in_words
+from alas_assets.defs.freshness import SKEW, freshness, in_words
 from alas_assets.defs.lineage import closed_because, closed_words, last_opened, opened_cells
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED
@@ -39,24 +40,58 @@ def failed_runs(context: dg.SensorEvaluationContext, alas: Alas) -> dg.SkipReaso
     is not called again before another run fails. This one moves on from a run once its notice is kept, and sends what waits at every tick.
     """
     outbox = Outbox(alas.settings.home, alas.settings.webhook)
+    newest = next(iter(context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records), None)
     if not context.cursor:
-        newest = context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-        context.update_cursor(_position(newest[0].storage_id if newest else 0))
+        context.update_cursor(_position(newest))
         return dg.SkipReason(_in_words(outbox.deliver(TELLING_SECONDS), "runs that fail from now on are told"))
-    after = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=json.loads(context.cursor)["record_id"])
+    after, restarted = _after(context, newest)
     records = context.instance.fetch_run_status_changes(after, limit=AT_ONCE, ascending=True).records
     found = {record.storage_id: notice for record in records for notice in _of_failure(context, record)}
     news, left = outbox.add(failed_runs.name, {"": {notice.run_id: notice for notice in found.values()}})
     first_left = next((at for at, notice in found.items() if notice.run_id in left), None)
-    past = [record.storage_id for record in records if first_left is None or record.storage_id < first_left]
-    if past:
-        context.update_cursor(_position(past[-1]))
-    return dg.SkipReason(_in_words(outbox.deliver(TELLING_SECONDS), *(notice.text[:200] for notice in news)) or "no run failed")
+    past = [record for record in records if first_left is None or record.storage_id < first_left]
+    if past or not records:
+        context.update_cursor(_position(past[-1]) if past else _position(newest) if restarted else context.cursor)
+    told = (notice.text[:200] for notice in news)
+    return dg.SkipReason(_in_words(outbox.deliver(TELLING_SECONDS), restarted, *told) or "no run failed")
 
 
-def _position(storage_id: int) -> str:
-    """Return the cursor after an event, with the name that Dagster's run-status sensors give it: from one of theirs it is gone on from."""
-    return json.dumps({"record_id": storage_id})
+def _position(event: dg.EventLogRecord | None) -> str:
+    """Return the cursor after an event, with the names that Dagster's run-status sensors give it: from one of theirs it is gone on from."""
+    if event is None:
+        return json.dumps({"record_id": 0})
+    return json.dumps({"record_id": event.storage_id, "record_timestamp": _time_of(event).isoformat()})
+
+
+def _time_of(event: dg.EventLogRecord) -> datetime:
+    return datetime.fromtimestamp(event.timestamp, UTC)
+
+
+def _after(context: dg.SensorEvaluationContext, newest: dg.EventLogRecord | None) -> tuple[dg.RunStatusChangeRecordsFilter, str]:
+    """Return which failures are to be told: those numbered after the cursor; and where it lies past the end, why others are.
+
+    The numbers of events begin again in a new database, as where a damaged one was moved away, and fall back where an older copy was put in
+    its place or the newest runs were deleted. Then the failures that came later than the last one that was told are news.
+    """
+    position = json.loads(context.cursor or "{}")
+    number, last = position["record_id"], position.get("record_timestamp")
+    told = datetime.fromisoformat(last) if last else None
+    if newest is None:
+        fell_back = number > 0
+    else:
+        fell_back = newest.storage_id < number or (newest.storage_id == number and told is not None and _time_of(newest) > told)
+    if not fell_back:
+        return dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=number), ""
+    if told is None and (context.instance.event_log_storage.get_maximum_record_id() or 0) >= number:
+        return dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=number), _FELL_BACK
+    since = told.timestamp() if told and told <= datetime.now(UTC) + SKEW else None
+    return dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_timestamp=since), _FELL_BACK
+
+
+_FELL_BACK = (
+    "the newest failed run in Dagster's database is older than the last one that was told: the database was replaced, or runs were "
+    "deleted; those that failed since are told"
+)
 
 
 def _in_words(*said: str) -> str:
@@ -125,6 +160,7 @@ def standing(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dict[str,
     known = freshness(alas, instance, domain)
     if known.stale:
         text = f"{domain} is stale: its sources were not all read again within {in_words(known.window)}"
+        text += f" ({known.doubt})" if known.doubt else ""
         notices["stale"] = Notice(kind="stale", domain=domain, text=text)
     newest = last_opened(alas, domain)
     if newest and (reason := closed_because(alas, newest)):

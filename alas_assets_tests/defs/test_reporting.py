@@ -242,6 +242,88 @@ def test_the_position_of_a_run_failure_sensor_of_dagsters_is_gone_on_from(harnes
     assert reasons(hook) == ["news"]
 
 
+def moved_away(harness: Harness) -> list[tuple[Path, Path]]:
+    """Move Dagster's databases away, as the program advises where one is damaged; returns from where to where."""
+    home = harness.settings.dagster_home
+    moves = [(path, path.with_name(f"moved-{path.name}")) for path in sorted(home.rglob("*.db*")) if "schedules" not in path.parts]
+    for path, aside in moves:
+        path.rename(aside)
+    return moves
+
+
+AGAIN = "the newest failed run in Dagster's database is older than the last one that was told"
+
+
+def opened_anew(harness: Harness, sensor: FailedRuns) -> Harness:
+    """Open the store's Dagster instance as a new process does."""
+    sensor.harness = Harness(harness.settings.home.parent, "no-student-is-needed-here")
+    return sensor.harness
+
+
+@pytest.mark.parametrize("looked", ["before the next failure", "after it"])
+def test_after_a_damaged_database_was_moved_away_the_next_failure_is_told(
+    looked: str, harness: Harness, sensor: FailedRuns, hook: Webhook
+) -> None:
+    hook.up()
+    for why in "abc":
+        failed(harness, why)
+    sensor.tick()
+    moved_away(harness)
+    harness = opened_anew(harness, sensor)
+    if looked == "before the next failure":
+        assert AGAIN in sensor.tick()
+        assert sensor.tick() == "no run failed"
+    failed(harness, "d")
+    assert (AGAIN in sensor.tick()) == (looked == "after it")
+    assert sensor.tick() == "no run failed"
+    assert reasons(hook) == ["a", "b", "c", "d"]
+
+
+def test_a_position_that_says_no_time_is_told_from_the_beginning_in_a_new_database(
+    harness: Harness, sensor: FailedRuns, hook: Webhook
+) -> None:
+    hook.up()
+    sensor.cursor = json.dumps({"record_id": 52_000})
+    failed(harness, "a")
+    assert AGAIN in sensor.tick()
+    assert sensor.tick() == "no run failed"
+    assert reasons(hook) == ["a"]
+
+
+def test_an_older_copy_of_the_database_tells_only_what_failed_since(harness: Harness, sensor: FailedRuns, hook: Webhook) -> None:
+    hook.up()
+    failed(harness, "a")
+    copies = [(path, path.read_bytes()) for path in harness.settings.dagster_home.rglob("*.db*") if "schedules" not in path.parts]
+    failed(harness, "b")
+    failed(harness, "c")
+    sensor.tick()
+    moved_away(harness)
+    for path, data in copies:
+        path.write_bytes(data)
+    harness = opened_anew(harness, sensor)
+    failed(harness, "d")
+    sensor.tick()
+    sensor.tick()
+    assert reasons(hook) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_where_the_newest_failed_run_was_deleted_none_is_told_twice_and_the_next_is_told(
+    again: bool, harness: Harness, sensor: FailedRuns, hook: Webhook
+) -> None:
+    hook.up()
+    runs = [failed(harness, why) for why in "abc"]
+    sensor.tick()
+    harness.instance.delete_run(runs[-1].run_id)
+    if again:
+        assert AGAIN in sensor.tick()
+        assert sensor.tick() == "no run failed"
+    failed(harness, "d")
+    sensor.tick()
+    assert sensor.tick() == "no run failed"
+    assert reasons(hook) == ["a", "b", "c", "d"]
+
+
 # ------------------------------------------------------------------------------------------------ what stands
 
 
