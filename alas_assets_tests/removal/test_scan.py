@@ -178,6 +178,29 @@ def test_a_page_that_unpacks_to_more_than_can_be_searched_is_a_finding_and_stops
     assert problems == dict.fromkeys(bombs, "cannot be read: unpacks to more than 134,217,728 bytes")
 
 
+SAID = {
+    "koi8_r": "Анна Петрова живёт на углу Кленовой улицы и держит семь серых кошек за мельницей",
+    "cp1253": "Η Άννα μένει στη γωνία της οδού και κρατά επτά γκρίζες γάτες πίσω από τον μύλο",
+    "cp1255": "אנה גרה בפינת רחוב האדר ומחזיקה שבעה חתולים אפורים מאחורי הטחנה הכחולה הישנה",
+    "iso8859_2": "Žofie bydlí na rohu Javorové ulice a chová sedm šedých koček za starým modrým mlýnem",
+    "cp949": "안나는 단풍나무 거리 모퉁이에 살며 낡은 파란 방앗간 뒤에서 회색 고양이 일곱 마리를 기른다",
+    "big5hkscs": "安娜住在楓樹街的拐角處在河邊藍色的舊磨坊後面養著七隻灰色的貓和九把銀勺子",
+    **dict.fromkeys(("iso2022_jp", "euc_jp", "cp932"), "安奈は楓通りの角に住み川のそばの古い青い水車小屋の裏で七匹の灰色の猫を飼っている"),
+    "hz": "安娜住在枫树街的拐角处在河边蓝色的旧磨坊后面养着七只灰色的猫和九把银勺子",
+}
+
+
+@pytest.mark.parametrize("charset", SAID)
+def test_a_stored_body_of_nobody_is_read_in_whatever_charset_it_came(charset: str, tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    body = store.put_bytes(store.pages, f"<p>{SAID[charset]}</p>".encode(charset))
+    found = scanned(tmp_path, SAID[charset]).findings
+    assert {finding.where for finding in found} == {f"pages/{body}"}
+    assert f"as {charset}" in {finding.within for finding in found}, "others may have the same letters"
+    others = scan_store(store, Finder(marks_of([SAID[charset]], [], (), "s")), "now", claimed=lambda: {body})
+    assert others.clean, "what another source says stays"
+
+
 def test_weights_and_pictures_are_listed_as_no_text(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a.png").write_bytes(b"\x89PNG" + b"\0" * 96)
