@@ -5,8 +5,9 @@ One JSON file per domain, entries only ever appended; a takedown is an entry too
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -53,6 +54,42 @@ class _File(Record):
     entries: list[Entry] = Field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _State:
+    """What a domain's entries come to.
+
+    Attributes:
+        current: What is current; None for the base student.
+        in_force: The promotions that stand, oldest first: each rollback takes the last one away, a takedown those that it retired. A
+            promotion replaces a standing one that it was not built on (the same iteration, materialised again).
+        undone: The rollbacks that can be taken back, oldest first; a promotion of something else ends them all, as does a takedown.
+    """
+
+    current: str | None
+    in_force: tuple[Entry, ...]
+    undone: tuple[Entry, ...]
+
+    @staticmethod
+    def after(entries: Sequence[Entry]) -> _State:
+        """Return the state after these entries, oldest first."""
+        in_force: list[Entry] = []
+        undone: list[Entry] = []
+        for entry in entries:
+            if entry.action == "takedown":
+                in_force = _standing(in_force, entry.retired)
+                undone.clear()
+            elif entry.action == "rollback":
+                del in_force[-1:]
+                undone.append(entry)
+            else:
+                again = bool(undone) and entry.adapter_hash == undone[-1].previous
+                del undone[-1 if again else 0 :]
+                while in_force and in_force[-1].adapter_hash != entry.previous:
+                    in_force.pop()
+                in_force.append(entry)
+        return _State(entries[-1].adapter_hash if entries else None, tuple(in_force), tuple(undone))
+
+
 class Registry:
     """The promoted adapters of every domain.
 
@@ -65,17 +102,15 @@ class Registry:
 
     def current(self, domain: str) -> str | None:
         """Return the hash of the current adapter; None for the base student."""
-        entries = self.history(domain)
-        return entries[-1].adapter_hash if entries else None
+        return self._state(domain).current
 
     def newest(self, domain: str) -> Entry | None:
         """Return the promotion that is in force; None where none is."""
-        stack = _in_force(self.history(domain))
-        return stack[-1] if stack else None
+        return next(reversed(self._state(domain).in_force), None)
 
     def stands(self, domain: str, iteration: int) -> bool:
         """Tell whether a promotion of this iteration is in force: what is current is its adapter or was promoted after it."""
-        return any(entry.iteration == iteration for entry in _in_force(self.history(domain)))
+        return any(entry.iteration == iteration for entry in self._state(domain).in_force)
 
     def taken_back_by_the_gate(self, domain: str) -> bool:
         """Tell whether the last change is a rollback that no person asked for: an iteration, made again, decided otherwise."""
@@ -84,8 +119,7 @@ class Registry:
 
     def standing_rollback(self, domain: str) -> Entry | None:
         """Return the newest rollback that stands, a person's or the gate's own; None where none does."""
-        undone = _undone(self.history(domain))
-        return undone[-1] if undone else None
+        return next(reversed(self._state(domain).undone), None)
 
     def rollback_of(self, domain: str, adapter: str) -> Entry | None:
         """Return the rollback that took an adapter out; None where none did, or it became current again since."""
@@ -142,20 +176,21 @@ class Registry:
                     f"{domain}: adapter {adapter_hash[:12]} was retired by takedown {takedown.decision_hash} on {takedown.at} and cannot "
                     f"be promoted; see takedown-{takedown.decision_hash} among the store's reports, then `alas run {domain}`"
                 )
-            stack, undone = _in_force(entries), _undone(entries)
-            by_hand = {entry.decision_hash for entry in undone if not entry.run_id}
-            if decision_hash in by_hand | {entry.decision_hash for entry in stack}:
+            state = _State.after(entries)
+            by_hand = [entry for entry in state.undone if not entry.run_id]
+            if any(entry.decision_hash == decision_hash for entry in (*by_hand, *state.in_force)):
                 return next(entry for entry in entries if entry.action == "promote" and entry.decision_hash == decision_hash)
-            if undone and not undone[-1].run_id and undone[-1].iteration == iteration:
+            last = next(reversed(state.undone), None)
+            if last and not last.run_id and last.iteration == iteration:
                 raise RegistryError(
-                    f"{domain}: what iteration {iteration:03d} promoted was rolled back on {undone[-1].at} while the gate decided on it "
+                    f"{domain}: what iteration {iteration:03d} promoted was rolled back on {last.at} while the gate decided on it "
                     "anew; materialise promotion again"
                 )
-            own = bool(stack) and stack[-1].iteration == iteration and stack[-1].previous == previous
-            now = entries[-1].adapter_hash if entries else None
-            if now != previous and not own:
+            newest = next(reversed(state.in_force), None)
+            own = newest is not None and newest.iteration == iteration and newest.previous == previous
+            if state.current != previous and not own:
                 raise RegistryError(
-                    f"{domain}: adapter {(now or 'none (base)')[:12]} became current while the gate compared with "
+                    f"{domain}: adapter {(state.current or 'none (base)')[:12]} became current while the gate compared with "
                     f"{(previous or 'none (base)')[:12]}; materialise promotion again"
                 )
             entry = Entry(
@@ -195,7 +230,7 @@ class Registry:
         """
         with self._locked(domain):
             entries = self.history(domain)
-            stack = _in_force(entries)
+            stack = _State.after(entries).in_force
             if not stack:
                 past = "every promotion was undone already" if entries else "no adapter was ever promoted"
                 raise RegistryError(f"{domain}: nothing to roll back, {past}; the base student is current")
@@ -235,10 +270,9 @@ class Registry:
         """
         with self._locked(domain):
             entries = self.history(domain)
-            undone = _undone(entries)
-            if not undone:
+            last = next(reversed(_State.after(entries).undone), None)
+            if last is None:
                 raise RegistryError(f"{domain}: no rollback stands that could be taken back")
-            last = undone[-1]
             if last.run_id:
                 raise RegistryError(
                     f"{domain}: no person made the last rollback. Decided anew, iteration {last.iteration:03d} promotes nothing, so on "
@@ -261,7 +295,7 @@ class Registry:
 
     def current_without(self, domain: str, retired: Collection[str]) -> str | None:
         """Return what would be current without these adapters: the newest promotion in force that stands; None for the base student."""
-        stack = _standing(_in_force(self.history(domain)), retired)
+        stack = _standing(self._state(domain).in_force, retired)
         return stack[-1].adapter_hash if stack else None
 
     def take_down(self, domain: str, retired: Collection[str], *, takedown: str, at: str) -> str | None:
@@ -280,14 +314,15 @@ class Registry:
         """
         with self._locked(domain):
             entries = self.history(domain)
+            state = _State.after(entries)
             known = {adapter for entry in entries if entry.decision_hash == takedown for adapter in entry.retired}
             if set(retired) <= known:
-                return entries[-1].adapter_hash if entries else None
-            stack = _standing(_in_force(entries), retired)
+                return state.current
+            stack = _standing(state.in_force, retired)
             entry = Entry(
                 action="takedown",
                 adapter_hash=stack[-1].adapter_hash if stack else None,
-                previous=entries[-1].adapter_hash if entries else None,
+                previous=state.current,
                 iteration=stack[-1].iteration if stack else -1,
                 decision_hash=takedown,
                 run_id="",
@@ -296,6 +331,9 @@ class Registry:
             )
             self._write(domain, [*entries, entry])
             return entry.adapter_hash
+
+    def _state(self, domain: str) -> _State:
+        return _State.after(self.history(domain))
 
     def _path(self, domain: str) -> Path:
         if not CELL_NAME.match(domain):
@@ -324,41 +362,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _undone(entries: list[Entry]) -> list[Entry]:
-    """Return the rollbacks that can be taken back, oldest first; a promotion of something else ends them all."""
-    stack: list[Entry] = []
-    for entry in entries:
-        if entry.action == "takedown":
-            stack.clear()
-        elif entry.action == "rollback":
-            stack.append(entry)
-        elif stack and entry.adapter_hash == stack[-1].previous:
-            stack.pop()
-        else:
-            stack.clear()
-    return stack
-
-
-def _in_force(entries: list[Entry]) -> list[Entry]:
-    """Return the promotions that stand, oldest first: each rollback takes the last one away, a takedown those that it retired.
-
-    A promotion replaces a standing one that it was not built on (the same iteration, materialised again).
-    """
-    stack: list[Entry] = []
-    for entry in entries:
-        if entry.action == "takedown":
-            stack = _standing(stack, entry.retired)
-            continue
-        if entry.action == "rollback":
-            del stack[-1:]
-            continue
-        while stack and stack[-1].adapter_hash != entry.previous:
-            stack.pop()
-        stack.append(entry)
-    return stack
-
-
-def _standing(stack: list[Entry], retired: Collection[str]) -> list[Entry]:
+def _standing(stack: Sequence[Entry], retired: Collection[str]) -> list[Entry]:
     """Return these promotions without those of retired adapters, each leading back to the one that is before it then."""
     kept: list[Entry] = []
     for entry in stack:
