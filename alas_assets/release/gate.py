@@ -6,7 +6,8 @@ Decides only. What is current is `release.registry`; the numbers come from `eval
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import polars as pl
 
@@ -26,9 +27,26 @@ _EPSILON = 1e-9
 
 @dataclass(frozen=True)
 class _Candidate:
-    system: str
+    system: Literal["sft", "dpo"]
     ref: AdapterRef
     answers: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """What a rule came to.
+
+    Attributes:
+        verdict: Whether the candidate is to become current.
+        reason: Why, in words and figures.
+        rule: The paired test on the gain, or the rule for few changed facts.
+        wanted: How many probes would decide; None where more of them would not, or it is decided.
+    """
+
+    verdict: Literal["promote", "keep", "undecided"]
+    reason: str
+    rule: Literal["gain", "correction"] = "gain"
+    wanted: int | None = None
 
 
 class _Refused(Exception):
@@ -100,8 +118,6 @@ def decide(
     candidate = _choose(probes, sft, dpo, sft_answers, dpo_answers)
     test: PairedTest | None = None
     guards: list[GuardResult] = []
-    wanted: int | None = None
-    verdict, rule = "keep", "gain"
     try:
         chosen = _require_candidate(candidate, sft, probes_hash, current_before)
         _require_one_base(chosen, reference)
@@ -123,35 +139,38 @@ def decide(
         )
         whom = "the previous adapter" if seed_current else "the base student"
         asked = new["fact_group"].n_unique()
-        verdict, reason, wanted = _weigh(test, facts, guards, asked=asked, gamma=gamma, alpha=alpha, whom=whom)
-        if verdict == "undecided" and _too_few(new, other, alpha):
-            rule, wanted = "correction", None
+        weighed = _weigh(test, facts, guards, asked=asked, gamma=gamma, alpha=alpha, whom=whom)
+        if weighed.verdict == "undecided" and _too_few(new, other, alpha):
             changed = new.filter(~pl.col("fact_group").is_in(list(again)))
-            verdict, reason = _correct(changed, chosen.answers, guards, rho=rho, seen=reason)
-        reason += _failed_note(other)
-        if verdict == "promote" and barred:
-            verdict, reason = "keep", f"{barred} ({reason})"
-        elif verdict == "promote" and current_before != seed_current:
-            verdict = "keep"
-            reason = (
-                f"{_short(seed_current)} was current when this iteration was opened and {_short(current_before)} is now "
-                f"(a rollback, takedown or promotion meanwhile), so the comparison does not hold; open the next iteration ({reason})"
-            )
+            weighed = _correct(changed, chosen.answers, guards, rho=rho, seen=weighed.reason)
+        weighed = replace(weighed, reason=weighed.reason + _failed_note(other))
+        if weighed.verdict == "promote" and (veto := barred or _moved(seed_current, current_before)):
+            weighed = replace(weighed, verdict="keep", reason=f"{veto} ({weighed.reason})")
     except _Refused as refusal:
-        reason = str(refusal)
+        weighed = _Weighed("keep", str(refusal))
     return GateDecision(
         domain=domain,
         iteration=iteration,
-        verdict=verdict,  # type: ignore[arg-type]
-        reason=reason,
+        verdict=weighed.verdict,
+        reason=weighed.reason,
         candidate=candidate.ref.adapter_hash if candidate else None,
-        candidate_system=candidate.system if candidate else None,  # type: ignore[arg-type]
-        rule=rule,  # type: ignore[arg-type]
+        candidate_system=candidate.system if candidate else None,
+        rule=weighed.rule,
         current_before=current_before,
-        current_after=candidate.ref.adapter_hash if candidate and verdict == "promote" else current_before,
+        current_after=candidate.ref.adapter_hash if candidate and weighed.verdict == "promote" else current_before,
         test=test,
         guards=guards,
-        probes_to_decide=wanted,
+        probes_to_decide=weighed.wanted,
+    )
+
+
+def _moved(seed_current: str | None, current_before: str | None) -> str:
+    """Say that something else became current since the iteration was opened; "" where nothing did."""
+    if current_before == seed_current:
+        return ""
+    return (
+        f"{_short(seed_current)} was current when this iteration was opened and {_short(current_before)} is now "
+        "(a rollback, takedown or promotion meanwhile), so the comparison does not hold; open the next iteration"
     )
 
 
@@ -313,23 +332,23 @@ def _fallen_topics(
 
 def _weigh(
     test: PairedTest, facts: tuple[int, int], guards: list[GuardResult], *, asked: int, gamma: float, alpha: float, whom: str
-) -> tuple[str, str, int | None]:
-    """Return verdict, reason and, where undecided, how many probes would decide; `asked` is how many facts these are about."""
+) -> _Weighed:
+    """Weigh the gain and the guards; `asked` is how many facts the probes are about."""
     seen = f"{_points(test.gain)} on {test.n} probes against {whom}, {test.wins} better and {test.losses} worse, p = {test.p_value:.2g}"
     by_fact = mcnemar(*facts)
     seen += f" ({facts[0]} facts better and {facts[1]} worse, p = {by_fact:.2g})"
     bad = [guard for guard in guards if not guard.ok]
     if bad:
-        return "keep", "; ".join(_guard_words(guard) for guard in bad) + f"; gain: {seen}", None
+        return _Weighed("keep", "; ".join(_guard_words(guard) for guard in bad) + f"; gain: {seen}")
     proven = test.p_value < alpha and by_fact < alpha
     if proven and test.gain >= gamma - _EPSILON:
-        return "promote", f"{seen}; {_held_words(guards)}", None
+        return _Weighed("promote", f"{seen}; {_held_words(guards)}")
     if test.wins == test.losses == 0:
-        return "keep", f"the candidate answers every probe as {whom} does, right or wrong", None
+        return _Weighed("keep", f"the candidate answers every probe as {whom} does, right or wrong")
     if test.ci_high < gamma or proven:
-        return "keep", f"not better by {_points(gamma)}: {seen}", None
+        return _Weighed("keep", f"not better by {_points(gamma)}: {seen}")
     more, needed = _enough(facts, asked, test.n, gamma, alpha)
-    return "undecided", f"{seen}, which may be chance{more}", needed
+    return _Weighed("undecided", f"{seen}, which may be chance{more}", wanted=needed)
 
 
 def _enough(facts: tuple[int, int], asked: int, probes: int, gamma: float, alpha: float) -> tuple[str, int | None]:
@@ -361,28 +380,30 @@ def _too_few(new: pl.DataFrame, other: pl.DataFrame, alpha: float) -> bool:
     return mcnemar(len(winnable), 0) >= alpha
 
 
-def _correct(changed: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult], *, rho: float, seen: str) -> tuple[str, str]:
-    """Return verdict and reason of the rule for few changed facts (G1)."""
+def _correct(changed: pl.DataFrame, ours: pl.DataFrame, guards: list[GuardResult], *, rho: float, seen: str) -> _Weighed:
+    """Weigh few changed facts: all of them right in all held-out wordings, and nothing else lost (G1)."""
     right = pl.Series("right", _right(ours, changed["probe_id"].to_list(), failed=False), dtype=pl.Boolean)
     facts = changed.with_columns(right).group_by("fact_group").agg(pl.len().alias("wordings"), pl.col("right").all())
     again = "it is taught and tested again with the next change"
     if facts.is_empty():
-        return "undecided", f"only earlier facts were taught again: {seen}"
+        return _Weighed("undecided", f"only earlier facts were taught again: {seen}", "correction")
     what = f"{facts.height} changed facts are too few for the paired test, so it is judged as a correction"
     thin = facts.filter(pl.col("wordings") < CORRECTION_WORDINGS).height
     if thin:
-        return "undecided", f"{what}: {thin} have fewer than {CORRECTION_WORDINGS} held-out wordings; {again} ({seen})"
+        reason = f"{what}: {thin} have fewer than {CORRECTION_WORDINGS} held-out wordings; {again} ({seen})"
+        return _Weighed("undecided", reason, "correction")
     missed = facts.filter(~pl.col("right")).height
     if missed:
-        return "undecided", f"{what}: {missed} are not answered right in all held-out wordings; {again} ({seen})"
+        return _Weighed("undecided", f"{what}: {missed} are not answered right in all held-out wordings; {again} ({seen})", "correction")
     unproven = [guard for guard in guards if guard.bound > rho + _EPSILON]
     if unproven:
         worst = max(unproven, key=lambda guard: guard.bound)
-        return "undecided", (
+        reason = (
             f"{what}: {worst.name} went from {worst.other_correct} to {worst.candidate_correct} of {worst.n} and may have fallen by up to "
             f"{100 * worst.bound:.1f} points where {100 * rho:.1f} are allowed; {again} ({seen})"
         )
-    return "promote", f"{what}: right in all {changed.height} held-out wordings, and {_bounded_words(guards)}"
+        return _Weighed("undecided", reason, "correction")
+    return _Weighed("promote", f"{what}: right in all {changed.height} held-out wordings, and {_bounded_words(guards)}", "correction")
 
 
 def _bounded_words(guards: list[GuardResult]) -> str:
