@@ -11,6 +11,8 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -73,9 +75,8 @@ def look(domain: Domain, store: ArtifactStore, deadline: float | None, seen: Ite
         seen: Pages that were looked at before, longest ago first. Where there is a deadline they are asked in this order.
     """
     started = time.monotonic()
-    watched = watched_pages(domain) if deadline is None else _in_turn(watched_pages(domain), list(seen))
-    pages, feeds = run_blocking(_fetch(domain, watched, Fetcher(domain.sources, store), deadline))
-    looks = [_look_at_feed(feed, domain.sources, store) for feed in feeds]
+    pages, feeds = run_blocking(_fetch(_queue(domain, deadline, list(seen)), domain.sources, Fetcher(domain.sources, store), deadline))
+    looks: list[Look] = []
     with Extractor(store) if deadline is None else Extractor(store, seconds=READING_SECONDS) as extractor:
         for page in pages:
             if deadline is None or time.monotonic() - started < deadline + READING_SECONDS:
@@ -83,7 +84,20 @@ def look(domain: Domain, store: ArtifactStore, deadline: float | None, seen: Ite
             else:
                 reason = "read at a later look: other pages took too long"
                 looks.append(Look(page.requested_url, page_id(page.final_url), None, reason, late=True))
-    return looks
+    return [*looks, *(_look_at_feed(feed, domain.sources, store) for feed in feeds)]
+
+
+def _queue(domain: Domain, deadline: float | None, seen: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return the pages and feeds in the order in which they are asked, each with whether it is a feed.
+
+    Where there is a deadline, feeds come in among the pages at places that chance gives them, so that neither wait behind the others for
+    ever where they share a host.
+    """
+    pages, feeds = list(dict.fromkeys(watched_pages(domain))), list(dict.fromkeys(domain.sources.feed_urls))
+    queue = [(url, False) for url in (pages if deadline is None else _in_turn(pages, seen))]
+    for feed in feeds:
+        queue.insert(len(queue) if deadline is None else random.randint(0, len(queue)), (feed, True))  # noqa: S311 (no secret)
+    return queue
 
 
 def _in_turn(watched: Sequence[str], seen: Sequence[str]) -> list[str]:
@@ -96,12 +110,17 @@ def _in_turn(watched: Sequence[str], seen: Sequence[str]) -> list[str]:
     return sorted(watched, key=lambda url: place.get(url, random.random()))  # noqa: S311 (no secret)
 
 
-async def _fetch(domain: Domain, watched: Sequence[str], fetcher: Fetcher, deadline: float | None) -> tuple[list[Fetched], list[Fetched]]:
-    """Fetch pages and feeds at the same time, so that the deadline holds for both together."""
-    pages = fetcher.fetch_all(watched, deadline)
-    feeds = fetcher.fetch_all(domain.sources.feed_urls, deadline, wanted=feed_wanted(domain.sources))
-    read_pages, read_feeds = await asyncio.gather(pages, feeds)
-    return read_pages, read_feeds
+async def _fetch(
+    queue: Sequence[tuple[str, bool]], sources: Sources, fetcher: Fetcher, deadline: float | None
+) -> tuple[list[Fetched], list[Fetched]]:
+    """Fetch pages and feeds at the same time, so that the deadline holds for all together; one host is asked in the order of the queue."""
+    runs = [(is_feed, [url for url, _ in run]) for is_feed, run in groupby(queue, key=itemgetter(1))]
+    fetches = (fetcher.fetch_all(urls, deadline, feed_wanted(sources) if is_feed else None) for is_feed, urls in runs)
+    pages: list[Fetched] = []
+    feeds: list[Fetched] = []
+    for (is_feed, _), fetched in zip(runs, await asyncio.gather(*fetches), strict=True):
+        (feeds if is_feed else pages).extend(fetched)
+    return pages, feeds
 
 
 def _look(page: Fetched, extractor: Extractor) -> Look:

@@ -110,6 +110,23 @@ def test_a_page_that_takes_all_the_time_keeps_the_pages_behind_it_from_one_look_
     assert seen[quick] not in ("", "before")
 
 
+def test_a_feed_and_every_page_have_their_turn_although_they_share_a_host_that_answers_a_few_in_time(
+    site: Site, store: ArtifactStore
+) -> None:
+    names = [f"/{number}" for number in range(6)]
+    site.routes |= {name: say(page("Notes", "<p>These words come at once.</p>")) for name in names}
+    site.routes["/feed"] = say(b"<rss version='2.0'><channel/></rss>")
+    watched, seen = tuple(f"{site.url}{name}" for name in names), dict[str, str]()
+    domain, read = site.domain(watch_urls=watched, feeds=(f"{site.url}/feed",), delay_seconds=0.4), set[str]()
+    for _ in range(60):
+        looks = look(domain, store, 1.0, list(seen))
+        seen = remembered(looks, seen)
+        read.update(one.url for one in looks if one.digest)
+        if len(read) == len(names) + 1:
+            break
+    assert read == {*watched, f"{site.url}/feed"}
+
+
 def test_a_page_and_a_feed_of_one_host_are_read_by_one_reading_of_its_rules(site: Site, store: ArtifactStore) -> None:
     site.routes |= {"/quick": say(page("Quick", "<p>These words come at once.</p>")), "/feed": say(b"<rss version='2.0'><channel/></rss>")}
     domain = site.domain(watch_urls=(f"{site.url}/quick",), feeds=(f"{site.url}/feed",))
