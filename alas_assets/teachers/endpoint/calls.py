@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -47,6 +48,23 @@ class ModelReply(Record):
     def complete(self) -> bool:
         """Whether there is an answer and it is not cut off."""
         return not self.failure and self.finish == "stop"
+
+
+_TOO_LONG = re.compile(
+    r"answered 4(?:00|13|22)\b.*(?:context (?:length|window|size|limit)"
+    r"|(?:prompt|input|request(?: entity)?|payload) (?:is )?too (?:long|large)"
+    r"|too many (?:input )?tokens|exceeds the maximum number of tokens|longer than the maximum model length"
+    r"|range of input length should be|`inputs` (?:tokens|must have))"
+    r"|answered 429\b.*request too large",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What servers say of a prompt that the model, or the account's limit for one call, has no room for: those that people run themselves, and
+the vendors'. A limit by the minute that is spent answers 429 too, and passes; a request that is larger than all of it never does."""
+
+
+def is_too_long(failure: str) -> bool:
+    """Whether a call failed for the length of its prompt, so that a shorter one may be answered."""
+    return _TOO_LONG.search(failure) is not None
 
 
 class EndpointError(RuntimeError):

@@ -5,6 +5,7 @@ A fault is read off an exception of the client library; nothing here waits, retr
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,7 @@ from typing import Any, Literal
 
 import openai
 
+from alas_assets.teachers.endpoint.calls import is_too_long
 from alas_assets.teachers.endpoint.wire import FORM_SETTINGS, MESSAGE_READ, MalformedError
 
 Scope = Literal["transient", "call", "endpoint"]
@@ -23,8 +25,8 @@ class Fault:
     """Why one attempt gave no answer.
 
     Attributes:
-        kind: One word for counting: connection, timeout, busy, server, body, empty, key, model, address, refused, filtered, setting, quota,
-            silent.
+        kind: One word for counting: connection, timeout, busy, server, body, empty, key, model, address, refused, forbidden, filtered,
+            long, setting, quota, silent.
         scope: Whom it concerns.
         message: What happened, in words; not yet redacted.
         status: HTTP status, None where there was none.
@@ -78,10 +80,16 @@ def _of_status(error: openai.APIStatusError) -> Fault:
     if status == 429:
         if code in ("insufficient_quota", "billing_hard_limit_reached"):
             return Fault("quota", "endpoint", message, status)
+        if is_too_long(message):
+            return Fault("long", "call", message, status)
         return Fault("busy", "transient", message, status, wait)
     if status in (408, 409, 425) or status >= 500:
         return Fault("server", "transient", message, status, wait)
-    if status in (401, 403):
+    if status == 402:
+        return Fault("quota", "endpoint", message, status)
+    if status == 403 and _MODERATED.search(said):
+        return Fault("filtered", "call", message, status)
+    if status in (401, 403) and code != "model_not_found":
         return Fault("key", "endpoint", message, status)
     if status in range(300, 400):
         return Fault("address", "endpoint", f"answered {status}, a redirect, which is not followed", status)
@@ -91,10 +99,15 @@ def _of_status(error: openai.APIStatusError) -> Fault:
         return Fault("address", "endpoint", message, status)
     if code in ("content_filter", "content_policy_violation"):
         return Fault("filtered", "call", message, status)
+    if is_too_long(message):  # before settings: it may name the limit of the answer too
+        return Fault("long", "call", message, status)
     if setting := _refused_setting(error.body, said):
         return Fault("setting", "call", message, status, setting=setting)
     return Fault("refused", "call", message, status)
 
+
+_MODERATED = re.compile(r"\bmoderation\b|\b(?:input|prompt|content|request) (?:was|is|has been) flagged|content (?:filter|policy)", re.I)
+"""What gateways say, with the status of a refused key, of a text that they pass to no model."""
 
 _SETTINGS = ("temperature", *FORM_SETTINGS)
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 
 import httpx2
 import openai
@@ -21,7 +22,9 @@ from alas_assets.teachers.endpoint.transport import CONNECT_SECONDS
 from alas_assets.teachers.endpoint.wire import Question
 
 _SAME_REFUSALS = 5
-"""Calls refused, and none ever answered, after which it is not the calls."""
+"""Calls refused, and none answered, after which it is not the calls."""
+_OF_THE_TEXT = ("filtered", "long")
+"""Kinds of refusals that are of a call's own text: pages may all be flagged, or too long at first, at an endpoint that answers others."""
 
 
 class Health:
@@ -75,11 +78,22 @@ class Health:
         state.circuit.answered()
         state.busy.answered()
         state.width.widen()
-        state.refusals.clear()
+        # a probe has no system text and no page: that it is answered does not say that a call will be
+        state.has_answered |= row.purpose != "probe"
         state.progress.calls += 1
         state.progress.tokens += row.tokens
         state.progress.money += row.money or 0.0
         state.progress.unpriced += row.money is None
+
+    def weighed(self, fault: Fault, model: str) -> Fault:
+        """Return a fault as it is meant here: 403 from where the model has answered before is about the call and not about the key.
+
+        So a firewall that takes offence at one page stops nothing else. What was answered in earlier runs counts: a page that is refused
+        may be all that is left to ask.
+        """
+        if fault.kind == "key" and fault.status == 403 and self._state.ledger.has_answer(self._state.endpoint, model):
+            return replace(fault, kind="forbidden", scope="call")
+        return fault
 
     def note_fault(self, fault: Fault, question: Question, latency: float) -> None:
         """Count an attempt of some seconds that gave none."""
@@ -94,7 +108,7 @@ class Health:
         if fault.wait:
             wait = min(fault.wait, state.tuning.longest_retry_after)
             state.not_before = max(state.not_before, at + wait)
-        if fault.scope == "call":
+        if fault.scope == "call" and question.purpose != "probe" and fault.kind not in _OF_THE_TEXT:
             state.refusals.add(question.key)
 
     async def raise_if_final(self, fault: Fault, model: str) -> None:
@@ -111,7 +125,9 @@ class Health:
         if fault.kind == "silent":
             raise state.error(f"{where} is down: it {fault.message}; run again when it is up (teacher.url)")
         if fault.kind == "quota":
-            raise state.error(f"{where}: the account's quota is spent: it {fault.message}; what was answered is kept, run again later")
+            raise state.error(
+                f"{where}: the account's quota or balance is spent: it {fault.message}; what was answered is kept, run again later"
+            )
         unsure = fault.kind in ("address", "refused") and not state.circuit.proven
         if fault.kind == "model" or unsure:
             offers = await self._offers()
@@ -128,8 +144,9 @@ class Health:
             )
         if state.is_down:
             raise state.error(self._down(fault))
-        if not state.circuit.proven and len(state.refusals) >= _SAME_REFUSALS:
-            raise state.error(f"{where} refused the first {len(state.refusals)} calls and answered none: it {fault.message}")
+        if not state.has_answered and len(state.refusals) >= _SAME_REFUSALS:
+            key = f"; is the key in {name} still right (teacher.key_env)?" if fault.kind == "forbidden" else ""
+            raise state.error(f"{where} refused the first {len(state.refusals)} calls and answered none: it {fault.message}{key}")
 
     def _down(self, fault: Fault) -> str:
         state = self._state

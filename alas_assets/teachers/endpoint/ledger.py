@@ -300,6 +300,12 @@ class Ledger:
                     found[row.key] = row
         return found
 
+    def has_answer(self, endpoint: str, model: str) -> bool:
+        """Whether a model has ever answered at an endpoint; what was imported was asked by somebody else, with another key."""
+        with self._reading() as connection:
+            query = "SELECT 1 FROM calls WHERE endpoint = ? AND model = ? AND NOT imported LIMIT 1"
+            return connection.execute(query, (endpoint, model)).fetchone() is not None
+
     def failed(self, keys: Iterable[str]) -> dict[str, AttemptRow]:
         """Return how calls of these keys last ended without an answer, by key; what concerned the endpoint and no call is left out."""
         found: dict[str, AttemptRow] = {}

@@ -164,8 +164,14 @@ class Session:
         return replace(fault, scope="transient")
 
     def _pause(self, fault: Fault, used: int) -> float:
+        """Return seconds before the next attempt, after so many.
+
+        Who is busy and does not say how long may mean a quota by the minute: all pauses of a call together are then as long as its window.
+        """
         tuning = self._state.tuning
         pause = min(tuning.longest_wait, tuning.first_wait * 2 ** max(0, used - 1)) * self._jitter.uniform(0.5, 1.0)
+        if fault.kind == "busy" and fault.wait is None:
+            pause = max(pause, tuning.window * 2.0 ** (used - 1) / (2.0 ** (self._state.settings.attempts - 1) - 1))
         return max(pause, min(fault.wait or 0.0, tuning.longest_retry_after))
 
     async def _in_turn(self, question: Question, api: Api, last: bool) -> tuple[CallRow | Fault, bool]:
@@ -221,6 +227,7 @@ class Session:
             took = bound if found.billed else 0
             if found.setting:
                 found = self._learn(question, dialect, found)
+            found = self.health.weighed(found, question.model)
             self.health.note_fault(found, question, latency)
             waited_for = found.kind == "setting" or (found.kind == "connection" and alone)
             ends = found.scope != "transient" or (last and not waited_for)

@@ -130,6 +130,7 @@ class State:
         self.dialects: dict[str, Dialect] = {}
         self.overruns: dict[str, Overrun] = {}
         self.refusals: set[str] = set()
+        self.has_answered = False
         self.not_before = 0.0
         self._costs: dict[str, Cost | None] = {}
         self.cap.check_prices((model, self.cost(model)) for model in dict.fromkeys(_models(settings)))

@@ -5,7 +5,6 @@ What is asked is a `Task`; how calls travel is the `Asker`'s matter.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import Field
 
 from alas_assets.records import Record
-from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose
+from alas_assets.teachers.endpoint.calls import Asker, ModelCall, ModelReply, Purpose, is_too_long
 from alas_assets.teachers.llm.prompts import Form
 from alas_assets.teachers.llm.reading import Reading, UnreadableError, read_reply
 from alas_assets.teachers.llm.reading.shapes import Shape, T, raw
@@ -81,13 +80,6 @@ def not_asked(numbers: Iterable[int | None], asked: int) -> list[int]:
 
 K = TypeVar("K", bound=Task)
 
-_TOO_LONG = re.compile(
-    r"answered 4(?:00|13|22)\b.*(?:context (?:length|window|size)|(?:prompt|input|request) is too (?:long|large)"
-    r"|too many (?:input )?tokens|exceeds the maximum number of tokens|`inputs` (?:tokens|must have))",
-    re.IGNORECASE | re.DOTALL,
-)
-"""What servers say of a prompt that the model has no room for: those that people run themselves, and the vendors'."""
-
 
 @dataclass(frozen=True)
 class Outcome(Generic[K, T]):
@@ -141,7 +133,7 @@ def ask_until_read(asker: Asker, tasks: Sequence[K], shape: Shape[T], again: int
 
 def _asked_next(task: K, reply: ModelReply) -> Sequence[K]:
     """Return what is asked in the place of a task whose answer cannot be read, or whose prompt was refused for its length."""
-    if _TOO_LONG.search(reply.failure):
+    if is_too_long(reply.failure):
         return task.smaller()
     return [] if reply.failure or reply.finish == "filtered" else task.simpler()
 

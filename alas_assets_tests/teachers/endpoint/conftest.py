@@ -14,9 +14,9 @@ from alas_assets.teachers.endpoint.client import Endpoint, open_endpoint
 from alas_assets.teachers.endpoint.state import Progress, Tuning
 
 CELL = ("python-releases", 0)
-QUICK = Tuning(patience=0.8, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+QUICK = Tuning(window=0.5, patience=0.8, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
 """Gives up soon: for endpoints that are down."""
-PATIENT = Tuning(patience=60.0, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+PATIENT = Tuning(window=0.5, patience=60.0, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
 """For endpoints that are up, however busy the machine is."""
 
 

@@ -74,6 +74,8 @@ class FaultServer:
         drip_seconds: Between two bytes of a slow answer.
         answer: Makes the text of an answer from a request.
         complaint: What it says to a request that is "bad".
+        complaint_status: The status that it says it with.
+        complaint_code: The code beside it.
         ended: Its word for why an answer ended.
         refuses: Settings that its models do not take.
     """
@@ -89,7 +91,9 @@ class FaultServer:
     counts: Callable[[dict[str, Any], str], tuple[int, int]] | None = None
     adds: dict[str, Any] = field(default_factory=dict)
     echoes: bool = False
-    complaint: str = "This prompt is too long."
+    complaint: str = "This prompt cannot be used."
+    complaint_status: int = 400
+    complaint_code: str | None = None
     ended: str | None = "stop"
     retry_after: str = "1"
     drip_seconds: float = 0.05
@@ -233,7 +237,7 @@ class FaultServer:
         if fault == "filter":
             return 400, {"error": {"message": "The prompt was flagged.", "code": "content_filter"}}
         if fault == "bad":
-            return 400, {"error": {"message": self.complaint}}
+            return self.complaint_status, {"error": {"message": self.complaint, "code": self.complaint_code}}
         for name in self.refuses:
             if name in body:
                 instead = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from alas_assets.teachers.endpoint.calls import EndpointError
 from alas_assets.teachers.endpoint.ledger import Ledger
-from alas_assets.teachers.endpoint.state import Tuning
-from alas_assets_tests.teachers.endpoint.conftest import QUICK, Opener, calls
+from alas_assets_tests.teachers.endpoint.conftest import PATIENT, QUICK, Opener, calls
 from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, mixed
 
 AUTO = {"api": "auto", "answers": "auto"}
@@ -96,7 +97,7 @@ def test_an_outage_that_passes_is_taken_for_no_refusal(connect: Opener, fault: s
     """Not even one that lasts through all attempts of the schema's probe and is over before the next."""
     attempts = 3
     with FaultServer(plan=first(attempts, fault)) as server:
-        endpoint = connect(server.url, **AUTO, attempts=attempts, tuning=Tuning(patience=60, first_wait=0.01, longest_wait=0.02))
+        endpoint = connect(server.url, **AUTO, attempts=attempts, tuning=replace(PATIENT, first_wait=0.01, longest_wait=0.02))
         with pytest.raises(EndpointError, match=r"could not be asked what it can do.*teacher\.answers"):
             endpoint.abilities("tiny")
         assert endpoint.ledger.abilities(endpoint.endpoint, "tiny") is None

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
-from alas_assets.teachers.endpoint.calls import EndpointError
+from alas_assets.teachers.endpoint.calls import EndpointError, is_too_long
 from alas_assets.teachers.endpoint.ledger import Spent
 from alas_assets.teachers.endpoint.state import Tuning
 from alas_assets_tests.teachers.endpoint.conftest import CELL, QUICK, Opener, call, calls
-from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, always, first, kinds, mixed
+from alas_assets_tests.teachers.endpoint.faulty import FAULTS, FaultServer, Plan, always, first, kinds, mixed
 
 TRANSIENT = [fault for fault in FAULTS if fault not in ("length", "fenced")]
 
@@ -103,6 +105,17 @@ def test_retry_after_is_honoured_by_all_calls(connect: Opener) -> None:
     assert min(after) >= 0.6
 
 
+@pytest.mark.parametrize("attempts", [2, 5])
+def test_a_quota_by_the_minute_that_does_not_say_when_it_comes_back_is_waited_for(connect: Opener, attempts: int) -> None:
+    window = 1.5
+    with FaultServer(plan=always("busy")) as server:
+        tuning = Tuning(window=window, first_wait=0.01, longest_wait=0.02)
+        assert connect(server.url, tuning=tuning, attempts=attempts, concurrency=1).ask([call(0)])[0].failure
+        sent = [s.at for s in server.asked]
+    assert len(sent) == attempts
+    assert sent[-1] - sent[0] >= window
+
+
 def test_a_longer_retry_after_is_cut(connect: Opener) -> None:
     with FaultServer(plan=first(1, "busy_wait"), retry_after="3600") as server:
         assert connect(server.url).ask([call(0)])[0].complete
@@ -112,7 +125,7 @@ def test_a_longer_retry_after_is_cut(connect: Opener) -> None:
 def test_a_thousand_calls_through_thirty_per_cent_faults_all_end_and_few_fail(connect: Opener) -> None:
     count = 1000
     with FaultServer(plan=mixed(0.3, 17), latency=0.005, drip_seconds=0.02, retry_after="0.05") as server:
-        patient = Tuning(patience=20, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
+        patient = Tuning(window=0.5, patience=20, first_wait=0.02, longest_wait=0.2, longest_retry_after=0.2)
         endpoint = connect(server.url, concurrency=50, deadline_seconds=8.0, attempts=8, tuning=patient)
         told: list[int] = []
         replies = endpoint.ask(calls(count), lambda place, _: told.append(place))
@@ -129,7 +142,7 @@ def test_a_hard_limit_that_nobody_named_is_found_and_kept_without_losing_calls(c
     """The server takes 4 at a time; 30 workers must find that out by being refused."""
     with FaultServer(latency=0.02) as server:
         server.plan = lambda _, body: "busy" if server.running >= 4 else ""
-        tuning = Tuning(patience=1.5, first_wait=0.05, longest_wait=0.5)
+        tuning = Tuning(window=0.5, patience=1.5, first_wait=0.05, longest_wait=0.5)
         replies = connect(server.url, concurrency=30, attempts=10, tuning=tuning).ask(calls(150))
     assert sum(bool(r.failure) for r in replies) == 0
 
@@ -277,7 +290,7 @@ def test_a_short_outage_is_sat_out(connect: Opener) -> None:
 
 def test_nothing_but_busy_ends_too(connect: Opener) -> None:
     with FaultServer(plan=always("busy")) as server:
-        tuning = Tuning(patience=0.3, first_wait=0.05, longest_wait=0.2)
+        tuning = Tuning(window=0.3, patience=0.3, first_wait=0.05, longest_wait=0.2)
         with pytest.raises(EndpointError, match=r"takes no more calls.*429"):
             connect(server.url, tuning=tuning, attempts=3).ask(calls(100))
         assert len(server.seen) <= 100
@@ -302,6 +315,62 @@ def test_a_wrong_key_is_said_after_one_call(connect: Opener, monkeypatch: pytest
         assert all(not knock.body for knock in server.knocks), "a question for the list of models carries nothing"
 
 
+def only(number: int, fault: str) -> Plan:
+    """Return a plan that fails what is asked in the call of that number."""
+    return lambda _, body: fault if f"number {number}'" in str(body) else ""
+
+
+def test_one_call_that_is_forbidden_where_others_are_answered_fails_alone(connect: Opener) -> None:
+    with FaultServer(plan=only(3, "forbidden")) as server:
+        endpoint = connect(server.url, concurrency=1)
+        replies = endpoint.ask(calls(8))
+    assert [bool(reply.failure) for reply in replies] == [n == 3 for n in range(8)]
+    assert "answered 403" in replies[3].failure
+    assert [(row.scope, row.kind) for row in endpoint.ledger.failures(CELL)] == [("call", "forbidden")]
+
+
+def test_a_call_that_is_forbidden_fails_alone_also_where_it_is_all_that_an_earlier_run_left(connect: Opener) -> None:
+    with FaultServer(plan=only(0, "forbidden")) as server:
+        assert connect(server.url).ask([call(1)])[0].complete
+        assert "answered 403" in connect(server.url).ask(calls(2))[0].failure
+
+
+def test_an_answer_that_somebody_else_got_does_not_vouch_for_the_key(connect: Opener) -> None:
+    with FaultServer(plan=only(0, "forbidden")) as server:
+        endpoint = connect(server.url)
+        endpoint.ask([call(1)])
+        with closing(sqlite3.connect(endpoint.ledger.path)) as connection, connection:
+            connection.execute("UPDATE calls SET imported = 1")
+        with pytest.raises(EndpointError, match="refuses the key"):
+            connect(server.url).ask([call(0)])
+
+
+def test_a_key_that_is_withdrawn_is_said_after_a_few_calls(connect: Opener) -> None:
+    with FaultServer() as server:
+        assert connect(server.url).ask([call(0)])[0].complete
+        server.plan = always("forbidden")
+        with pytest.raises(EndpointError, match=r"refused the first 5 calls.*answered 403.*is the key in OPENAI_API_KEY still right"):
+            connect(server.url).ask(calls(200))
+        assert len(server.asked) == 6
+
+
+@pytest.mark.parametrize("said", ["x/y requires moderation. Your input was flagged for violence.", "Refused by content policy."])
+def test_a_text_that_a_gateway_s_moderation_refuses_is_filtered_also_before_any_answer(connect: Opener, said: str) -> None:
+    with FaultServer(plan=only(0, "bad"), complaint=said, complaint_status=403) as server:
+        replies = connect(server.url).ask(calls(8))
+        assert len(server.asked) == 8
+    assert [bool(reply.failure) for reply in replies] == [n == 0 for n in range(8)]
+    assert replies[0].finish == "filtered"
+
+
+def test_a_model_that_the_key_may_not_use_is_named(connect: Opener) -> None:
+    said = {"complaint": "Project `p` does not have access to model `tiny`", "complaint_status": 403, "complaint_code": "model_not_found"}
+    with FaultServer(plan=always("bad"), **said) as server:
+        with pytest.raises(EndpointError, match=r"does not know the model 'tiny'.*teacher.model"):
+            connect(server.url).ask(calls(5))
+        assert len(server.seen) == 1
+
+
 def test_a_key_that_is_needed_and_not_set_is_said(connect: Opener) -> None:
     with FaultServer(key="needed-0123456789") as server:
         with pytest.raises(EndpointError, match="OPENAI_API_KEY is not set"):
@@ -312,9 +381,20 @@ def test_a_key_that_is_needed_and_not_set_is_said(connect: Opener) -> None:
 
 def test_a_spent_quota_ends_the_batch(connect: Opener) -> None:
     with FaultServer(plan=always("quota")) as server:
-        with pytest.raises(EndpointError, match="quota is spent"):
+        with pytest.raises(EndpointError, match="quota or balance is spent"):
             connect(server.url).ask(calls(50))
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
+def test_a_spent_balance_ends_the_batch_also_where_probes_are_free(connect: Opener, settled: dict) -> None:
+    def plan(_: int, body: dict) -> str:
+        return "" if "birds" in str(body) else "bad"
+
+    with FaultServer(plan=plan, complaint="Insufficient Balance", complaint_status=402) as server:
+        with pytest.raises(EndpointError, match=r"balance is spent.*402: Insufficient Balance"):
+            connect(server.url, concurrency=1, **settled).ask(calls(50))
+        assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("settled", [{}, {"api": "auto", "answers": "auto"}], ids=["settled", "probing"])
@@ -335,9 +415,48 @@ def test_a_wrong_address_is_said_with_how_one_looks(connect: Opener, settled: di
 
 def test_calls_that_are_all_refused_are_not_sent_to_the_end(connect: Opener) -> None:
     with FaultServer(plan=always("bad")) as server:
-        with pytest.raises(EndpointError, match=r"refused the first 5 calls.*too long"):
+        with pytest.raises(EndpointError, match=r"refused the first 5 calls.*cannot be used"):
             connect(server.url).ask(calls(200))
         assert len(server.seen) == 5
+
+
+def test_a_probe_that_is_answered_says_nothing_of_calls_that_are_all_refused(connect: Opener) -> None:
+    """So it is with chat templates that take no system text, which a probe has none of."""
+
+    def plan(_: int, body: dict) -> str:
+        return "bad" if body["messages"][0]["role"] == "system" else ""
+
+    with FaultServer(plan=plan, complaint="System role not supported") as server:
+        with pytest.raises(EndpointError, match=r"refused the first 5 calls and answered none.*System role not supported"):
+            connect(server.url, concurrency=1, api="auto", answers="auto").ask(calls(40))
+        assert len(server.asked) == 5
+
+
+def test_forms_that_a_probe_finds_refused_are_no_refused_calls(connect: Opener) -> None:
+    models = ("tiny", "a", "b")
+    with FaultServer(models=models, schema="refuse", json_mode="refuse", plan=only(0, "bad")) as server:
+        endpoint = connect(server.url, concurrency=1, api="auto", answers="auto")
+        for model in models:
+            endpoint.abilities(model)
+        assert [bool(reply.failure) for reply in endpoint.ask(calls(3))] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("filter", ""), ("bad", "This model's maximum context length is 512 tokens")], ids=["flagged", "too long"]
+)
+def test_however_many_texts_are_refused_for_what_they_are_the_others_are_asked(connect: Opener, fault: str, said: str) -> None:
+    with FaultServer(plan=first(8, fault), complaint=said) as server:
+        replies = connect(server.url, concurrency=1).ask(calls(10))
+    assert [bool(reply.failure) for reply in replies] == [True] * 8 + [False] * 2
+
+
+def test_a_request_that_is_larger_than_all_of_a_quota_is_asked_once(connect: Opener) -> None:
+    said = "Request too large for gpt-x in organization o on tokens per min (TPM): Limit 10000, Requested 12000."
+    with FaultServer(plan=only(1, "bad"), complaint=said, complaint_status=429) as server:
+        replies = connect(server.url, concurrency=1).ask(calls(3))
+        assert len(server.asked) == 3
+    assert [bool(reply.failure) for reply in replies] == [False, True, False]
+    assert is_too_long(replies[1].failure)
 
 
 @pytest.mark.parametrize(("refused", "sent"), [("max_tokens", "max_completion_tokens"), ("temperature", "max_tokens")])

@@ -300,18 +300,24 @@ def test_a_call_that_failed_for_good_is_not_asked_again_and_its_reason_is_kept(r
 
 
 TOO_LONG = [
-    "This model's maximum context length is 4096 tokens. However, you requested 7600 tokens",
-    "the request exceeds the available context size, try increasing it",
-    "prompt is too long: 212000 tokens > 200000 maximum",
-    "The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
-    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096",
+    "400: This model's maximum context length is 4096 tokens. However, you requested 7600 tokens",
+    "400: the request exceeds the available context size, try increasing it",
+    "400: prompt is too long: 212000 tokens > 200000 maximum",
+    "400: The input token count (40000) exceeds the maximum number of tokens allowed (32768).",
+    "422: Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096",
+    "413: Request too large for model `m` in organization `o` on tokens per minute (TPM): Limit 6000, Requested 9000",
+    "429: Request too large for m in organization o on tokens per min (TPM): Limit 10000, Requested 12000.",
+    "400: input length and `max_tokens` exceed context limit: 199000 + 8192 > 200000",
+    "400: The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+    "400: <400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 30720]",
+    "413: Request Entity Too Large",
 ]
 
 
 @pytest.mark.parametrize("said", TOO_LONG)
 def test_a_prompt_that_the_model_has_no_room_for_is_asked_in_smaller_parts(said: str) -> None:
     given_ = assignment()
-    refused = unanswered(failure=f"answered 400: {said}")
+    refused = unanswered(failure=f"answered {said}")
     asker = ScriptedAsker(lambda call: refused if len(texts(call, "passage")) > 2 else good(call))
     troubles: list[Trouble] = []
     [result] = teacher(asker, hooks=Hooks(trouble=troubles.append)).write([given_], 8, 6)
@@ -326,7 +332,7 @@ def test_a_passage_that_the_model_has_no_room_for_is_asked_in_pieces_and_no_furt
 
     def answer(call: ModelCall, room: int) -> str | ModelReply:
         if sum(map(len, texts(call, "passage").values())) > room:
-            return unanswered(failure=f"answered 400: {TOO_LONG[0]}")
+            return unanswered(failure=f"answered {TOO_LONG[0]}")
         found = [
             pair(n, text[text.index("Quill") : text.index("plan.") + 5]) for n, text in texts(call, "passage").items() if "amber" in text
         ]
@@ -342,7 +348,16 @@ def test_a_passage_that_the_model_has_no_room_for_is_asked_in_pieces_and_no_furt
     assert {draft.reason.partition(":")[0] for draft in result.rejected} == {"not studied, no answer"}
 
 
-@pytest.mark.parametrize("said", ["answered 400: the schema is not supported", "answered 500: maximum context length", "no full answer"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "answered 400: the schema is not supported",
+        "answered 500: maximum context length",
+        "answered 429: Rate limit reached for m on tokens per min (TPM): Limit 6000, Used 5000, Requested 1500.",
+        "answered 429: Too many tokens, please wait before trying again.",
+        "no full answer",
+    ],
+)
 def test_a_call_that_was_refused_for_another_reason_is_not_asked_smaller(said: str) -> None:
     asker = ScriptedAsker(lambda _: unanswered(failure=said))
     teacher(asker).write([assignment()], 8, 6)
