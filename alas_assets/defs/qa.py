@@ -17,7 +17,7 @@ from alas_assets.domains.config import Domain
 from alas_assets.evaluation.answers import grade_answers
 from alas_assets.evaluation.grading import validate_grader
 from alas_assets.partitions import cell_of, cells
-from alas_assets.provenance.ids import file_hash, short_id
+from alas_assets.provenance.ids import file_hash
 from alas_assets.provenance.store import Cell
 from alas_assets.records import ANSWER_SCHEMA, CHUNK_SCHEMA, PROBE_SCHEMA, QA_SCHEMA, TRAIN_ROW_SCHEMA, UNKNOWN, Curriculum, Seed, as_pairs
 from alas_assets.retrieval.study import with_found_pages
@@ -25,9 +25,10 @@ from alas_assets.review.earlier import overruled, standing
 from alas_assets.review.pairs import decisions_hash, decisions_of, decisions_without_a_pair, edits_not_taught, under_review
 from alas_assets.students.catalog import is_folder
 from alas_assets.students.tokens import TokenCounter
-from alas_assets.synthesis.consensus import Rules, dispute_table
-from alas_assets.synthesis.curate import Limits, coverage, curate, reasons
-from alas_assets.synthesis.disputed import lost_since, says
+from alas_assets.synthesis.consensus import dispute_table
+from alas_assets.synthesis.corrected import Before, curate_with_corrections
+from alas_assets.synthesis.curate import coverage, curate, reasons
+from alas_assets.synthesis.disputed import lost_since
 from alas_assets.synthesis.known import found_known, known_facts, mark_known
 from alas_assets.synthesis.leaks import find_leaks
 from alas_assets.synthesis.mix import TOLERANCE, deviations, evenly, in_words
@@ -151,39 +152,21 @@ def qa_pairs(
         aside = curated(reviewed.set_aside, [], guards=[])
         earlier = standing([*before, reviewed.mark(QA_SCHEMA.to_frame(), aside)])[:-1]
         taught = {fact for table in earlier for fact in table.filter("accepted")["fact_id"].unique()} - lost_since(earlier, retired)
-        guards = [*guards_of(alas, domain), *neighbours_of(alas, domain)]
-        # A corrected fact was weighed and counted when it was taught first: no other page has to state it again, no cap crowds it out.
-        counted = {"min_support": 1, "min_support_primary": 1, "max_share": 1.0, "max_per_url": max(1, len(corrections.reviewed.drafts))}
-        mended = curated(
-            corrections.reviewed.drafts,
-            [],
-            guards=guards,
-            earlier_fact_ids=taught,
-            limits=Limits(facts_per_topic=max(1, len(corrections.reviewed.drafts))),
-            earlier_qa=earlier,
-            retired_facts=retired,
-            rules=Rules(domain.consensus.model_copy(update=counted), domain.sources.trusted_hosts),
-        )
         readings = [*earlier_readings(alas, curriculum_seed), documents]
         # what an earlier model knew, the base student that is trained anew after a takedown may not know
         told = domain.thresholds.ask_first and not curriculum_seed.retrain
-        fresh = curated(
+        pairs = curate_with_corrections(
+            curated,
+            corrections.reviewed.drafts,
             own.drafts,
             rejected,
-            guards=guards,
-            earlier_fact_ids=taught,
-            known_fact_ids=found_known(before, readings, partial(stored_text, alas)) if told else frozenset(),
-            taken_fact_ids=set(mended.filter("accepted")["fact_id"]),
-            limits=Limits(facts_per_topic=budget.pairs_per_topic),
-            earlier_qa=[*earlier, mended],
-            retired_facts=retired,
-            rules=Rules(domain.consensus, domain.sources.trusted_hosts),
-            embed=lambda texts: alas.embed(domain, texts),
+            before=Before(earlier, taught, found_known(before, readings, partial(stored_text, alas)) if told else frozenset(), retired),
+            guards=[*guards_of(alas, domain), *neighbours_of(alas, domain)],
+            consensus=domain.consensus,
+            primary_hosts=domain.sources.trusted_hosts,
+            facts_per_topic=budget.pairs_per_topic,
+            embed=partial(alas.embed, domain),
         )
-        # What a corrected fact loses to is read here: its pairs stand among the fresh ones then, with that reason.
-        lost = says(fresh).filter(~pl.col("accepted"))["fact_id"].unique().to_list()
-        mended = mended.filter(~(pl.col("accepted") & pl.col("fact_id").is_in(lost)))
-        pairs = pl.concat([mended, _apart_from(mended, fresh)])
         if domain.thresholds.ask_first:
             pairs = mark_known(pairs, known_facts(asked_first(step, curriculum_seed, pairs)))
         return Made(reviewed.mark(pairs, aside), volatile=("retrieved_at",))
@@ -234,13 +217,6 @@ def qa_pairs(
 def _asked_first(alas: Alas, domain: Domain) -> list[str]:
     """Return which base student says what it knows already; none where a name and a revision tell, or where nobody is asked (S5)."""
     return [alas.student(domain).base_hash] if domain.thresholds.ask_first and is_folder(domain.student.model) else []
-
-
-def _apart_from(first: pl.DataFrame, then: pl.DataFrame) -> pl.DataFrame:
-    """Return pairs of which none has the id of one that stands before them: a teacher may draft a corrected fact too."""
-    again = pl.col("qa_id").is_in(first["qa_id"].to_list())
-    other = pl.col("qa_id").map_elements(lambda qa_id: short_id("repeat", qa_id), return_dtype=pl.String)
-    return then.with_columns(qa_id=pl.when(again).then(other).otherwise(pl.col("qa_id")))
 
 
 def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
