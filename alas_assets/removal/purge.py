@@ -6,9 +6,11 @@ and Dagster name; the file is rewritten. Passages are `retrieval.takedown`'s, Da
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ import polars as pl
 
 from alas_assets.provenance.blocked.documents import EVERYTHING, Limit, limit_to, own_entries
 from alas_assets.provenance.blocked.marks import redacted_json, strings_in
-from alas_assets.provenance.blocked.order import Order, TakedownError, folder_of, normal, report_files
+from alas_assets.provenance.blocked.order import Order, TakedownError, folder_of, normal, orders, report_files
 from alas_assets.provenance.changes import WatchState, update_watch_state
 from alas_assets.provenance.ids import content_hash, safe_name, sha256_hex
 from alas_assets.provenance.store import TOMBSTONE, ArtifactStore, StoreError, write_atomic
@@ -410,9 +412,10 @@ def purge_leftovers(store: ArtifactStore, removal: Removal) -> Did:
     for domain in filter(removal.order.covers, removal.order.domains):
         if (store.root / "watch" / f"{safe_name(domain)}.json").is_file():
             update_watch_state(store.root, domain, lambda state: _unwatched(state, removal))
-    own = {path.resolve() for path in report_files(store.root, removal.order.id)}
+    # reports of takedowns hold counts, hashes and addresses, are signed, and refusals lead to them
+    signed = {path.resolve() for one in (removal.order, *orders(store.root)) for path in report_files(store.root, one.id)}
     for path in sorted((store.root / "reports").rglob("*")):
-        if path.is_file() and path.resolve() not in own and (_holds(path, removal) or _names(path, removal)):
+        if path.is_file() and path.resolve() not in signed and (_holds(path, removal) or _names(path, removal)):
             path.unlink()
             did["files"] += 1
     for path in _loose_files(store):
@@ -455,8 +458,18 @@ _LOOKED_AFTER = {
 
 
 def _names(path: Path, removal: Removal) -> bool:
+    """Tell whether a report names a page of the source; an address that only begins with a page's is another's."""
     text = path.read_text(encoding="utf-8", errors="replace")
-    return any(url in text for url in removal.ids.pages)
+    forms = dict.fromkeys((text, html.unescape(text)))
+    return any(url in form and _is_whole(url, form) for url in removal.ids.pages for form in forms)
+
+
+def _is_whole(url: str, text: str) -> bool:
+    return re.search(rf"{re.escape(url)}/?(?!{_GOES_ON})", text) is not None
+
+
+_GOES_ON = r"(?![,;]\w+://)[.,;:!?'(]*[\w/%?&=~@+$-]"
+"""How an address goes on behind what is one itself; punctuation with nothing behind it ends a sentence, and a fragment is of the page."""
 
 
 def clean_lines(path: Path, removal: Removal) -> int:

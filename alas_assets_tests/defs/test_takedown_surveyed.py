@@ -110,6 +110,22 @@ def test_a_seed_keeps_nothing_of_a_page_that_was_put_off(site: Site, tmp_path: P
     assert (kept.next_topics, kept.changed_pages) == ([], [])
 
 
+def test_the_signed_report_of_a_page_outlives_the_takedown_of_its_host(site: Site, tmp_path: Path) -> None:
+    harness = Harness(tmp_path, "no-student-is-needed-here")
+    _, gone = planned_with(harness, site)
+    store, home, cell = harness.store, harness.settings.home, Cell("quill", "001")
+    order = taken_down(harness, gone)
+    reports = write_report(store, order, read_marks(home, order.id), work.scan(harness.alas, harness.instance, order))
+    said = [path.read_bytes() for path in reports]
+    _, failed = survey(harness.alas.domain("quill"), store)
+    assert any(url == gone and reason.startswith(TAKEN_DOWN) for url, reason in failed)
+    harness.opened("quill", 1)
+    plan = Curriculum(domain="quill", iteration=1, topics=[], failed_urls=failed)
+    store.put(cell, "curriculum", plan, input_key="plan again", inputs={}, run_id="r")
+    taken_down(harness, f"127.0.0.1:{site.port}")
+    assert [path.read_bytes() for path in reports] == said
+
+
 def test_an_end_amid_the_tidying_leaves_no_name_of_what_was_removed_for_ever(site: Site, tmp_path: Path) -> None:
     harness = Harness(tmp_path, "no-student-is-needed-here")
     _, gone = planned_with(harness, site)
