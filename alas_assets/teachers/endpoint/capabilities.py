@@ -6,15 +6,16 @@ Asked once per endpoint and model, kept in the ledger, shown to people. How a pr
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from alas_assets.domains.config import TeacherSettings
 from alas_assets.provenance.ids import content_hash
 from alas_assets.teachers.endpoint.calls import ModelCall
 from alas_assets.teachers.endpoint.faults import Fault
-from alas_assets.teachers.endpoint.ledger import CallRow
+from alas_assets.teachers.endpoint.ledger import CallRow, finish_in, now
 from alas_assets.teachers.endpoint.wire import FORM_SETTINGS, Answers, Api, Form, Held, Question
 
 Send = Callable[[Question, Api], Awaitable["CallRow | Fault"]]
@@ -28,6 +29,8 @@ _SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 _PROBE_TOKENS = 512
+_BEGUN = {True: re.compile(r'\s*\{\s*"probe"\s*:'), False: re.compile(r'\s*\{\s*"')}
+"""How an answer begins that is held to the schema, or to any JSON."""
 _FORM_STATUSES = (400, 415, 422)
 """What a server answers to a form that it does not know, without naming it; that it answers without the form is then asked, too."""
 _ANSWERS: dict[Answers, Form] = {"schema": "schema", "json": "json", "xml": "text", "lines": "text"}
@@ -57,6 +60,11 @@ class Abilities:
         mode = f", JSON mode {self.json_mode}" if self.json_mode != "not asked" else ""
         used = "" if self.answers == "schema" else f"; answers as {self.answers}"
         return f"{self.api}, schema {self.schema}{mode}{used}"
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether every probe showed something, so that it need not be asked again."""
+        return "unclear" not in (self.schema, self.json_mode)
 
     def form_for(self, call: ModelCall) -> Form:
         """Return what the server is asked to hold a call's answer to: nothing where the prompt asks for another form (S3)."""
@@ -102,7 +110,7 @@ def _best(schema: Held) -> Answers:
 
 
 async def probe(settings: TeacherSettings, model: str, endpoint: str, send: Send) -> Abilities:
-    """Ask the endpoint what it can do; at most four calls.
+    """Ask the endpoint what it can do; at most four calls, and one more for each form whose answer did not come to its end.
 
     Args:
         settings: What the domain file says; that part is not probed.
@@ -117,7 +125,8 @@ async def probe(settings: TeacherSettings, model: str, endpoint: str, send: Send
     first: Form = "schema" if wants_schema else "text"
     apis: tuple[Api, ...] = ("chat", "responses") if settings.api == "auto" else (settings.api,)
     for place, api in enumerate(apis):
-        found = await send(_question(model, endpoint, api, first), api)
+        first_asked = _question(model, endpoint, api, first)
+        found = await send(first_asked, api)
         missing = isinstance(found, Fault) and found.kind == "address"
         if missing and place + 1 < len(apis):
             continue
@@ -125,16 +134,27 @@ async def probe(settings: TeacherSettings, model: str, endpoint: str, send: Send
             if isinstance(found, Fault):
                 raise ProbeError(found)
             return Abilities(api, settings.answers)  # pyright: ignore[reportArgumentType] - not "auto", which wants a schema
-        schema = _held(found)
+        schema = await _seen(send, first_asked, api, found, settings.max_tokens)
         json_mode: Held = "not asked"
         if schema != "enforced":
-            json_mode = _held(await send(_question(model, endpoint, api, "json"), api))
+            second = _question(model, endpoint, api, "json")
+            json_mode = await _seen(send, second, api, await send(second, api), settings.max_tokens)
         if schema == json_mode == "refused":  # perhaps it is not the form that is refused
             plain = await send(_question(model, endpoint, api, "text"), api)
             if isinstance(plain, Fault):
                 raise ProbeError(plain)
         return Abilities(api, _best(schema), schema, json_mode)
     raise AssertionError("an interface is always tried")
+
+
+async def _seen(send: Send, question: Question, api: Api, found: CallRow | Fault, most_tokens: int) -> Held:
+    """Return what a probe shows, asked once more with as many tokens as a call has where it shows nothing."""
+    held = _held(found)
+    if held == "unclear" and most_tokens > question.max_tokens:
+        # not by the same key in every run: an old answer that showed nothing would stand for good
+        more = replace(question, max_tokens=most_tokens, key=content_hash([question.key, most_tokens, now()]))
+        held = _held(await send(more, api))
+    return held
 
 
 def _question(model: str, endpoint: str, api: Api, form: Form) -> Question:
@@ -161,6 +181,8 @@ def _question(model: str, endpoint: str, api: Api, form: Form) -> Question:
 def _held(found: CallRow | Fault) -> Held:
     """Return what became of a form: only an answer that has it, against what the prompt asked for, shows that it is enforced.
 
+    An answer that was cut off or withheld, such as where thinking took all tokens, shows that by how it begins, and else nothing.
+
     Raises:
         ProbeError: There is neither an answer nor a refusal of the form.
     """
@@ -169,9 +191,13 @@ def _held(found: CallRow | Fault) -> Held:
         if found.setting in FORM_SETTINGS or (found.kind == "refused" and found.status in _FORM_STATUSES):
             return "refused"
         raise ProbeError(found)
+    by_schema = '"form":"schema"' in found.request
     try:
         said = json.loads(found.text)
     except (ValueError, RecursionError):
+        said = None
+    if said == {"probe": _WORD} if by_schema else isinstance(said, dict):
+        return "enforced"
+    if finish_in(found) == "stop":
         return "ignored"
-    by_schema = '"form":"schema"' in found.request
-    return "enforced" if (said == {"probe": _WORD} if by_schema else isinstance(said, dict)) else "ignored"
+    return "enforced" if _BEGUN[by_schema].match(found.text) else "unclear"

@@ -92,7 +92,8 @@ class Session:
             except ProbeError as error:
                 problem = error.fault
             else:
-                state.ledger.put_abilities(state.endpoint, model, known.as_dict())
+                if known.is_clear:
+                    state.ledger.put_abilities(state.endpoint, model, known.as_dict())
                 state.abilities[model] = known
                 return known
             await self.health.raise_if_final(problem, model)

@@ -23,8 +23,9 @@ Form = Literal["schema", "json", "text"]
 Finish = Literal["stop", "length", "filtered", "none"]
 Answers = Literal["schema", "json", "xml", "lines"]
 """How an answer is written; the prompt's last line says it."""
-Held = Literal["enforced", "ignored", "refused", "not asked"]
-"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free."""
+Held = Literal["enforced", "ignored", "refused", "not asked", "unclear"]
+"""enforced: an answer that the prompt asked to be otherwise came in that form. ignored: it was accepted, and the answer was free.
+unclear: no answer came to its end, so that nothing was seen, and nothing is kept."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_ADDRESS = "an address that is no http(s) URL"

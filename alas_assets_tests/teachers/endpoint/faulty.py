@@ -76,6 +76,7 @@ class FaultServer:
         complaint: What it says to a request that is "bad".
         complaint_status: The status that it says it with.
         complaint_code: The code beside it.
+        cuts: Makes what is left of an answer that has no room for all of it.
         ended: Its word for why an answer ended.
         refuses: Settings that its models do not take.
     """
@@ -94,6 +95,7 @@ class FaultServer:
     complaint: str = "This prompt cannot be used."
     complaint_status: int = 400
     complaint_code: str | None = None
+    cuts: Callable[[dict[str, Any], str], str] | None = None
     ended: str | None = "stop"
     retry_after: str = "1"
     drip_seconds: float = 0.05
@@ -262,7 +264,8 @@ class FaultServer:
             text = json.dumps({"said": text})
         if fault == "fenced":
             text = f"Sure, here it is:\n```json\n{text}\n```"
-        finish = "length" if fault == "length" else self.ended
+        whole, text = text, self.cuts(body, text) if self.cuts else text
+        finish = "length" if fault == "length" or text != whole else self.ended
         sent, received = self.counts(body, text) if self.counts else (len(json.dumps(body)) // 4 + 1, len(text) // 4 + 1)
         if api == "chat":
             choices = [] if fault == "empty" else [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}]

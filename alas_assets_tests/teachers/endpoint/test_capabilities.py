@@ -40,6 +40,54 @@ def test_a_model_that_writes_the_json_it_is_told_not_to_is_no_proof_unless_it_is
         assert connect(server.url, **AUTO).abilities("tiny").schema == "ignored"
 
 
+@pytest.mark.parametrize("schema", ["enforced", "ignored"])
+def test_a_model_whose_tokens_all_went_into_thinking_is_asked_once_more_with_as_many_as_a_call_has(connect: Opener, schema: str) -> None:
+    def cut(body: dict, text: str) -> str:
+        return "" if body["max_tokens"] <= 512 else text
+
+    with FaultServer(schema=schema.removesuffix("d"), json_mode="ignore", cuts=cut) as server:
+        endpoint = connect(server.url, **AUTO)
+        assert endpoint.abilities("tiny").schema == schema
+        assert [s.body["max_tokens"] for s in server.seen[:2]] == [512, endpoint.settings.max_tokens]
+        assert connect(server.url, **AUTO).abilities("tiny").schema == schema
+        assert len(server.seen) == (2 if schema == "enforced" else 4)
+
+
+@pytest.mark.parametrize("half", ['{"probe":', '{"probe": "kes', '{\n\n  "probe" :' + " " * 300])
+def test_half_an_answer_that_begins_as_the_schema_does_shows_that_it_is_enforced(connect: Opener, half: str) -> None:
+    with FaultServer(cuts=lambda _, __: half) as server:
+        assert connect(server.url, **AUTO).abilities("tiny").shown == "chat, schema enforced"
+        assert len(server.seen) == 1
+
+
+def test_half_an_object_shows_that_json_is_enforced_and_a_schema_is_not(connect: Opener) -> None:
+    def cut(body: dict, text: str) -> str:
+        return '{"said": "an ans' if body["response_format"]["type"] == "json_object" else text
+
+    with FaultServer(schema="ignore", cuts=cut) as server:
+        assert connect(server.url, **AUTO).abilities("tiny").shown == "chat, schema ignored, JSON mode enforced; answers as xml"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"cuts": lambda _, __: ""},
+        {"cuts": lambda _, __: '{"birds": "a'},
+        {"ended": "content_filter", "schema": "ignore"},
+        {"ended": "error"},
+    ],
+    ids=["nothing", "another object", "filtered", "not understood"],
+)
+def test_what_no_answer_shows_is_not_kept_and_asked_again_by_the_next_run(connect: Opener, server: dict) -> None:
+    with FaultServer(**{"schema": "ignore", "json_mode": "ignore"} | server) as running:
+        endpoint = connect(running.url, **AUTO)
+        found = endpoint.abilities("tiny")
+        assert (found.schema, found.answers) == ("unclear", "xml")
+        assert endpoint.ledger.abilities(endpoint.endpoint, "tiny") is None
+        running.cuts, running.ended, running.schema = None, "stop", "enforce"
+        assert connect(running.url, **AUTO).abilities("tiny").shown == "chat, schema enforced"
+
+
 def test_it_is_asked_once_per_endpoint_and_model_also_by_other_processes(connect: Opener) -> None:
     with FaultServer(models=("tiny", "judge")) as server:
         connect(server.url, **AUTO).abilities("tiny")
