@@ -186,7 +186,7 @@ def judge_settings(step: Step) -> dict[str, Any]:
     }
 
 
-@loop_asset("5", kinds={"parquet"})
+@loop_asset("6", kinds={"parquet"})
 def baseline_scores(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, probes: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -208,7 +208,7 @@ def baseline_scores(
     return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
-@loop_asset("5", kinds={"parquet"})
+@loop_asset("6", kinds={"parquet"})
 def judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -224,7 +224,7 @@ def judge_scores(
     return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
-@loop_asset("5", kinds={"parquet"})
+@loop_asset("6", kinds={"parquet"})
 def dpo_judge_scores(
     context: dg.AssetExecutionContext, alas: Alas, probes: pl.DataFrame, sft_adapter: AdapterRef, dpo_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:
@@ -240,7 +240,7 @@ def dpo_judge_scores(
     return step.run(pl.DataFrame, make, described, settings=judge_settings(step), still_good=of_the_student(step))
 
 
-@loop_asset("6", kinds={"parquet"})
+@loop_asset("7", kinds={"parquet"})
 def exam_scores(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, promotion: GateDecision
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -233,7 +233,7 @@ def asked_first(step: Step, seed: Seed, pairs: pl.DataFrame) -> pl.DataFrame:
     return grade_answers(held_out, said, step.teacher, by_rule=("probe",))
 
 
-@loop_asset("3", kinds={"parquet"})
+@loop_asset("4", kinds={"parquet"})
 def probes(
     context: dg.AssetExecutionContext, alas: Alas, curriculum_seed: Seed, documents: pl.DataFrame, qa_pairs: pl.DataFrame
 ) -> dg.MaterializeResult[pl.DataFrame]:

@@ -275,7 +275,7 @@ def sft_adapter(
     return step.run(AdapterRef, make, describe_adapter(step), settings=settings, still_good=still_good)
 
 
-@loop_asset("4", kinds={"parquet"})
+@loop_asset("5", kinds={"parquet"})
 def preference_pairs(
     context: dg.AssetExecutionContext, alas: Alas, qa_pairs: pl.DataFrame, sft_adapter: AdapterRef
 ) -> dg.MaterializeResult[pl.DataFrame]:

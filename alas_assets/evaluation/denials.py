@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
+from alas_assets.evaluation.bounds import bound_at, is_limit
 from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, Token, clause_before, content_words, normalise, tokenise, words
 
 NEGATORS = frozenset(
@@ -30,6 +31,19 @@ _ASKS_THE_PAST = frozenset("before formerly previously previous former earlier u
 _VERBS_BEHIND_A_SUBJECT = frozenset("is are was were gets will occurs results".split())
 _NOT_REALLY_NEGATED = frozenset({"only", "just", "merely", "until", "before"})  # "not only X", "not until X" affirm X
 
+_ALL_BUT = frozenset({("anything", "but"), ("everything", "but"), ("anyone", "but"), ("everyone", "but")})
+"""What leaves something out; "nothing but X" is X."""
+_ASKS_WHAT_GOES = frozenset(
+    "removed removes remove dropped drops drop deprecated replaced replaces replace superseded renamed changed changes change gone wrong "
+    "incorrect outdated obsolete instead".split()
+)
+"""Words of a question whose answer may be what holds no more."""
+_USED_TO_BE = re.compile(r"(?<!\bis )(?<!\bare )(?<!\bbe )(?<!\bbeen )\bused to be$")
+_IS_GONE = re.compile(
+    r"used to be\b|(?:is|are|was|were|has been|have been|had been|got|gets) (?:now |since |later |then )?"
+    r"(?:(?:replaced|superseded) (?:by|with)\b|(?:wrong|incorrect|untrue)\b)"
+)
+_NO_BEHIND = re.compile(r"[`'\")]*\s?\?\s*(?:no|nope)\b(?! doubt)")
 _NO_ANSWER = re.compile(
     r"^(?:(?:i am|i'm|sorry)[ ,]*)*"
     r"(?:i (?:do not|don't|cannot|can't) (?:know|say|tell|answer)|unknown|not sure|unsure|no idea|no answer|n/a)\b"
@@ -73,15 +87,18 @@ _MORE_DECLINING_WORDS = 3
 """Other words that a piece which declines may have ("in my training data"); a claim about the matter takes more, or a name."""
 
 
-def is_denied(hit: Span, answer: str, question_words: frozenset[str]) -> bool:
-    """Tell whether the words just before or after a hit deny it ("not PEP 810", "3.14 is not it").
+def is_denied(hit: Span, answer: str, kind: str, question_words: frozenset[str]) -> bool:
+    """Tell whether the words just before or after a hit deny it ("not PEP 810", "3.14 is not it"); "no more than 5" bounds it.
 
     Args:
         hit: Where the gold answer stands.
         answer: The normalised answer.
+        kind: The answer kind.
         question_words: The tokens of the question.
     """
     tokens = tokenise(answer)
+    if _is_excepted(hit, tokens, question_words) or _belongs_to_the_past(hit, answer, tokens, question_words):
+        return True
     clause = clause_before(hit, tokens)
     before = clause[-3:]
     deny = any(word in NEGATORS and word not in question_words for word in before)
@@ -93,8 +110,9 @@ def is_denied(hit: Span, answer: str, question_words: frozenset[str]) -> bool:
     if near in FORMERLY and not question_words & _ASKS_THE_PAST:
         return True
     if deny and not _NOT_REALLY_NEGATED.intersection(before) and not _behind_a_condition(clause, after):
-        return True
-    if question_words & NEGATORS:
+        bound = bound_at(hit, answer, kind)
+        return bound is None or not is_limit(bound, kind, question_words)
+    if question_words & NEGATORS or bound_at(hit, answer, kind) is not None:  # "older than 3.11 is not supported" speaks of what is older
         return False
     if not after or after[0].new_clause:
         return False
@@ -103,6 +121,28 @@ def is_denied(hit: Span, answer: str, question_words: frozenset[str]) -> bool:
     return (
         len(after) == 2 and after[0].text in {"is", "was", "are", "were"} and after[1].text in {"not", "never"} and not after[1].new_clause
     )
+
+
+def _is_excepted(hit: Span, tokens: tuple[Token, ...], question_words: frozenset[str]) -> bool:
+    """Tell whether a hit is all that is not meant ("anything but X"); whoever asks for what is left out is told so."""
+    before = tuple(token.text for token in tokens if token.end <= hit.start and token.text not in ARTICLES)[-2:]
+    return before in _ALL_BUT and not question_words & (NEGATORS | {"but"})
+
+
+def _belongs_to_the_past(hit: Span, answer: str, tokens: tuple[Token, ...], question_words: frozenset[str]) -> bool:
+    """Tell whether a hit is said to hold no more, or to be wrong ("used to be X", "X was replaced by Y", "X? No, Y")."""
+    if _NO_BEHIND.match(answer, hit.end):
+        return True
+    if question_words & (_ASKS_THE_PAST | _ASKS_WHAT_GOES | NEGATORS):
+        return False
+    clause = " ".join(word for word in clause_before(hit, tokens) if word not in ARTICLES)
+    after = " ".join(_same_clause([token for token in tokens if token.start >= hit.end][:5]))
+    return _USED_TO_BE.search(clause) is not None or _IS_GONE.match(after) is not None
+
+
+def _same_clause(tokens: list[Token]) -> list[str]:
+    end = next((i for i, token in enumerate(tokens) if token.new_clause), len(tokens))
+    return [token.text for token in tokens[:end]]
 
 
 def _behind_a_condition(clause: list[str], after: list[Token]) -> bool:

@@ -83,13 +83,13 @@ def _held_against(answer: str, question: str, forms: list[str], kind: str, hits:
         return Grade(
             label="incorrect", error_type="other", explanation=f"the gold answer is one of {length} words, {allowed} would do to state it"
         )
-    standing = [hit for hit in _widest(hits) if not names_another(hit, hits, forms, kind, answer, question_words)]
+    standing = [hit for hit in _widest(hits) if not names_another(hit, hits, forms, kind, answer, question)]
     if not standing:
         error = "wrong version" if kind == "version" else "misinterpretation"
         return Grade(label="incorrect", error_type=error, explanation="names the gold answer as a part of something else only")
     if hedges(answer) and not any(hedges(normalise(form)) for form in forms):
         return Grade(label="incorrect", error_type="omission", explanation="says that it does not know, and the gold answer beside it")
-    if any(is_denied(hit, answer, question_words) for hit in standing):
+    if any(is_denied(hit, answer, kind, question_words) for hit in standing):
         return Grade(label="incorrect", error_type="misinterpretation", explanation="denies the gold answer")
     pieces = list_length(answer, question, forms, hits)
     if pieces:

@@ -1,5 +1,5 @@
 # ruff: noqa: SIM905 - word lists read better as text
-"""When the words of the gold answer name something else: longer and qualified names, one of two numbers, "before" a version.
+"""When the words of the gold answer name something else: longer and qualified names, one of two numbers, what only bounds a value.
 
 One stretch of the answer at a time. What else an answer names is `evaluation.rivals`', whether it is a list `evaluation.lists`'.
 """
@@ -7,11 +7,17 @@ One stretch of the answer at a time. What else an answer names is `evaluation.ri
 from __future__ import annotations
 
 import builtins
+import pkgutil
 import re
 import sys
+import sysconfig
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
+from alas_assets.evaluation.bounds import bound_at, only_bounds
 from alas_assets.evaluation.denials import NEGATORS
+from alas_assets.evaluation.money import currency_of
 from alas_assets.evaluation.tokens import (
     ARTICLES,
     STOP,
@@ -36,11 +42,14 @@ _SAME_WITH = frozenset("based built made style type sized shaped".split())
 """What is X-based is answered by X."""
 _BEFORE_THEN = re.compile(r"\b(?:before|until|till|prior to)(?: ([\w.]+))?$")
 _BUILTINS = frozenset(name for name in dir(builtins) if name.islower() and not name.startswith("_"))
+_ASKS_FOR_A_FUNCTION = re.compile(
+    r"\b(?:which|what)(?: \w+){0,2} functions? (?:of|in|from) (?:the )?(?:`(\w+(?:\.\w+)*)`|(\w+(?:\.\w+)*)(?= module\b))"
+)
 _MODULES = frozenset(name.casefold() for name in sys.stdlib_module_names) - {"builtins"}
 
 
-def names_another(hit: Span, hits: list[Span], forms: list[str], kind: str, answer: str, question_words: frozenset[str]) -> bool:
-    """Tell whether the words of a hit name something else than the gold answer ("non-blocking", "os.open()", "before 3.15").
+def names_another(hit: Span, hits: list[Span], forms: list[str], kind: str, answer: str, question: str) -> bool:
+    """Tell whether the words of a hit name something else than the gold answer ("non-blocking", "os.open()", "before 3.15", "€5" for "$5").
 
     A word of the question, or of another hit, makes nothing else of it ("honey-bee" where honey is asked about).
 
@@ -50,9 +59,15 @@ def names_another(hit: Span, hits: list[Span], forms: list[str], kind: str, answ
         forms: The gold answer and its aliases.
         kind: The answer kind.
         answer: The normalised answer.
-        question_words: The tokens of the question.
+        question: The normalised question.
     """
     tokens = tokenise(answer)
+    question_words = frozenset(token.text for token in tokenise(question))
+    bound = bound_at(hit, answer, kind)
+    if bound is not None and only_bounds(hit, bound, answer, kind, forms, question_words):
+        return True
+    if _of_another_currency(hit, forms, answer):
+        return True
     if kind in VALUE_KINDS:
         return kind == "version" and _before_then(clause_before(hit, tokens), question_words)
     known = question_words | ARTICLES | {token.text for token in tokens if any(one.holds(token) for one in hits)}
@@ -61,7 +76,7 @@ def names_another(hit: Span, hits: list[Span], forms: list[str], kind: str, answ
     return (
         (before is not None and before.text not in known and _joined(answer, before.end, hit.start))
         or (after is not None and after.text not in known and _goes_on(hit, after, answer))
-        or _of_another_module(answer[hit.start : hit.end], forms, question_words)
+        or _of_another_module(answer[hit.start : hit.end], forms, question)
         or (kind == "quantity" and _is_one_of_two_numbers(hit, forms, answer, question_words))
     )
 
@@ -94,12 +109,50 @@ def _before_then(clause: list[str], question_words: frozenset[str]) -> bool:
     return NEGATORS.isdisjoint(clause)  # "no change until 3.15", "not before 3.15" do name it
 
 
-def _of_another_module(name: str, forms: list[str], question_words: frozenset[str]) -> bool:
-    """Tell whether a name is a built-in's behind a module that neither gold answer nor question names ("os.open", "typing.List")."""
+def _of_another_currency(hit: Span, forms: list[str], answer: str) -> bool:
+    """Tell whether an amount is said in another currency than the gold answer has; without one it may be meant in that."""
+    meant = frozenset[str]().union(*(currency_of(normalise(form)) for form in forms))
+    said = currency_of(answer, hit) if meant else frozenset[str]()
+    return bool(said) and meant.isdisjoint(said)
+
+
+def _of_another_module(name: str, forms: list[str], question: str) -> bool:
+    """Tell whether a name stands behind a module that neither gold answer nor question names.
+
+    Such is a built-in's behind any module of the library ("os.open", "typing.List"), and any function's where the question asks for one of
+    another module ("yaml.load()" as a function of `json`).
+    """
     module, _, bare = name.rpartition(".")
-    if bare not in _BUILTINS or module not in _MODULES:
+    if not module or any(name in normalise(form) for form in forms):
         return False
-    return not any(name in normalise(form) for form in forms) and not any(f"{word}.".startswith(f"{module}.") for word in question_words)
+    if any(f"{word}.".startswith(f"{module}.") for word in words(question)):
+        return False
+    if bare in _BUILTINS and module in _MODULES:
+        return True
+    asked = _modules_asked(question)
+    return bool(asked) and not any(_may_be(module, one) for one in asked)
+
+
+def _modules_asked(question: str) -> list[str]:
+    """Return the modules of the library of which a question asks for a function."""
+    named = [name for found in _ASKS_FOR_A_FUNCTION.findall(question) for name in found if name]
+    return [name for name in named if name.split(".")[0] in _MODULES]
+
+
+def _may_be(prefix: str, module: str) -> bool:
+    """Tell whether what stands before a dot may be of a module: an object, a submodule, a class, or a short name of it ("np" of numpy)."""
+    parts, own = prefix.split("."), module.split(".")
+    if parts[0] in _submodules(module) or not set(parts).isdisjoint(own) or any(part in prefix for part in own):
+        return True
+    letters = iter(module)
+    return len(prefix) == 1 or prefix in {"self", "cls"} or all(letter in letters for letter in prefix)
+
+
+@lru_cache(maxsize=500)
+def _submodules(module: str) -> frozenset[str]:
+    """Return the modules inside one of the library, lower case, by the files it has: importing one may do anything."""
+    folder = Path(sysconfig.get_path("stdlib"), *module.split("."))
+    return frozenset(found.name.casefold() for found in pkgutil.iter_modules([str(folder)])) | ({"path"} if module == "os" else set())
 
 
 def _is_one_of_two_numbers(hit: Span, forms: list[str], answer: str, question_words: frozenset[str]) -> bool:

@@ -7,8 +7,10 @@ Finding only: whether what is found is denied is `evaluation.denials`', whether 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, canonical, is_option, is_token, normalise, parts_of, tokenise, words
+from alas_assets.evaluation.values import VALUE_KINDS
 
 _FILE_SUFFIXES = frozenset(
     "py pyi pyc pth toml cfg ini txt md rst json yaml yml html xml csv js css c h cpp so dll exe zip gz whl sh log lock pem db".split()
@@ -17,6 +19,9 @@ _FILE_SUFFIXES = frozenset(
 
 _UNSPACED = re.compile("[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
 """Chinese and Japanese, which put no spaces between words: a whole sentence is one token."""
+_HYPHEN = re.compile(r"(?<=[^\W\d_]{2})-(?=\d)")
+"""A hyphen between a name and its number, which some leave out and some write as a space ("SHA-256", "Apache-2.0")."""
+_SPACED = re.compile(r"[\w.\s-]*")
 _JOINS = re.compile("[是为為はがの的]|答案|答え")
 _ENDING = re.compile("(?:です|でした|である|だ|だった)?$")
 
@@ -67,14 +72,24 @@ def occurrences(form: str, kind: str, answer: str) -> list[Span]:
     sequence = sequence_of(form, kind)
     if _is_symbolic(form, sequence):
         return _symbol_occurrences(form, answer)
+    found = _places(sequence, kind, answer, lambda word: parts_of(word, kind))
+    if kind in VALUE_KINDS or not (_HYPHEN.search(" ".join(sequence)) or _HYPHEN.search(answer)):
+        return found
+    glued = _places(sequence, kind, answer, lambda word: parts_of(_HYPHEN.sub("", word), kind))
+    apart = _places(sequence, kind, answer, lambda word: tuple(_HYPHEN.split(word)))
+    return list(dict.fromkeys([*found, *glued, *(span for span in apart if _SPACED.fullmatch(answer, span.start, span.end))]))
+
+
+def _places(sequence: list[str], kind: str, answer: str, parts: Callable[[str], tuple[str, ...]]) -> list[Span]:
+    """Find a sequence of tokens in a text, each taken apart alike on both sides; a place begins and ends with a whole token."""
     only_articles = all(word in ARTICLES for word in sequence)
     tokens = [token for token in tokenise(answer) if only_articles or token.text not in ARTICLES]
-    wanted = [part for word in sequence for part in parts_of(word, kind)]
+    wanted = [canonical(part, kind) for word in sequence for part in parts(word)]
     said: list[tuple[str, int, int]] = []  # each part with where a token begins and ends with it, -1 where none does
     for token in tokens:
-        parts = parts_of(token.text, kind)
-        starts, ends = [token.start] + [-1] * (len(parts) - 1), [-1] * (len(parts) - 1) + [token.end]
-        said += zip((canonical(part, kind) for part in parts), starts, ends, strict=True)
+        own = parts(token.text)
+        starts, ends = [token.start] + [-1] * (len(own) - 1), [-1] * (len(own) - 1) + [token.end]
+        said += zip((canonical(part, kind) for part in own), starts, ends, strict=True)
     found: list[Span] = []
     for i in range(len(said) - len(wanted) + 1):
         start, end = said[i][1], said[i + len(wanted) - 1][2]

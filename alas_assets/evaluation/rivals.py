@@ -38,9 +38,16 @@ def rivals_named(request: GradeRequest, answer: str, question: str, forms: list[
             continue
         if any(same_name(rival, form, kind) for form in forms) or occurrences(rival, kind, question):
             continue
-        if any(not any(hit.holds(found) for hit in hits) for found in occurrences(rival, kind, answer)):
+        places = [found for found in occurrences(rival, kind, answer) if not any(hit.holds(found) for hit in hits)]
+        if any(not _is_cut(found, hits, answer) for found in places):
             named.append(rival)
     return named or _other_literals(request, answer)
+
+
+def _is_cut(found: Span, hits: list[Span], answer: str) -> bool:
+    """Tell whether the gold answer ends within a longer name by punctuation ("React, native to JavaScript")."""
+    ends = {hit.end for hit in hits if found.holds(hit)}
+    return any(token.new_clause and found.holds(token) and any(end <= token.start for end in ends) for token in tokenise(answer))
 
 
 def _other_literals(request: GradeRequest, answer: str) -> list[str]:

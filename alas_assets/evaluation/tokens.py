@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
+from alas_assets.evaluation.units import unit_of
+
 ARTICLES = frozenset({"a", "an", "the"})
 STOP = ARTICLES | frozenset(
     "in is of to and or for as it on at by with be was were are this that which what from its into has have had does do did "
@@ -43,6 +45,8 @@ _CLAUSE_END = re.compile(r"[.,;:!?\n]")
 _TRAILING_ZEROS = re.compile(r"(?<=\d)(?:\.0)+$")
 _OPTIONS = re.compile(r"(?<![^\s`'\"(\[/|,])(-[A-Za-z])(?!\w)")
 _WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)*)([^\W\d_]+)")
+_MINUS = re.compile(r"(?<![^\s(\[\"'`=])(?<!\d\s)\u2013(?=\d)")
+"""An en dash that is typed for a minus; behind a number it sets a range."""
 _PATH = re.compile(r"(?<!\S)[`'\"(]*(?:[~.]{0,2}/\w|\w+:/)|/[\w-]+\.\w{1,5}(?!\w)")
 
 
@@ -80,6 +84,7 @@ def normalise(text: str, options: bool = False) -> str:
     """
     text = unicodedata.normalize("NFKC", text)
     text = re.sub("[\u2018\u2019\u02bc]", "'", re.sub("[\u201c\u201d]", '"', text))
+    text = _MINUS.sub("-", text)
     text = re.sub("[\u2013\u2014]", " ; ", re.sub("[\u2010\u2011\u2212]", "-", text))
     parts = _OPTIONS.split(text) if options else [text]  # behind a plain quote or space, and with a plain hyphen
     text = "".join(part if i % 2 else unicodedata.normalize("NFKC", part.casefold()) for i, part in enumerate(parts))
@@ -128,10 +133,10 @@ def token_f1(answer: str, gold: str) -> float:
 
 
 def canonical(word: str, kind: str) -> str:
-    """Return the one spelling of a number word in a quantity, and of a version, which a trailing ".0" leaves the same."""
+    """Return the one spelling of a number word and of a unit in a quantity, and of a version, which a trailing ".0" leaves the same."""
     if kind == "version":
         return _TRAILING_ZEROS.sub("", word)
-    return _NUMBER_WORDS.get(word, word) if kind == "quantity" else word
+    return _NUMBER_WORDS.get(word) or unit_of(word) or word if kind == "quantity" else word
 
 
 def parts_of(word: str, kind: str) -> tuple[str, ...]:

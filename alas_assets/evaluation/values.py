@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from alas_assets.evaluation.tokens import GENERIC, Span, canonical, normalise, tokenise, words
+from alas_assets.evaluation.tokens import GENERIC, Span, canonical, is_number, normalise, parts_of, tokenise, words
+from alas_assets.evaluation.units import unit_of
 
 VALUE_KINDS = frozenset({"version", "pep", "cve", "issue", "date"})
 """Answer kinds that have values."""
@@ -59,7 +60,13 @@ def kind_of(answer: str) -> str:
     date = _DATE.search(text)
     if date and date.end() - date.start() >= len(text.strip(" .`'\"")) and (date["y1"] or date["iy"] or date["y2"]):
         return "date"
-    return "phrase"
+    return "quantity" if _is_quantity(core) else "phrase"
+
+
+def _is_quantity(said: list[str]) -> bool:
+    """Tell whether words are a number, in digits or as a word, with a unit or none."""
+    parts = [part for word in said for part in parts_of(word, "quantity")]
+    return 1 <= len(parts) <= 2 and is_number(parts[0]) and all(map(unit_of, parts[1:]))
 
 
 def values_in(text: str, kind: str, integers: bool = False) -> list[tuple[Any, Span]]:

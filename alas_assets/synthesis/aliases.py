@@ -50,6 +50,15 @@ def states_answer(quote: str, answer: str, aliases: Iterable[str]) -> bool:
     return any(says_something(form) and holds_answer(quote, form) for form in forms)
 
 
+def is_kind(text: str) -> bool:
+    """Tell whether a text only says what a thing is, not which ("library").
+
+    Two such words are a name: "keyword argument"; so is what has a sign, as files().
+    """
+    telling = [word for word in words(text) if word not in GENERIC]
+    return text.replace(" ", "").isalpha() and len(telling) <= 1 and all(stem(word) in _KINDS for word in telling)
+
+
 def usable_aliases(answer: str, aliases: Sequence[str], quote: str) -> list[str]:
     """Return the aliases that may count as the answer.
 
@@ -58,7 +67,7 @@ def usable_aliases(answer: str, aliases: Sequence[str], quote: str) -> list[str]
     removes the `imp` library". So is what says that there is no alias ("none", "unknown"), and what names something else in the place of
     the answer: another number or value, True for False, TypeError for ValueError.
     """
-    unfit = (_is_no_alias, _is_kind, _lacks_the_number, conflict, _is_another_name, partial(_is_another_word, quote=quote))
+    unfit = (_is_no_alias, _only_says_the_kind, _lacks_the_number, conflict, _is_another_name, partial(_is_another_word, quote=quote))
     return [alias for alias in aliases if says_something(alias) and not any(found(alias, answer) for found in unfit)]
 
 
@@ -110,14 +119,8 @@ def _are_exceptions(one: str, other: str) -> bool:
     return kinds[0] is not None and kinds[1] is not None and not (issubclass(kinds[0], kinds[1]) or issubclass(kinds[1], kinds[0]))
 
 
-def _is_kind(alias: str, answer: str) -> bool:
-    return _only_says_the_kind(alias) and not _only_says_the_kind(answer)
-
-
-def _only_says_the_kind(text: str) -> bool:
-    """Two such words are a name: "keyword argument"; so is what has a sign, as files()."""
-    telling = [word for word in words(text) if word not in GENERIC]
-    return text.replace(" ", "").isalpha() and len(telling) <= 1 and all(stem(word) in _KINDS for word in telling)
+def _only_says_the_kind(alias: str, answer: str) -> bool:
+    return is_kind(alias) and not is_kind(answer)
 
 
 def _lacks_the_number(alias: str, answer: str) -> bool:

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905 - word lists read better as text
 """Builds the table of evaluation questions: held-out phrasings, guards, and what earlier iterations asked (E1, G2).
 
 Building only: answering and grading are `evaluation`'s, the leak check is `synthesis.leaks`.
@@ -14,10 +15,16 @@ import polars as pl
 
 from alas_assets.provenance import ids
 from alas_assets.records import PROBE_SCHEMA
+from alas_assets.synthesis.aliases import is_kind
 from alas_assets.synthesis.questions import GuardQuestion
 from alas_assets.synthesis.wording import mentions, normalise, word_set
 
 MAX_RIVALS = 20
+_SAY_NO_MORE = frozenset(
+    "inc incorporated corp corporation ltd limited llc gmbh ag company co foundation group team license licence framework platform "
+    "database toolkit engine browser editor compiler interpreter protocol format standard".split()
+)
+"""Words behind a name that leave it what it is, besides those that only say a kind."""
 
 
 def build_probes(
@@ -169,14 +176,17 @@ def _measure_overlap(rows: list[dict[str, Any]], training: list[str]) -> None:
 def _add_rivals(rows: list[dict[str, Any]], accepted: pl.DataFrame) -> None:
     """Give each probe other answers of its kind in this domain, those of its own topic first, `MAX_RIVALS` at most.
 
-    An answer is no rival where it is an alias, lies inside the right answer or holds it, or is named by the question:
-    a right answer would then be marked wrong.
+    An answer is no rival where it is an alias, lies inside the right answer or holds it, or is named by the question: a right answer
+    would then be marked wrong. It is one where it goes on from the right answer to another name ("React Native" beside "React"), unless
+    that stands for the same fact.
     """
     of_kind: dict[str, set[str]] = defaultdict(set)
     of_topic: dict[tuple[str, str], set[str]] = defaultdict(set)
+    groups: dict[str, set[str]] = defaultdict(set)
     for row in [*accepted.iter_rows(named=True), *rows]:
         of_kind[row["answer_kind"]].add(row["answer"])
         of_topic[row["answer_kind"], row["topic_id"]].add(row["answer"])
+        groups[row["answer"]].add(row["fact_group"])
     ordered = {kind: sorted(answers) for kind, answers in of_kind.items()}
     near = {place: sorted(answers) for place, answers in of_topic.items()}
     for row in rows:
@@ -187,7 +197,25 @@ def _add_rivals(rows: list[dict[str, Any]], accepted: pl.DataFrame) -> None:
                 break
             if answer in chosen:
                 continue
-            if any(mentions(text, answer) or mentions(answer, text) for text in right) or mentions(row["question"], answer):
+            if any(mentions(text, answer) for text in right) or mentions(row["question"], answer):
+                continue
+            held = [text for text in right if mentions(answer, text)]
+            if held and (row["fact_group"] in groups[answer] or not all(_goes_on(answer, text) for text in held)):
                 continue
             chosen[answer] = None
         row["rivals"] = sorted(chosen)
+
+
+def _goes_on(answer: str, right: str) -> bool:
+    """Tell whether an answer is the right one and a further name behind it, by which it names something else: React Native, not React 19.
+
+    What only says of what kind the thing is, or whose, does not: React Library, Microsoft Corporation.
+    """
+    said, its = answer.strip("` ").split(), right.strip("` ").split()
+    more = said[len(its) :]
+    begins = [word.casefold() for word in said[: len(its)]] == [word.casefold() for word in its]
+    return begins and bool(more) and its[0][:1].isupper() and all(word.isalpha() and word[0].isupper() and _names(word) for word in more)
+
+
+def _names(word: str) -> bool:
+    return not is_kind(word) and word.casefold() not in _SAY_NO_MORE

@@ -270,6 +270,264 @@ def test_a_rival_beside_the_gold_is_not_correct_but_one_the_question_names_is_no
     assert graded("lazy", "lazy in Python", "identifier", rivals=["in"]).label == "correct"
 
 
+HOW_MANY = "How many workers are there?"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "question"),
+    [
+        ("5", "No more than 5", "quantity", "How many retries are there?"),
+        ("5", "No more than 5.", "quantity", "How many retries are there at most?"),
+        ("5", "never more than five retries", "quantity", "What is the maximum number of retries?"),
+        ("5", "no fewer than 5", "quantity", "How many workers are there at least?"),
+        ("255 characters", "may not exceed 255 characters", "quantity", "How long may a name be?"),
+        ("255 characters", "A name cannot exceed 255 characters.", "quantity", "What is the longest name?"),
+        ("255 characters", "Names must not be longer than 255 characters.", "quantity", "How long may a name be?"),
+        ("255 characters", "A name is not allowed to go beyond 255 characters", "quantity", "How long may a name be?"),
+        ("30 seconds", "no longer than 30 seconds", "quantity", "How long does it wait?"),
+        ("October 2027", "No later than October 2027", "date", "When will it be removed?"),
+        ("October 2027", "not earlier than October 2027", "date", "When will it be removed?"),
+        ("8 GB", "No less than 8 GB", "quantity", "How much memory does it need?"),
+        ("3.11", "Not older than 3.11", "version", "Which Python does it need?"),
+        ("3.11", "Python must not be older than Python 3.11", "version", "Which Python does it need?"),
+        ("1.88", "not older than Rust 1.88", "version", "What is the minimum version of Rust?"),
+    ],
+)
+def test_a_negated_comparison_gives_its_value_as_a_limit(gold: str, answer: str, kind: str, question: str) -> None:
+    verdict = graded(gold, answer, kind, question=question)
+    assert verdict.label == "correct", verdict
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "question"),
+    [
+        ("5", "no more than 5", "quantity", "How many workers are there at least?"),
+        ("5", "no fewer than 5", "quantity", "How many workers are there at most?"),
+        ("8 GB", "it may not exceed 8 GB", "quantity", "What is the minimum of memory?"),
+        ("October 2027", "no later than October 2027", "date", "What is the earliest date?"),
+        ("30 seconds", "It is no longer 30 seconds.", "quantity", "How long does it wait?"),
+        ("3.11", "It is no longer 3.11", "version", "Which version is it?"),
+        ("5", "not 5", "quantity", HOW_MANY),
+        ("5", "not 5 but more", "quantity", HOW_MANY),
+        ("5", "No, more than 5", "quantity", HOW_MANY),
+        ("5", "anything except more than 5", "quantity", HOW_MANY),
+        ("ValueError", "no more than ValueError", "identifier", "Which exception is raised?"),
+        ("Linux", "It does not run under Linux", "name", "Where does it run?"),
+    ],
+)
+def test_a_limit_of_the_other_side_and_a_plain_denial_are_no_answer(gold: str, answer: str, kind: str, question: str) -> None:
+    assert graded(gold, answer, kind, question=question).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "question"),
+    [
+        ("3.11", "older than 3.11", "version", "Which Python does it need?"),
+        ("3.11", "below 3.11", "version", "Which Python does it need?"),
+        ("3.11", "It needs a Python newer than Python 3.11.", "version", "Which Python does it need?"),
+        ("October 2027", "before October 2027", "date", "When will it be removed?"),
+        ("October 2027", "It will be removed before October 2027.", "date", "When will it be removed?"),
+        ("October 2027", "earlier than October 2027", "date", "When will it be removed?"),
+        ("255 characters", "more than 255 characters", "quantity", "How long may a name be?"),
+        ("255 characters", "A name may be longer than 255 characters long.", "quantity", "How long may a name be?"),
+        ("255 characters", "more than 255 characters", "quantity", "What is the maximum length of a name?"),
+        ("5", "fewer than 5", "quantity", HOW_MANY),
+        ("5", "less than five", "quantity", HOW_MANY),
+        ("5", "there are more than 5", "phrase", HOW_MANY),
+        ("30 seconds", "under 30 seconds", "quantity", "How long does it wait?"),
+        ("8 GB", "less than 8 GB", "quantity", "How much memory does it need at least?"),
+    ],
+)
+def test_what_lies_above_or_below_a_value_is_another(gold: str, answer: str, kind: str, question: str) -> None:
+    assert graded(gold, answer, kind, question=question).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind", "question"),
+    [
+        ("255 characters", "Names of more than 255 characters are rejected.", "quantity", "How long may a name be?"),
+        ("255 characters", "It rejects names of more than 255 characters.", "quantity", "How long may a name be?"),
+        ("3.11", "Versions older than 3.11 are not supported.", "version", "Which Python does it need?"),
+        ("3.11", "nothing older than 3.11", "version", "Which Python does it need?"),
+        ("3.11", "3.11 or newer", "version", "Which Python does it need?"),
+        ("3.11", "3.11, nothing older than 3.11", "version", "Which Python does it need?"),
+        ("3.11", "Under Python 3.11", "version", "With which Python is it built?"),
+        ("5 MB", "Files below 5 MB are read at once.", "quantity", "Up to which size are files read at once?"),
+        ("5 MB", "Files are read at once below 5 MB.", "quantity", "Up to which size are files read at once?"),
+        ("5 MB", "at most 5 MB", "quantity", "Which files are read at once?"),
+        ("5 seconds", "less than 5 seconds", "quantity", "What is the maximum time it takes?"),
+        ("more than 5", "more than 5", "quantity", HOW_MANY),
+        ("less than 5", "under 5", "quantity", "How many fewer are there?"),
+        ("5", "more than 5", "quantity", "More than how many workers are refused?"),
+        ("3.11", "before 3.11", "version", "Before which version was it missing?"),
+        ("October 2027", "before October 2027", "date", "By when does it have to be done?"),
+        ("October 2027", "until October 2027", "date", "How long is it supported?"),
+        ("30 seconds", "It is averaged over 30 seconds.", "quantity", "How is it averaged?"),
+        ("30 seconds", "after 30 seconds", "quantity", "When does it give up?"),
+        ("4", "It has 4, which is more than before.", "quantity", HOW_MANY),
+        ("React", "older than React", "name", "What is jQuery?"),
+    ],
+)
+def test_a_comparison_that_is_asked_for_or_says_more_leaves_a_value_right(gold: str, answer: str, kind: str, question: str) -> None:
+    verdict = graded(gold, answer, kind, question=question, aliases=["5"] if gold == "less than 5" else [])
+    assert verdict.label == "correct", verdict
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind"),
+    [
+        ("UTF-8", "UTF8", "phrase"), ("UTF8", "It is UTF-8.", "identifier"), ("SHA-256", "SHA256", "identifier"),
+        ("SHA256", "sha-256", "phrase"),
+        ("Apache-2.0", "Apache 2.0", "phrase"), ("Apache 2.0", "It is under Apache-2.0.", "name"), ("GPT-4", "GPT 4", "name"),
+        ("utf-8-sig", "utf8-sig", "identifier"), ("-40", "\u201340", "quantity"), ("-40", "It is \u201340 degrees.", "quantity"),
+        ("-40", "(\u201340)", "phrase"), ("30 seconds", "30s", "quantity"), ("30s", "It waits 30 seconds.", "quantity"),
+        ("30 seconds", "30 sec", "quantity"), ("30 seconds", "a 30-second timeout", "quantity"), ("8 GB", "8 gigabytes", "quantity"),
+        ("2 h", "two hours", "quantity"), ("n-1", "n-1", "phrase"),
+    ],
+)  # fmt: skip
+def test_another_spelling_of_a_name_a_unit_or_a_sign_is_right(gold: str, answer: str, kind: str) -> None:
+    verdict = graded(gold, answer, kind)
+    assert verdict.label == "correct", verdict
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "kind"),
+    [
+        ("UTF-8", "UTF-16", "phrase"), ("UTF-8", "UTF16", "phrase"), ("UTF-8", "utf8mb4", "phrase"), ("utf-8", "utf-8-sig", "phrase"),
+        ("8", "UTF-8", "phrase"), ("UTF", "UTF-8", "phrase"), ("SHA-256", "SHA512", "identifier"), ("256", "SHA-256", "identifier"),
+        ("Apache-2.0", "Apache 1.1", "phrase"), ("Apache-2.0", "Apache 2.0.1", "phrase"), ("GPT-4", "GPT 4o", "name"),
+        ("GPT-4", "GPT-4.1", "name"),
+        ("n-1", "n + 1", "phrase"), ("n-1", "n1", "phrase"), ("len-1", "len + 1", "phrase"), ("len-1", "len * 1", "phrase"),
+        ("python3", "python 3", "identifier"), ("40", "\u201340", "quantity"), ("-40", "40", "quantity"),
+        ("40", "30\u201340", "quantity"), ("40", "30 \u201340", "quantity"), ("-40", "30 \u2013 40", "quantity"),
+        ("30 seconds", "30 ms", "quantity"), ("30 seconds", "30m", "quantity"), ("30 seconds", "30 minutes", "quantity"),
+        ("8 GB", "8 GiB", "quantity"),
+    ],
+)  # fmt: skip
+def test_another_number_unit_or_sign_in_another_spelling_stays_wrong(gold: str, answer: str, kind: str) -> None:
+    assert graded(gold, answer, kind).label != "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "label"),
+    [
+        ("$100", "\u20ac100", "incorrect"), ("$100", "100 EUR", "incorrect"), ("$100", "It costs 100\u20ac.", "incorrect"),
+        ("$1,500", "1500 EUR", "incorrect"), ("$5 million", "\u20ac5 million", "incorrect"), ("$5 million", "5 million euros", "incorrect"),
+        ("\u20ac100", "$100", "incorrect"), ("\u20ac100", "USD 100", "incorrect"), ("\u20ac100", "100 pounds", "incorrect"),
+        ("$2.50", "\u20ac2.50", "incorrect"), ("CAD 100", "CAD 100", "correct"),
+        ("$100", "$100", "correct"), ("$100", "100 USD", "correct"), ("$100", "US$100", "correct"), ("$100", "USD 100", "correct"),
+        ("$100", "100 dollars", "correct"), ("$100", "100", "correct"), ("$100", "CAD 100", "correct"), ("$1,500", "1500", "correct"),
+        ("$100", "$100 (\u20ac92)", "correct"), ("$5 million", "$5 million", "correct"),
+        ("\u20ac100", "100 euros", "correct"), ("100", "\u20ac100", "correct"), ("\u00a5100", "100 yen", "correct"),
+        ("$100", "It costs $100 in the euro zone too", "correct"),
+    ],
+)  # fmt: skip
+def test_an_amount_is_right_in_its_own_currency_or_without_any(gold: str, answer: str, label: str) -> None:
+    for kind in ("quantity", "phrase"):
+        assert graded(gold, answer, kind, question="What does it cost?").label == label, kind
+
+
+READS = "Which function of `json` reads a file?"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "question", "label"),
+    [
+        ("load()", "yaml.load()", READS, "incorrect"),
+        ("load()", "pickle.load", READS, "incorrect"),
+        ("load", "It is `marshal.load()`.", "Which function of the json module reads a file?", "incorrect"),
+        ("load()", "json.load()", READS, "correct"),
+        ("load()", "load()", READS, "correct"),
+        ("json.load()", "load()", READS, "correct"),
+        ("join()", "os.path.join()", "Which function of `os` joins paths?", "correct"),
+        ("join()", "path.join()", "Which function of `os` joins paths?", "correct"),
+        ("parse()", "ET.parse()", "Which function of `xml.etree.ElementTree` reads a file?", "correct"),
+        ("version()", "metadata.version()", "Which function of `importlib` gives it?", "correct"),
+        ("arange()", "np.arange()", "Which function of `numpy` counts?", "correct"),
+        ("arange()", "numpy.arange()", "Which function counts?", "correct"),
+        ("load()", "yaml.load()", "Which function reads a file?", "correct"),
+        ("load()", "json.load()", "Which function in Python 3.15 reads a file?", "correct"),
+        ("load()", "json.load()", "Which function does this module use?", "correct"),
+        ("load()", "json.load()", "Which function in test code reads a file?", "correct"),
+        ("load()", "tomllib.load()", "Which function replaces `json.loads()`?", "correct"),
+        ("import_module()", "importlib.import_module()", "Which function replaces the imp module?", "correct"),
+        ("put()", "queue.put()", "Which method of `asyncio.Queue` adds to it?", "correct"),
+        ("connect()", "conn.connect()", "Which method of `socket` opens it?", "correct"),
+        ("load()", "yaml.load()", "Which function of `json` replaces `yaml.load()`?", "correct"),
+    ],
+)
+def test_a_function_of_the_module_that_is_asked_for_is_none_of_another(gold: str, answer: str, question: str, label: str) -> None:
+    assert graded(gold, answer, "identifier", question=question).label == label
+
+
+RAISED = "Which exception is raised?"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "It used to be ValueError; since 3.15 it is TypeError",
+        "It used to be a ValueError, now TypeError",
+        "ValueError used to be raised",
+        "ValueError was replaced by TypeError",
+        "ValueError has been replaced with TypeError.",
+        "ValueError is now superseded by TypeError",
+        "ValueError is wrong",
+        "`ValueError` is incorrect.",
+        "Anything but ValueError",
+        "everything but a ValueError",
+        "ValueError? No, TypeError.",
+        "`ValueError`? no",
+    ],
+)
+def test_what_was_once_or_is_wrong_is_no_answer(answer: str) -> None:
+    assert graded("ValueError", answer, "identifier", question=RAISED).label == "incorrect"
+
+
+@pytest.mark.parametrize(
+    ("answer", "question"),
+    [
+        ("ValueError; it used to be TypeError", RAISED),
+        ("ValueError, and TypeError was replaced by it", RAISED),
+        ("Nothing but ValueError", RAISED),
+        ("ValueError? No doubt.", RAISED),
+        ("ValueError is used to be clear.", RAISED),
+        ("It is ValueError. Is it wrong? No.", RAISED),
+        ("TypeError is wrong, it is ValueError", RAISED),
+        ("It is ValueError, and silence is wrong", RAISED),
+        ("It used to be ValueError", "Which exception was raised before?"),
+        ("It used to be ValueError", "What did it raise until 3.14?"),
+        ("ValueError was replaced by TypeError", "Which exception was replaced?"),
+        ("ValueError is replaced by TypeError", "What is removed in 3.15?"),
+        ("ValueError is wrong", "Which exception is wrong here?"),
+        ("Everything but ValueError", "Which exception is not caught?"),
+    ],
+)
+def test_what_is_asked_of_the_past_or_said_of_another_stays_right(answer: str, question: str) -> None:
+    verdict = graded("ValueError", answer, "identifier", question=question)
+    assert verdict.label == "correct", verdict
+
+
+def test_the_function_used_to_do_something_is_not_of_the_past() -> None:
+    assert graded("load()", "json.load() is used to read it", "identifier", question="Which function reads it?").label == "correct"
+    assert graded("open files", "used to open files", question="What is it for?").label == "correct"
+
+
+@pytest.mark.parametrize(
+    ("gold", "rival", "answer", "label"),
+    [
+        ("React", "React Native", "React Native", "incorrect"),
+        ("React", "React Native", "It is React Native.", "incorrect"),
+        ("React", "React Native", "React", "correct"),
+        ("React", "React Native", "React, native to the browser", "correct"),
+        ("Visual Studio", "Visual Studio Code", "Visual Studio Code", "incorrect"),
+        ("Visual Studio", "Visual Studio Code", "Visual Studio. Code is compiled by it.", "correct"),
+    ],
+)
+def test_a_longer_name_that_is_a_rival_is_named_as_a_whole(gold: str, rival: str, answer: str, label: str) -> None:
+    assert graded(gold, answer, "name", rivals=[rival]).label == label
+
+
 def test_half_an_answer_is_partial_and_a_coarser_date_too() -> None:
     assert graded("the sentinel built-in type", "sentinel built-in").label == "partial"
     assert graded("2026-10-01", "October 2026", "date").label == "partial"
@@ -366,7 +624,8 @@ def test_token_f1_counts_bags_of_tokens_without_articles() -> None:
     [
         ("Python 3.15", "version"), ("PEP 810", "pep"), ("CVE-2026-1", "phrase"), ("CVE-2026-1234", "cve"), ("gh-12345", "issue"),
         ("1 October 2026", "date"), ("2026-10-01", "date"), ("may", "phrase"), ("isnormal()", "phrase"), ("", "phrase"),
-        ("3.14 and 3.15", "phrase"),
+        ("3.14 and 3.15", "phrase"), ("five", "quantity"), ("5", "quantity"), ("30 seconds", "quantity"), ("30s", "quantity"),
+        ("five minutes", "quantity"), ("5 workers", "phrase"), ("UTF-8", "phrase"), ("the five", "quantity"), ("one of them", "phrase"),
     ],
 )  # fmt: skip
 def test_the_kind_of_a_bare_answer_is_read_off_its_form(answer: str, kind: str) -> None:

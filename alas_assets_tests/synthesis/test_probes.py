@@ -86,6 +86,39 @@ def test_rivals_are_other_answers_of_the_kind_that_a_right_answer_never_names() 
         assert not any(mentions(row["question"], rival) for rival in row["rivals"])
 
 
+def rivals_of(right: str, *others: str) -> set[str]:
+    names = ["gadget0", *(f"gadget{i}" for i in range(1, len(others) + 1))]
+    qa = domain(names)
+    for name, answer in zip(names, (right, *others), strict=True):
+        qa = qa.with_columns(answer=pl.when(pl.col("answer") == name).then(pl.lit(answer)).otherwise("answer"))
+    probes = split(build_probes(qa, [], [], [], 0), "probe").filter(pl.col("answer") == right)
+    return {rival for rivals in probes["rivals"] for rival in rivals}
+
+
+def test_a_longer_name_that_goes_on_from_the_right_answer_is_a_rival() -> None:
+    assert rivals_of("React", "React Native") == {"React Native"}
+    assert rivals_of("Visual Studio", "Visual Studio Code", "Microsoft Visual Studio", "Visual Studio 2026") == {"Visual Studio Code"}
+    assert rivals_of("React Native", "React") == set()
+
+
+@pytest.mark.parametrize(
+    ("right", "other"),
+    [
+        ("Microsoft", "Microsoft Corporation"), ("MIT", "MIT License"), ("React", "React Library"), ("React", "the React library"),
+        ("Guido", "Guido van Rossum"), ("3.15", "Python 3.15"), ("October 2027", "7 October 2027"), ("30 seconds", "30 seconds in all"),
+        ("Spark", "Apache Spark"), ("alpha", "alpha.reader"), ("ValueError", "ValueError or TypeError"), ("list", "list Comprehension"),
+    ],
+)  # fmt: skip
+def test_a_right_answer_said_more_fully_is_no_rival(right: str, other: str) -> None:
+    assert rivals_of(right, other) == set()
+
+
+def test_a_longer_name_that_answers_the_same_fact_is_no_rival() -> None:
+    qa = domain(["React", "React Native"])
+    one = qa["fact_group"][0]
+    assert build_probes(qa.with_columns(fact_group=pl.lit(one)), [], [], [], 0)["rivals"].list.len().sum() == 0
+
+
 def test_overlap_is_that_of_the_nearest_training_row_and_its_median_is_given() -> None:
     qa = domain(NAMES)
     train = qa.filter(pl.col("role") == "train")["question"].to_list()
