@@ -108,6 +108,7 @@ def serve(
     from alas_assets.defs.steps import TOLD
     from alas_assets.release.export import vllm_rank
     from alas_assets.serving.backend import Backend, TransformersBackend, VllmBackend
+    from alas_assets.serving.current import CurrentModel
     from alas_assets.serving.door import Door
     from alas_assets.serving.running import listen, run
 
@@ -122,7 +123,7 @@ def serve(
     else:
         backend = VllmBackend(log, student.folder, vllm_rank(highest_rank(alas, domain)))
     models = StoreModels(alas, domain, merged=engine is Engine.transformers)
-    door = Door(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line)))
+    door = Door(CurrentModel(domain, models, backend, told=TOLD, say=lambda line: out.print(plain(line))), models)
     listener = listen(host, port or settings.serve_port)
     shown = f"http://{host if ':' not in host else f'[{host}]'}:{listener.getsockname()[1]}/v1"
     out.print(f"{shown}, model {domain}; computed by {backend.name} on loopback, log {log}. Ctrl-C ends both")

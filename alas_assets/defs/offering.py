@@ -10,7 +10,7 @@ from alas_assets.provenance.store import StoreError
 from alas_assets.release.identity import Manifest, ReleaseError
 from alas_assets.release.served import ServedModel, generation, merged_model, weights_hash, window
 from alas_assets.serving.backend import Prepared
-from alas_assets.serving.door import Wanted
+from alas_assets.serving.current import Wanted
 from alas_assets.serving.requests import ChatRequest
 from alas_assets.students.answering import Decoding
 from alas_assets.students.tokens import TokenCounter
@@ -20,7 +20,7 @@ _PER_MESSAGE = 16
 
 
 class StoreModels:
-    """The store's word on what answers in a domain (`serving.door.Current`).
+    """The store's word on what answers in a domain (`serving.current.Source`).
 
     Args:
         alas: The resource.

@@ -18,7 +18,8 @@ import uvicorn
 
 from alas_assets.release.identity import ReleaseError
 from alas_assets.serving.backend import Prepared, VllmBackend
-from alas_assets.serving.door import _AT_ONCE, ADAPTER_HEADER, Door, Wanted
+from alas_assets.serving.current import CurrentModel, Wanted
+from alas_assets.serving.door import _AT_ONCE, ADAPTER_HEADER, Door
 from alas_assets.serving.requests import MAX_BYTES, ChatRequest
 from alas_assets.serving.running import listen
 from alas_assets.students.chat import PLAIN_TEMPLATE
@@ -59,8 +60,11 @@ class Registry:
 class Running:
     """A door on a port, with its registry and backend."""
 
-    def __init__(self, opened: Door, registry: Registry, backend: VllmBackend, port: int, loop: asyncio.AbstractEventLoop) -> None:
-        self.opened, self.registry, self.backend, self.url, self.loop = opened, registry, backend, f"http://127.0.0.1:{port}", loop
+    def __init__(
+        self, opened: Door, model: CurrentModel, registry: Registry, backend: VllmBackend, port: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.opened, self.model, self.registry, self.backend = opened, model, registry, backend
+        self.url, self.loop = f"http://127.0.0.1:{port}", loop
         self.client = httpx2.Client(timeout=30, trust_env=False)
 
     def ask(self, question: str = "hello", **more: Any) -> httpx2.Response:
@@ -96,7 +100,8 @@ def opening(tmp_path: Path, registry: Registry | None = None, **settings: Any) -
     given, registry = registry is not None, registry or Registry(tmp_path)
     program = (sys.executable, "-m", "alas_assets_tests.serving.fake_vllm")
     backend = VllmBackend(tmp_path / "backend.log", str(tmp_path), 32, program)
-    opened = Door("quill", registry, backend, **settings)
+    model = CurrentModel("quill", registry, backend, **settings)
+    opened = Door(model, registry)
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(opened.app(), log_level="warning", lifespan="on", timeout_graceful_shutdown=2))
     loop: Future[asyncio.AbstractEventLoop] = Future()
@@ -108,7 +113,7 @@ def opening(tmp_path: Path, registry: Registry | None = None, **settings: Any) -
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    running = Running(opened, registry, backend, listener.getsockname()[1], loop.result(10))
+    running = Running(opened, model, registry, backend, listener.getsockname()[1], loop.result(10))
     try:
         if not given:
             running.until(lambda: running.answers_with(ONE))
@@ -210,7 +215,7 @@ def test_an_adapter_that_is_rolled_back_while_it_is_prepared_never_answers(tmp_p
         running.registry.adapter = TWO
         running.until(lambda: TWO in running.registry.prepared)
         running.registry.adapter = ONE
-        running.until(lambda: running.opened._task is not None and running.opened._task.done())
+        running.until(lambda: not running.model.is_changing)
         assert running.answers_with(ONE)
         running.registry.adapter = TWO
         running.until(lambda: running.answers_with(TWO))
