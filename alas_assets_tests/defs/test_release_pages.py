@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -99,6 +99,58 @@ def test_a_page_that_was_not_there_and_now_is_counts_as_a_change(harness: Harnes
     site.page("/5.html", "What is new in Quill 5", "<p>The <code>quill.wax</code> module gained the <code>melt()</code> function.</p>")
     (request,) = requests(tick(harness))
     assert "/5.html" in request.tags["alas/because"]
+
+
+def studied(harness: Harness, site: Site, iteration: int) -> bool:
+    """Edit /3.html, and have the iteration that this opens take it up and come to its end; tells whether one was opened."""
+    site.pages["/3.html"] = site.pages["/3.html"].replace("</main>", f"<p>This page was shown {iteration} times up to now.</p></main>")
+    if not requests(result := tick(harness)):
+        assert "as in most iterations lately" in skipped(result)
+        return False
+    opened = open_cell(harness.instance, harness.settings, Cell.of("quill", iteration), cause="a change", on_event=lambda *_: None)
+    assert opened.success, opened.failures
+    harness.finished("quill", iteration, "stop")
+    return True
+
+
+def opened_earlier(harness: Harness, iteration: int, earlier: timedelta) -> None:
+    """Have an iteration be opened so much earlier than it was."""
+    path = harness.store.root / "cells" / "quill" / f"{iteration:03d}" / "curriculum_seed.json"
+    pointer = json.loads(path.read_bytes())
+    made_at = datetime.fromisoformat(pointer["made_at"]) - earlier
+    write_atomic(path, json.dumps(pointer | {"made_at": made_at.isoformat()}).encode())
+
+
+@pytest.fixture
+def restless(harness: Harness, site: Site) -> Harness:
+    """`quill`, whose page /3.html changed for three iterations in a row."""
+    harness.domain("quill", site.port, watch_urls=json.dumps([f"http://127.0.0.1:{site.port}{path}" for path in ("/", "/3.html")]))
+    tick(harness)
+    assert [studied(harness, site, iteration) for iteration in (1, 2, 3)] == [True] * 3
+    return harness
+
+
+def test_a_page_that_changes_at_every_look_waits_longer_each_time_and_is_named_and_not_lost(restless: Harness, site: Site) -> None:
+    assert not studied(restless, site, 4)
+    assert f"127.0.0.1:{site.port}/3.html; the next iteration is opened at" in skipped(tick(restless))
+    for iteration, (early, late) in enumerate([(55, 10), (115, 10), (235, 10), (475, 10), (955, 10), (1435, 10), (1435, 10)], start=4):
+        opened_earlier(restless, iteration - 1, timedelta(minutes=early))
+        assert not studied(restless, site, iteration)
+        opened_earlier(restless, iteration - 1, timedelta(minutes=late))
+        assert studied(restless, site, iteration)
+
+
+def test_a_page_that_keeps_changing_goes_along_when_another_page_changes(restless: Harness, site: Site) -> None:
+    assert not studied(restless, site, 4)
+    edit(site)
+    (request,) = requests(tick(restless))
+    assert f"/3.html, http://127.0.0.1:{site.port}/" in request.tags["alas/because"]
+
+
+def test_iterations_that_failed_make_no_page_wait(restless: Harness, site: Site) -> None:
+    for iteration in (1, 2):
+        close_iteration(restless.settings.home, Cell.of("quill", iteration), "it failed")
+    assert studied(restless, site, 4)
 
 
 ENTRY = '<entry><id>{id}</id><title>t</title><updated>{at}</updated><link href="{url}"/></entry>'
