@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from alas_assets.evaluation.bounds import bound_at, is_limit
-from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, Token, clause_before, content_words, normalise, tokenise, words
+from alas_assets.evaluation.tokens import ARTICLES, STOP, Span, Token, clause_before, content_words, is_number, normalise, tokenise, words
 
 NEGATORS = frozenset(
     "not no never neither nor isn't wasn't aren't weren't doesn't didn't don't won't cannot can't except excluding".split()
@@ -111,7 +111,7 @@ def is_denied(hit: Span, answer: str, kind: str, question_words: frozenset[str])
         return True
     if deny and not _NOT_REALLY_NEGATED.intersection(before) and not _behind_a_condition(clause, after):
         bound = bound_at(hit, answer, kind)
-        return bound is None or not is_limit(bound, kind, question_words)
+        return bound is None or not is_limit(bound, kind, question_words) or _another_number_follows(hit, tokens, question_words)
     if question_words & NEGATORS or bound_at(hit, answer, kind) is not None:  # "older than 3.11 is not supported" speaks of what is older
         return False
     if not after or after[0].new_clause:
@@ -121,6 +121,11 @@ def is_denied(hit: Span, answer: str, kind: str, question_words: frozenset[str])
     return (
         len(after) == 2 and after[0].text in {"is", "was", "are", "were"} and after[1].text in {"not", "never"} and not after[1].new_clause
     )
+
+
+def _another_number_follows(hit: Span, tokens: tuple[Token, ...], question_words: frozenset[str]) -> bool:
+    """Tell whether a number behind a limit may be what is meant ("no more than 5, namely 3")."""
+    return any(token.start >= hit.end and is_number(token.text) and token.text not in question_words for token in tokens)
 
 
 def _is_excepted(hit: Span, tokens: tuple[Token, ...], question_words: frozenset[str]) -> bool:

@@ -32,9 +32,9 @@ _KINDS = frozenset(
 )
 """What a thing is, not which: where the answer is a module, "module" is no answer."""
 _PART = re.compile(r"[^\W_]+")
-_NO_ALIAS = frozenset({"none", "nothing", "nil", "null", "na", "n/a", "n.a", "not applicable", "not available", "no alias", "no aliases"})
+_NO_ALIAS = frozenset({"none", "null", "na", "n/a", "n.a", "not applicable", "not available", "no alias", "no aliases"})
 """What is written where there is no alias to name, in the comparing form without its outer marks."""
-_EMPTY = frozenset({"nothing", "nil", "null", "none", "zero", "0", "empty", "nobody", "nowhere"})
+_EMPTY = frozenset("nothing nil null none zero 0 empty void absence absent missing nobody nowhere".split())
 """Answers, or words of them, of which "none" may be another form; so it may be of one that denies ("no limit")."""
 _EXCEPTIONS = {name.casefold(): kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 

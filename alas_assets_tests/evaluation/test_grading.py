@@ -311,6 +311,8 @@ def test_a_negated_comparison_gives_its_value_as_a_limit(gold: str, answer: str,
         ("5", "not 5 but more", "quantity", HOW_MANY),
         ("5", "No, more than 5", "quantity", HOW_MANY),
         ("5", "anything except more than 5", "quantity", HOW_MANY),
+        ("5", "no more than 5, namely 3", "quantity", HOW_MANY),
+        ("5", "not more than 5 but exactly four", "quantity", HOW_MANY),
         ("ValueError", "no more than ValueError", "identifier", "Which exception is raised?"),
         ("Linux", "It does not run under Linux", "name", "Where does it run?"),
     ],
@@ -699,6 +701,22 @@ def test_the_gold_with_a_rival_is_never_correct(case: tuple[str, str, str], join
     answer = join.format(gold, rival)
     assert graded(gold, answer, kind, question="What is meant?", rivals=rivals).label == "incorrect"
     assert graded(gold, f"It is {gold}.", kind, question="What is meant?", rivals=rivals).label == "correct"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    number=st.integers(2, 9999),
+    noun=st.sampled_from(["", " workers", " seconds", " GB"]),
+    side=st.sampled_from(["more than", "fewer than", "less than", "greater than"]),
+    negator=st.sampled_from(["no", "not", "never"]),
+    frame=st.sampled_from(["{}", "{}.", "It is {}.", "There are {}, as the notes say."]),
+)
+def test_a_comparison_is_right_negated_and_wrong_otherwise(number: int, noun: str, side: str, negator: str, frame: str) -> None:
+    gold = f"{number}{noun}"
+    asked = "What is set?"
+    assert graded(gold, frame.format(f"{negator} {side} {gold}"), "quantity", question=asked).label == "correct"
+    assert graded(gold, frame.format(f"{side} {gold}"), "quantity", question=asked).label == "incorrect"
+    assert graded(gold, frame.format(f"{negator} {gold}"), "quantity", question=asked).label == "incorrect"
 
 
 @settings(max_examples=200, deadline=None)

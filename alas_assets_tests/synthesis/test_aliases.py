@@ -79,7 +79,7 @@ def test_synonyms_that_are_not_said_of_something_else_stay() -> None:
     ("answer", "alias"),
     [
         ("ValueError", "none"), ("ValueError", "None."), ("ValueError", "(none)"), ("7 workers", "none"), ("7 workers", "N/A"),
-        ("7 workers", "n/a"), ("ValueError", "unknown"), ("ValueError", "not sure"), ("ValueError", "I do not know"), ("True", "nothing"),
+        ("7 workers", "n/a"), ("ValueError", "unknown"), ("ValueError", "not sure"), ("ValueError", "I do not know"), ("True", "null."),
         ("no limit", "unknown"), ("no limit", "n/a"), ("ValueError", "not applicable"),
         ("3.15", "3.14"), ("3.15", "Python 3.14"), ("Python 3.15", "3.14"), ("3.15.0a1", "3.15.0 alpha 2"), ("Rust 1.88", "Rust 1.87"),
         ("PEP 810", "PEP 811"), ("PEP 810", "811"), ("CVE-2026-1234", "CVE-2026-1235"), ("gh-12345", "#12346"),
@@ -101,7 +101,8 @@ def test_an_alias_that_says_there_is_none_or_names_something_else_is_left_out(an
 @pytest.mark.parametrize(
     ("answer", "alias"),
     [
-        ("None", "none"), ("None", "`None`"), ("None", "null"), ("null", "None"), ("no limit", "none"), ("nothing", "none"), ("0", "none"),
+        ("None", "none"), ("None", "`None`"), ("None", "null"), ("null", "None"), ("no limit", "none"), ("nothing", "none"),
+        ("0", "none"), ("absence", "null"), ("silence", "nothing"),
         ("zero workers", "none"), ("none of them", "none"), ("unknown", "`unknown`"), ("unknown host", "unknown"),
         ("keys that are unknown", "unknown keys"), ("UnknownError", "unknown_error"), ("ValueError", "NoneType error"),
         ("3.15", "3.15.0"), ("3.15", "Python 3.15"), ("Python 3.15", "3.15"), ("3.15.0a1", "3.15.0 alpha 1"), ("PEP 810", "810"),
