@@ -16,7 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.curriculum import CAUSE_TAG
-from alas_assets.defs.dead_runs import close_dead_runs, process_tags
+from alas_assets.defs.dead_runs import close_dead_runs, hold_run, let_go
 from alas_assets.defs.failures import DRY_RUN_TAG
 from alas_assets.defs.in_process import execute_here, interrupted
 from alas_assets.domains.catalog import domain_files
@@ -159,11 +159,12 @@ def _run(
             job,
             run_id=run_id,
             partition=partition,
-            tags={**tags, **process_tags(run_id)},
+            tags={**tags, **hold_run(instance, run_id)},
             selection=selection,
             run_config=QUIET,
         )
     finally:
+        let_go(run_id)
         time.sleep(0.05)
         follower.stop.set()
         follower.join(timeout=10)

@@ -24,6 +24,7 @@ from dagster._core.storage.sqlalchemy_compat import db_select
 from dagster._serdes import deserialize_value, serialize_value
 
 from alas_assets.defs.births import run_of
+from alas_assets.defs.dead_runs import under_way_words
 from alas_assets.defs.lineage import cannot_go_on, closed_because, closed_by, last_opened, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.domains.catalog import domain_files
@@ -118,7 +119,8 @@ def refuse_runs_under_way(instance: dg.DagsterInstance, order: Order) -> None:
     """
     for domain in order.domains:
         if run_id := run_of(instance, domain):
-            raise TakedownError(f"run {run_id[:8]} of {domain} is under way; end it or wait for it, then give the command again")
+            words = under_way_words(instance, run_id, domain)
+            raise TakedownError(f"{words}; end it or wait for it, then give the command again")
 
 
 def carry_out(alas: Alas, instance: dg.DagsterInstance, order_id: str, on_step: OnStep = lambda *_: None) -> Order:

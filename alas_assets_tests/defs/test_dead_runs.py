@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import dagster as dg
 import pytest
 
 from alas_assets.defs.births import ITERATION_JOB
-from alas_assets.defs.dead_runs import BORN_TAG, HOST_TAG, PID_TAG, close_dead_runs, process_tags
+from alas_assets.defs.dead_runs import BORN_TAG, HOST_TAG, LOCK_TAG, PID_TAG, close_dead_runs, process_tags, under_way_words
 from alas_assets.defs.running import open_instance
 from alas_assets.partitions import cell_key, register_cell
 from alas_assets.provenance.store import Cell
@@ -50,6 +51,75 @@ def test_a_run_killed_in_a_pool_is_failed_and_its_place_is_free(tmp_path: Path) 
     (run,) = opened.get_runs()
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert not opened.event_log_storage.get_concurrency_run_ids()
+
+
+HOLDING = """
+import sys, time, uuid
+from pathlib import Path
+import dagster as dg
+from alas_assets.defs.dead_runs import HOST_TAG, hold_run
+from alas_assets.defs.running import open_instance
+from alas_assets.settings import load_settings
+
+instance = open_instance(load_settings(Path(sys.argv[1])))
+job, run_id = dg.JobDefinition(name="iteration", graph_def=dg.GraphDefinition(name="empty")), str(uuid.uuid4())
+tags = hold_run(instance, run_id) | {HOST_TAG: "an earlier name", "dagster/partition/domain": "quill"}
+instance.create_run_for_job(job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags)
+print(run_id, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holding(tmp_path: Path) -> Iterator[tuple[Harness, subprocess.Popen[str], str]]:
+    """A run that is at work in another process, on a machine that had another name when it began."""
+    harness = Harness(tmp_path, "none")
+    command = [sys.executable, "-c", HOLDING, str(harness.settings.home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield harness, process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def locks(harness: Harness) -> list[Path]:
+    return list((harness.settings.dagster_home / "run_locks").iterdir())
+
+
+def test_a_killed_process_is_told_by_its_lock_whatever_its_machine_is_called_by_now(
+    holding: tuple[Harness, subprocess.Popen[str], str],
+) -> None:
+    harness, process, run_id = holding
+
+    def status() -> dg.DagsterRunStatus:
+        (run,) = open_instance(harness.settings).get_runs()
+        assert run.run_id == run_id
+        return run.status
+
+    assert status() is dg.DagsterRunStatus.STARTED
+    process.kill()
+    process.wait()
+    assert status() is dg.DagsterRunStatus.FAILURE
+    assert locks(harness) == [], "nor is anything left of the lock"
+
+
+def test_a_run_whose_lock_was_deleted_is_judged_by_where_it_says_it_is(holding: tuple[Harness, subprocess.Popen[str], str]) -> None:
+    harness, _, _ = holding
+    for path in locks(harness):
+        path.unlink()
+    (run,) = open_instance(harness.settings).get_runs()
+    assert run.status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_on_another_machine_is_named_with_it_and_with_how_it_is_ended(tmp_path: Path, gone: int) -> None:
+    harness = Harness(tmp_path, "none")
+    there, here = started(harness, gone, "elsewhere"), started(harness, os.getpid(), platform.node())
+    said = under_way_words(harness.instance, there, "quill")
+    assert said.startswith(f"run {there[:8]} of quill is under way since 20")
+    assert "UTC on elsewhere, which is another machine, or this one under an earlier name; if it is gone, end the run in the UI" in said
+    assert under_way_words(harness.instance, here, "quill").endswith("UTC")
 
 
 def started(
@@ -129,7 +199,7 @@ def test_a_scoreboards_run_says_which_process_it_is_in(tmp_path: Path) -> None:
     result = scores.execute_in_process(instance=harness.instance, partition_key="quill", raise_on_error=False)
     run = harness.instance.get_run_by_id(result.run_id)
     assert run is not None
-    assert process_tags(run.run_id).items() <= run.tags.items()
+    assert (process_tags(run.run_id) | {LOCK_TAG: run.run_id}).items() <= run.tags.items()
 
 
 def test_a_run_that_the_ui_executes_again_is_not_taken_for_the_dead_one_whose_tags_it_has(tmp_path: Path, gone: int) -> None:
@@ -177,4 +247,15 @@ def test_a_run_that_nobody_tagged_says_which_process_it_is_in(quill: Harness) ->
     )
     run = quill.instance.get_run_by_id(result.run_id)
     assert run is not None
-    assert run.tags[PID_TAG] == f"{os.getpid()}:{run.run_id}"
+    assert (run.tags[PID_TAG], run.tags[LOCK_TAG]) == (f"{os.getpid()}:{run.run_id}", run.run_id)
+
+
+def test_a_run_of_a_command_holds_its_lock_while_it_is_at_work_and_no_longer(quill: Harness) -> None:
+    outcome = quill.run("quill", 7)
+    run = quill.instance.get_run_by_id(outcome.run_id)
+    assert run is not None
+    assert run.tags[LOCK_TAG] == run.run_id
+    left = quill.settings.dagster_home / "run_locks" / f"{run.run_id}.lock"
+    assert left.is_file()
+    close_dead_runs(quill.instance)
+    assert not left.exists(), "it is free, or it would still be there"
