@@ -237,24 +237,26 @@ class _Session:
                 answer = await self._ask(url, entry, budget)
                 if answer.status in _REDIRECTS:
                     onward = _location(url, answer)
-                else:
-                    page = await self._result(blank, str(url), answer, entry)
-                    onward = await asyncio.to_thread(self._leads_on, page)
-                    if not onward:
-                        return page
+                elif not (onward := await asyncio.to_thread(self._leads_on, str(url), answer, entry)):
+                    return await self._result(blank, str(url), answer, entry)
                 seen.append(str(url))
                 target = _next_hop(onward, answer.status, seen)
             except _PageFailure as failure:
                 failure.url = failure.url or target
                 raise
 
-    def _leads_on(self, page: Fetched) -> str:
-        """Return where a page sends its reader on to by itself, as a redirect that a file must write; "" for a page to read."""
-        kind = page.content_type.partition(";")[0].strip().lower()
-        if not self._wanted.is_page or kind not in _HTML_TYPES or page.body_bytes > _MOST_ONWARD_BYTES:
+    def _leads_on(self, url: str, answer: _Answer, entry: CacheEntry | None) -> str:
+        """Return where a page sends its reader on to by itself, as a redirect that a file must write; "" for a page to read.
+
+        Such a page is not kept, as no redirect is.
+        """
+        body, content_type = answer.body, answer.headers.get("content-type", "")
+        if answer.status == 304 and entry is not None:
+            body, content_type = (self._store.pages / entry.body_sha256).read_bytes(), entry.content_type
+        kind = content_type.partition(";")[0].strip().lower()
+        if not self._wanted.is_page or kind not in _HTML_TYPES or len(body) > _MOST_ONWARD_BYTES:
             return ""
-        body = (self._store.pages / page.body_sha256).read_bytes()
-        return leads_on(decoded(body, page.content_type, html=True), page.final_url)
+        return leads_on(decoded(body, content_type, html=True), url)
 
     def _checked(self, target: str) -> httpx2.URL:
         """Refuse what must never be requested, before anything is resolved or sent."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from alas_assets.domains.sources import HostPace, Sources
 from alas_assets.provenance.ids import sha256_hex
 from alas_assets.provenance.store import ArtifactStore
-from alas_assets.retrieval.fetch import USER_AGENT, Fetched, Fetcher, unreadable_kind
+from alas_assets.retrieval.fetch import DATA, USER_AGENT, Fetched, Fetcher, unreadable_kind
 from alas_assets.retrieval.finding.queries import may_be_read
 from alas_assets.retrieval.http_cache import HttpCache
 from alas_assets_tests.retrieval.site import Site, go_to, lead_to, page, say, serving
@@ -143,19 +143,20 @@ def test_redirects_are_followed_and_the_final_url_is_kept(site: Site, store: Art
 
 
 @pytest.mark.parametrize("seconds", [0, 5])
-def test_a_page_that_only_leads_on_is_followed_as_a_redirect_whether_it_is_new_or_unchanged(
-    seconds: int, site: Site, store: ArtifactStore
-) -> None:
-    def stub(handler: BaseHTTPRequestHandler) -> None:
-        same = handler.headers.get("If-None-Match") == '"1"'
-        say(b"" if same else lead_to("/new/b", seconds), "text/html", 304 if same else 200, ETag='"1"')(handler)
+def test_a_page_that_only_leads_on_is_followed_as_a_redirect_and_not_kept(seconds: int, site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": say(lead_to("/new/b", seconds), "text/html", ETag='"1"'), "/new/b": go_to("c"), "/new/c": say(BODY)}
+    got = fetch(site, store)
+    assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/new/c")
+    assert [path.name for path in store.pages.iterdir()] == [got.body_sha256] == [sha256_hex(BODY)]
+    assert site.paths == ["/a", "/new/b", "/new/c"]
 
-    site.routes |= {"/a": stub, "/new/b": go_to("c"), "/new/c": say(BODY)}
-    for _ in range(2):
-        got = fetch(site, store)
-        assert (got.ok, got.requested_url, got.final_url) == (True, f"{site.url}/a", f"{site.url}/new/c")
-        assert got.body_sha256 == sha256_hex(BODY)
-    assert site.paths == ["/a", "/new/b", "/new/c"] * 2
+
+def test_a_page_that_was_kept_and_only_leads_on_is_followed_when_it_is_unchanged(site: Site, store: ArtifactStore) -> None:
+    site.routes |= {"/a": say(lead_to("/b"), ETag='"1"'), "/b": say(BODY)}
+    Fetcher(site.sources(), store).fetch_many([f"{site.url}/a"], wanted=DATA)
+    site.routes["/a"] = say(b"", status=304)
+    assert fetch(site, store).final_url == f"{site.url}/b"
+    assert site.asked[-2][1]["If-None-Match"] == '"1"'
 
 
 def test_a_page_that_leads_on_to_none_that_is_there_is_gone(site: Site, store: ArtifactStore) -> None:
