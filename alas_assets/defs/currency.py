@@ -97,19 +97,22 @@ def evaluate(alas: Alas, instance: dg.DagsterInstance, domain: str) -> dg.AssetC
 
 def _words(domain: str, known: Freshness) -> str:
     allowed = f"{in_words(known.window)} are allowed (freshness_hours)"
+    doubt = f"; {known.doubt}" if known.doubt else ""
+    if known.as_of is None and known.stale:
+        return f"{domain} is stale: nobody can say how old it is, since {known.doubt}; {allowed}"
     if known.as_of is None:
         return f"no iteration of {domain} was opened yet; {allowed}"
     if not known.stale:
         none_ended = f"no iteration of {domain} has ended yet, the first was opened at {known.as_of:{_MINUTE}}"
         current = f"{domain} is current as of {known.as_of:{_MINUTE}}" if known.beat or known.ended else none_ended
-        return f"{current}; {allowed}"
+        return f"{current}; {allowed}{doubt}"
     ended = (
         "not every source was ever read, and an iteration last ended" if known.ended else "no iteration ever ended, the first was opened"
     )
     of = "every source was last read" if known.beat else ended
     return (
         f"{domain} is stale since {known.as_of + known.window:{_MINUTE}}: {of} at {known.as_of:{_MINUTE}}, "
-        f"{in_words(known.age)} before this was found, and {allowed}"
+        f"{in_words(known.age)} before this was found, and {allowed}{doubt}"
     )
 
 

@@ -21,7 +21,7 @@ from alas_assets.defs.births import (
 from alas_assets.defs.currency import news_of_freshness
 from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.dead_runs import close_dead_runs
-from alas_assets.defs.freshness import freshness, in_words
+from alas_assets.defs.freshness import freshness, in_words, is_ahead
 from alas_assets.defs.lineage import being_made_again, closed_because, finished, last_opened, opened_cells, revised
 from alas_assets.defs.resources import Alas
 from alas_assets.defs.sensors import NOBODY_WATCHED, iteration, start_iteration
@@ -69,13 +69,14 @@ def _if_overdue(alas: Alas, instance: dg.DagsterInstance, domain: str) -> Openin
     if tries:
         wait = wait_after(alas.domain(domain).retries, len(tries), known.window)
         when = _made_at(alas, tries[-1], "revised_curriculum" if revised(alas, tries[-1]) else "curriculum_seed") + wait
-        if when > datetime.now(UTC):
+        if when > datetime.now(UTC) and not is_ahead(when - wait):
             return Opening(
                 None,
                 f"{domain}: iteration {tries[-1].iteration} failed or did not read every source, so it is still stale (the check "
                 f"`sources_read` names those); the next try is at {when:%Y-%m-%d %H:%M} UTC",
             )
-    cause = f"{OVERDUE}: knowledge is {in_words(known.age)} old, {in_words(known.window)} are allowed (freshness_hours)"
+    age = f"{in_words(known.age)} old" if known.as_of else f"of nobody knows when, since {known.doubt}"
+    cause = f"{OVERDUE}: knowledge is {age}, {in_words(known.window)} are allowed (freshness_hours)"
     return automatic_opening(alas, instance, domain, outside_cause=cause)
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from alas_assets.definitions import build_defs
 from alas_assets.defs.currency import FRESH_CHECK
+from alas_assets.defs.curriculum import CAUSE_TAG
 from alas_assets.defs.freshness import currency_key, due_heartbeat, freshness, heartbeat, in_words, last_heartbeat
 from alas_assets.defs.revision import scored_cells
+from alas_assets.defs.upkeep import OVERDUE
 from alas_assets.provenance.store import Cell
 from alas_assets.provenance.watching import set_watched
 from alas_assets.records import Curriculum
@@ -193,6 +195,19 @@ def test_a_heartbeat_of_a_clock_that_ran_ahead_counts_as_unknown_and_opens_the_n
     assert (known.stale, known.as_of, known.beat, known.ended) == (True, None, None, None)
     assert f"{then:%Y-%m-%d %H:%M UTC} is on record, which is later than now" in known.doubt
     assert [request.partition_key for request in requests(harness.tick("overdue_domains"))] == ["quill|001"]
+
+
+def test_a_try_that_a_clock_dates_ahead_puts_the_next_one_off_no_longer(harness: Harness) -> None:
+    harness.opened("quill", 1, cause=f"{OVERDUE}: knowledge is old")
+    harness.revised("quill", 1, "continue")
+    aged(harness, -5 * 365 * 24, iteration=1)
+    ahead(harness)
+    (request,) = requests(harness.tick("overdue_domains"))
+    assert request.partition_key == "quill|002"
+    assert "a clock was ahead: 20" in request.tags[CAUSE_TAG]
+    assert "quill is stale: nobody can say how old it is, since a clock was ahead: 20" in str(
+        harness.freshness_shown("quill")[-1].description
+    )
 
 
 def test_where_one_time_is_ahead_the_age_is_told_by_another(harness: Harness) -> None:
