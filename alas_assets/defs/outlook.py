@@ -21,7 +21,7 @@ from alas_assets.records import AdapterRef, Curriculum, PageOutline, Seed
 from alas_assets.retrieval.finding.gather import key_of, with_key
 from alas_assets.retrieval.study import survey
 from alas_assets.retrieval.watch import look
-from alas_assets.students.catalog import folder_at_hand
+from alas_assets.students.catalog import folder_at_hand, title_of
 from alas_assets.synthesis.curate import ALREADY_TAUGHT
 from alas_assets.synthesis.training_rows import amount_of
 from alas_assets.teachers.extractive import ExtractiveTeacher
@@ -209,7 +209,7 @@ def training_time(alas: Alas, domain: Domain, steps: int) -> str:
     Raises:
         StoreError: The record or the manifest of a training is damaged.
     """
-    alike = (domain.student.model, alas.recipe(domain).model_dump(mode="json"))
+    alike = (title_of(domain.student.model), alas.recipe(domain).model_dump(mode="json"))
     paces = {
         str(cell): training.seconds / (training.steps - training.resumed_from)
         for folder in sorted((alas.store.root / "cells").glob("*"))

@@ -55,8 +55,8 @@ class StudentRef(Record):
 
     @property
     def title(self) -> str:
-        """What files that may leave this machine call it: a folder's own name, without the way to it."""
-        return Path(self.name).name if is_folder(self.name) else self.name
+        """What files that may leave this machine call it (`title_of`)."""
+        return title_of(self.name)
 
 
 def known_student(model: str, revision: str, models_dir: Path) -> StudentRef | None:
@@ -188,6 +188,11 @@ def _marker_path(model: str, revision: str, models_dir: Path) -> Path:
 def is_folder(model: str) -> bool:
     """Tell whether a student is named by its folder; `domains.config` makes the folders that a domain file names absolute."""
     return model.startswith(("/", "./", "../", "~"))
+
+
+def title_of(model: str) -> str:
+    """Return what files that may leave this machine call a student: a folder's own name, without the way to it."""
+    return Path(model).name if is_folder(model) else model
 
 
 def content_files(folder: Path) -> list[str]:

@@ -250,12 +250,13 @@ def test_a_run_that_nobody_tagged_says_which_process_it_is_in(quill: Harness) ->
     assert (run.tags[PID_TAG], run.tags[LOCK_TAG]) == (f"{os.getpid()}:{run.run_id}", run.run_id)
 
 
-def test_a_run_of_a_command_holds_its_lock_while_it_is_at_work_and_no_longer(quill: Harness) -> None:
-    outcome = quill.run("quill", 7)
-    run = quill.instance.get_run_by_id(outcome.run_id)
+def test_a_run_of_a_command_holds_its_lock_while_it_is_at_work_and_no_longer(quill: Harness, tmp_path: Path) -> None:
+    harness = quill.copied(tmp_path)
+    outcome = harness.run("quill", 7)
+    run = harness.instance.get_run_by_id(outcome.run_id)
     assert run is not None
     assert run.tags[LOCK_TAG] == run.run_id
-    left = quill.settings.dagster_home / "run_locks" / f"{run.run_id}.lock"
+    left = harness.settings.dagster_home / "run_locks" / f"{run.run_id}.lock"
     assert left.is_file()
-    close_dead_runs(quill.instance)
+    close_dead_runs(harness.instance)
     assert not left.exists(), "it is free, or it would still be there"
